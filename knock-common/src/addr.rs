@@ -1,0 +1,180 @@
+//! One address type for both families: an IPv6 address, IPv4 mapped into it (RFC 4291, 2.5.5.2).
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Sixteen octets in network order, as four words so that BPF compares and copies them in four
+/// steps. An IPv4 address is stored v4-mapped (`::ffff:a.b.c.d`), so one key serves both families.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
+pub struct Addr([u32; 4]);
+
+const V4_MARK: u32 = 0x0000_ffff_u32.to_be();
+
+impl Addr {
+    /// The unset address, `::`. In a rule it means "any".
+    pub const ANY: Self = Self([0; 4]);
+
+    /// Builds the v4-mapped address from four octets as they stand in an IPv4 header.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_v4(octets: [u8; 4]) -> Self {
+        Self([0, 0, V4_MARK, u32::from_ne_bytes(octets)])
+    }
+
+    /// Builds the v4-mapped address from four octets as one word in memory order.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_v4_word(word: u32) -> Self {
+        Self([0, 0, V4_MARK, word])
+    }
+
+    /// Builds the address from sixteen octets as four words in memory order.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_words(words: [u32; 4]) -> Self {
+        Self(words)
+    }
+
+    /// Builds the address from sixteen octets as they stand in an IPv6 header.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_v6(o: [u8; 16]) -> Self {
+        Self([
+            u32::from_ne_bytes([o[0], o[1], o[2], o[3]]),
+            u32::from_ne_bytes([o[4], o[5], o[6], o[7]]),
+            u32::from_ne_bytes([o[8], o[9], o[10], o[11]]),
+            u32::from_ne_bytes([o[12], o[13], o[14], o[15]]),
+        ])
+    }
+
+    /// The four words, each in network order in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn words(&self) -> [u32; 4] {
+        self.0
+    }
+
+    /// The sixteen octets in network order.
+    #[must_use]
+    pub const fn octets(&self) -> [u8; 16] {
+        self.to_ip6().octets()
+    }
+
+    /// True for a v4-mapped address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_v4(&self) -> bool {
+        self.0[0] == 0 && self.0[1] == 0 && self.0[2] == V4_MARK
+    }
+
+    /// True for the unset address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        self.0[0] == 0 && self.0[1] == 0 && self.0[2] == 0 && self.0[3] == 0
+    }
+
+    /// The bits that both have.
+    #[inline(always)]
+    #[must_use]
+    pub const fn and(&self, mask: &Self) -> Self {
+        let (a, m) = (self.0, mask.0);
+        Self([a[0] & m[0], a[1] & m[1], a[2] & m[2], a[3] & m[3]])
+    }
+
+    /// Keeps the first `bits` bits (0 to 128, counted over the mapped form) and clears the rest.
+    #[must_use]
+    pub fn masked(&self, bits: u32) -> Self {
+        let mut words = self.0;
+        let mut index = 0;
+        while index < 4 {
+            words[index] &= word_mask(bits, index as u32);
+            index += 1;
+        }
+        Self(words)
+    }
+
+    const fn to_ip6(self) -> Ipv6Addr {
+        let w = self.0;
+        Ipv6Addr::from_bits(
+            ((u32::from_be(w[0]) as u128) << 96)
+                | ((u32::from_be(w[1]) as u128) << 64)
+                | ((u32::from_be(w[2]) as u128) << 32)
+                | (u32::from_be(w[3]) as u128),
+        )
+    }
+}
+
+/// The mask, in network order, of word `index` under a prefix of `bits` bits.
+fn word_mask(bits: u32, index: u32) -> u32 {
+    let begin = index * 32;
+    if bits >= begin + 32 {
+        u32::MAX
+    } else if bits <= begin {
+        0
+    } else {
+        (u32::MAX << (32 - (bits - begin))).to_be()
+    }
+}
+
+impl From<IpAddr> for Addr {
+    fn from(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(v4) => v4.into(),
+            IpAddr::V6(v6) => v6.into(),
+        }
+    }
+}
+
+impl From<Ipv4Addr> for Addr {
+    fn from(ip: Ipv4Addr) -> Self {
+        Self::from_v4(ip.octets())
+    }
+}
+
+impl From<Ipv6Addr> for Addr {
+    fn from(ip: Ipv6Addr) -> Self {
+        Self::from_v6(ip.octets())
+    }
+}
+
+impl From<Addr> for IpAddr {
+    /// The address as people write it: a v4-mapped one comes back as IPv4.
+    fn from(addr: Addr) -> Self {
+        addr.to_ip6().to_canonical()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_survive_a_round_trip() {
+        for text in ["192.0.2.7", "2001:db8::7", "::1", "0.0.0.0"] {
+            let ip: IpAddr = text.parse().unwrap();
+            assert_eq!(IpAddr::from(Addr::from(ip)), ip);
+        }
+    }
+
+    #[test]
+    fn memory_holds_the_octets_in_network_order() {
+        let octets = Ipv6Addr::from_bits(0x2001_0db8_0102_0304_0506_0708_090a_0b0c).octets();
+        let addr = Addr::from_v6(octets);
+        assert_eq!(addr.octets(), octets);
+        assert_eq!(addr.words()[0].to_ne_bytes(), [0x20, 0x01, 0x0d, 0xb8]);
+        assert!(Addr::from_v4([192, 0, 2, 7]).is_v4());
+        assert!(!addr.is_v4());
+    }
+
+    #[test]
+    fn a_mask_keeps_exactly_its_bits() {
+        let addr = Addr::from(IpAddr::from([0xffff_u16; 8]));
+        for bits in 0..=128_u32 {
+            let kept: u32 = addr.masked(bits).octets().iter().map(|o| o.count_ones()).sum();
+            assert_eq!(kept, bits);
+        }
+        let net = Addr::from_v4([192, 0, 2, 77]).masked(96 + 24);
+        assert_eq!(IpAddr::from(net), IpAddr::from([192, 0, 2, 0]));
+    }
+}

@@ -1,0 +1,68 @@
+//! Events: what the kernel tells the daemon through the ring buffer.
+
+use crate::addr::Addr;
+
+/// One record of the `EVENTS` ring buffer. Fixed size, no padding.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// Boot time in ns.
+    pub at: u64,
+    /// For grants: the end, boot time in ns. For steps: when the attempt ends, boot time in ns.
+    pub until: u64,
+    /// Source address.
+    pub source: Addr,
+    /// Tag of the door, or 0.
+    pub door: u32,
+    /// Tag of the service, or 0.
+    pub service: u32,
+    /// Destination port.
+    pub port: u16,
+    /// A [`Kind`] as its number.
+    pub kind: u8,
+    /// Steps made.
+    pub step: u8,
+    /// IP protocol number, 6 or 17.
+    pub transport: u8,
+    /// Prefix length of the grant over the mapped form, or 0.
+    pub bits: u8,
+    /// Unused, zero.
+    pub reserved: [u8; 2],
+}
+
+/// What happened.
+#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// An attempt made a step (knockd: `Stage N`).
+    Stage = 1,
+    /// A door wrote a grant (knockd: `OPEN SESAME`).
+    Opened = 2,
+    /// A door completed while its grant was live; the end moved.
+    Extended = 3,
+    /// A close door completed; the grant, if there was one, is gone.
+    Closed = 4,
+    /// A wrong knock ended an attempt.
+    Wrong = 5,
+    /// A new connection, datagram or probe was denied.
+    Denied = 6,
+    /// A door completed but the grant table was full.
+    Refused = 7,
+}
+
+impl Kind {
+    /// The kind with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Stage,
+            2 => Self::Opened,
+            3 => Self::Extended,
+            4 => Self::Closed,
+            5 => Self::Wrong,
+            6 => Self::Denied,
+            7 => Self::Refused,
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! Packet -> verdict: the gate itself. Read this file to know what passes.
+
+use crate::counter::Counter;
+use crate::event::{Event, Kind};
+use crate::frame::Frame;
+use crate::grant::{FOR_GOOD, GrantKey};
+use crate::knocking;
+use crate::packet::{self, Other, Packet, Shape, Transport};
+use crate::rules::{MAX_PREFIXES, Role, Service};
+use crate::world::{Socket, World};
+
+/// What becomes of the frame.
+#[must_use]
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// On to the network stack, untouched.
+    Pass,
+    /// Denied.
+    Deny,
+}
+
+/// Judges one frame, and moves attempts and grants as it asks.
+#[inline(always)]
+pub fn judge<W: World, F: Frame + ?Sized>(world: &W, frame: &F) -> Verdict {
+    let mut packet = Packet::BLANK;
+    match packet::parse(frame, &mut packet) {
+        Ok(()) => judge_packet(world, frame, &packet),
+        Err(other) => judge_other(world, other),
+    }
+}
+
+/// The verdict on a frame that is no packet to judge by its port.
+#[inline(always)]
+pub fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
+    let (verdict, counter) = match other {
+        Other::Foreign => return Verdict::Pass,
+        Other::LaterFragment => (Verdict::Pass, Counter::PassLaterFragment),
+        Other::Malformed => (Verdict::Deny, Counter::DenyMalformed),
+        Other::TooDeep => (Verdict::Deny, Counter::DenyTooDeep),
+        Other::TinyFragment => (Verdict::Deny, Counter::DenyTinyFragment),
+        Other::Overlap => (Verdict::Deny, Counter::DenyOverlap),
+    };
+    world.count(counter);
+    verdict
+}
+
+/// The verdict on a TCP or UDP packet.
+#[inline(always)]
+pub fn judge_packet<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet) -> Verdict {
+    match world.ports(packet.dport).of(packet.transport).role() {
+        Role::Unrelated => {
+            if packet.opens() {
+                knocking::stray(world, packet);
+            }
+            Verdict::Pass
+        }
+        Role::Knock(index) => {
+            knocking::knock(world, frame, packet, index);
+            Verdict::Pass
+        }
+        Role::Protected(index) => match world.service(index) {
+            Some(service) if service.tag != 0 => guard(world, packet, service),
+            _ => Verdict::Pass,
+        },
+    }
+}
+
+/// The verdict on a packet whose headers lie across the buffers of a large frame: judged like any
+/// other, but never a knock.
+#[inline(always)]
+pub fn judge_large<W: World>(world: &W, packet: &Packet) -> Verdict {
+    if let Role::Protected(index) = world.ports(packet.dport).of(packet.transport).role()
+        && let Some(service) = world.service(index)
+        && service.tag != 0
+    {
+        return guard(world, packet, service);
+    }
+    if packet.opens() {
+        knocking::stray(world, packet);
+    }
+    Verdict::Pass
+}
+
+/// Rules 8 to 11: a packet to a protected port.
+#[inline(always)]
+fn guard<W: World>(world: &W, packet: &Packet, service: &Service) -> Verdict {
+    if is_granted(world, packet, service) {
+        return pass(world, Counter::PassGranted);
+    }
+    if world.trusts(&packet.src) {
+        return pass(world, Counter::PassTrusted);
+    }
+    let reason = match packet.transport {
+        Transport::Udp => Counter::DenyUdp,
+        Transport::Tcp if matches!(packet.shape, Shape::Flagless) => Counter::DenyTinyFragment,
+        Transport::Tcp if packet.opens() => Counter::DenyNew,
+        Transport::Tcp if !world.stealth() => return pass(world, Counter::PassUnchecked),
+        Transport::Tcp => match world.socket(packet) {
+            Socket::Connected => return pass(world, Counter::PassConnected),
+            Socket::Nothing => return pass(world, Counter::PassNoSocket),
+            Socket::Listening => Counter::DenyProbe,
+        },
+    };
+    deny(world, packet, service, reason)
+}
+
+#[inline(always)]
+fn pass<W: World>(world: &W, counter: Counter) -> Verdict {
+    world.count(counter);
+    Verdict::Pass
+}
+
+#[inline(always)]
+fn deny<W: World>(world: &W, packet: &Packet, service: &Service, reason: Counter) -> Verdict {
+    world.count(reason);
+    if world.log_denied() {
+        log_denial(world, packet, service);
+    }
+    Verdict::Deny
+}
+
+/// True if a live grant covers the source, under any prefix length that the service uses.
+#[inline(always)]
+fn is_granted<W: World>(world: &W, packet: &Packet, service: &Service) -> bool {
+    let prefixes = if packet.src.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+    let mut index = 0;
+    while index < MAX_PREFIXES {
+        let prefix = &prefixes[index];
+        if prefix.bits() == 0 {
+            return false;
+        }
+        let key = GrantKey::new(service.tag, &packet.src, prefix);
+        if let Some(grant) = world.grant(&key) {
+            let now = world.now();
+            if grant.is_live(now) {
+                if service.keepalive != 0 && packet.transport as u8 == Transport::Udp as u8 {
+                    keep_alive(world, &key, grant, now);
+                }
+                return true;
+            }
+        }
+        index += 1;
+    }
+    false
+}
+
+/// Traffic of a keepalive service moves the end of its grant. Written only once an eighth of the
+/// window is gone, so that a stream of datagrams does not write the map for each.
+#[inline(never)]
+fn keep_alive<W: World>(world: &W, key: &GrantKey, mut grant: crate::grant::Grant, now: u64) -> bool {
+    if grant.until == FOR_GOOD || grant.window == 0 {
+        return false;
+    }
+    let end = now.saturating_add(grant.window);
+    if end > grant.until && end - grant.until >= grant.window / 8 {
+        grant.until = end;
+        if world.replace_grant(key, &grant) {
+            world.count(Counter::GrantExtended);
+            return true;
+        }
+    }
+    false
+}
+
+/// One line in the log, while there are tokens. The daemon refills them; without a daemon there
+/// is nobody to read, and a denial costs one look-up more and no event.
+#[inline(always)]
+fn log_denial<W: World>(world: &W, packet: &Packet, service: &Service) {
+    let Some(tokens) = world.tokens() else { return };
+    let left = tokens.load();
+    if left == 0 {
+        world.count(Counter::DenialUnlogged);
+        return;
+    }
+    // A lost race only leaves a token unspent.
+    let _ = tokens.swap(left, left - 1);
+    world.at_desk(packet, |desk| {
+        world.emit(desk.event(Event {
+            at: world.now(),
+            until: 0,
+            source: packet.src,
+            door: 0,
+            service: service.tag,
+            port: packet.dport,
+            kind: Kind::Denied as u8,
+            step: 0,
+            transport: packet.transport as u8,
+            bits: 0,
+            reserved: [0; 2],
+        }));
+    });
+}

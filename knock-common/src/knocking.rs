@@ -1,0 +1,370 @@
+//! Packet -> attempt -> grant: what a knock, or a packet that is none, does to a source's attempts.
+
+use crate::attempt::{Attempt, Attempts, Meaning, SLOTS, Ticks};
+use crate::cell::{Cell64, MAX_TRIES};
+use crate::checksum;
+use crate::counter::Counter;
+use crate::desk::Desk;
+use crate::event::{Event, Kind};
+use crate::frame::Frame;
+use crate::grant::{Grant, GrantKey, Origin, Prefix};
+use crate::packet::Packet;
+use crate::rules::{Action, Door, Knock, MAX_DOORS, MAX_PREFIXES, Service};
+use crate::watch;
+use crate::world::{Socket, World};
+
+/// A packet to a knock port: moves the attempts that are under way, then starts those that begin
+/// here (rules 2 to 5).
+#[inline(always)]
+pub fn knock<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet, index: u32) {
+    if let Some(knock) = world.knock(index) {
+        world.at_desk(packet, |desk| {
+            // One after the other, not one within the other: a BPF call chain has 512 bytes of stack.
+            visit(world, frame, desk, knock);
+            start(world, desk, knock);
+            complete_all(world, desk);
+        });
+    }
+}
+
+/// A packet that opens a flow to a port that is neither protected nor a knock port: ends the
+/// attempts of its source, unless something listens there (rule 4).
+#[inline(always)]
+pub fn stray<W: World>(world: &W, packet: &Packet) {
+    if world.watch(watch::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0) {
+        world.at_desk(packet, |desk| end_all(world, desk));
+    }
+}
+
+/// Moves the attempts that are under way. Returns the slots whose door took the packet for a knock.
+#[inline(never)]
+fn visit<W: World, F: Frame + ?Sized>(world: &W, frame: &F, desk: &Desk, knock: &Knock) -> u32 {
+    let packet = &desk.packet;
+    world.count(Counter::KnockPacket);
+    desk.now.set(world.now());
+    let attempts = world.attempts(&packet.src);
+    if let Some(attempts) = attempts {
+        scan(world, desk, knock, attempts);
+    }
+    // Asked once, before the slots are worked through: both answers cost, few packets need them.
+    // Any attempt may have come to await this step by the time that its slot is worked on.
+    if world.verify_checksums() && packet.may_knock() && (attempts.is_some() || knock.starts[0] != 0) {
+        desk.sound.set(u32::from(checksum::is_right(frame, packet)));
+    }
+    if desk.stray.get() != 0 {
+        desk.stray.set(u32::from(is_wrong(world, packet)));
+    }
+    if let Some(attempts) = attempts {
+        advance(world, desk, knock, attempts);
+    }
+    desk.used.get()
+}
+
+#[inline(always)]
+fn is_wrong<W: World>(world: &W, packet: &Packet) -> bool {
+    packet.opens() && !packet.group && matches!(world.socket(packet), Socket::Nothing)
+}
+
+/// Looks through the source's attempts without touching them: what may the packet come to mean?
+#[inline(always)]
+fn scan<W: World>(world: &W, desk: &Desk, knock: &Knock, attempts: &Attempts) {
+    let mut slot = 0;
+    while slot < SLOTS {
+        if let Some((attempt, door)) = live(world, desk, &attempts.slots[slot])
+            && matches!(attempt.meaning(steps(&desk.packet, knock, attempt, door)), Meaning::Stray)
+        {
+            desk.stray.set(1);
+        }
+        slot += 1;
+    }
+}
+
+/// Moves every live attempt of the source.
+#[inline(always)]
+fn advance<W: World>(world: &W, desk: &Desk, knock: &Knock, attempts: &Attempts) {
+    let mut slot = 0;
+    while slot < SLOTS {
+        if advance_slot(world, desk, knock, &attempts.slots[slot]) {
+            desk.used.set(desk.used.get() | 1 << slot);
+        }
+        slot += 1;
+    }
+}
+
+/// Moves the attempt in one slot, again if another CPU moved it meanwhile. True if its door took
+/// the packet for a knock, so that it does not start that door as well.
+#[inline(always)]
+fn advance_slot<W: World>(world: &W, desk: &Desk, knock: &Knock, cell: &Cell64) -> bool {
+    let packet = &desk.packet;
+    let mut tries = 0;
+    while tries < MAX_TRIES {
+        let Some((attempt, door)) = live(world, desk, cell) else { return false };
+        match attempt.meaning(steps(packet, knock, attempt, door)) {
+            Meaning::Repeat => return true,
+            Meaning::Next if desk.sound.get() == 0 => {
+                desk.spoilt.set(1);
+                return true;
+            }
+            Meaning::Next => {
+                let next = attempt.advanced();
+                let done = next.made() >= u32::from(door.steps);
+                if cell.swap(attempt.0, if done { 0 } else { next.0 }) {
+                    world.count(Counter::AttemptAdvanced);
+                    if done {
+                        note_done(desk, attempt.door());
+                    } else {
+                        report(world, desk, door, next, Kind::Stage);
+                    }
+                    return true;
+                }
+            }
+            Meaning::Stray if desk.stray.get() == 0 => return false,
+            Meaning::Stray | Meaning::OutOfTurn => {
+                if cell.swap(attempt.0, 0) {
+                    world.count(Counter::AttemptEnded);
+                    report(world, desk, door, attempt, Kind::Wrong);
+                    return false;
+                }
+            }
+        }
+        tries += 1;
+    }
+    // Lost every race: other packets of this source were first, this one moves nothing.
+    true
+}
+
+/// The attempt in a cell and its door, if it is live.
+#[inline(always)]
+fn live<'w, W: World>(world: &'w W, desk: &Desk, cell: &Cell64) -> Option<(Attempt, &'w Door)> {
+    let attempt = Attempt(cell.load());
+    if attempt.0 == 0 {
+        return None;
+    }
+    let door = world.door(attempt.door())?;
+    attempt.is_live(door, Ticks::at(desk.now.get())).then_some((attempt, door))
+}
+
+/// The steps of the attempt's door that the packet is, bit 0 for step 1.
+#[inline(always)]
+fn steps(packet: &Packet, knock: &Knock, attempt: Attempt, door: &Door) -> u32 {
+    if packet.may_knock() && door.accepts(packet) { knock.steps[attempt.door() as usize % MAX_DOORS] } else { 0 }
+}
+
+/// Notes a door that the packet completed.
+#[inline(always)]
+fn note_done(desk: &Desk, index: u32) {
+    let count = desk.completed.get();
+    desk.done.set(desk.done.get() | u64::from(index + 1) << (8 * (count as usize % SLOTS)));
+    desk.completed.set(count + 1);
+}
+
+/// Acts on every door that the packet completed, at most one for each slot: first those that were
+/// under way, then those of one step.
+#[inline(always)]
+fn complete_all<W: World>(world: &W, desk: &Desk) {
+    let mut count = 0;
+    while count < SLOTS {
+        let done = desk.done.get();
+        if done == 0 {
+            return;
+        }
+        desk.done.set(done >> 8);
+        if let Some(door) = world.door((done & 0xff) as u32 - 1) {
+            complete(world, desk, door);
+        }
+        count += 1;
+    }
+}
+
+/// Starts every door that begins with this port and is not under way. Returns how many begin here.
+#[inline(never)]
+fn start<W: World>(world: &W, desk: &Desk, knock: &Knock) -> u32 {
+    let mut index = 0;
+    while index < SLOTS && desk.packet.may_knock() {
+        let number = knock.starts[index];
+        if number == 0 {
+            break;
+        }
+        start_door(world, desk, u32::from(number) - 1);
+        index += 1;
+    }
+    if desk.spoilt.get() != 0 {
+        world.count(Counter::BadChecksum);
+    }
+    index as u32
+}
+
+#[inline(always)]
+fn start_door<W: World>(world: &W, desk: &Desk, index: u32) {
+    let packet = &desk.packet;
+    let Some(door) = world.door(index) else { return };
+    let slot = door.slot as usize % SLOTS;
+    if door.steps == 0 || !door.accepts(packet) || desk.used.get() >> slot & 1 != 0 {
+        return;
+    }
+    if desk.sound.get() == 0 {
+        desk.spoilt.set(1);
+        return;
+    }
+    if door.steps == 1 {
+        note_done(desk, index);
+        return;
+    }
+    let now = desk.now.get();
+    if !world.budget().is_some_and(|budget| budget.take(now, world.attempt_rate())) {
+        world.count(Counter::AttemptRefused);
+        return;
+    }
+    let Some(attempts) = world.attempts_or_new(&packet.src) else {
+        world.count(Counter::AttemptLost);
+        return;
+    };
+    let first = Attempt::first(index, door.check, Ticks::at(now));
+    let cell = &attempts.slots[slot];
+    let mut tries = 0;
+    while tries < MAX_TRIES {
+        let old = Attempt(cell.load());
+        // The same knock on another CPU was first.
+        if old.0 != 0 && old.door() == index && old.is_live(door, Ticks::at(now)) {
+            return;
+        }
+        if cell.swap(old.0, first.0) {
+            if let Some(watch) = world.watch(watch::cell_of(&packet.src)) {
+                watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));
+            }
+            world.count(Counter::AttemptStarted);
+            report(world, desk, door, first, Kind::Stage);
+            return;
+        }
+        tries += 1;
+    }
+}
+
+/// Ends every live attempt of the source if nothing listens where the packet goes. Returns how
+/// many it ended.
+#[inline(never)]
+fn end_all<W: World>(world: &W, desk: &Desk) -> u32 {
+    let packet = &desk.packet;
+    let now = world.now();
+    desk.now.set(now);
+    let Some(watch) = world.watch(watch::cell_of(&packet.src)) else { return 0 };
+    let until = watch.load();
+    if now >= until {
+        // Nobody is under way any more. A start that comes between keeps its own, later time.
+        let _ = watch.swap(until, 0);
+        return 0;
+    }
+    let Some(attempts) = world.attempts(&packet.src) else { return 0 };
+    let mut slot = 0;
+    while slot < SLOTS {
+        let cell = &attempts.slots[slot];
+        if let Some((attempt, door)) = live(world, desk, cell) {
+            // One look-up, before the first attempt that it may end.
+            if desk.stray.get() == 0 && !is_wrong(world, packet) {
+                return 0;
+            }
+            desk.stray.set(1);
+            // A lost race: the attempt moved on another CPU at this moment, so after this packet.
+            if cell.swap(attempt.0, 0) {
+                world.count(Counter::AttemptEnded);
+                report(world, desk, door, attempt, Kind::Wrong);
+                desk.used.set(desk.used.get() + 1);
+            }
+        }
+        slot += 1;
+    }
+    desk.used.get()
+}
+
+/// The last step of a door: writes or removes the grant (rule 5). Returns the [`Kind`] of what it
+/// did, as its number.
+#[inline(never)]
+fn complete<W: World>(world: &W, desk: &Desk, door: &Door) -> u32 {
+    let (packet, now) = (&desk.packet, desk.now.get());
+    let Some(service) = world.service(u32::from(door.service)) else { return 0 };
+    let prefix = if packet.src.is_v4() { &door.prefix_v4 } else { &door.prefix_v6 };
+    let (kind, until) = if door.action == Action::Close as u8 {
+        close(world, packet, service);
+        (Kind::Closed, 0)
+    } else {
+        open(world, packet, door, prefix, service, now)
+    };
+    world.count(match kind {
+        Kind::Opened => Counter::GrantOpened,
+        Kind::Extended => Counter::GrantExtended,
+        Kind::Closed => Counter::GrantClosed,
+        _ => Counter::GrantRefused,
+    });
+    world.emit(desk.event(Event {
+        at: now,
+        until,
+        source: packet.src,
+        door: door.tag,
+        service: service.tag,
+        port: packet.dport,
+        kind: kind as u8,
+        step: door.steps,
+        transport: packet.transport as u8,
+        bits: prefix.bits() as u8,
+        reserved: [0; 2],
+    }));
+    kind as u32
+}
+
+#[inline(always)]
+fn open<W: World>(
+    world: &W,
+    packet: &Packet,
+    door: &Door,
+    prefix: &Prefix,
+    service: &Service,
+    now: u64,
+) -> (Kind, u64) {
+    let key = GrantKey::new(service.tag, &packet.src, prefix);
+    let end = door.grant_end(now);
+    if let Some(mut grant) = world.grant(&key)
+        && grant.is_live(now)
+    {
+        grant.until = if grant.until > end { grant.until } else { end };
+        if world.replace_grant(&key, &grant) {
+            return (Kind::Extended, grant.until);
+        }
+    }
+    let grant =
+        Grant { until: end, since: now, window: door.cmd_timeout, door: door.tag, origin: Origin::Knock as u32 };
+    if world.put_grant(&key, &grant) { (Kind::Opened, end) } else { (Kind::Refused, end) }
+}
+
+#[inline(always)]
+fn close<W: World>(world: &W, packet: &Packet, service: &Service) {
+    let prefixes = if packet.src.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+    let mut index = 0;
+    while index < MAX_PREFIXES {
+        let prefix = &prefixes[index];
+        if prefix.bits() == 0 {
+            return;
+        }
+        world.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix));
+        index += 1;
+    }
+}
+
+/// Tells the daemon of an attempt.
+#[inline(always)]
+fn report<W: World>(world: &W, desk: &Desk, door: &Door, attempt: Attempt, kind: Kind) {
+    let (packet, now) = (&desk.packet, desk.now.get());
+    let age = Ticks::at(now).since(attempt.started());
+    world.emit(desk.event(Event {
+        at: now,
+        until: now + Ticks::span_ns(door.seq_ticks.saturating_sub(age)),
+        source: packet.src,
+        door: door.tag,
+        service: 0,
+        port: packet.dport,
+        kind: kind as u8,
+        step: attempt.made() as u8,
+        transport: packet.transport as u8,
+        bits: 0,
+        reserved: [0; 2],
+    }));
+}

@@ -1,0 +1,81 @@
+//! Map names, sizes and the layout version: what the loader and the program must agree on.
+
+use core::mem::{align_of, size_of};
+
+use crate::attempt::Attempts;
+use crate::event::Event;
+use crate::grant::{Grant, GrantKey};
+use crate::rules::{Door, Knock, PortRoles, Service};
+
+/// Raised whenever a pinned map's key, value or meaning changes.
+pub const LAYOUT_VERSION: u64 = 1;
+
+/// Octets of the ring buffer.
+pub const EVENT_BYTES: u32 = 256 * 1024;
+/// Default of `max_grants`.
+pub const MAX_GRANTS: u32 = 65_536;
+/// Default of `max_attempts`.
+pub const MAX_ATTEMPTS: u32 = 65_536;
+/// Trusted networks in one config.
+pub const MAX_TRUSTED: u32 = 1024;
+
+/// Names of the program, of its maps and of its load-time constants, as in the object file.
+pub mod name {
+    /// The program, for kernels that know multi-buffer frames (5.18).
+    pub const PROGRAM: &str = "knock_gate";
+    /// The program without multi-buffer frames.
+    pub const PROGRAM_LINEAR: &str = "knock_linear";
+
+    /// Pinned: grants.
+    pub const GRANTS: &str = "GRANTS";
+    /// Pinned: attempts under way.
+    pub const ATTEMPTS: &str = "ATTEMPTS";
+    /// Pinned: the filter in front of the attempts.
+    pub const WATCH: &str = "WATCH";
+    /// Pinned: counters.
+    pub const COUNTERS: &str = "COUNTERS";
+    /// Pinned: the ring buffer.
+    pub const EVENTS: &str = "EVENTS";
+    /// Pinned: [`super::LAYOUT_VERSION`].
+    pub const LAYOUT: &str = "LAYOUT";
+    /// Pinned: denials that may still be logged, refilled by the daemon.
+    pub const TOKENS: &str = "TOKENS";
+    /// Rules: what each port is.
+    pub const PORTS: &str = "PORTS";
+    /// Rules: what each knock port means to each door.
+    pub const KNOCKS: &str = "KNOCKS";
+    /// Rules: doors.
+    pub const DOORS: &str = "DOORS";
+    /// Rules: services.
+    pub const SERVICES: &str = "SERVICES";
+    /// Rules: trusted networks.
+    pub const TRUSTED: &str = "TRUSTED";
+    /// Per load: new attempts in this second.
+    pub const BUDGET: &str = "BUDGET";
+    /// Per load: the clock of a test.
+    pub const CLOCK: &str = "CLOCK";
+
+    /// u32, 0 or 1: look connections up.
+    pub const STEALTH: &str = "STEALTH";
+    /// u32, 0 or 1: verify the checksums of knocks.
+    pub const VERIFY: &str = "VERIFY";
+    /// u32, 0 or 1: there are trusted networks.
+    pub const HAS_TRUSTED: &str = "HAS_TRUSTED";
+    /// u32: new attempts per second and CPU.
+    pub const ATTEMPT_RATE: &str = "ATTEMPT_RATE";
+    /// u32, 0 or 1: emit an event for a denial while there are tokens.
+    pub const LOG_DENIED: &str = "LOG_DENIED";
+    /// u32, 0 or 1: read the time from [`CLOCK`] (tests only).
+    pub const TEST_CLOCK: &str = "TEST_CLOCK";
+}
+
+const _: () = {
+    assert!(size_of::<GrantKey>() == 24 && align_of::<GrantKey>() == 4);
+    assert!(size_of::<Grant>() == 32);
+    assert!(size_of::<Attempts>() == 64);
+    assert!(size_of::<Event>() == 48);
+    assert!(size_of::<PortRoles>() == 4);
+    assert!(size_of::<Service>() == 200);
+    assert!(size_of::<Door>() == 120);
+    assert!(size_of::<Knock>() == 264);
+};

@@ -1,0 +1,95 @@
+//! Frames as literal octets, so that the reading of them rests on no builder.
+
+use super::{Other, Packet, Shape, Transport, parse};
+use crate::addr::Addr;
+use crate::flags::TcpFlags;
+
+/// 192.0.2.7:40000 -> 192.0.2.1:2222, TCP SYN.
+const SYN_V4: [u8; 54] = [
+    0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, 0x08, 0x00, // Ethernet
+    0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0xb6, 0xc6, 192, 0, 2, 7, 192, 0, 2, 1, // IPv4
+    0x9c, 0x40, 0x08, 0xae, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xfa, 0xf0, 0, 0, 0, 0, // TCP
+];
+
+/// 2001:db8::7:40000 -> 2001:db8::1:8000, UDP behind a hop-by-hop header.
+const UDP_V6: [u8; 70] = [
+    0x33, 0x33, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, 0x86, 0xdd, // Ethernet
+    0x60, 0, 0, 0, 0, 16, 0, 64, // IPv6
+    0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, // source
+    0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, // destination
+    17, 0, 1, 4, 0, 0, 0, 0, // hop-by-hop: PadN
+    0x9c, 0x40, 0x1f, 0x40, 0, 8, 0, 0, // UDP
+];
+
+fn read(frame: &[u8]) -> Result<Packet, Other> {
+    let mut packet = Packet::BLANK;
+    parse(frame, &mut packet).map(|()| packet)
+}
+
+#[test]
+fn every_field_of_a_tcp_segment_over_ipv4_is_found() {
+    let expected = Packet {
+        src: Addr::from_v4([192, 0, 2, 7]),
+        dst: Addr::from_v4([192, 0, 2, 1]),
+        sport: 40_000,
+        dport: 2222,
+        transport: Transport::Tcp,
+        flags: TcpFlags::SYN,
+        shape: Shape::Whole,
+        group: false,
+        ip: 14,
+        l4: 34,
+        l4_len: 20,
+    };
+    assert_eq!(read(&SYN_V4), Ok(expected));
+}
+
+#[test]
+fn every_field_of_a_udp_datagram_over_ipv6_is_found() {
+    let address = |last| Addr::from_v6([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+    let expected = Packet {
+        src: address(7),
+        dst: address(1),
+        sport: 40_000,
+        dport: 8000,
+        transport: Transport::Udp,
+        flags: 0,
+        shape: Shape::Whole,
+        group: true,
+        ip: 14,
+        l4: 62,
+        l4_len: 8,
+    };
+    assert_eq!(read(&UDP_V6), Ok(expected));
+}
+
+#[test]
+fn a_tag_moves_every_offset() {
+    let mut frame = SYN_V4.to_vec();
+    frame.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
+    let packet = read(&frame).unwrap();
+    assert_eq!((packet.ip, packet.l4, packet.dport), (18, 38, 2222));
+}
+
+#[test]
+fn a_frame_that_ends_too_early_is_no_packet() {
+    for length in 0..SYN_V4.len() {
+        let expected = if length < 14 { Other::Foreign } else { Other::Malformed };
+        assert_eq!(read(&SYN_V4[..length]), Err(expected), "{length} octets");
+    }
+}
+
+#[test]
+fn fragments_are_told_apart() {
+    let fragment = |field: u16| {
+        let mut frame = SYN_V4;
+        frame[20..22].copy_from_slice(&field.to_be_bytes());
+        read(&frame).map(|packet| packet.shape)
+    };
+    assert_eq!(fragment(0x4000), Ok(Shape::Whole));
+    assert_eq!(fragment(0x2000), Ok(Shape::Part));
+    assert_eq!(fragment(0x2001), Err(Other::Overlap));
+    assert_eq!(fragment(0x0001), Err(Other::Overlap));
+    assert_eq!(fragment(0x2002), Err(Other::LaterFragment));
+    assert_eq!(fragment(0x1fff), Err(Other::LaterFragment));
+}

@@ -1,0 +1,84 @@
+//! What the gate asks of its surroundings: maps, clock, sockets, constants. The kernel program
+//! implements it on BPF maps and helpers; the tests implement it in plain memory.
+
+use crate::addr::Addr;
+use crate::attempt::Attempts;
+use crate::budget::Budget;
+use crate::cell::Cell64;
+use crate::counter::Counter;
+use crate::desk::Desk;
+use crate::event::Event;
+use crate::grant::{Grant, GrantKey};
+use crate::packet::Packet;
+use crate::rules::{Door, Knock, PortRoles, Service};
+
+/// What a socket look-up found for a packet's addresses and ports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Socket {
+    /// Nothing in this host's network namespace.
+    Nothing,
+    /// A TCP socket in state LISTEN.
+    Listening,
+    /// A TCP socket in any other state, or a UDP socket.
+    Connected,
+}
+
+/// The maps, helpers and constants of a loaded program.
+pub trait World {
+    /// Boot time in ns (counts suspend, ignores clock steps).
+    fn now(&self) -> u64;
+
+    /// `stealth`: look connections up.
+    fn stealth(&self) -> bool;
+    /// `verify_checksums`.
+    fn verify_checksums(&self) -> bool;
+    /// New attempts per second and CPU.
+    fn attempt_rate(&self) -> u32;
+    /// `log_denied`.
+    fn log_denied(&self) -> bool;
+
+    /// What the ports of this number are.
+    fn ports(&self, port: u16) -> PortRoles;
+    /// The knock port with this index.
+    fn knock(&self, index: u32) -> Option<&Knock>;
+    /// The door with this index.
+    fn door(&self, index: u32) -> Option<&Door>;
+    /// The service with this index.
+    fn service(&self, index: u32) -> Option<&Service>;
+    /// True if `source` is in a trusted network.
+    fn trusts(&self, source: &Addr) -> bool;
+
+    /// The grant under `key`, live or not.
+    fn grant(&self, key: &GrantKey) -> Option<Grant>;
+    /// Writes the grant, over an old one if there is one; false if the table is full.
+    fn put_grant(&self, key: &GrantKey, grant: &Grant) -> bool;
+    /// Writes the grant only over one that is still there; false if it is gone.
+    fn replace_grant(&self, key: &GrantKey, grant: &Grant) -> bool;
+    /// Removes the grant; false if there was none.
+    fn remove_grant(&self, key: &GrantKey) -> bool;
+
+    /// The attempts of `source`.
+    fn attempts(&self, source: &Addr) -> Option<&Attempts>;
+    /// The attempts of `source`, made if there are none yet; `None` if there is no room.
+    fn attempts_or_new(&self, source: &Addr) -> Option<&Attempts>;
+    /// The filter's cell with this number (see [`crate::watch`]).
+    fn watch(&self, cell: u32) -> Option<&Cell64>;
+    /// This CPU's budget of new attempts.
+    fn budget(&self) -> Option<&Budget>;
+
+    /// Puts the packet on a desk for the long paths to work on; `None` if there is no desk.
+    #[inline(always)]
+    fn at_desk<R>(&self, packet: &Packet, work: impl FnOnce(&Desk) -> R) -> Option<R> {
+        Some(work(&Desk::new(*packet)))
+    }
+
+    /// The socket that the packet would reach.
+    fn socket(&self, packet: &Packet) -> Socket;
+
+    /// Counts one.
+    fn count(&self, counter: Counter);
+    /// Denials that may still be logged on this CPU.
+    fn tokens(&self) -> Option<&Cell64>;
+    /// Hands the event to the daemon; a lost one is counted.
+    fn emit(&self, event: &Event);
+}

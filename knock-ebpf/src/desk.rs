@@ -1,0 +1,43 @@
+//! This CPU's desk: a packet is handed over on it between functions, and the long paths work there.
+
+use knock_common::desk::Desk;
+use knock_common::packet::{Other, Packet};
+
+use crate::maps;
+
+/// Puts a packet on the desk. Returns 0, or [`number`] of [`Other::Malformed`] without a desk.
+#[inline(always)]
+pub fn put(packet: Packet) -> u32 {
+    if with(packet).is_some() { 0 } else { number(Other::Malformed) }
+}
+
+/// Puts a packet on the desk and returns the desk.
+#[inline(always)]
+pub fn with<'a>(packet: Packet) -> Option<&'a Desk> {
+    let desk = maps::DESK.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own value, which has a desk's size and alignment; XDP programs do not
+    // interrupt one another on a CPU, so nothing else touches it before the verdict.
+    Some(unsafe { (*desk).0.write(Desk::new(packet)) })
+}
+
+/// A copy of the packet that [`put`] left.
+#[inline(always)]
+pub fn packet() -> Option<Packet> {
+    let desk = maps::DESK.get_ptr_mut(0)?;
+    // SAFETY: as in `with`; `put` has written the desk during this frame.
+    Some(unsafe { (*desk).0.assume_init_ref() }.packet)
+}
+
+/// An [`Other`] as a number that is not 0: all that a BPF function returns is one register.
+#[inline(always)]
+pub const fn number(other: Other) -> u32 {
+    other as u32 + 1
+}
+
+/// The [`Other`] behind a number.
+#[inline(always)]
+pub fn other(number: u32) -> Option<Other> {
+    const ALL: [Other; 6] =
+        [Other::Foreign, Other::LaterFragment, Other::Malformed, Other::TooDeep, Other::TinyFragment, Other::Overlap];
+    ALL.get((number as usize).wrapping_sub(1)).copied()
+}

@@ -1,0 +1,165 @@
+//! The bytes of the frame: the one place that turns an offset into a packet access.
+
+use aya_ebpf::helpers::{bpf_csum_diff, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
+use aya_ebpf::programs::XdpContext;
+use knock_common::frame::{Frame, MAX_OFFSET, View};
+
+use crate::maps;
+
+/// The linear part of a frame: all of it, but for a multi-buffer frame.
+pub struct Linear<'a> {
+    ctx: &'a XdpContext,
+}
+
+impl<'a> Linear<'a> {
+    #[inline(always)]
+    pub fn new(ctx: &'a XdpContext) -> Self {
+        Self { ctx }
+    }
+}
+
+impl Frame for Linear<'_> {
+    type View<const N: usize> = Loaded;
+
+    #[inline(always)]
+    fn view<const N: usize>(&self, offset: u32) -> Option<Loaded> {
+        // The verifier follows a packet pointer only below 64 KiB.
+        let offset = one_register(offset as usize);
+        if offset > MAX_OFFSET as usize {
+            return None;
+        }
+        let begin = one_register(self.ctx.data() + offset);
+        (begin + N <= self.ctx.data_end()).then_some(Loaded(begin))
+    }
+
+    #[inline(always)]
+    fn forget(value: u32) -> u32 {
+        forget(value)
+    }
+
+    #[inline(always)]
+    fn reaches(&self, length: u32) -> bool {
+        // Bounded for the verifier: no IP packet is longer than this behind its link header.
+        length <= 0x1_0100 && self.ctx.data() + length as usize <= self.ctx.data_end()
+    }
+}
+
+/// A checked place in the packet or in its copy.
+pub struct Loaded(usize);
+
+/// One load of the packet, however it is aligned: the kernel allows it where the machine does,
+/// while Rust's own loads would be taken apart into octets.
+macro_rules! load {
+    ($kind:literal, $address:expr) => {{
+        let value: u64;
+        // SAFETY: the view was checked to hold the bytes, and the verifier checks it again.
+        unsafe {
+            core::arch::asm!(
+                concat!("{value} = *(", $kind, " *)({address} + 0)"),
+                value = out(reg) value,
+                address = in(reg) $address,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        value
+    }};
+}
+
+impl View for Loaded {
+    #[inline(always)]
+    fn octet(&self, index: usize) -> u8 {
+        load!("u8", self.0 + index) as u8
+    }
+
+    #[inline(always)]
+    fn be16(&self, index: usize) -> u16 {
+        u16::from_be(load!("u16", self.0 + index) as u16)
+    }
+
+    #[inline(always)]
+    fn word(&self, index: usize) -> u32 {
+        load!("u32", self.0 + index) as u32
+    }
+
+    #[inline(always)]
+    fn sum(&self, sum: u64, length: usize) -> u64 {
+        // SAFETY: the view was checked to hold the bytes, and the verifier checks it again; nothing
+        // is compared with.
+        let part = unsafe { bpf_csum_diff(core::ptr::null_mut(), 0, self.0 as *mut u32, length as u32, 0) };
+        sum + (part as u64 & 0xffff_ffff)
+    }
+}
+
+/// Hides from the compiler how a value was made. The verifier ties what a check proves to the
+/// register that was checked; made anew for the access, the value would be unchecked.
+#[inline(always)]
+fn one_register(mut value: usize) -> usize {
+    // SAFETY: a move of a register to itself. (No instruction at all would leave two line records
+    // at one offset in the BTF, which the kernel refuses.)
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// Writes a number in halves and reads it as a whole: of such a word the verifier knows nothing.
+#[inline(always)]
+fn forget(value: u32) -> u32 {
+    let mut word = 0_u32;
+    let halves = (&raw mut word).cast::<u16>();
+    // SAFETY: two halves of one word, written and read within it.
+    unsafe {
+        halves.write_volatile(value as u16);
+        halves.add(1).write_volatile((value >> 16) as u16);
+        (&raw const word).read_volatile()
+    }
+}
+
+/// A multi-buffer frame, its headers copied together (kernel 5.18). Slow, and right for every frame.
+pub struct Copied<'a> {
+    ctx: &'a XdpContext,
+    begin: *const u8,
+    length: usize,
+}
+
+/// Enough for all headers but the longest chains of the longest extension headers, which are denied.
+pub const COPIED: usize = 2048;
+
+impl<'a> Copied<'a> {
+    /// Copies the start of the frame; `None` if the kernel refuses.
+    #[inline(always)]
+    pub fn new(ctx: &'a XdpContext) -> Option<Self> {
+        let buffer = maps::COPY.get_ptr_mut(0)?;
+        // SAFETY: the context is the one that the kernel gave to the program.
+        let total = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as usize;
+        let length = one_register(if total > COPIED { COPIED } else { total });
+        if length == 0 || length > COPIED {
+            return None;
+        }
+        // SAFETY: the buffer is this CPU's own and holds COPIED bytes, which `length` does not pass.
+        let result = unsafe { bpf_xdp_load_bytes(ctx.ctx, 0, buffer.cast(), length as u32) };
+        (result == 0).then_some(Self { ctx, begin: buffer.cast_const().cast(), length })
+    }
+}
+
+impl Frame for Copied<'_> {
+    type View<const N: usize> = Loaded;
+
+    #[inline(always)]
+    fn view<const N: usize>(&self, offset: u32) -> Option<Loaded> {
+        let offset = one_register(offset as usize);
+        if offset > COPIED - N || offset + N > self.length {
+            return None;
+        }
+        Some(Loaded(one_register(self.begin as usize + offset)))
+    }
+
+    #[inline(always)]
+    fn forget(value: u32) -> u32 {
+        forget(value)
+    }
+
+    #[inline(always)]
+    fn reaches(&self, length: u32) -> bool {
+        // SAFETY: the context is the one that the kernel gave to the program.
+        unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) >= u64::from(length) }
+    }
+}

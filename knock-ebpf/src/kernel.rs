@@ -1,0 +1,169 @@
+//! [`World`] on BPF maps and helpers.
+
+use aya_ebpf::bindings::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
+use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use aya_ebpf::maps::lpm_trie::Key;
+use aya_ebpf::programs::XdpContext;
+use knock_common::addr::Addr;
+use knock_common::attempt::Attempts;
+use knock_common::budget::Budget;
+use knock_common::cell::Cell64;
+use knock_common::counter::Counter;
+use knock_common::desk::Desk;
+use knock_common::event::Event;
+use knock_common::grant::{Grant, GrantKey, HOST_BITS};
+use knock_common::packet::Packet;
+use knock_common::rules::{Door, Knock, PortRoles, Service};
+use knock_common::world::{Socket, World};
+
+use crate::{desk, maps, settings, sockets};
+
+/// The maps and helpers, for one frame.
+pub struct Kernel<'a> {
+    ctx: &'a XdpContext,
+}
+
+impl<'a> Kernel<'a> {
+    #[inline(always)]
+    pub fn new(ctx: &'a XdpContext) -> Self {
+        Self { ctx }
+    }
+}
+
+impl World for Kernel<'_> {
+    #[inline(always)]
+    fn now(&self) -> u64 {
+        if settings::test_clock() {
+            return maps::CLOCK.get(0).copied().unwrap_or(0);
+        }
+        // SAFETY: takes nothing and reads a clock (kernel 5.8).
+        unsafe { bpf_ktime_get_boot_ns() }
+    }
+
+    #[inline(always)]
+    fn stealth(&self) -> bool {
+        settings::stealth()
+    }
+
+    #[inline(always)]
+    fn verify_checksums(&self) -> bool {
+        settings::verify()
+    }
+
+    #[inline(always)]
+    fn attempt_rate(&self) -> u32 {
+        settings::attempt_rate()
+    }
+
+    #[inline(always)]
+    fn log_denied(&self) -> bool {
+        settings::log_denied()
+    }
+
+    #[inline(always)]
+    fn ports(&self, port: u16) -> PortRoles {
+        maps::PORTS.get(u32::from(port)).copied().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn knock(&self, index: u32) -> Option<&Knock> {
+        maps::KNOCKS.get(index)
+    }
+
+    #[inline(always)]
+    fn door(&self, index: u32) -> Option<&Door> {
+        maps::DOORS.get(index)
+    }
+
+    #[inline(always)]
+    fn service(&self, index: u32) -> Option<&Service> {
+        maps::SERVICES.get(index)
+    }
+
+    #[inline(always)]
+    fn trusts(&self, source: &Addr) -> bool {
+        settings::has_trusted() && maps::TRUSTED.get(Key::new(HOST_BITS, *source)).is_some()
+    }
+
+    #[inline(always)]
+    fn grant(&self, key: &GrantKey) -> Option<Grant> {
+        // SAFETY: a plain copy. A value given to another key meanwhile is a whole grant as well.
+        unsafe { maps::GRANTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn put_grant(&self, key: &GrantKey, grant: &Grant) -> bool {
+        maps::GRANTS.insert(key, grant, u64::from(BPF_ANY)).is_ok()
+    }
+
+    #[inline(always)]
+    fn replace_grant(&self, key: &GrantKey, grant: &Grant) -> bool {
+        maps::GRANTS.insert(key, grant, u64::from(BPF_EXIST)).is_ok()
+    }
+
+    #[inline(always)]
+    fn remove_grant(&self, key: &GrantKey) -> bool {
+        maps::GRANTS.remove(key).is_ok()
+    }
+
+    #[inline(always)]
+    fn attempts(&self, source: &Addr) -> Option<&Attempts> {
+        // SAFETY: the value is words that are only read and swapped one by one. A word given to
+        // another source meanwhile is an attempt of that source; a swap that expects the old word
+        // fails unless it is equal.
+        unsafe { maps::ATTEMPTS.get(source) }
+    }
+
+    #[inline(always)]
+    fn attempts_or_new(&self, source: &Addr) -> Option<&Attempts> {
+        if let Some(found) = self.attempts(source) {
+            return Some(found);
+        }
+        // Fails if another CPU was first, which is as good.
+        let _ = maps::ATTEMPTS.insert(source, Attempts::default(), u64::from(BPF_NOEXIST));
+        self.attempts(source)
+    }
+
+    #[inline(always)]
+    fn watch(&self, cell: u32) -> Option<&Cell64> {
+        maps::WATCH.get(cell)
+    }
+
+    #[inline(always)]
+    fn budget(&self) -> Option<&Budget> {
+        maps::BUDGET.get(0)
+    }
+
+    #[inline(always)]
+    fn at_desk<R>(&self, packet: &Packet, work: impl FnOnce(&Desk) -> R) -> Option<R> {
+        let desk = desk::with(*packet)?;
+        Some(work(desk))
+    }
+
+    #[inline(always)]
+    fn socket(&self, packet: &Packet) -> Socket {
+        // A copy, so that the common path may keep the packet in registers.
+        let packet = *packet;
+        sockets::find(self.ctx, &packet)
+    }
+
+    #[inline(always)]
+    fn count(&self, counter: Counter) {
+        if let Some(cell) = maps::COUNTERS.get_ptr_mut(counter as u32) {
+            // SAFETY: this CPU's own word. A frame that interrupts another may cost one count.
+            unsafe { *cell = (*cell).wrapping_add(1) };
+        }
+    }
+
+    #[inline(always)]
+    fn tokens(&self) -> Option<&Cell64> {
+        maps::TOKENS.get(0)
+    }
+
+    #[inline(always)]
+    fn emit(&self, event: &Event) {
+        if maps::EVENTS.output::<Event>(event, 0).is_err() {
+            self.count(Counter::EventLost);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The XDP program of the gate: a table from verdict to XDP action. Everything that decides is in
+//! `knock-common`; what is here are the maps and helpers that it decides with.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod desk;
+mod frame;
+mod kernel;
+mod maps;
+mod settings;
+mod sockets;
+
+use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use knock_common::gate::{self, Verdict};
+use knock_common::packet::{self, Other, Packet};
+
+use frame::{Copied, Linear};
+use kernel::Kernel;
+
+/// For kernels that hand over multi-buffer frames (5.18).
+#[expect(clippy::needless_pass_by_value, reason = "the macro calls it so")]
+#[xdp(frags)]
+fn knock_gate(ctx: XdpContext) -> u32 {
+    let world = Kernel::new(&ctx);
+    let frame = Linear::new(&ctx);
+    let mut packet = Packet::BLANK;
+    match packet::parse(&frame, &mut packet) {
+        Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet)),
+        // What the first buffer does not hold may lie in the next.
+        Err(Other::Malformed | Other::TinyFragment) => scattered(&ctx, &world),
+        Err(other) => action(&ctx, gate::judge_other(&world, other)),
+    }
+}
+
+/// For older kernels, whose frames are always linear.
+#[expect(clippy::needless_pass_by_value, reason = "the macro calls it so")]
+#[xdp]
+fn knock_linear(ctx: XdpContext) -> u32 {
+    action(&ctx, gate::judge(&Kernel::new(&ctx), &Linear::new(&ctx)))
+}
+
+/// Judges once more what was read across buffers.
+#[inline(always)]
+fn scattered(ctx: &XdpContext, world: &Kernel<'_>) -> u32 {
+    match desk::other(read_scattered(ctx)) {
+        Some(other) => action(ctx, gate::judge_other(world, other)),
+        None => match desk::packet() {
+            Some(packet) => action(ctx, gate::judge_large(world, &packet)),
+            None => action(ctx, gate::judge_other(world, Other::Malformed)),
+        },
+    }
+}
+
+/// Reads the headers across buffers and leaves the packet on the desk. Returns 0, or the number of
+/// what the frame is instead. It ends before the judging begins, because both have large frames and
+/// a BPF call chain has 512 bytes of stack.
+#[inline(never)]
+fn read_scattered(ctx: &XdpContext) -> u32 {
+    let Some(frame) = Copied::new(ctx) else { return desk::number(Other::Malformed) };
+    let mut packet = Packet::BLANK;
+    match packet::parse(&frame, &mut packet) {
+        Ok(()) => desk::put(packet),
+        Err(other) => desk::number(other),
+    }
+}
+
+#[inline(always)]
+fn action(ctx: &XdpContext, verdict: Verdict) -> u32 {
+    aya_log_ebpf::trace!(ctx, "verdict {}", verdict as u32);
+    match verdict {
+        Verdict::Pass => xdp_action::XDP_PASS,
+        Verdict::Deny => xdp_action::XDP_DROP,
+    }
+}
+
+/// Some helpers are for GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Never returns, so that the verifier refuses a program in which a panic can be reached.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

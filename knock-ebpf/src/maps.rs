@@ -1,0 +1,71 @@
+//! The maps. Their names are those of `knock_common::layout::name`; their sizes may be changed by
+//! the loader.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
+use knock_common::addr::Addr;
+use knock_common::attempt::Attempts;
+use knock_common::budget::Budget;
+use knock_common::cell::Cell64;
+use knock_common::counter::Counter;
+use knock_common::desk::Desk;
+use knock_common::grant::{Grant, GrantKey};
+use knock_common::layout::{EVENT_BYTES, MAX_ATTEMPTS, MAX_GRANTS, MAX_TRUSTED};
+use knock_common::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
+use knock_common::watch::WATCH_CELLS;
+
+use crate::frame::COPIED;
+
+// State: pinned, survives the program.
+
+#[map]
+pub static GRANTS: HashMap<GrantKey, Grant> = HashMap::with_max_entries(MAX_GRANTS, 0);
+#[map]
+pub static ATTEMPTS: LruHashMap<Addr, Attempts> = LruHashMap::with_max_entries(MAX_ATTEMPTS, 0);
+#[map]
+pub static WATCH: Array<Cell64> = Array::with_max_entries(WATCH_CELLS, 0);
+#[map]
+pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT as u32, 0);
+#[map]
+pub static TOKENS: PerCpuArray<Cell64> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(EVENT_BYTES, 0);
+/// Read and written by user space only.
+#[map]
+pub static LAYOUT: Array<u64> = Array::with_max_entries(1, 0);
+
+// Rules: loaded with the program, never changed under it.
+
+#[map]
+pub static PORTS: Array<PortRoles> = Array::with_max_entries(65_536, 0);
+#[map]
+pub static KNOCKS: Array<Knock> = Array::with_max_entries(MAX_KNOCKS as u32, 0);
+#[map]
+pub static DOORS: Array<Door> = Array::with_max_entries(MAX_DOORS as u32, 0);
+#[map]
+pub static SERVICES: Array<Service> = Array::with_max_entries(MAX_SERVICES as u32, 0);
+/// Value 1 for a trusted network.
+#[map]
+pub static TRUSTED: LpmTrie<Addr, u32> = LpmTrie::with_max_entries(MAX_TRUSTED, 1 /* BPF_F_NO_PREALLOC */);
+
+// Of this load alone.
+
+#[map]
+pub static BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
+/// The start of a multi-buffer frame.
+#[map]
+pub static COPY: PerCpuArray<[u8; COPIED]> = PerCpuArray::with_max_entries(1, 0);
+/// The packet that is on its way through the long paths.
+#[map]
+pub static DESK: PerCpuArray<OwnDesk> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static CLOCK: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Room for one desk.
+#[repr(transparent)]
+pub struct OwnDesk(pub MaybeUninit<Desk>);
+
+// SAFETY: a per-CPU value; no two CPUs ever see the same one.
+unsafe impl Sync for OwnDesk {}

@@ -1,0 +1,47 @@
+//! Constants that the loader writes before the verifier runs. What they turn off costs nothing:
+//! the verifier removes it.
+
+use aya_ebpf::Global;
+
+#[unsafe(no_mangle)]
+static STEALTH: Global<u32> = Global::new(1);
+#[unsafe(no_mangle)]
+static VERIFY: Global<u32> = Global::new(1);
+#[unsafe(no_mangle)]
+static HAS_TRUSTED: Global<u32> = Global::new(1);
+#[unsafe(no_mangle)]
+static ATTEMPT_RATE: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static LOG_DENIED: Global<u32> = Global::new(1);
+#[unsafe(no_mangle)]
+static TEST_CLOCK: Global<u32> = Global::new(0);
+
+#[inline(always)]
+pub fn stealth() -> bool {
+    STEALTH.load() != 0
+}
+
+#[inline(always)]
+pub fn verify() -> bool {
+    VERIFY.load() != 0
+}
+
+#[inline(always)]
+pub fn has_trusted() -> bool {
+    HAS_TRUSTED.load() != 0
+}
+
+#[inline(always)]
+pub fn attempt_rate() -> u32 {
+    ATTEMPT_RATE.load()
+}
+
+#[inline(always)]
+pub fn log_denied() -> bool {
+    LOG_DENIED.load() != 0
+}
+
+#[inline(always)]
+pub fn test_clock() -> bool {
+    TEST_CLOCK.load() != 0
+}

@@ -1,0 +1,61 @@
+//! Socket look-up in the network namespace of the interface.
+
+use aya_ebpf::bindings::{BPF_F_CURRENT_NETNS, bpf_sock_tuple};
+use aya_ebpf::helpers::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp};
+use aya_ebpf::programs::XdpContext;
+use knock_common::packet::{Packet, Transport};
+use knock_common::world::Socket;
+
+/// `TCP_LISTEN` of `include/net/tcp_states.h`.
+const LISTEN: u32 = 10;
+
+/// The IPv4 arm of `struct bpf_sock_tuple`.
+#[repr(C)]
+struct Tuple4 {
+    saddr: u32,
+    daddr: u32,
+    sport: u16,
+    dport: u16,
+}
+
+/// The IPv6 arm of `struct bpf_sock_tuple`.
+#[repr(C)]
+struct Tuple6 {
+    saddr: [u32; 4],
+    daddr: [u32; 4],
+    sport: u16,
+    dport: u16,
+}
+
+/// Finds the socket that `packet` would reach. The TCP look-up also returns request sockets and
+/// TIME_WAIT (kernel 5.2), so that no packet of a handshake or of a close is taken for a probe.
+#[inline(never)]
+pub fn find(ctx: &XdpContext, packet: &Packet) -> Socket {
+    let (sport, dport) = (packet.sport.to_be(), packet.dport.to_be());
+    if packet.src.is_v4() {
+        let mut tuple = Tuple4 { saddr: packet.src.words()[3], daddr: packet.dst.words()[3], sport, dport };
+        find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple4>() as u32, packet.transport)
+    } else {
+        let mut tuple = Tuple6 { saddr: packet.src.words(), daddr: packet.dst.words(), sport, dport };
+        find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple6>() as u32, packet.transport)
+    }
+}
+
+#[inline(always)]
+fn find_by(ctx: &XdpContext, tuple: *mut bpf_sock_tuple, size: u32, transport: Transport) -> Socket {
+    let netns = u64::from(BPF_F_CURRENT_NETNS as u32) | 0xffff_ffff_0000_0000;
+    // SAFETY: the tuple is `size` bytes of one arm of the union, which is how the helper tells the
+    // family; a socket that is found is released exactly once.
+    unsafe {
+        let socket = match transport {
+            Transport::Tcp => bpf_skc_lookup_tcp(ctx.ctx.cast(), tuple, size, netns, 0),
+            Transport::Udp => bpf_sk_lookup_udp(ctx.ctx.cast(), tuple, size, netns, 0),
+        };
+        if socket.is_null() {
+            return Socket::Nothing;
+        }
+        let listening = matches!(transport, Transport::Tcp) && (*socket).state == LISTEN;
+        bpf_sk_release(socket.cast());
+        if listening { Socket::Listening } else { Socket::Connected }
+    }
+}

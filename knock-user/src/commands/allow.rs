@@ -1,0 +1,88 @@
+//! `knockctl allow`: a grant without a knock.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{service, source};
+use crate::exit::Exit;
+use crate::firewall::{Paths, State};
+
+/// Arguments of `knockctl allow`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct AllowArgs {
+    /// The address
+    pub ip: String,
+    /// One service only (default: all services)
+    #[arg(short, long)]
+    pub service: Option<String>,
+    /// How long, such as 10m or 1h30m (default: until it is revoked, or a reboot)
+    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    pub span: Option<Duration>,
+}
+
+/// The longest span, that of `cmd_timeout`.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+fn span(text: &str) -> Result<Duration, String> {
+    let span = text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text));
+    match span {
+        Ok(span) if span.is_zero() => Err("no time at all: use `knockctl revoke` to shut somebody out".to_owned()),
+        Ok(span) if span > LONGEST => Err("longer than ten years: leave --for out to allow for good".to_owned()),
+        Ok(span) => Ok(span),
+        Err(_) => Err("no span of time: write it as 30s, 10m or 1h30m".to_owned()),
+    }
+}
+
+/// Writes the grants. What was done is said even if a later grant fails.
+///
+/// # Errors
+///
+/// No address, no such service, nothing loaded, not root, the table is full.
+pub fn run(args: &AllowArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
+    let mut said = String::new();
+    let outcome = allow(args, paths, &mut said);
+    out.write_all(said.as_bytes())?;
+    outcome.map(|()| Exit::Done)
+}
+
+fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
+    let source = source::parse(&args.ip)?;
+    let mut state = State::open(paths)?;
+    let services = state.services()?;
+    for service in service::choose(&services, args.service.as_deref())? {
+        let had = state.allow(service, source, args.span)?;
+        *said += &line(source.into(), service.name.as_str(), args.span, had);
+    }
+    Ok(())
+}
+
+fn line(source: IpAddr, service: &str, span: Option<Duration>, had: bool) -> String {
+    let span =
+        span.map_or_else(|| "until revoked".to_owned(), |span| format!("for {}", humantime::format_duration(span)));
+    let instead = if had { ", in place of the grant it had" } else { "" };
+    format!("{source}: {service}: allowed {span}{instead}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_those_of_the_config() {
+        assert_eq!(span("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(span("90"), Ok(Duration::from_secs(90)));
+        assert!(span("0").is_err() && span("later").is_err() && span("11y").is_err());
+    }
+
+    #[test]
+    fn the_answer_names_source_service_and_span() {
+        let source = IpAddr::from([192, 0, 2, 7]);
+        let ten = Some(Duration::from_secs(600));
+        assert_eq!(line(source, "ssh2", ten, false), "192.0.2.7: ssh2: allowed for 10m\n");
+        let again = "192.0.2.7: ssh2: allowed until revoked, in place of the grant it had\n";
+        assert_eq!(line(source, "ssh2", None, true), again);
+    }
+}

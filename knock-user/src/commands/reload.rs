@@ -1,0 +1,116 @@
+//! `knockctl reload`: through the daemon if it lives, by itself if not.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use anyhow::{Result, bail};
+use rustix::process::Signal;
+
+use super::process::{self, Holder, PATIENCE};
+use super::{check, count};
+use crate::cli::DEFAULT_CONFIG;
+use crate::config::{Config, ConfigError, Diagnostic};
+use crate::exit::Exit;
+use crate::firewall::{Firewall, Paths, State, need_root};
+use crate::runtime::{self, DaemonInfo};
+
+/// Arguments of `knockctl reload`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ReloadArgs {
+    /// The config file (default: the daemon's; without a daemon /etc/knock/knock.toml)
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Checks the config, then swaps the rules. A config with an error changes nothing.
+///
+/// # Errors
+///
+/// A config with errors, nothing loaded, not root, or what the daemon says.
+pub fn run(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
+    need_root()?;
+    if runtime::daemon(paths).is_none() && !State::exists(paths) {
+        bail!("nothing is loaded: start the gate with `knockctl run`");
+    }
+    let holder = process::holder(paths)?;
+    let path = match (&args.config, &holder) {
+        (Some(path), Holder::Daemon(daemon)) if !is_same(path, &daemon.config) => bail!(
+            "{}: the daemon (process {}) reads {}: change that file, or stop the daemon and run it with --config",
+            path.display(),
+            daemon.pid,
+            daemon.config.display()
+        ),
+        (_, Holder::Daemon(daemon)) => &daemon.config,
+        (Some(path), Holder::Nobody(_)) => path,
+        (None, Holder::Nobody(_)) => Path::new(DEFAULT_CONFIG),
+    };
+    let config = load(path)?;
+    let rules = format!("{}, {}", count(config.services.len(), "service"), count(config.doors.len(), "door"));
+    let how = match &holder {
+        Holder::Daemon(daemon) => {
+            by_daemon(daemon, paths)?;
+            format!("by the daemon (process {})", daemon.pid)
+        }
+        Holder::Nobody(_) => {
+            Firewall::start(&config, paths, false)?;
+            "the daemon is not running: rules swapped, nothing will be logged".to_owned()
+        }
+    };
+    writeln!(out, "{}: reloaded ({rules}): {how}", path.display())?;
+    Ok(Exit::Done)
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (fs::canonicalize(one), fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+fn load(path: &Path) -> Result<Config> {
+    match Config::load(path) {
+        Ok((config, findings)) => {
+            say(&findings);
+            Ok(config)
+        }
+        Err(ConfigError::Refused(findings)) => {
+            say(&findings);
+            bail!("{}: refused ({}): the gate goes on as it was", path.display(), check::tally(&findings))
+        }
+        Err(error @ ConfigError::Io { .. }) => bail!("{error:#}"),
+    }
+}
+
+/// Findings with the lines of the file only where a person reads them: the lines are secret, and a
+/// service manager keeps what is written here.
+fn say(findings: &[Diagnostic]) {
+    let mut err = io::stderr().lock();
+    let lines = err.is_terminal();
+    for finding in findings {
+        // The reload does not depend on who listens.
+        let _ = if lines { writeln!(err, "{finding:#}") } else { writeln!(err, "{finding}") };
+    }
+}
+
+fn by_daemon(daemon: &DaemonInfo, paths: &Paths) -> Result<()> {
+    let gone = || anyhow::anyhow!("the daemon (process {}) ended meanwhile: try again", daemon.pid);
+    process::send(paths, daemon, Signal::HUP)?.ok_or_else(gone)?;
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        thread::sleep(Duration::from_millis(20));
+        let now = runtime::daemon(paths).filter(|now| now.pid == daemon.pid).ok_or_else(gone)?;
+        if now.reloads > daemon.reloads {
+            return match now.last_reload {
+                Some(reload) if !reload.ok => bail!(
+                    "the daemon (process {}) could not reload: {}",
+                    daemon.pid,
+                    reload.error.as_deref().unwrap_or("see its log")
+                ),
+                _ => Ok(()),
+            };
+        }
+    }
+    bail!("the daemon (process {}) has not reloaded within {} s: see its log", daemon.pid, PATIENCE.as_secs())
+}

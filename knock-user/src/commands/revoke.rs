@@ -1,0 +1,131 @@
+//! `knockctl revoke`: takes grants away, under whatever prefix length they were written.
+
+use std::io::Write;
+
+use anyhow::Result;
+use knock_common::addr::Addr;
+use knock_common::grant::{GrantKey, Prefix};
+use knock_common::rules::{MAX_PREFIXES, Name, Service};
+
+use super::{service, source};
+use crate::exit::Exit;
+use crate::firewall::{GrantEntry, Paths, State};
+
+/// Arguments of `knockctl revoke`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct RevokeArgs {
+    /// The address, or a network that `status` shows as a grant's source
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub ip: Option<String>,
+    /// One service only (default: all services)
+    #[arg(short, long)]
+    pub service: Option<String>,
+    /// Take away every grant
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Removes the grants. What was done is said even if a later removal fails.
+///
+/// # Errors
+///
+/// No address, no such service, nothing loaded, not root.
+pub fn run(args: &RevokeArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
+    let mut said = String::new();
+    let outcome = revoke(args, paths, &mut said);
+    let found = !said.is_empty();
+    if !found && outcome.is_ok() {
+        let about = [args.ip.as_deref(), args.service.as_deref()].into_iter().flatten();
+        said = about.chain(["no grant\n"]).collect::<Vec<_>>().join(": ");
+    }
+    out.write_all(said.as_bytes())?;
+    outcome.map(|()| if found { Exit::Done } else { Exit::Negative })
+}
+
+fn revoke(args: &RevokeArgs, paths: &Paths, said: &mut String) -> Result<()> {
+    let mut state = State::open(paths)?;
+    let grants = state.grants()?;
+    let meant = Meant::among(args.ip.as_deref(), &grants)?;
+    let services = state.services()?;
+    let tag = match &args.service {
+        Some(name) => service::choose(&services, Some(name))?.first().map(|service| service.tag),
+        None => None,
+    };
+    for entry in grants.iter().filter(|entry| meant.covers(entry) && tag.is_none_or(|tag| entry.key.service == tag)) {
+        // It may have ended by itself a moment ago.
+        if state.revoke(&exactly(&entry.key), entry.key.source)? {
+            *said += &format!("{}: {}: revoked\n", entry.source(), service::name(&services, entry.key.service));
+        }
+    }
+    Ok(())
+}
+
+/// Whose grants are meant.
+enum Meant {
+    Everybody,
+    Address(Addr),
+    /// A network, as a grant's source is written.
+    Network(String),
+}
+
+impl Meant {
+    fn among(text: Option<&str>, grants: &[GrantEntry]) -> Result<Self> {
+        let Some(text) = text else { return Ok(Self::Everybody) };
+        if grants.iter().any(|entry| entry.source() == text) && text.contains('/') {
+            return Ok(Self::Network(text.to_owned()));
+        }
+        source::parse(text).map(Self::Address)
+    }
+
+    fn covers(&self, entry: &GrantEntry) -> bool {
+        let key = &entry.key;
+        match self {
+            Self::Everybody => true,
+            Self::Address(source) => GrantKey::new(key.service, source, &Prefix::new(key.bits)) == *key,
+            Self::Network(source) => entry.source() == *source,
+        }
+    }
+}
+
+/// A service that has this one key, so that grants of a service that a reload removed, or under a
+/// prefix length that it no longer has, can be taken away too.
+fn exactly(key: &GrantKey) -> Service {
+    let mut prefixes = [Prefix::NONE; MAX_PREFIXES];
+    prefixes[0] = Prefix::new(key.bits);
+    Service { name: Name::EMPTY, tag: key.service, prefixes_v4: prefixes, prefixes_v6: prefixes, keepalive: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use knock_common::grant::{Grant, HOST_BITS};
+
+    use super::*;
+
+    fn entry(source: &str, bits: u32) -> GrantEntry {
+        let key = GrantKey::new(1, &source::parse(source).unwrap(), &Prefix::new(bits));
+        GrantEntry { key, grant: Grant { until: 1, since: 0, window: 0, door: 0, origin: 1 } }
+    }
+
+    #[test]
+    fn an_address_means_every_grant_that_covers_it() {
+        let grants = [entry("2001:db8::7", HOST_BITS), entry("2001:db8::7", 64), entry("192.0.2.7", 120)];
+        let covered = |text: &str| {
+            let meant = Meant::among(Some(text), &grants).unwrap();
+            grants.iter().map(|entry| meant.covers(entry)).collect::<Vec<_>>()
+        };
+        assert_eq!(covered("2001:db8::7"), [true, true, false]);
+        assert_eq!(covered("2001:db8::8"), [false, true, false]);
+        assert_eq!(covered("::ffff:192.0.2.9"), [false, false, true]);
+        assert_eq!(covered("192.0.2.0/24"), [false, false, true]);
+        assert!(Meant::among(Some("198.51.100.0/24"), &grants).is_err());
+        assert!(grants.iter().all(|entry| Meant::Everybody.covers(entry)));
+    }
+
+    #[test]
+    fn the_stand_in_finds_the_key_again() {
+        for entry in [entry("2001:db8::7", 64), entry("192.0.2.7", 120), entry("192.0.2.7", HOST_BITS)] {
+            let service = exactly(&entry.key);
+            assert_eq!(GrantKey::new(service.tag, &entry.key.source, &service.prefixes_v4[0]), entry.key);
+        }
+    }
+}

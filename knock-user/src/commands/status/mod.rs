@@ -1,0 +1,60 @@
+//! `knockctl status`: reads the pins once, or again and again, and shows what they say.
+
+mod read;
+mod render;
+mod snapshot;
+
+use std::io::{self, IsTerminal as _, Write};
+use std::time::Duration;
+
+use anyhow::Result;
+
+pub use self::snapshot::{Attempt, Daemon, Door, Grant, Interface, Service, Snapshot};
+
+use super::pause::Pause;
+use crate::exit::Exit;
+use crate::firewall::{Paths, need_root};
+
+/// Arguments of `knockctl status`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct StatusArgs {
+    /// One line of JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+    /// Show it again every so many seconds, until Ctrl-C
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub watch: Option<u64>,
+}
+
+/// Prints the state of the gate.
+///
+/// # Errors
+///
+/// Not root, or pins of another layout.
+pub fn run(args: &StatusArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
+    need_root()?;
+    let show = |snapshot: &Snapshot| if args.json { render::json(snapshot) } else { Ok(render::text(snapshot)) };
+    let Some(seconds) = args.watch else {
+        let snapshot = read::read(paths)?;
+        out.write_all(show(&snapshot)?.as_bytes())?;
+        return Ok(if snapshot.loaded { Exit::Done } else { Exit::Negative });
+    };
+    let mut pause = Pause::new()?;
+    // A terminal is drawn anew in one piece, so that it does not flicker.
+    const CLEAR: &str = "\x1b[H\x1b[J";
+    let before = match (io::stdout().is_terminal(), args.json) {
+        (true, _) => [CLEAR, CLEAR],
+        (false, false) => ["", "\n"],
+        (false, true) => ["", ""],
+    };
+    for round in 0_u64.. {
+        let text = show(&read::read(paths)?)?;
+        write!(out, "{}{text}", before[usize::from(round > 0)])?;
+        out.flush()?;
+        if !pause.wait(Duration::from_secs(seconds)) {
+            break;
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,128 @@
+//! The pins -> a snapshot.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use knock_common::rules::{self, Action};
+
+use super::snapshot::{Attempt, Daemon, Door, Grant, Interface, Service, Snapshot};
+use crate::commands::service;
+use crate::firewall::{GrantEntry, Paths, State, XdpMode, boot_now};
+use crate::runtime;
+
+/// Reads everything.
+///
+/// # Errors
+///
+/// If the pins cannot be read, or are of another layout.
+pub fn read(paths: &Paths) -> Result<Snapshot> {
+    let daemon = runtime::daemon(paths).map(|daemon| Daemon { pid: daemon.pid, config: daemon.config });
+    if !State::exists(paths) {
+        return Ok(Snapshot::nothing(daemon));
+    }
+    match read_pins(paths, daemon.clone()) {
+        // Taken away while they were read.
+        Err(_) if !State::exists(paths) => Ok(Snapshot::nothing(daemon)),
+        other => other,
+    }
+}
+
+fn read_pins(paths: &Paths, daemon: Option<Daemon>) -> Result<Snapshot> {
+    let state = State::open(paths)?;
+    let (services, doors) = (state.services()?, state.doors()?);
+    let protected = state.protected()?;
+    let mut entries = state.grants()?;
+    entries.sort_by_key(|entry| entry.grant.since);
+    let interfaces = state.interfaces()?.into_iter();
+    let attempts = state.attempts()?.into_iter();
+    Ok(Snapshot {
+        loaded: true,
+        interfaces: interfaces.map(|(name, mode)| Interface { name, mode: mode.map(XdpMode::name) }).collect(),
+        services: (0..).zip(&services).map(|(index, service)| read_service(index, service, &protected)).collect(),
+        doors: doors.iter().map(|door| read_door(door, &services)).collect(),
+        grants: entries.iter().map(|entry| read_grant(entry, &services, &doors)).collect(),
+        attempts: attempts
+            .map(|attempt| Attempt {
+                source: attempt.source.to_string(),
+                steps: steps(&doors, &attempt.door),
+                door: attempt.door,
+                stage: attempt.stage,
+                seconds_left: round_up(attempt.left),
+            })
+            .collect(),
+        counters: state.counters()?,
+        ..Snapshot::nothing(daemon)
+    })
+}
+
+fn steps(doors: &[rules::Door], name: &str) -> u32 {
+    doors.iter().find(|door| door.name.as_str() == name).map_or(0, |door| door.steps.into())
+}
+
+fn read_service(index: u32, service: &rules::Service, protected: &[(u16, &'static str, u32)]) -> Service {
+    let ports = protected.iter().filter(|(.., owner)| *owner == index).map(|(port, transport, _)| (*port, *transport));
+    Service { name: service.name.as_str().to_owned(), ports: merge(ports) }
+}
+
+/// Ports in order of their numbers -> ranges in order of their first numbers.
+fn merge(ports: impl Iterator<Item = (u16, &'static str)>) -> Vec<String> {
+    let mut ranges: Vec<(u16, u16, &str)> = Vec::new();
+    for (port, transport) in ports {
+        let last = ranges.iter_mut().rev().find(|range| range.2 == transport);
+        match last {
+            Some(range) if port.checked_sub(1) == Some(range.1) => range.1 = port,
+            _ => ranges.push((port, port, transport)),
+        }
+    }
+    let text = |(first, last, transport): (u16, u16, &str)| {
+        if first == last { format!("{first}/{transport}") } else { format!("{first}-{last}/{transport}") }
+    };
+    ranges.into_iter().map(text).collect()
+}
+
+fn read_door(door: &rules::Door, services: &[rules::Service]) -> Door {
+    let service = services.get(usize::from(door.service));
+    Door {
+        name: door.name.as_str().to_owned(),
+        service: service.map_or_else(String::new, |service| service.name.as_str().to_owned()),
+        action: if door.action == Action::Close as u8 { "close" } else { "open" },
+        steps: door.steps.into(),
+    }
+}
+
+fn read_grant(entry: &GrantEntry, services: &[rules::Service], doors: &[rules::Door]) -> Grant {
+    let now = boot_now();
+    let door = doors.iter().find(|door| entry.grant.door != 0 && door.tag == entry.grant.door);
+    Grant {
+        source: entry.source(),
+        service: service::name(services, entry.key.service),
+        door: door.map(|door| door.name.as_str().to_owned()),
+        origin: entry.origin(),
+        seconds_left: entry.left(now).map(round_up),
+        age: Duration::from_nanos(now.saturating_sub(entry.grant.since)).as_secs(),
+    }
+}
+
+/// Whole seconds: what is live has at least one.
+fn round_up(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_next_to_each_other_are_a_range() {
+        let ports = [(53, "tcp"), (53, "udp"), (54, "tcp"), (55, "tcp"), (2222, "tcp"), (65535, "udp")];
+        assert_eq!(merge(ports.into_iter()), ["53-55/tcp", "53/udp", "2222/tcp", "65535/udp"]);
+        assert_eq!(merge([].into_iter()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn time_left_is_rounded_up() {
+        assert_eq!(round_up(Duration::from_millis(1)), 1);
+        assert_eq!(round_up(Duration::from_secs(60)), 60);
+        assert_eq!(round_up(Duration::ZERO), 0);
+    }
+}

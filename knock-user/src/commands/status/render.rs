@@ -1,0 +1,78 @@
+//! A snapshot -> text for people, or JSON for programs.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::snapshot::{Attempt, Door, Grant, Interface, Service, Snapshot};
+use crate::commands::table;
+
+/// One line of JSON.
+pub fn json(snapshot: &Snapshot) -> Result<String> {
+    Ok(serde_json::to_string(snapshot)? + "\n")
+}
+
+/// Tables.
+pub fn text(snapshot: &Snapshot) -> String {
+    if !snapshot.loaded {
+        return "nothing is loaded: start the gate with `knockctl run`\n".to_owned();
+    }
+    let mut text = format!("knockctl {}\n", snapshot.version);
+    text += &snapshot.daemon.as_ref().map_or_else(
+        || "daemon: not running: the gate stands, nothing is logged\n".to_owned(),
+        |daemon| format!("daemon: process {}, {}\n", daemon.pid, daemon.config.display()),
+    );
+    section(&mut text, ["INTERFACE", "MODE"], &snapshot.interfaces, "no interfaces", |row: &Interface| {
+        [row.name.clone(), row.mode.unwrap_or("gone").to_owned()]
+    });
+    section(&mut text, ["SERVICE", "PORTS"], &snapshot.services, "no services", |row: &Service| {
+        [row.name.clone(), row.ports.join(", ")]
+    });
+    section(&mut text, ["DOOR", "SERVICE", "ACTION", "STEPS"], &snapshot.doors, "no doors", |row: &Door| {
+        [row.name.clone(), row.service.clone(), row.action.to_owned(), row.steps.to_string()]
+    });
+    let head = ["GRANT", "SERVICE", "DOOR", "BY", "LEFT", "SINCE"];
+    section(&mut text, head, &snapshot.grants, "no grants", |row: &Grant| {
+        [
+            row.source.clone(),
+            row.service.clone(),
+            row.door.clone().unwrap_or_else(|| "-".to_owned()),
+            row.origin.to_owned(),
+            row.seconds_left.map_or_else(|| "for good".to_owned(), span),
+            format!("{} ago", span(row.age)),
+        ]
+    });
+    let head = ["ATTEMPT", "DOOR", "STAGE", "LEFT"];
+    section(&mut text, head, &snapshot.attempts, "no attempts under way", |row: &Attempt| {
+        [row.source.clone(), row.door.clone(), format!("{}/{}", row.stage, row.steps), span(row.seconds_left)]
+    });
+    let counted: Vec<_> = snapshot.counters.iter().filter(|(_, value)| *value > 0).collect();
+    section(&mut text, ["COUNTED", "WHAT"], &counted, "nothing counted yet", |(counter, value)| {
+        [value.to_string(), counter.what().to_owned()]
+    });
+    text
+}
+
+/// A table under an empty line, or the words that there is nothing to show.
+fn section<T, const N: usize>(
+    text: &mut String,
+    head: [&str; N],
+    items: &[T],
+    nothing: &str,
+    row: impl Fn(&T) -> [String; N],
+) {
+    text.push('\n');
+    if items.is_empty() {
+        *text += nothing;
+        text.push('\n');
+    } else {
+        table::append(text, head, &items.iter().map(row).collect::<Vec<_>>());
+    }
+}
+
+fn span(seconds: u64) -> String {
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Whole texts and whole JSON of made-up snapshots.
+
+use knock_common::counter::Counter;
+
+use super::*;
+use crate::commands::status::Daemon;
+
+fn grant(source: &str, door: Option<&str>, origin: &'static str, seconds_left: Option<u64>, age: u64) -> Grant {
+    let door = door.map(str::to_owned);
+    Grant { source: source.into(), service: "ssh2".into(), door, origin, seconds_left, age }
+}
+
+fn full() -> Snapshot {
+    let door = |name: &str, action, steps| Door { name: name.into(), service: "ssh2".into(), action, steps };
+    Snapshot {
+        version: "1.2.3",
+        loaded: true,
+        daemon: Some(Daemon { pid: 4242, config: "/etc/knock/knock.toml".into() }),
+        interfaces: vec![
+            Interface { name: "eth0".into(), mode: Some("native") },
+            Interface { name: "wlan10".into(), mode: None },
+        ],
+        services: vec![Service { name: "ssh2".into(), ports: vec!["2222/tcp".into(), "6000-6010/udp".into()] }],
+        doors: vec![door("opencloseSSH", "open", 3), door("closeSSH", "close", 2)],
+        grants: vec![
+            grant("192.0.2.7", None, "command", None, 3723),
+            grant("2001:db8::/64", Some("opencloseSSH"), "knock", Some(42), 18),
+        ],
+        attempts: vec![Attempt {
+            source: "198.51.100.9".into(),
+            door: "opencloseSSH".into(),
+            stage: 1,
+            steps: 3,
+            seconds_left: 8,
+        }],
+        counters: vec![(Counter::PassGranted, 12), (Counter::DenyNew, 0), (Counter::GrantOpened, 1)],
+    }
+}
+
+#[test]
+fn people_see_tables() {
+    let expected = "\
+knockctl 1.2.3
+daemon: process 4242, /etc/knock/knock.toml
+
+INTERFACE  MODE
+eth0       native
+wlan10     gone
+
+SERVICE  PORTS
+ssh2     2222/tcp, 6000-6010/udp
+
+DOOR          SERVICE  ACTION  STEPS
+opencloseSSH  ssh2     open    3
+closeSSH      ssh2     close   2
+
+GRANT          SERVICE  DOOR          BY       LEFT      SINCE
+192.0.2.7      ssh2     -             command  for good  1h 2m 3s ago
+2001:db8::/64  ssh2     opencloseSSH  knock    42s       18s ago
+
+ATTEMPT       DOOR          STAGE  LEFT
+198.51.100.9  opencloseSSH  1/3    8s
+
+COUNTED  WHAT
+12       packets passed under a grant
+1        grants written by a completed door
+";
+    assert_eq!(text(&full()), expected);
+}
+
+#[test]
+fn programs_see_every_field() {
+    let expected = concat!(
+        r#"{"version":"1.2.3","loaded":true,"daemon":{"pid":4242,"config":"/etc/knock/knock.toml"},"#,
+        r#""interfaces":[{"name":"eth0","mode":"native"},{"name":"wlan10","mode":null}],"#,
+        r#""services":[{"name":"ssh2","ports":["2222/tcp","6000-6010/udp"]}],"#,
+        r#""doors":[{"name":"opencloseSSH","service":"ssh2","action":"open","steps":3},"#,
+        r#"{"name":"closeSSH","service":"ssh2","action":"close","steps":2}],"#,
+        r#""grants":[{"source":"192.0.2.7","service":"ssh2","door":null,"origin":"command","seconds_left":null},"#,
+        r#"{"source":"2001:db8::/64","service":"ssh2","door":"opencloseSSH","origin":"knock","seconds_left":42}],"#,
+        r#""attempts":[{"source":"198.51.100.9","door":"opencloseSSH","stage":1,"steps":3,"seconds_left":8}],"#,
+        r#""counters":{"pass_granted":12,"deny_new":0,"grant_opened":1}}"#,
+        "\n",
+    );
+    assert_eq!(json(&full()).unwrap(), expected);
+}
+
+#[test]
+fn a_gate_at_rest_says_so() {
+    let services = vec![Service { name: "ssh2".into(), ports: vec!["2222/tcp".into()] }];
+    let quiet = Snapshot { version: "1.2.3", loaded: true, services, ..Snapshot::nothing(None) };
+    let expected = "\
+knockctl 1.2.3
+daemon: not running: the gate stands, nothing is logged
+
+no interfaces
+
+SERVICE  PORTS
+ssh2     2222/tcp
+
+no doors
+
+no grants
+
+no attempts under way
+
+nothing counted yet
+";
+    assert_eq!(text(&quiet), expected);
+}
+
+#[test]
+fn nothing_is_loaded() {
+    let nothing = Snapshot { version: "1.2.3", ..Snapshot::nothing(None) };
+    assert_eq!(text(&nothing), "nothing is loaded: start the gate with `knockctl run`\n");
+    let expected = concat!(
+        r#"{"version":"1.2.3","loaded":false,"daemon":null,"interfaces":[],"services":[],"doors":[],"#,
+        r#""grants":[],"attempts":[],"counters":{}}"#,
+        "\n",
+    );
+    assert_eq!(json(&nothing).unwrap(), expected);
+}

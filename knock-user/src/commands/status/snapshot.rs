@@ -1,0 +1,124 @@
+//! What `status` shows, apart from where it comes from. The order of the fields is that of the JSON.
+
+use std::path::PathBuf;
+
+use knock_common::counter::Counter;
+use serde::{Serialize, Serializer};
+
+/// The state of the gate at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot {
+    /// Of this `knockctl`.
+    pub version: &'static str,
+    /// The pins are there.
+    pub loaded: bool,
+    /// The daemon, if it lives.
+    pub daemon: Option<Daemon>,
+    /// Where the gate stands.
+    pub interfaces: Vec<Interface>,
+    /// What it protects.
+    pub services: Vec<Service>,
+    /// How it opens. Never the sequences: they are secret.
+    pub doors: Vec<Door>,
+    /// Who is in, the oldest first.
+    pub grants: Vec<Grant>,
+    /// Who is knocking.
+    pub attempts: Vec<Attempt>,
+    /// All counters; none if nothing is loaded.
+    #[serde(serialize_with = "by_name")]
+    pub counters: Vec<(Counter, u64)>,
+}
+
+/// The daemon.
+#[derive(Clone, Debug, Serialize)]
+pub struct Daemon {
+    /// Process.
+    pub pid: u32,
+    /// Config file.
+    pub config: PathBuf,
+}
+
+/// An interface.
+#[derive(Clone, Debug, Serialize)]
+pub struct Interface {
+    /// Name.
+    pub name: String,
+    /// `native`, `generic` or `offload`; `None`: the interface is gone.
+    pub mode: Option<&'static str>,
+}
+
+/// A service.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// Name.
+    pub name: String,
+    /// `2222/tcp`, `6000-6010/udp`.
+    pub ports: Vec<String>,
+}
+
+/// A door.
+#[derive(Clone, Debug, Serialize)]
+pub struct Door {
+    /// Name.
+    pub name: String,
+    /// Name of its service.
+    pub service: String,
+    /// `open` or `close`.
+    pub action: &'static str,
+    /// Length of its sequence.
+    pub steps: u32,
+}
+
+/// A live grant.
+#[derive(Clone, Debug, Serialize)]
+pub struct Grant {
+    /// Address or network.
+    pub source: String,
+    /// Name of the service.
+    pub service: String,
+    /// Name of the door that wrote it.
+    pub door: Option<String>,
+    /// `knock` or `command`.
+    pub origin: &'static str,
+    /// Time left, rounded up; `None`: for good.
+    pub seconds_left: Option<u64>,
+    /// Time since it was first written.
+    #[serde(skip)]
+    pub age: u64,
+}
+
+/// An attempt under way.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attempt {
+    /// Address.
+    pub source: String,
+    /// Name of the door.
+    pub door: String,
+    /// Steps made.
+    pub stage: u32,
+    /// Steps of the door.
+    pub steps: u32,
+    /// Time left, rounded up.
+    pub seconds_left: u64,
+}
+
+impl Snapshot {
+    /// The snapshot where there is no gate.
+    pub fn nothing(daemon: Option<Daemon>) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            loaded: false,
+            daemon,
+            interfaces: Vec::new(),
+            services: Vec::new(),
+            doors: Vec::new(),
+            grants: Vec::new(),
+            attempts: Vec::new(),
+            counters: Vec::new(),
+        }
+    }
+}
+
+fn by_name<S: Serializer>(counters: &[(Counter, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(counters.iter().map(|(counter, value)| (counter.name(), value)))
+}

@@ -1,0 +1,113 @@
+//! `knockctl unload`: takes the gate off without trace.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::process::{self, Holder};
+use crate::exit::Exit;
+use crate::firewall::{Firewall, Paths, need_root};
+use crate::runtime;
+
+/// Arguments of `knockctl unload`: none.
+#[derive(clap::Args, Clone, Debug)]
+pub struct UnloadArgs {}
+
+/// Stops the daemon, takes the gate off every interface, removes pins and run-time files. Looks into
+/// no map, so that it takes away pins of any layout.
+///
+/// # Errors
+///
+/// Not root, a daemon that does not end, a pin that cannot be removed.
+pub fn run(paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
+    need_root()?;
+    // Before the daemon ends, which may take the gate down itself.
+    let (mut loaded, mut interfaces) = (paths.pins.exists(), links(paths));
+    let mut stopped = None;
+    // Kept against a daemon that starts at this moment.
+    let _lock = loop {
+        match process::holder(paths)? {
+            Holder::Nobody(lock) => break lock,
+            Holder::Daemon(daemon) => {
+                (loaded, interfaces) = (paths.pins.exists(), links(paths));
+                process::stop(paths, &daemon)?;
+                stopped = Some(daemon.pid);
+            }
+        }
+    };
+    Firewall::unload(paths)?;
+    remove_files(paths);
+    let said = text(stopped, loaded, &interfaces);
+    out.write_all(said.as_bytes())?;
+    Ok(if loaded { Exit::Done } else { Exit::Negative })
+}
+
+/// Interfaces with a pinned link.
+fn links(paths: &Paths) -> Vec<String> {
+    let entries = fs::read_dir(paths.links()).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| Paths::interface_of(&entry.file_name().to_string_lossy())).collect();
+    names.sort();
+    names
+}
+
+/// Removes the run-time files, the lock last; what is not there need not be removed.
+fn remove_files(paths: &Paths) {
+    let beside = |path: PathBuf, suffix: &str| {
+        let mut name = OsString::from(path);
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let (info, events) = (runtime::info_path(paths), runtime::events_path(paths));
+    let files = [beside(info.clone(), "-new"), info, beside(events.clone(), ".1"), events, runtime::lock_path(paths)];
+    for file in files {
+        let _ = fs::remove_file(file);
+    }
+    let _ = fs::remove_dir(&paths.run);
+}
+
+fn text(stopped: Option<u32>, loaded: bool, interfaces: &[String]) -> String {
+    let mut text = stopped.map_or_else(String::new, |pid| format!("the daemon (process {pid}) is stopped\n"));
+    for name in interfaces {
+        text += &format!("{name}: the gate is taken off\n");
+    }
+    match (loaded, interfaces.is_empty()) {
+        (false, _) => text += "nothing was loaded\n",
+        (true, true) => text += "no interface had the gate; its pins are removed\n",
+        (true, false) => {}
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_interface_is_named() {
+        let names = ["eth0".to_owned(), "eth1".to_owned()];
+        let said = "the daemon (process 42) is stopped\neth0: the gate is taken off\neth1: the gate is taken off\n";
+        assert_eq!(text(Some(42), true, &names), said);
+        assert_eq!(text(None, false, &[]), "nothing was loaded\n");
+        assert_eq!(text(None, true, &[]), "no interface had the gate; its pins are removed\n");
+    }
+
+    #[test]
+    fn run_time_files_go_and_others_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path().join("knock");
+        let paths = Paths { pins: directory.path().join("pins"), run: run.clone() };
+        fs::create_dir(&run).unwrap();
+        for name in ["daemon.pid", "daemon.json", "events.jsonl", "events.jsonl.1", "notes"] {
+            fs::write(run.join(name), "").unwrap();
+        }
+        remove_files(&paths);
+        let left: Vec<_> = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes"]);
+        fs::remove_file(run.join("notes")).unwrap();
+        remove_files(&paths);
+        assert!(!run.exists());
+    }
+}

@@ -1,0 +1,138 @@
+//! Errors that only show when sections are held against each other.
+
+use knock_common::grant::HOST_BITS;
+use knock_common::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
+
+use super::door::PlacedDoor;
+use super::model::Door;
+use super::report::{Report, Span};
+use super::service::PlacedService;
+use super::tcpflags;
+use super::value::Entry;
+use crate::rules::slots;
+
+/// Reports them all.
+pub(super) fn check(services: &[&PlacedService], doors: &[&PlacedDoor], report: &Report<'_>) {
+    shared_ports(services, report);
+    protected_knocks(services, doors, report);
+    opens_and_closes(doors, report);
+    prefixes(doors, report);
+    same_tags(services.iter().map(|one| (one.service.name.tag(), &one.key, &one.span)), report);
+    same_tags(doors.iter().map(|one| (one.door.name.tag(), &one.key, &one.span)), report);
+    crowded(doors, report);
+}
+
+/// More services or doors than the kernel's tables hold.
+pub(super) fn too_many(services: &[Entry<'_>], doors: &[Entry<'_>], report: &Report<'_>) {
+    for (entries, limit, what) in [(services, MAX_SERVICES, "services"), (doors, MAX_DOORS, "doors")] {
+        if let Some(first) = entries.get(limit) {
+            let message = format!("{} {what}, more than {limit}", entries.len());
+            report.error(&first.name_span, &first.item.key, message, format!("keep at most {limit} {what}"));
+        }
+    }
+}
+
+/// True if the same packets make both sequences, as far as the shorter one goes.
+pub(super) fn same_knocks(one: &Door, other: &Door) -> bool {
+    let target = one.target.is_none() || other.target.is_none() || one.target == other.target;
+    let steps = one.sequence.iter().zip(&other.sequence);
+    target
+        && steps.clone().all(|(one, other)| one == other)
+        && (steps.clone().all(|(step, _)| step.transport == knock_common::packet::Transport::Udp)
+            || tcpflags::overlap(one.tcpflags, other.tcpflags))
+}
+
+fn shared_ports(services: &[&PlacedService], report: &Report<'_>) {
+    for (index, later) in services.iter().enumerate() {
+        for (at, (range, span)) in later.service.ports.iter().zip(&later.ports).enumerate() {
+            let earlier = services[..index].iter().find_map(|earlier| {
+                let shared = earlier.service.ports.iter().find_map(|other| range.shared(*other))?;
+                Some((shared, earlier.service.name))
+            });
+            if let Some((port, name)) = earlier {
+                let message = format!("port {port} is in service {} as well", name.as_str());
+                report.error(span, &format!("{}.ports[{at}]", later.key), message, "remove it from one of them");
+            }
+        }
+    }
+}
+
+fn protected_knocks(services: &[&PlacedService], doors: &[&PlacedDoor], report: &Report<'_>) {
+    for placed in doors {
+        for (at, (step, span)) in placed.door.sequence.iter().zip(&placed.steps).enumerate() {
+            let service = services.iter().find(|one| one.service.ports.iter().any(|range| range.contains(*step)));
+            if let Some(service) = service {
+                let message = format!("port {step} is protected by service {}", service.service.name.as_str());
+                report.error(span, &placed.step_key(at), message, "knock on a port that no service protects");
+            }
+        }
+    }
+}
+
+fn opens_and_closes(doors: &[&PlacedDoor], report: &Report<'_>) {
+    for (index, later) in doors.iter().enumerate() {
+        let contrary = doors[..index].iter().find(|earlier| {
+            earlier.door.service == later.door.service
+                && earlier.door.action != later.door.action
+                && earlier.door.sequence.len() == later.door.sequence.len()
+                && same_knocks(&earlier.door, &later.door)
+        });
+        if let Some(earlier) = contrary {
+            let message =
+                format!("the same sequence as door {}: it would both open and close", earlier.door.name.as_str());
+            let help = "give one of them another sequence";
+            report.error(&later.span, &later.key_of("sequence"), message, help);
+        }
+    }
+}
+
+fn prefixes(doors: &[&PlacedDoor], report: &Report<'_>) {
+    let families = [
+        (
+            "grant_prefix_v4",
+            96,
+            (|placed| (placed.door.grant_prefix_v4, &placed.prefix_v4)) as fn(&PlacedDoor) -> (u8, &Span),
+        ),
+        ("grant_prefix_v6", 0, |placed| (placed.door.grant_prefix_v6, &placed.prefix_v6)),
+    ];
+    for (name, above, get) in families {
+        for (index, placed) in doors.iter().enumerate() {
+            let of_service = |one: &&&PlacedDoor| one.door.service == placed.door.service;
+            let mut used = vec![HOST_BITS];
+            used.extend(doors[..index].iter().filter(of_service).map(|one| above + u32::from(get(one).0)));
+            used.sort_unstable();
+            used.dedup();
+            let (bits, span) = get(placed);
+            if used.len() >= MAX_PREFIXES && !used.contains(&(above + u32::from(bits))) {
+                let message = format!(
+                    "one prefix length too many for this service: at most {MAX_PREFIXES}, whole addresses among them"
+                );
+                report.error(span, &placed.key_of(name), message, "use a length that another door of the service uses");
+            }
+        }
+    }
+}
+
+/// Tags are 32 bits; two names that share one would share their grants.
+fn same_tags<'a>(sections: impl Iterator<Item = (u32, &'a String, &'a Span)>, report: &Report<'_>) {
+    let mut seen: Vec<(u32, &String)> = Vec::new();
+    for (tag, key, span) in sections {
+        if let Some((_, earlier)) = seen.iter().find(|(other, _)| *other == tag) {
+            report.error(span, key, format!("the name has the same tag as {earlier}"), "choose another name");
+        }
+        seen.push((tag, key));
+    }
+}
+
+fn crowded(doors: &[&PlacedDoor], report: &Report<'_>) {
+    if doors.len() > MAX_DOORS {
+        return;
+    }
+    let sequences: Vec<_> = doors.iter().map(|placed| placed.door.sequence.as_slice()).collect();
+    if let Err(crowd) = slots::assign(&sequences) {
+        let (placed, others) = (doors[crowd.door], crowd.others.iter().map(|&index| doors[index].door.name));
+        let others: Vec<_> = others.collect();
+        let message = slots::message(&others.iter().map(knock_common::rules::Name::as_str).collect::<Vec<_>>());
+        report.error(&placed.span, &placed.key_of("sequence"), message, slots::HELP);
+    }
+}

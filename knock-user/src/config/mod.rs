@@ -1,0 +1,164 @@
+//! The config: TOML text becomes a [`Config`] that has no errors, or a list of all its errors.
+//!
+//! The text is read once, from the top down; every section reports its own errors and goes on.
+//! Then the sections are held against each other, and a config without errors is looked at for
+//! what works but is weak.
+
+mod advice;
+mod contradictions;
+mod diagnostic;
+mod door;
+mod duration;
+mod error;
+mod host;
+mod interface;
+mod model;
+mod name;
+mod network;
+mod options;
+mod port;
+mod port_names;
+mod report;
+mod service;
+mod suggest;
+mod tcpflags;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+pub use self::diagnostic::{Diagnostic, Excerpt, Severity};
+pub use self::error::ConfigError;
+pub use self::interface::InterfacePattern;
+pub use self::model::{Config, Deny, Door, LogTarget, Mode, OnExit, Options, SEQ_TIMEOUT, Service};
+pub use self::port::{Port, PortError, PortRange, transport_name};
+pub use self::port_names::PortNames;
+
+use self::host::Host;
+use self::report::Report;
+use self::value::{Entry, Table};
+
+/// Octets of a config file; a device or a log named by mistake is larger.
+const MAX_FILE: u64 = 1 << 20;
+
+impl Config {
+    /// Reads a config file of this host, and says what is weak about it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the file cannot be read or has an error.
+    pub fn load(path: &Path) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
+        let (octets, mode) = read(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let file = path.display().to_string();
+        match str::from_utf8(&octets) {
+            Ok(text) => parse(text, &file, path, &Host::here(mode)),
+            Err(error) => {
+                let good = str::from_utf8(&octets[..error.valid_up_to()]).unwrap_or_default();
+                let report = Report::new(&file, good);
+                report.error(&(good.len()..good.len()), "", "not UTF-8 from here on", "save the file as UTF-8");
+                Err(ConfigError::Refused(report.into_findings()))
+            }
+        }
+    }
+
+    /// Reads the text of a config. Nothing of this host counts but its names of ports.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Refused`] if the text has an error.
+    pub fn parse(text: &str, file_name: &str) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
+        let host = Host { names: PortNames::of_host(), ..Host::default() };
+        parse(text, file_name, Path::new(file_name), &host)
+    }
+}
+
+fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    let mut octets = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > MAX_FILE {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok((octets, mode))
+}
+
+fn parse(text: &str, file: &str, path: &Path, host: &Host) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
+    let report = Report::new(file, text);
+    let config = read_document(text, path, host, &report);
+    let findings = report.into_findings();
+    match config {
+        Some(config) => Ok((config, findings)),
+        None => Err(ConfigError::Refused(findings)),
+    }
+}
+
+/// `None` if an error was reported.
+fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> Option<Config> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        report_syntax(&errors, report);
+        return None;
+    }
+    let mut table = Table::new(String::new(), 0..0, document.get_ref());
+    let options = table.take("options");
+    let services = sections(&mut table, "services", report);
+    let doors = sections(&mut table, "doors", report);
+    table.finish(report);
+
+    let options = match options {
+        Some(item) => item.table(report).map(|table| options::read(table, report)),
+        None => {
+            let help = "add a section [options] with interfaces = [\"eth0\"]";
+            report.error(&(0..0), "options.interfaces", "is missing", help);
+            None
+        }
+    };
+    contradictions::too_many(&services, &doors, report);
+    let names: Vec<&str> = services.iter().map(|entry| entry.name).collect();
+    let services: Vec<_> = services.iter().map(|entry| service::read(entry, &host.names, report)).collect();
+    let doors: Vec<_> = doors.iter().map(|entry| door::read(entry, &names, &host.names, report)).collect();
+    {
+        let services: Vec<_> = services.iter().flatten().collect();
+        let doors: Vec<_> = doors.iter().flatten().collect();
+        contradictions::check(&services, &doors, report);
+        if !report.has_errors() {
+            advice::give(&services, &doors, host, report);
+        }
+    }
+    if report.has_errors() {
+        return None;
+    }
+    Some(Config {
+        path: PathBuf::from(path),
+        options: options?,
+        services: services.into_iter().flatten().map(|placed| placed.service).collect(),
+        doors: doors.into_iter().flatten().map(|placed| placed.door).collect(),
+    })
+}
+
+/// The named sections under `services` or `doors`.
+fn sections<'a>(table: &mut Table<'a>, name: &'static str, report: &Report<'_>) -> Vec<Entry<'a>> {
+    table.take(name).and_then(|item| item.table(report)).map(Table::into_entries).unwrap_or_default()
+}
+
+/// After a slip the parser often stumbles again on the same line: the first stumble is the slip.
+fn report_syntax(errors: &[toml::de::Error], report: &Report<'_>) {
+    let mut lines = Vec::new();
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        let line = report.line_of(&span);
+        if !lines.contains(&line) {
+            lines.push(line);
+            let message = error.message().replace('\n', ", ");
+            report.error(&span, "", message, "this is TOML: key = value, texts in \"quotes\", lists in [brackets]");
+        }
+    }
+}

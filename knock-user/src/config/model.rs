@@ -1,0 +1,172 @@
+//! What a config says, in types that cannot say anything else.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use knock_common::flags::FlagTest;
+use knock_common::rules::{Action, Name};
+
+use super::interface::InterfacePattern;
+use super::port::{Port, PortRange};
+
+/// A config without errors.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// `[options]`.
+    pub options: Options,
+    /// `[services.NAME]`, in the order of the file.
+    pub services: Vec<Service>,
+    /// `[doors.NAME]`, in the order of the file.
+    pub doors: Vec<Door>,
+}
+
+impl Config {
+    /// The service with this name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.name.as_str() == name)
+    }
+
+    /// The service with this tag ([`Name::tag`]).
+    #[must_use]
+    pub fn service_by_tag(&self, tag: u32) -> Option<&Service> {
+        self.services.iter().find(|service| service.name.tag() == tag)
+    }
+
+    /// The tag under which grants of the service with this name are kept.
+    #[must_use]
+    pub fn service_tag(&self, name: &str) -> Option<u32> {
+        self.service(name).map(|service| service.name.tag())
+    }
+
+    /// The door with this name.
+    #[must_use]
+    pub fn door(&self, name: &str) -> Option<&Door> {
+        self.doors.iter().find(|door| door.name.as_str() == name)
+    }
+
+    /// The door with this tag ([`Name::tag`]).
+    #[must_use]
+    pub fn door_by_tag(&self, tag: u32) -> Option<&Door> {
+        self.doors.iter().find(|door| door.name.tag() == tag)
+    }
+
+    /// The service that a door opens or closes.
+    ///
+    /// # Panics
+    ///
+    /// If `door` is not one of this config's doors.
+    #[must_use]
+    pub fn service_of(&self, door: &Door) -> &Service {
+        &self.services[door.service]
+    }
+}
+
+/// `[options]`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Options {
+    /// `interfaces`: where the gate stands. Never empty.
+    pub interfaces: Vec<InterfacePattern>,
+    /// `trusted`: networks that never need to knock.
+    pub trusted: Vec<IpNet>,
+    /// `log`: where the daemon writes. Default [`LogTarget::Stderr`].
+    pub log: LogTarget,
+    /// `log_denied`: log new connections without a grant. Default true.
+    pub log_denied: bool,
+    /// `mode`. Default [`Mode::Native`].
+    pub mode: Mode,
+    /// `stealth`: look connections up before a segment without SYN passes. Default true.
+    pub stealth: bool,
+    /// `verify_checksums`: whether a knock with a wrong checksum is none. Unset: decided for each
+    /// interface, because on a veth pair or loopback the checksum is not filled in yet.
+    pub verify_checksums: Option<bool>,
+    /// `on_exit`. Default [`OnExit::Keep`].
+    pub on_exit: OnExit,
+    /// `deny`. Default [`Deny::Drop`].
+    pub deny: Deny,
+    /// `max_grants`: room for that many. Default [`knock_common::layout::MAX_GRANTS`].
+    pub max_grants: u32,
+    /// `max_attempts`: room for that many. Default [`knock_common::layout::MAX_ATTEMPTS`].
+    pub max_attempts: u32,
+    /// `attempt_rate`: new attempts per second and CPU. Unset: the loader's default.
+    pub attempt_rate: Option<u32>,
+}
+
+/// Where the daemon writes its log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LogTarget {
+    /// Standard error, which a service manager collects.
+    Stderr,
+    /// A file, by its absolute path.
+    File(PathBuf),
+}
+
+/// How the program is attached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// In the driver, or not at all.
+    Native,
+    /// Behind the driver, after the packet buffer was made: slow, but every driver can.
+    Generic,
+    /// In the driver if it can.
+    Auto,
+}
+
+/// What the daemon leaves behind when it is told to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnExit {
+    /// The gate goes on standing.
+    Keep,
+    /// The gate is taken down.
+    Detach,
+}
+
+/// What happens to a new connection without a grant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deny {
+    /// It is dropped without an answer.
+    Drop,
+}
+
+/// A named set of protected ports.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Service {
+    /// The name.
+    pub name: Name,
+    /// `ports`: what is protected. Never empty, and no port is in two services.
+    pub ports: Vec<PortRange>,
+    /// `keepalive`: UDP traffic under a grant extends it. Default false.
+    pub keepalive: bool,
+}
+
+/// A named knock sequence that opens or closes a service.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Door {
+    /// The name.
+    pub name: Name,
+    /// `service`: index into [`Config::services`].
+    pub service: usize,
+    /// `action`. Default [`Action::Open`].
+    pub action: Action,
+    /// `sequence`: 1 to 32 ports, none of them protected.
+    pub sequence: Vec<Port>,
+    /// `tcpflags`: what the flags of a TCP knock must be.
+    pub tcpflags: FlagTest,
+    /// `seq_timeout`: time for the whole sequence, from its first knock. Default [`SEQ_TIMEOUT`].
+    pub seq_timeout: Duration,
+    /// `cmd_timeout`: how long a grant lasts; `None`: for good.
+    pub cmd_timeout: Option<Duration>,
+    /// `target`: the only destination address that counts.
+    pub target: Option<IpAddr>,
+    /// `grant_prefix_v4`: how much of an IPv4 source a grant covers, 1 to 32 (default: all of it).
+    pub grant_prefix_v4: u8,
+    /// `grant_prefix_v6`: how much of an IPv6 source a grant covers, 1 to 128 (default: all of it).
+    pub grant_prefix_v6: u8,
+}
+
+/// Default of `seq_timeout`.
+pub const SEQ_TIMEOUT: Duration = Duration::from_secs(10);

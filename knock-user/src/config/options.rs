@@ -1,0 +1,114 @@
+//! `[options]`.
+
+use std::path::{Path, PathBuf};
+
+use knock_common::layout::{MAX_ATTEMPTS, MAX_GRANTS, MAX_TRUSTED};
+
+use super::interface::InterfacePattern;
+use super::model::{Deny, LogTarget, Mode, OnExit, Options};
+use super::network;
+use super::report::Report;
+use super::value::{Item, Table};
+
+/// Entries that a table may have room for; the kernel allocates the grants' room when it is loaded.
+const MAX_ROOM: u32 = 1 << 24;
+
+/// Reads the section, as far as it goes.
+pub(super) fn read(mut table: Table<'_>, report: &Report<'_>) -> Options {
+    let interfaces = table.need(report, "interfaces", "[\"eth0\"]");
+    let options = Options {
+        interfaces: interfaces.map(|item| read_interfaces(&item, report)).unwrap_or_default(),
+        trusted: table.take("trusted").map(|item| read_trusted(&item, report)).unwrap_or_default(),
+        log: table.take("log").and_then(|item| read_log(&item, report)).unwrap_or(LogTarget::Stderr),
+        log_denied: boolean(&mut table, report, "log_denied").unwrap_or(true),
+        mode: table.take("mode").and_then(|item| item.choice(report, MODES)).unwrap_or(Mode::Native),
+        stealth: boolean(&mut table, report, "stealth").unwrap_or(true),
+        verify_checksums: boolean(&mut table, report, "verify_checksums"),
+        on_exit: table.take("on_exit").and_then(|item| item.choice(report, ON_EXIT)).unwrap_or(OnExit::Keep),
+        deny: table.take("deny").and_then(|item| read_deny(&item, report)).unwrap_or(Deny::Drop),
+        max_grants: number(&mut table, report, "max_grants", MAX_ROOM).unwrap_or(MAX_GRANTS),
+        max_attempts: number(&mut table, report, "max_attempts", MAX_ROOM).unwrap_or(MAX_ATTEMPTS),
+        attempt_rate: number(&mut table, report, "attempt_rate", u32::MAX),
+    };
+    table.finish(report);
+    options
+}
+
+const MODES: &[(&str, Mode)] = &[("native", Mode::Native), ("generic", Mode::Generic), ("auto", Mode::Auto)];
+const ON_EXIT: &[(&str, OnExit)] = &[("keep", OnExit::Keep), ("detach", OnExit::Detach)];
+
+fn boolean(table: &mut Table<'_>, report: &Report<'_>, name: &'static str) -> Option<bool> {
+    table.take(name)?.boolean(report)
+}
+
+fn number(table: &mut Table<'_>, report: &Report<'_>, name: &'static str, high: u32) -> Option<u32> {
+    table.take(name)?.integer(report, 1, high)
+}
+
+fn read_interfaces(item: &Item<'_>, report: &Report<'_>) -> Vec<InterfacePattern> {
+    let Some(items) = item.list(report) else { return Vec::new() };
+    if items.is_empty() {
+        item.error(report, "no interface", "name one, such as interfaces = [\"eth0\"]; `ip link` lists them");
+    }
+    let mut interfaces = Vec::new();
+    for item in items {
+        match item.string(report).map(InterfacePattern::parse) {
+            Some(Ok(pattern)) if !interfaces.contains(&pattern) => interfaces.push(pattern),
+            Some(Err(message)) => item.error(report, message, "`ip link` lists the interfaces of this host"),
+            _ => {}
+        }
+    }
+    interfaces
+}
+
+fn read_trusted(item: &Item<'_>, report: &Report<'_>) -> Vec<ipnet::IpNet> {
+    let Some(items) = item.list(report) else { return Vec::new() };
+    let mut trusted = Vec::new();
+    for item in items {
+        let Some(text) = item.string(report) else { continue };
+        match network::parse(text) {
+            Ok(net) => {
+                if net.prefix_len() == 0 {
+                    let message = "every IPv4 address is trusted: for IPv4 there is no gate";
+                    report.warning(&item.span, &item.key, message, "name the networks that need not knock");
+                }
+                if !trusted.contains(&net) {
+                    trusted.push(net);
+                }
+            }
+            Err((message, help)) => item.error(report, message, help),
+        }
+    }
+    if trusted.len() > MAX_TRUSTED as usize {
+        let message = format!("{} networks, more than {MAX_TRUSTED}", trusted.len());
+        item.error(report, message, "join neighbouring networks under a shorter prefix");
+    }
+    trusted
+}
+
+fn read_log(item: &Item<'_>, report: &Report<'_>) -> Option<LogTarget> {
+    match item.string(report)? {
+        "stderr" => Some(LogTarget::Stderr),
+        text @ ("syslog" | "journal") => {
+            let help = "write log = \"stderr\" (under systemd that is the journal) or the path of a file";
+            item.error(report, format!("\"{text}\" is not supported yet"), help);
+            None
+        }
+        text if Path::new(text).is_absolute() && !text.ends_with('/') && !text.contains(char::is_control) => {
+            Some(LogTarget::File(PathBuf::from(text)))
+        }
+        text => {
+            let message = format!("\"{}\" is neither \"stderr\" nor the absolute path of a file", text.escape_debug());
+            item.error(report, message, "write log = \"stderr\" or, for example, log = \"/var/log/knock.log\"");
+            None
+        }
+    }
+}
+
+fn read_deny(item: &Item<'_>, report: &Report<'_>) -> Option<Deny> {
+    if item.as_str() == Some("reject") {
+        item.error(report, "\"reject\" is not supported yet", "write deny = \"drop\", or leave it out");
+        return None;
+    }
+    item.choice(report, &[("drop", Deny::Drop)])
+}

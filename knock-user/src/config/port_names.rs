@@ -1,0 +1,61 @@
+//! Names of ports, from `/etc/services` (see services(5)).
+
+use std::fs;
+
+use knock_common::packet::Transport;
+
+/// What the host calls its ports.
+#[derive(Clone, Default, Debug)]
+pub struct PortNames(Vec<(String, Transport, u16)>);
+
+impl PortNames {
+    /// The names this host knows; none if it has no `/etc/services`.
+    #[must_use]
+    pub fn of_host() -> Self {
+        fs::read("/etc/services").map(|octets| Self::parse(&String::from_utf8_lossy(&octets))).unwrap_or_default()
+    }
+
+    /// Reads the text of `/etc/services`. Lines that make no sense are skipped, as the C library does.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let mut names = Vec::new();
+        for line in text.lines() {
+            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+            let (Some(name), Some(port)) = (words.next(), words.next()) else { continue };
+            let transport = match port.split_once('/') {
+                Some((_, "tcp")) => Transport::Tcp,
+                Some((_, "udp")) => Transport::Udp,
+                _ => continue,
+            };
+            let Some(number) = port.split('/').next().and_then(|port| port.parse().ok()).filter(|&port| port != 0)
+            else {
+                continue;
+            };
+            names.extend(std::iter::once(name).chain(words).map(|name| (name.to_owned(), transport, number)));
+        }
+        Self(names)
+    }
+
+    /// The port with this name.
+    #[must_use]
+    pub fn get(&self, name: &str, transport: Transport) -> Option<u16> {
+        self.0.iter().find(|one| one.0 == name && one.1 == transport).map(|one| one.2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_aliases_are_found_and_nonsense_is_skipped() {
+        let names =
+            PortNames::parse("# c\nssh\t22/tcp # x\n\nnone\nbad 99999/tcp\nzero 0/tcp\nq 1/sctp\ndomain 53/udp ns\n");
+        assert_eq!(names.get("ssh", Transport::Tcp), Some(22));
+        assert_eq!(names.get("ssh", Transport::Udp), None);
+        assert_eq!(names.get("ns", Transport::Udp), Some(53));
+        for name in ["none", "bad", "zero", "q", "x", "c"] {
+            assert_eq!(names.get(name, Transport::Tcp), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The daemon: reads the kernel's events, logs them, sweeps expired grants, reloads on SIGHUP. The
+//! gate does not need it: without it everything goes on but the log.
+
+mod deadlines;
+mod logging;
+mod names;
+mod record;
+mod trace;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use aya::maps::{MapData, RingBuf};
+use knock_common::counter::Counter;
+use knock_common::event::{Event as KernelEvent, Kind};
+use log::{error, info};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::config::{Config, OnExit};
+use crate::firewall::{Firewall, Paths, State, boot_now};
+use crate::runtime::{DaemonInfo, Lock, Reload};
+use deadlines::Deadlines;
+use logging::Sink;
+use names::Names;
+use record::{EventLog, Record};
+
+/// Arguments of `knockctl run`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct RunArgs {
+    /// The config file
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/knock/knock.toml")]
+    pub config: PathBuf,
+}
+
+/// Denials that each CPU may have logged per second.
+const DENIALS_LOGGED: u64 = 10;
+/// How often the grant table is looked through while it holds grants.
+const SWEEP: Duration = Duration::from_secs(1);
+/// The same while it holds none: `knockctl allow` writes to it without telling.
+const IDLE_SWEEP: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until it is told to end.
+///
+/// # Errors
+///
+/// A config with errors, another daemon, or a gate that cannot be put up.
+pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
+    let (config, findings) = Config::load(&args.config).map_err(refusal)?;
+    let sink = Sink::open(&config.options.log)?;
+    logging::start(&sink, verbosity)?;
+    for finding in findings {
+        info!("{finding}");
+    }
+    crate::firewall::need_root()?;
+    let lock = Lock::take(paths)?;
+    let firewall = Firewall::start(&config, paths, verbosity >= 2)?;
+    let info = DaemonInfo::this(&std::path::absolute(&args.config)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let daemon = Daemon {
+        paths: paths.clone(),
+        state: firewall.state()?,
+        names: Names::of(&config),
+        log: EventLog::open(paths)?,
+        deadlines: Deadlines::default(),
+        next_sweep: Instant::now(),
+        refill: None,
+        unlogged: None,
+        verbose: verbosity >= 2,
+        firewall,
+        config,
+        sink,
+        info,
+    };
+    let result = runtime.block_on(daemon.serve());
+    drop(lock);
+    result
+}
+
+/// All that the daemon reacts to.
+enum Event {
+    Kernel(Vec<KernelEvent>),
+    Tick,
+    Reload,
+    Stop,
+}
+
+struct Daemon {
+    paths: Paths,
+    config: Config,
+    firewall: Firewall,
+    state: State,
+    names: Names,
+    sink: Sink,
+    log: EventLog,
+    info: DaemonInfo,
+    deadlines: Deadlines,
+    next_sweep: Instant,
+    /// When the right to log denials is renewed; `None` while it is not used up.
+    refill: Option<Instant>,
+    /// [`Counter::DenialUnlogged`] as last reported.
+    unlogged: Option<u64>,
+    verbose: bool,
+}
+
+impl Daemon {
+    async fn serve(mut self) -> Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let ring = self.firewall.events()?;
+        // SAFETY: the reader owns the descriptor of its map and keeps it open until it is dropped.
+        let mut ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
+            .map_err(|error| anyhow::anyhow!("events cannot be awaited: {error}"))?;
+        let mut trace = trace::start(&mut self.firewall, self.verbose);
+        // Only now may it be told something: the signals are caught.
+        self.info.write(&self.paths)?;
+        // Before anybody hears of the gate: the first denials are logged too.
+        self.on_refill();
+        self.announce();
+        self.log.append(&Record::of("start", "the gate stands".to_owned()));
+        loop {
+            let event = tokio::select! {
+                events = drain(&mut ring) => Event::Kernel(events?),
+                () = tokio::time::sleep_until(self.wake()) => Event::Tick,
+                _ = hangup.recv() => Event::Reload,
+                _ = terminate.recv() => Event::Stop,
+                _ = interrupt.recv() => Event::Stop,
+            };
+            match event {
+                Event::Kernel(events) => events.iter().for_each(|event| self.on_kernel(event)),
+                Event::Tick => self.on_tick(),
+                Event::Reload => {
+                    self.on_reload();
+                    trace = trace::restart(trace, &mut self.firewall, self.verbose);
+                }
+                Event::Stop => return self.on_stop(),
+            }
+        }
+    }
+
+    fn announce(&self) {
+        let places: Vec<_> = self
+            .firewall
+            .attached()
+            .iter()
+            .map(|attached| format!("{} ({})", attached.name, attached.mode.name()))
+            .collect();
+        info!("listening: {}: the gate stands", places.join(", "));
+    }
+
+    /// When there is next something to do.
+    fn wake(&self) -> Instant {
+        [Some(self.next_sweep), self.refill, self.deadlines.next().map(instant)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.next_sweep)
+    }
+
+    fn on_kernel(&mut self, event: &KernelEvent) {
+        let Some(kind) = Kind::from_number(event.kind) else { return };
+        match kind {
+            Kind::Stage => self.deadlines.set(event.source, event.door, event.until, event.step),
+            Kind::Wrong | Kind::Opened | Kind::Extended | Kind::Closed | Kind::Refused => {
+                self.deadlines.clear(event.source, event.door);
+            }
+            Kind::Denied => {
+                self.refill.get_or_insert_with(|| Instant::now() + Duration::from_secs(1));
+            }
+        }
+        if matches!(kind, Kind::Opened | Kind::Extended) {
+            self.next_sweep = self.next_sweep.min(instant(event.until)).max(Instant::now());
+        }
+        for record in self.names.records(event, kind) {
+            self.note(&record);
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let now = Instant::now();
+        for timeout in self.deadlines.take_due(boot_now()) {
+            let record = self.names.timeout(timeout.source, timeout.door, timeout.stage);
+            self.note(&record);
+        }
+        if self.refill.is_some_and(|at| at <= now) {
+            self.refill = None;
+            self.on_refill();
+        }
+        if self.next_sweep <= now
+            && let Err(error) = self.sweep()
+        {
+            error!("grants cannot be swept: {error:#}");
+            self.next_sweep = now + IDLE_SWEEP;
+        }
+    }
+
+    fn sweep(&mut self) -> Result<()> {
+        for entry in self.state.sweep()? {
+            let record = self.names.expired(&entry);
+            self.note(&record);
+        }
+        let next = self.state.next_end()?;
+        let pause = if next.is_some() { SWEEP } else { IDLE_SWEEP };
+        self.next_sweep = Instant::now() + pause;
+        if let Some(end) = next {
+            self.next_sweep = self.next_sweep.min(instant(end) + Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Lets the kernel tell of denials again, and says how many it left out.
+    fn on_refill(&mut self) {
+        let unlogged = self.state.counters().map(|counters| {
+            counters.iter().find(|(counter, _)| *counter == Counter::DenialUnlogged).map_or(0, |(_, count)| *count)
+        });
+        match unlogged {
+            Ok(count) => {
+                let before = self.unlogged.replace(count).unwrap_or(count);
+                if count > before {
+                    let text = format!("did not knock: {} more left out of the log", count - before);
+                    self.note(&Record::of("denied", text));
+                }
+            }
+            Err(error) => error!("counters cannot be read: {error:#}"),
+        }
+        if let Err(error) = self.state.refill_tokens(DENIALS_LOGGED) {
+            error!("denials will not be logged: {error:#}");
+        }
+    }
+
+    fn on_reload(&mut self) {
+        info!("re-reading config file: {}", self.config.path.display());
+        let outcome = self.reload();
+        self.info.reloads += 1;
+        let error = outcome.err().map(|error| format!("{error:#}"));
+        match &error {
+            None => self.announce(),
+            Some(error) => error!("reload: {error}: the gate goes on as it was"),
+        }
+        let text = error.as_ref().map_or_else(|| "reloaded".to_owned(), |error| format!("reload failed: {error}"));
+        self.info.last_reload = Some(Reload { ok: error.is_none(), error });
+        if let Err(error) = self.info.write(&self.paths) {
+            error!("{error:#}");
+        }
+        self.log.append(&Record::of("reload", text));
+    }
+
+    fn reload(&mut self) -> Result<()> {
+        let (config, findings) = Config::load(&self.config.path).map_err(refusal)?;
+        for finding in findings {
+            info!("{finding}");
+        }
+        let sink = Sink::open(&config.options.log)?;
+        self.firewall = Firewall::start(&config, &self.paths, self.verbose)?;
+        self.sink.replace(&sink);
+        self.state = self.firewall.state()?;
+        self.names = Names::of(&config);
+        self.next_sweep = Instant::now();
+        self.config = config;
+        Ok(())
+    }
+
+    fn on_stop(mut self) -> Result<()> {
+        match self.config.options.on_exit {
+            OnExit::Keep => {
+                self.note(&Record::of("stop", "shutting down: the gate goes on standing".to_owned()));
+            }
+            OnExit::Detach => {
+                Firewall::unload(&self.paths).context("the gate cannot be taken down")?;
+                self.note(&Record::of("stop", "shutting down: the gate is taken down".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes to the log and to the event log.
+    fn note(&mut self, record: &Record) {
+        info!("{}", record.text);
+        self.log.append(record);
+    }
+}
+
+/// Without the lines of the file: they hold the sequences, and a log is read by many.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn refusal(error: crate::config::ConfigError) -> anyhow::Error {
+    anyhow::anyhow!("{error}")
+}
+
+/// Waits for events and takes all that are there.
+async fn drain(ring: &mut AsyncFd<RingBuf<MapData>>) -> Result<Vec<KernelEvent>> {
+    /// What is handed on at once, so that a flood does not keep timers and signals waiting.
+    const BATCH: usize = 1024;
+    let mut guard = ring.readable_mut().await?;
+    let mut events = Vec::new();
+    while events.len() < BATCH {
+        let Some(item) = guard.get_inner_mut().next() else {
+            guard.clear_ready();
+            break;
+        };
+        if item.len() == size_of::<KernelEvent>() {
+            // SAFETY: the record is of the event's size, and every pattern of its integers is one.
+            events.push(unsafe { item.as_ptr().cast::<KernelEvent>().read_unaligned() });
+        }
+    }
+    Ok(events)
+}
+
+/// A boot time in ns as an instant of this process.
+fn instant(boot: u64) -> Instant {
+    let left = boot.saturating_sub(boot_now());
+    // A grant for good has no end; a day is as good as never.
+    Instant::now() + Duration::from_nanos(left).min(Duration::from_secs(86_400))
+}

@@ -1,0 +1,107 @@
+//! Tags to names: what the log says of an event, in knockd's own words where it had some.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use knock_common::addr::Addr;
+use knock_common::event::{Event, Kind};
+use knock_common::grant::FOR_GOOD;
+
+use super::record::Record;
+use crate::config::Config;
+use crate::firewall::{GrantEntry, format_source};
+
+/// Names of doors and services by their tags.
+pub struct Names {
+    doors: Vec<(u32, String)>,
+    services: Vec<(u32, String)>,
+}
+
+impl Names {
+    /// The names that `config` gives.
+    pub fn of(config: &Config) -> Self {
+        let name = |name: &knock_common::rules::Name| (name.tag(), name.as_str().to_owned());
+        Self {
+            doors: config.doors.iter().map(|door| name(&door.name)).collect(),
+            services: config.services.iter().map(|service| name(&service.name)).collect(),
+        }
+    }
+
+    /// What to log of a kernel event.
+    pub fn records(&self, event: &Event, kind: Kind) -> Vec<Record> {
+        let source = IpAddr::from(event.source);
+        let (door, service) = (find(&self.doors, event.door), find(&self.services, event.service));
+        let transport = if event.transport == 17 { "udp" } else { "tcp" };
+        let port = format!("{}/{transport}", event.port);
+        let base = |name: &str, text: String| Record {
+            source: Some(source.to_string()),
+            port: Some(port.clone()),
+            stage: (event.step != 0).then_some(event.step),
+            ..Record::of(name, text)
+        };
+        let of_door = |name: &str, text: String| Record { door: Some(door.to_owned()), ..base(name, text) };
+        let of_both = |name: &str, text: String| Record { service: Some(service.to_owned()), ..of_door(name, text) };
+        let stage = || of_door("stage", format!("{source}: {door}: Stage {}", event.step));
+        match kind {
+            Kind::Stage => vec![stage()],
+            Kind::Wrong => {
+                vec![of_door("wrong", format!("{source}: {door}: wrong knock (stage {}): {port}", event.step))]
+            }
+            Kind::Opened | Kind::Extended => {
+                let mut text = format!("{source}: {door}: OPEN SESAME: {service}");
+                if event.bits != 0 && event.bits != 128 {
+                    text +=
+                        &format!(" for {}", format_source(event.source.masked(event.bits.into()), event.bits.into()));
+                }
+                let left = (event.until != FOR_GOOD).then(|| event.until.saturating_sub(event.at));
+                text += &left.map_or_else(
+                    || " for good".to_owned(),
+                    |left| {
+                        format!(
+                            " for {}",
+                            humantime::format_duration(Duration::from_secs(left.div_ceil(1_000_000_000)))
+                        )
+                    },
+                );
+                if kind == Kind::Extended {
+                    text += " (extended)";
+                }
+                let name = if kind == Kind::Opened { "opened" } else { "extended" };
+                let seconds = left.map(|left| left.div_ceil(1_000_000_000));
+                vec![stage(), Record { until_seconds: seconds, ..of_both(name, text) }]
+            }
+            Kind::Closed => vec![stage(), of_both("closed", format!("{source}: {door}: closed {service}"))],
+            Kind::Refused => {
+                let text = format!("{source}: {door}: no grant for {service}: the table is full (options.max_grants)");
+                vec![stage(), of_both("refused", text)]
+            }
+            Kind::Denied => {
+                let text = format!("did not knock: {source} -> :{port}");
+                vec![Record { service: Some(service.to_owned()), ..base("denied", text) }]
+            }
+        }
+    }
+
+    /// What to log of an attempt that ran out.
+    pub fn timeout(&self, source: Addr, door: u32, stage: u8) -> Record {
+        let (source, door) = (IpAddr::from(source), find(&self.doors, door));
+        Record {
+            source: Some(source.to_string()),
+            door: Some(door.to_owned()),
+            stage: Some(stage),
+            ..Record::of("timeout", format!("{source}: {door}: sequence timeout (stage {stage})"))
+        }
+    }
+
+    /// What to log of a grant that ended.
+    pub fn expired(&self, entry: &GrantEntry) -> Record {
+        let (source, service) = (entry.source(), find(&self.services, entry.key.service));
+        let door = (entry.grant.door != 0).then(|| find(&self.doors, entry.grant.door).to_owned());
+        let text = format!("{source}: {service}: expired");
+        Record { source: Some(source), service: Some(service.to_owned()), door, ..Record::of("expired", text) }
+    }
+}
+
+fn find(names: &[(u32, String)], tag: u32) -> &str {
+    names.iter().find(|(other, _)| *other == tag).map_or("(no longer configured)", |(_, name)| name)
+}

@@ -1,0 +1,135 @@
+//! The event log: bounded JSON lines that `knockctl events` reads.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result};
+use log::error;
+use serde::Serialize;
+
+use crate::firewall::Paths;
+use crate::runtime;
+
+/// One event. Fields that do not apply are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// When, RFC 3339, UTC.
+    pub time: String,
+    /// What happened: `stage`, `opened`, `extended`, `closed`, `wrong`, `timeout`, `denied`,
+    /// `refused`, `expired`, `start`, `reload`, `stop`.
+    pub event: String,
+    /// Source address, with its prefix length if a grant is for a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Name of the door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub door: Option<String>,
+    /// Name of the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Destination port: `2222/tcp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Steps made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<u8>,
+    /// How long the grant lasts, in seconds; left out for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_seconds: Option<u64>,
+    /// The line of the log.
+    pub text: String,
+}
+
+impl Record {
+    /// An event of this moment.
+    pub fn of(event: &str, text: String) -> Self {
+        Self {
+            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            event: event.to_owned(),
+            source: None,
+            door: None,
+            service: None,
+            port: None,
+            stage: None,
+            until_seconds: None,
+            text,
+        }
+    }
+}
+
+/// The log is cut in halves of this many bytes, of which two are kept.
+const HALF: u64 = 1 << 20;
+
+/// The open event log.
+pub struct EventLog {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl EventLog {
+    /// Opens the log, going on where an earlier daemon ended.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened.
+    pub fn open(paths: &Paths) -> Result<Self> {
+        let path = runtime::events_path(paths);
+        let file = open(&path)?;
+        let length = file.metadata()?.len();
+        Ok(Self { path, file, length })
+    }
+
+    /// Appends a record. A log that cannot be written is reported; the gate does not depend on it.
+    pub fn append(&mut self, record: &Record) {
+        if let Err(error) = self.try_append(record) {
+            error!("{}: {error:#}", self.path.display());
+        }
+    }
+
+    fn try_append(&mut self, record: &Record) -> Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        if self.length + line.len() as u64 > HALF {
+            fs::rename(&self.path, self.path.with_extension("jsonl.1"))?;
+            self.file = open(&self.path)?;
+            self.length = 0;
+        }
+        self.file.write_all(&line)?;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+}
+
+fn open(path: &PathBuf) -> Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    file.with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths { pins: directory.path().into(), run: directory.path().into() };
+        let mut log = EventLog::open(&paths).unwrap();
+        let record = Record::of("denied", "x".repeat(1000));
+        (0..3000).for_each(|_| log.append(&record));
+        let size = |path: PathBuf| fs::metadata(path).unwrap().len();
+        let path = runtime::events_path(&paths);
+        assert!(size(path.clone()) <= HALF);
+        assert!(size(path.with_extension("jsonl.1")) <= HALF);
+    }
+
+    #[test]
+    fn fields_that_do_not_apply_are_left_out() {
+        let record = Record { time: "2026-01-01T00:00:00Z".into(), ..Record::of("stop", "shutting down".into()) };
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(json, r#"{"time":"2026-01-01T00:00:00Z","event":"stop","text":"shutting down"}"#);
+    }
+}

@@ -1,0 +1,37 @@
+//! Lets aya copy knock-common's types in and out of maps.
+
+use aya::Pod;
+use knock_common::addr::Addr;
+use knock_common::grant::{Grant, GrantKey};
+use knock_common::rules::{Door, Knock, PortRoles, Service};
+
+/// A value that is plain bytes. aya's own trait cannot be implemented for another crate's types.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<T>(pub T);
+
+/// Types of knock-common that lie in maps.
+///
+/// # Safety
+///
+/// The type is `repr(C)`, has no padding, and every byte pattern that the kernel side writes is a
+/// valid value.
+pub unsafe trait InMap: Copy + 'static {}
+
+// SAFETY: four words.
+unsafe impl InMap for Addr {}
+// SAFETY: words only, 24 bytes (asserted in the layout).
+unsafe impl InMap for GrantKey {}
+// SAFETY: words only, 32 bytes (asserted in the layout).
+unsafe impl InMap for Grant {}
+// SAFETY: octets and words, their sum asserted in the layout.
+unsafe impl InMap for Door {}
+// SAFETY: octets and words, their sum asserted in the layout.
+unsafe impl InMap for Service {}
+// SAFETY: two 16-bit numbers.
+unsafe impl InMap for PortRoles {}
+// SAFETY: octets and words, their sum asserted in the layout.
+unsafe impl InMap for Knock {}
+
+// SAFETY: transparent over a type that is plain by `InMap`.
+unsafe impl<T: InMap> Pod for Plain<T> {}

@@ -1,0 +1,333 @@
+//! Typed views on the pinned maps: what `status`, `allow`, `revoke` and the daemon work on, with or
+//! without a daemon.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
+use aya::util::nr_cpus;
+use knock_common::addr::Addr;
+use knock_common::attempt::{Attempt, SLOTS, Ticks};
+use knock_common::counter::Counter;
+use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
+use knock_common::layout::name;
+use knock_common::rules::{Door, PortRoles, Role, Service};
+
+use super::attach;
+use super::interfaces::{self, XdpMode};
+use super::pins::{self, Paths};
+use super::plain::{InMap, Plain};
+use super::sys::{self, boot_now, need_root};
+
+/// The pinned state of a gate, opened by its pins.
+pub struct State {
+    paths: Paths,
+    grants: HashMap<MapData, Plain<GrantKey>, Plain<Grant>>,
+}
+
+/// A live grant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GrantEntry {
+    /// The map's key.
+    pub key: GrantKey,
+    /// The map's value.
+    pub grant: Grant,
+}
+
+impl GrantEntry {
+    /// The source as people write it, with its prefix length if it is a network.
+    #[must_use]
+    pub fn source(&self) -> String {
+        format_source(self.key.source, self.key.bits)
+    }
+
+    /// Time left; `None` for good.
+    #[must_use]
+    pub fn left(&self, now: u64) -> Option<Duration> {
+        (self.grant.until != FOR_GOOD).then(|| Duration::from_nanos(self.grant.until.saturating_sub(now)))
+    }
+
+    /// Who wrote it.
+    #[must_use]
+    pub const fn origin(&self) -> &'static str {
+        match Origin::from_number(self.grant.origin) {
+            Some(Origin::Knock) => "knock",
+            Some(Origin::Command) => "command",
+            None => "unknown",
+        }
+    }
+}
+
+/// An attempt under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AttemptEntry {
+    /// The source.
+    pub source: IpAddr,
+    /// Name of the door.
+    pub door: String,
+    /// Steps made.
+    pub stage: u32,
+    /// Time left of `seq_timeout`.
+    pub left: Duration,
+}
+
+/// A source and its prefix length over the mapped form, as people write it.
+#[must_use]
+pub fn format_source(source: Addr, bits: u32) -> String {
+    let ip = IpAddr::from(source);
+    if bits == HOST_BITS || bits == 0 {
+        return ip.to_string();
+    }
+    format!("{ip}/{}", if ip.is_ipv4() { bits.saturating_sub(96) } else { bits })
+}
+
+impl State {
+    /// Opens the pins.
+    ///
+    /// # Errors
+    ///
+    /// Nothing loaded, not root, or pins of another layout.
+    pub fn open(paths: &Paths) -> Result<Self> {
+        need_root()?;
+        if !Self::exists(paths) {
+            bail!("nothing is loaded: start the gate with `knockctl run`");
+        }
+        pins::check_version(paths)?;
+        Ok(Self { paths: paths.clone(), grants: hash(paths, name::GRANTS)? })
+    }
+
+    /// True if there are pins to open.
+    #[must_use]
+    pub fn exists(paths: &Paths) -> bool {
+        paths.map(name::GRANTS).exists()
+    }
+
+    /// Live grants, by service and source.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn grants(&self) -> Result<Vec<GrantEntry>> {
+        let now = boot_now();
+        Ok(self.all_grants()?.into_iter().filter(|entry| entry.grant.is_live(now)).collect())
+    }
+
+    /// All grants, expired ones included until they are swept.
+    fn all_grants(&self) -> Result<Vec<GrantEntry>> {
+        let mut entries = Vec::new();
+        for item in &self.grants {
+            let (key, grant) = item?;
+            entries.push(GrantEntry { key: key.0, grant: grant.0 });
+        }
+        entries.sort_by_key(|entry| entry.key);
+        entries.dedup_by_key(|entry| entry.key);
+        Ok(entries)
+    }
+
+    /// Writes a grant for `source`, until `now` and `span`, or for good. Says whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// The table is full.
+    pub fn allow(&mut self, service: &Service, source: Addr, span: Option<Duration>) -> Result<bool> {
+        let now = boot_now();
+        let key = GrantKey::new(service.tag, &source, &Prefix::new(HOST_BITS));
+        let old = self.grants.get(&Plain(key), 0).ok().filter(|old| old.0.is_live(now));
+        let until =
+            span.map_or(FOR_GOOD, |span| now.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(FOR_GOOD)));
+        let grant = Grant {
+            until,
+            since: old.map_or(now, |old| old.0.since),
+            window: 0,
+            door: 0,
+            origin: Origin::Command as u32,
+        };
+        match self.grants.insert(Plain(key), Plain(grant), 0) {
+            Ok(()) => Ok(old.is_some()),
+            Err(aya::maps::MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
+                bail!(
+                    "the grant table is full ({} grants): revoke one, or raise options.max_grants and reload",
+                    self.all_grants()?.len()
+                )
+            }
+            Err(error) => Err(anyhow!(error)),
+        }
+    }
+
+    /// Removes every grant that covers exactly `source`, under any prefix length; says whether there
+    /// was a live one.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn revoke(&mut self, service: &Service, source: Addr) -> Result<bool> {
+        let now = boot_now();
+        let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+        let mut found = false;
+        for prefix in prefixes.iter().take_while(|prefix| prefix.bits() != 0) {
+            let key = GrantKey::new(service.tag, &source, prefix);
+            found |= self.take(&key)?.is_some_and(|grant| grant.is_live(now));
+        }
+        Ok(found)
+    }
+
+    /// Removes expired grants. A grant that was renewed at that very moment is put back.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn sweep(&mut self) -> Result<Vec<GrantEntry>> {
+        let mut swept = Vec::new();
+        let now = boot_now();
+        for entry in self.all_grants()? {
+            if entry.grant.is_live(now) {
+                continue;
+            }
+            let Some(grant) = self.take(&entry.key)? else { continue };
+            if grant.is_live(now) {
+                const NOEXIST: u64 = 1;
+                // If there is a newer one already, that one counts.
+                let _ = self.grants.insert(Plain(entry.key), Plain(grant), NOEXIST);
+            } else {
+                swept.push(GrantEntry { key: entry.key, grant });
+            }
+        }
+        Ok(swept)
+    }
+
+    /// When the next grant ends, boot time in ns.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn next_end(&self) -> Result<Option<u64>> {
+        Ok(self.all_grants()?.iter().map(|entry| entry.grant.until).filter(|&until| until != FOR_GOOD).min())
+    }
+
+    fn take(&self, key: &GrantKey) -> Result<Option<Grant>> {
+        use std::os::fd::AsFd as _;
+        let map = MapData::from_pin(self.paths.map(name::GRANTS))?;
+        let grant: Option<Plain<Grant>> = sys::take(map.fd().as_fd(), &Plain(*key))?;
+        Ok(grant.map(|grant| grant.0))
+    }
+
+    /// Attempts under way, by source.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn attempts(&self) -> Result<Vec<AttemptEntry>> {
+        let doors = self.doors()?;
+        let map: HashMap<MapData, Plain<Addr>, [u64; SLOTS]> = hash(&self.paths, name::ATTEMPTS)?;
+        let now = Ticks::at(boot_now());
+        let mut entries = Vec::new();
+        for item in &map {
+            // An LRU table may lose an entry while it is read.
+            let Ok((source, slots)) = item else { continue };
+            for attempt in slots.map(Attempt) {
+                let Some(door) = doors.get(attempt.door() as usize) else { continue };
+                if attempt.is_live(door, now) {
+                    let left = door.seq_ticks - now.since(attempt.started());
+                    entries.push(AttemptEntry {
+                        source: source.0.into(),
+                        door: door.name.as_str().to_owned(),
+                        stage: attempt.made(),
+                        left: Duration::from_nanos(Ticks::span_ns(left)),
+                    });
+                }
+            }
+        }
+        entries.sort_by(|one, other| (one.source, &one.door).cmp(&(other.source, &other.door)));
+        Ok(entries)
+    }
+
+    /// Doors of the running rules, in the order of their indices.
+    ///
+    /// # Errors
+    ///
+    /// If the pin cannot be read.
+    pub fn doors(&self) -> Result<Vec<Door>> {
+        Ok(self.rules::<Door>(name::DOORS)?.into_iter().take_while(|door| door.steps != 0).collect())
+    }
+
+    /// Services of the running rules, in the order of their indices.
+    ///
+    /// # Errors
+    ///
+    /// If the pin cannot be read.
+    pub fn services(&self) -> Result<Vec<Service>> {
+        Ok(self.rules::<Service>(name::SERVICES)?.into_iter().take_while(|service| service.tag != 0).collect())
+    }
+
+    /// The protected ports: number, transport (`tcp`, `udp`) and index of the service.
+    ///
+    /// # Errors
+    ///
+    /// If the pin cannot be read.
+    pub fn protected(&self) -> Result<Vec<(u16, &'static str, u32)>> {
+        let mut ports = Vec::new();
+        for (number, roles) in (0..=u16::MAX).zip(self.rules::<PortRoles>(name::PORTS)?) {
+            for (role, transport) in [(roles.tcp, "tcp"), (roles.udp, "udp")] {
+                if let Role::Protected(service) = role.role() {
+                    ports.push((number, transport, service));
+                }
+            }
+        }
+        Ok(ports)
+    }
+
+    fn rules<T: InMap>(&self, name: &str) -> Result<Vec<T>> {
+        let path = self.paths.rule(name);
+        let map = MapData::from_pin(&path).with_context(|| format!("{}: start the gate again", path.display()))?;
+        let array: Array<MapData, Plain<T>> = Map::Array(map).try_into()?;
+        array.iter().map(|value| Ok(value?.0)).collect()
+    }
+
+    /// Counters, summed up over the CPUs, in the order of [`Counter::ALL`].
+    ///
+    /// # Errors
+    ///
+    /// If the pin cannot be read.
+    pub fn counters(&self) -> Result<Vec<(Counter, u64)>> {
+        let map = Map::PerCpuArray(MapData::from_pin(self.paths.map(name::COUNTERS))?);
+        let array: PerCpuArray<MapData, u64> = map.try_into()?;
+        Counter::ALL.iter().map(|&counter| Ok((counter, array.get(&(counter as u32), 0)?.iter().sum()))).collect()
+    }
+
+    /// Lets every CPU tell of `count` more denials.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn refill_tokens(&self, count: u64) -> Result<()> {
+        let map = Map::PerCpuArray(MapData::from_pin(self.paths.map(name::TOKENS))?);
+        let mut array: PerCpuArray<MapData, u64> = map.try_into()?;
+        let cpus = nr_cpus().map_err(|(_, error)| error)?;
+        array.set(0, PerCpuValues::try_from(vec![count; cpus])?, 0)?;
+        Ok(())
+    }
+
+    /// The interfaces that the gate stands on, with the mode; `None` for one that is gone.
+    ///
+    /// # Errors
+    ///
+    /// If the pins or the interfaces cannot be listed.
+    pub fn interfaces(&self) -> Result<Vec<(String, Option<XdpMode>)>> {
+        let all = interfaces::list()?;
+        Ok(attach::pinned(&self.paths)?
+            .into_iter()
+            .map(|name| {
+                let mode = all.iter().find(|interface| interface.name == name).and_then(|found| found.xdp);
+                (name, mode.map(|(_, mode)| mode))
+            })
+            .collect())
+    }
+}
+
+fn hash<K: InMap, V: aya::Pod>(paths: &Paths, name: &str) -> Result<HashMap<MapData, Plain<K>, V>> {
+    let path = paths.map(name);
+    let map = MapData::from_pin(&path).with_context(|| format!("{}", path.display()))?;
+    let map = if name == knock_common::layout::name::ATTEMPTS { Map::LruHashMap(map) } else { Map::HashMap(map) };
+    Ok(map.try_into()?)
+}

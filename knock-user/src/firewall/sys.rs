@@ -1,0 +1,109 @@
+//! System calls that no library wraps.
+
+use std::ffi::CString;
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// Boot time in ns, the clock of grants and attempts: counts suspend, ignores clock steps.
+#[must_use]
+pub fn boot_now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec that the call fills in.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    assert_eq!(result, 0, "CLOCK_BOOTTIME exists since Linux 2.6.39");
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` of `enum bpf_cmd`; for hash maps since kernel 5.14.
+const LOOKUP_AND_DELETE: libc::c_long = 21;
+
+/// The arm of `union bpf_attr` for map elements.
+#[repr(C)]
+struct ElementAttr {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Takes an element out of a hash map and returns it, in one step.
+///
+/// # Errors
+///
+/// Of bpf(2); `None` if there is no such key.
+pub fn take<K: aya::Pod, V: aya::Pod>(map: BorrowedFd<'_>, key: &K) -> io::Result<Option<V>> {
+    let mut value = std::mem::MaybeUninit::<V>::zeroed();
+    let attr = ElementAttr {
+        map_fd: map.as_raw_fd() as u32,
+        padding: 0,
+        key: std::ptr::from_ref(key) as u64,
+        value: value.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    // SAFETY: key and value have the sizes that the map was opened with, and outlive the call.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, LOOKUP_AND_DELETE, &raw const attr, size_of::<ElementAttr>()) };
+    if result == 0 {
+        // SAFETY: zeroed, and then written by the kernel; every pattern of a Pod is a value.
+        return Ok(Some(unsafe { value.assume_init() }));
+    }
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() == Some(libc::ENOENT) { Ok(None) } else { Err(error) }
+}
+
+/// `BPF_OBJ_GET` and `BPF_LINK_DETACH` of `enum bpf_cmd`.
+const OBJECT_GET: libc::c_long = 7;
+const LINK_DETACH: libc::c_long = 34;
+
+/// The arm of `union bpf_attr` for pins.
+#[repr(C)]
+struct PinAttr {
+    path: u64,
+    fd: u32,
+    flags: u32,
+}
+
+/// Detaches a pinned link from its interface before the call returns (kernel 5.9). To remove the pin
+/// alone would leave it attached until the kernel has got round to freeing it. The link of an
+/// interface that is gone is detached already.
+///
+/// # Errors
+///
+/// Of bpf(2).
+pub fn detach(pin: &Path) -> io::Result<()> {
+    let path = CString::new(pin.as_os_str().as_bytes())?;
+    let get = PinAttr { path: path.as_ptr() as u64, fd: 0, flags: 0 };
+    // SAFETY: the attribute is the arm of this command, and the path outlives the call.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, OBJECT_GET, &raw const get, size_of::<PinAttr>()) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just returned this descriptor, which nobody else owns.
+    let link = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    let number = link.as_raw_fd() as u32;
+    // SAFETY: the arm of this command is the descriptor alone.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, LINK_DETACH, &raw const number, size_of::<u32>()) };
+    match result {
+        0 => Ok(()),
+        _ => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
+            error => Err(error),
+        },
+    }
+}
+
+/// Refuses whoever is not root.
+///
+/// # Errors
+///
+/// With the remedy.
+pub fn need_root() -> anyhow::Result<()> {
+    // SAFETY: takes nothing and cannot fail.
+    if unsafe { libc::geteuid() } == 0 {
+        return Ok(());
+    }
+    anyhow::bail!("not root: run it with sudo")
+}

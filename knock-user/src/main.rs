@@ -1,0 +1,18 @@
+//! `knockctl`: the gate's loader, daemon, commands and client in one binary.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use knock_user::cli::Cli;
+use knock_user::commands;
+use knock_user::exit::Exit;
+
+fn main() -> ExitCode {
+    let exit = commands::run(Cli::parse()).unwrap_or_else(|error| {
+        // Nobody is left to tell if standard error is closed.
+        let _ = writeln!(io::stderr(), "knockctl: {error:#}");
+        Exit::Error
+    });
+    exit.into()
+}

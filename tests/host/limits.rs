@@ -1,0 +1,138 @@
+//! Rules 15, 16 and 18: full tables, budgets, reloads and empty slots.
+
+use std::net::Ipv4Addr;
+
+use knock_common::attempt::Attempt;
+use knock_common::counter::Counter::{
+    AttemptAdvanced, AttemptLost, AttemptRefused, AttemptStarted, DenyNew, GrantExtended, GrantOpened, GrantRefused,
+    KnockPacket, PassGranted,
+};
+use knock_common::event::Kind;
+use knock_common::gate::Verdict::{Deny, Pass};
+use tests::memory::Memory;
+use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
+use tests::tables::Tables;
+
+use crate::common::{CONFIG, NOW, SECOND, allow, datagram, host, host_of, judged, syn};
+
+/// A door of one step, so that a single packet writes a grant.
+const SINGLE: &str = "\n[doors.single]\nservice = \"ssh2\"\nsequence = [\"6000/tcp\"]\ncmd_timeout = \"60s\"\n";
+
+#[test]
+fn a_full_table_refuses_the_new_grant_and_loses_no_old_one() {
+    let host = host_of(&format!("{CONFIG}{SINGLE}")).with_room(1, 64);
+    judged(&host, "the first", &syn(CLIENT_V4, SERVER_V4, 6000).build(), Pass, &[KnockPacket, GrantOpened]);
+    judged(&host, "refused", &syn(STRANGER_V4, SERVER_V4, 6000).build(), Pass, &[KnockPacket, GrantRefused]);
+    assert_eq!(host.take_events().last().map(|event| event.kind), Some(Kind::Refused as u8));
+    judged(&host, "outside", &syn(STRANGER_V4, SERVER_V4, 2222).build(), Deny, &[DenyNew]);
+    judged(&host, "extended", &syn(CLIENT_V4, SERVER_V4, 6000).build(), Pass, &[KnockPacket, GrantExtended]);
+    judged(&host, "inside", &syn(CLIENT_V4, SERVER_V4, 2222).build(), Pass, &[PassGranted]);
+}
+
+#[test]
+fn an_expired_grant_of_the_same_source_needs_no_new_room() {
+    let host = host_of(&format!("{CONFIG}{SINGLE}")).with_room(1, 64);
+    allow(&host, CLIENT_V4, "ssh2", NOW - 1);
+    judged(&host, "opened", &syn(CLIENT_V4, SERVER_V4, 6000).build(), Pass, &[KnockPacket, GrantOpened]);
+}
+
+#[test]
+fn without_room_for_a_source_its_attempt_is_not_started() {
+    let host = host().with_room(64, 1);
+    judged(&host, "first", &syn(CLIENT_V4, SERVER_V4, 7000).build(), Pass, &[KnockPacket, AttemptStarted]);
+    judged(&host, "second", &syn(STRANGER_V4, SERVER_V4, 7000).build(), Pass, &[KnockPacket, AttemptLost]);
+    judged(
+        &host,
+        "first, step 2",
+        &datagram(CLIENT_V4, SERVER_V4, 8000).build(),
+        Pass,
+        &[KnockPacket, AttemptAdvanced],
+    );
+}
+
+#[test]
+fn a_flood_of_first_knocks_uses_up_its_budget_and_nothing_else() {
+    let host = host_of(&CONFIG.replace("[options]", "[options]\nattempt_rate = 3")).with_room(64, 10_000);
+    allow(&host, CLIENT_V6, "ssh2", NOW + 60 * SECOND);
+    judged(&host, "under way", &syn(CLIENT_V4, SERVER_V4, 7000).build(), Pass, &[KnockPacket, AttemptStarted]);
+    for forged in 0..5000_u16 {
+        let [high, low] = forged.to_be_bytes();
+        let frame = syn(Ipv4Addr::new(198, 51, high, low), SERVER_V4, 7000).build();
+        assert_eq!(host.judge(&frame), Pass);
+    }
+    assert_eq!((host.counter(AttemptStarted), host.counter(AttemptRefused)), (3, 4998));
+    judged(&host, "granted", &syn(CLIENT_V6, SERVER_V6, 2222).build(), Pass, &[PassGranted]);
+    judged(&host, "under way", &datagram(CLIENT_V4, SERVER_V4, 8000).build(), Pass, &[KnockPacket, AttemptAdvanced]);
+    host.set_now(NOW + 2 * SECOND);
+    judged(&host, "later", &syn(STRANGER_V4, SERVER_V4, 7000).build(), Pass, &[KnockPacket, AttemptStarted]);
+}
+
+fn knock_through(host: &Memory, ports: &[u16]) {
+    for port in ports {
+        let tcp = syn(CLIENT_V4, SERVER_V4, *port);
+        let frame = if *port == 8000 { datagram(CLIENT_V4, SERVER_V4, *port) } else { tcp };
+        assert_eq!(host.judge(&frame.build()), Pass);
+    }
+}
+
+#[test]
+fn a_reload_of_the_same_rules_keeps_attempts_and_grants() {
+    let mut host = host();
+    knock_through(&host, &[7000, 8000]);
+    host.reload(Tables::from_toml(CONFIG));
+    knock_through(&host, &[9000]);
+    judged(&host, "opened", &syn(CLIENT_V4, SERVER_V4, 2222).build(), Pass, &[PassGranted]);
+    host.reload(Tables::from_toml(CONFIG));
+    judged(&host, "still open", &syn(CLIENT_V4, SERVER_V4, 2222).build(), Pass, &[PassGranted]);
+}
+
+#[test]
+fn an_attempt_at_a_door_that_a_reload_changed_is_dead() {
+    for (old, new) in
+        [("9000/tcp\"]\nseq", "9001/tcp\"]\nseq"), ("60s", "61s"), ("10s", "11s"), ("[doors.open]", "[doors.other]")]
+    {
+        let mut host = host();
+        knock_through(&host, &[7000, 8000]);
+        host.reload(Tables::from_toml(&CONFIG.replacen(old, new, 1)));
+        knock_through(&host, &[9000]);
+        judged(&host, new, &syn(CLIENT_V4, SERVER_V4, 2222).build(), Deny, &[DenyNew]);
+    }
+}
+
+#[test]
+fn a_source_is_never_under_way_twice_at_one_door_after_a_reload() {
+    // More than eight doors share slots, and one more door may give all of them other slots.
+    let door = |name: &str, ports: &str| format!("\n[doors.{name}]\nservice = \"ssh2\"\nsequence = [{ports}]\n");
+    let services = CONFIG.split("[doors.open]").next().unwrap_or_default();
+    let nine: String = (0..9).map(|n| door(&format!("d{n}"), &format!("{}, {}", 5000 + n, 5100 + n))).collect();
+    let before = format!("{services}{nine}");
+    let after = Tables::from_toml(&format!("{before}{}", door("d9", "5008, 5000, 5200")));
+    for (index, rules) in after.rules.doors.iter().enumerate().take(9) {
+        let first_knock = syn(CLIENT_V4, SERVER_V4, 5000 + index as u16).build();
+        let mut host = host_of(&before);
+        assert_eq!(host.judge(&first_knock), Pass);
+        host.reload(after.clone());
+        assert_eq!(host.judge(&first_knock), Pass);
+        let stored = host.all_attempts();
+        let words = stored.iter().flat_map(|(_, attempts)| attempts.slots.iter().map(|slot| Attempt(slot.load())));
+        let alive = words.filter(|word| word.made() > 0 && word.door() == index as u32 && word.check() == rules.check);
+        assert_eq!(alive.count(), 1, "attempts at d{index}");
+    }
+}
+
+#[test]
+fn empty_slots_of_every_table_are_harmless() {
+    let mut host = host();
+    knock_through(&host, &[7000, 8000]);
+    let mut tables = Tables::from_toml(CONFIG);
+    tables.rules.doors.clear();
+    host.reload(tables.clone());
+    knock_through(&host, &[9000, 7000]);
+    tables.rules.knocks.clear();
+    host.reload(tables.clone());
+    knock_through(&host, &[9000, 7000]);
+    tables.rules.services.clear();
+    host.reload(tables);
+    assert_eq!(host.judge(&syn(CLIENT_V4, SERVER_V4, 2222).build()), Pass);
+    assert!(host.grants().is_empty());
+}

@@ -1,0 +1,11 @@
+//! Tests of the host build of the gate, without a kernel.
+
+mod checksums;
+mod common;
+mod frames;
+mod gate;
+mod histories;
+mod knocks;
+mod limits;
+mod races;
+mod truncation;

@@ -1,0 +1,58 @@
+//! Whole hosts: the real daemon, `knockctl`, an ssh server and clients, on real interfaces.
+
+mod commands;
+mod config;
+mod daemon;
+mod interfaces;
+mod killed;
+mod lab;
+mod network;
+mod options;
+mod pins;
+mod reload;
+mod sandbox;
+mod story;
+mod traffic;
+
+use libtest_mimic::Trial;
+use tests::lab::Ran;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    [
+        lab::trials(),
+        sandbox::trials(),
+        network::trials(),
+        traffic::trials(),
+        options::trials(),
+        commands::trials(),
+        config::trials(),
+        daemon::trials(),
+        reload::trials(),
+        interfaces::trials(),
+        pins::trials(),
+        killed::trials(),
+        story::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Checks how a command ended, and that it said all of `words`.
+#[track_caller]
+fn assert_says(ran: &Ran, code: i32, words: &[&str]) {
+    assert_eq!(ran.code, code, "{ran}");
+    for word in words {
+        assert!(ran.stdout.contains(word) || ran.stderr.contains(word), "{word:?} is missing: {ran}");
+    }
+}
+
+/// Checks that a command failed, and that it said so with all of `words` behind its name.
+#[track_caller]
+fn assert_fails(ran: &Ran, words: &[&str]) {
+    assert_says(ran, 2, words);
+    let errors = ran.stderr.lines().filter(|line| line.starts_with("knockctl: ")).count();
+    assert_eq!(errors, 1, "{ran}");
+    assert_eq!(ran.stdout, "", "{ran}");
+}

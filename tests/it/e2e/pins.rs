@@ -1,0 +1,114 @@
+//! Pins that are not ours, or not of this version; no bpffs at all.
+
+use std::fs;
+
+use anyhow::Result;
+use aya::maps::{Array, HashMap, MapData};
+use libtest_mimic::Trial;
+use tests::lab::{Config, Daemon, Family, Host, Mount, Probe, Ran, knockctl};
+use tests::story::World;
+
+use super::{assert_fails, assert_says};
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        "e2e::pins";
+        pins_of_another_layout_are_refused,
+        a_map_of_another_shape_is_refused,
+        a_pin_that_is_no_map_is_refused,
+        unload_removes_what_was_refused,
+        a_missing_bpffs_is_mounted,
+        pins_without_a_daemon_are_enough,
+    ]
+}
+
+const PINS: &str = "/sys/fs/bpf/knock";
+
+fn run() -> Result<Ran> {
+    let file = Config::lab().write("gate.toml")?.display().to_string();
+    knockctl(Host::Server, &["run", "--config", &file])
+}
+
+/// A gate whose daemon is gone.
+fn standing() -> Result<World> {
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?.kill()?;
+    Ok(world)
+}
+
+fn pins_of_another_layout_are_refused() -> Result<()> {
+    let world = standing()?;
+    let map = aya::maps::Map::Array(MapData::from_pin(format!("{PINS}/LAYOUT"))?);
+    Array::<_, u64>::try_from(map)?.set(0, 999, 0)?;
+    assert_fails(&run()?, &["layout 999", "knockctl unload"]);
+    for args in [&["status"][..], &["allow", "192.0.2.7"], &["revoke", "192.0.2.7"]] {
+        assert_fails(&knockctl(Host::Server, args)?, &["layout 999"]);
+    }
+    // The gate that stands is left alone.
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+/// Puts another map in the place of a pin.
+fn replace(pin: &str) -> Result<()> {
+    let map = HashMap::<MapData, u32, u32>::create(16, 0)?;
+    let path = format!("{PINS}/{pin}");
+    fs::remove_file(&path)?;
+    map.pin(&path)?;
+    Ok(())
+}
+
+fn a_map_of_another_shape_is_refused() -> Result<()> {
+    for pin in ["GRANTS", "ATTEMPTS", "WATCH", "COUNTERS", "EVENTS", "TOKENS", "LAYOUT"] {
+        let world = standing()?;
+        replace(pin)?;
+        assert_fails(&run()?, &[pin, "knockctl unload"]);
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent, "{pin}");
+    }
+    Ok(())
+}
+
+fn a_pin_that_is_no_map_is_refused() -> Result<()> {
+    let world = standing()?;
+    // A link, where a map should be.
+    fs::remove_file(format!("{PINS}/GRANTS"))?;
+    fs::rename(format!("{PINS}/links/eth1"), format!("{PINS}/GRANTS"))?;
+    assert_fails(&run()?, &["GRANTS", "knockctl unload"]);
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn unload_removes_what_was_refused() -> Result<()> {
+    let world = standing()?;
+    replace("GRANTS")?;
+    assert_fails(&run()?, &["knockctl unload"]);
+    assert_says(&knockctl(Host::Server, &["unload"])?, 0, &[]);
+    assert!(!std::path::Path::new(PINS).exists());
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    let _daemon = Daemon::start(&Config::lab(), None)?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn a_missing_bpffs_is_mounted() -> Result<()> {
+    let world = World::new(Family::V4, None)?;
+    let _none = Mount::new("tmpfs", "/sys/fs/bpf")?;
+    let daemon = Daemon::start(&Config::lab(), None)?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    drop(daemon);
+    // What the daemon has mounted.
+    nix::mount::umount2("/sys/fs/bpf", nix::mount::MntFlags::MNT_DETACH)?;
+    Ok(())
+}
+
+fn pins_without_a_daemon_are_enough() -> Result<()> {
+    let world = standing()?;
+    assert_says(&knockctl(Host::Server, &["status"])?, 0, &["eth0", "ssh2"]);
+    world.command(&["allow", "192.0.2.2"])?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.revoke()?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! A reload swaps the rules at once: there is no moment without a gate, and nothing is lost.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use libtest_mimic::Trial;
+use tests::lab::{
+    Config, Daemon, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Session, Status, accepted, connect,
+};
+use tests::lab::{PATIENCE, knockctl};
+use tests::story::World;
+
+use super::assert_says;
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        "e2e::reload";
+        no_syn_gets_through_while_rules_are_swapped,
+        grants_attempts_and_sessions_are_kept,
+        new_rules_hold_and_old_ones_do_not,
+        an_interface_can_be_left_out_and_taken_in,
+        the_grant_table_can_grow_with_its_grants,
+        the_command_waits_for_the_outcome,
+        without_a_daemon_the_command_swaps_the_rules_itself,
+    ]
+}
+
+/// Swaps the rules by SIGHUP.
+fn reload(world: &mut World, config: &Config) -> Result<()> {
+    config.write("gate.toml")?;
+    let daemon = world.gate()?;
+    let mark = daemon.mark();
+    daemon.hang_up()?;
+    daemon.wait_after(mark, GATE_STANDS)?;
+    Ok(())
+}
+
+fn no_syn_gets_through_while_rules_are_swapped() -> Result<()> {
+    const RELOADS: u32 = 20;
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?;
+    let before = accepted(Host::Server)?;
+    let floods =
+        Family::ALL.map(|family| Flood::start(Host::Stranger, (family.address(Host::Server), SSH_PORT).into()));
+    let other = Config::lab().set("cmd_timeout", "\"5s\"").option("max_grants", "1000");
+    for _ in 0..RELOADS / 2 {
+        reload(&mut world, &other)?;
+        reload(&mut world, &Config::lab())?;
+    }
+    for flood in floods {
+        let flooded = flood.stop()?;
+        assert!(flooded.sent > 100, "{flooded:?}");
+        assert_eq!(flooded.opened, 0, "{flooded:?}");
+    }
+    assert_eq!(accepted(Host::Server)?, before);
+    Ok(())
+}
+
+fn grants_attempts_and_sessions_are_kept() -> Result<()> {
+    let patient = || Config::lab().set("seq_timeout", "\"60s\"");
+    let mut world = World::new(Family::V4, None)?;
+    world.daemon = Some(Daemon::start(&patient(), None)?);
+    let mut session = open_session(&world)?;
+    world.command(&["allow", "203.0.113.9"])?;
+    world.connect(Host::Stranger)?;
+    let denied = Status::read()?.counter("deny_new");
+    assert!(denied > 0);
+    world.knock(&["7000/tcp", "8000/udp"], Duration::ZERO)?;
+    // The door stays the same; all around it changes.
+    let trusting = patient().option("trusted", "[\"203.0.113.0/24\"]");
+    for config in [trusting, patient().option("attempt_rate", "100").set("log_denied", "false")] {
+        reload(&mut world, &config)?;
+        let status = Status::read()?;
+        assert_eq!((status.grants().len(), status.attempts().len()), (1, 1));
+        assert!(status.counter("deny_new") >= denied);
+        session.echo()?;
+    }
+    world.knock(&["9000/tcp"], Duration::ZERO)?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    session.echo()?;
+    Ok(())
+}
+
+/// A session whose grant has ended.
+fn open_session(world: &World) -> Result<Session> {
+    world.knock_open()?;
+    let session = Session::open(world.family)?;
+    world.revoke()?;
+    Ok(session)
+}
+
+fn new_rules_hold_and_old_ones_do_not() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?;
+    world.knock(&["7000/tcp", "8000/udp"], Duration::ZERO)?;
+    let changed =
+        Config::lab().with("[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]", "[\"7100/tcp\", \"7200/tcp\", \"9000/tcp\"]");
+    reload(&mut world, &changed)?;
+    // What is under way belongs to the old sequence, even where the rest is the same.
+    world.knock(&["9000/tcp"], Duration::ZERO)?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    world.knock_open()?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    world.knock(&["7100/tcp", "7200/tcp", "9000/tcp"], Duration::ZERO)?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    // Another port.
+    reload(&mut world, &changed.with("\"2222/tcp\"", "\"2223/tcp\""))?;
+    assert_eq!(world.connect(Host::Stranger)?.0, Probe::Open);
+    assert_eq!(connect(Host::Stranger, world.server(2223), PATIENCE)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn an_interface_can_be_left_out_and_taken_in() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?;
+    let one = Config::lab().with("[\"eth0\", \"eth1\"]", "[\"eth0\"]");
+    reload(&mut world, &one)?;
+    assert_eq!(world.connect(Host::Stranger)?.0, Probe::Open);
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    assert_eq!(Status::read()?.0["interfaces"].as_array().map(Vec::len), Some(1));
+    reload(&mut world, &one.with("[\"eth0\"]", "[\"eth*\"]"))?;
+    assert_eq!(world.connect(Host::Stranger)?.0, Probe::Silent);
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn the_grant_table_can_grow_with_its_grants() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    world.daemon = Some(Daemon::start(&Config::lab().option("max_grants", "3"), None)?);
+    let addresses: Vec<String> = (1..=4).map(|last| format!("203.0.113.{last}")).collect();
+    for address in &addresses[..3] {
+        world.command(&["allow", address])?;
+    }
+    assert_eq!(knockctl(Host::Server, &["allow", &addresses[3]])?.code, 2);
+    reload(&mut world, &Config::lab().option("max_grants", "10"))?;
+    world.command(&["allow", &addresses[3]])?;
+    assert_eq!(Status::read()?.grants().len(), 4);
+    // It does not shrink below what is live.
+    Config::lab().option("max_grants", "2").write("gate.toml")?;
+    assert_says(&knockctl(Host::Server, &["reload"])?, 2, &["max_grants", "4 grants"]);
+    assert_eq!(Status::read()?.grants().len(), 4);
+    Ok(())
+}
+
+fn the_command_waits_for_the_outcome() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?;
+    Config::lab().with("\"9001/tcp\"", "\"9001/tcp\", \"9005/tcp\"").write("gate.toml")?;
+    assert_says(&knockctl(Host::Server, &["reload"])?, 0, &[]);
+    assert_eq!(Status::read()?.0["doors"][1]["steps"], 3);
+    Ok(())
+}
+
+fn without_a_daemon_the_command_swaps_the_rules_itself() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?.kill()?;
+    world.command(&["allow", "203.0.113.9"])?;
+    let config = Config::lab().with("\"9001/tcp\"", "\"9001/tcp\", \"9005/tcp\"").write("other.toml")?;
+    let ran = knockctl(Host::Server, &["reload", "--config", &config.display().to_string()])?;
+    assert_says(&ran, 0, &["the daemon is not running"]);
+    let status = Status::read()?;
+    assert_eq!((&status.0["doors"][1]["steps"], status.grants().len()), (&3.into(), 1));
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Each chapter of the story alone.
+
+use anyhow::{Result, ensure};
+use libtest_mimic::Trial;
+use tests::lab::Family;
+use tests::story::{self, CHAPTERS, Chapter, Teller, World};
+
+use crate::trials::trial;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    let all = Family::ALL.into_iter().flat_map(|family| CHAPTERS.map(|chapter| (family, chapter)));
+    let name =
+        |family: Family, chapter: Chapter| format!("e2e::story::{}_{}", chapter.name, family.name().to_lowercase());
+    all.map(|(family, chapter)| trial(name(family, chapter), move || play(family, chapter))).collect()
+}
+
+fn play(family: Family, chapter: Chapter) -> Result<()> {
+    let mut world = World::new(family, None)?;
+    let mut teller = Teller::quiet();
+    story::play(chapter, &mut world, &mut teller)?;
+    ensure!(teller.steps() > 0, "no step in this chapter");
+    ensure!(teller.differing().is_empty(), "{}\n{}", teller.differing().join("\n"), teller.told());
+    Ok(())
+}

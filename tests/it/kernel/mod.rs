@@ -1,0 +1,30 @@
+//! Frames through the program in the kernel.
+
+mod buffers;
+mod cost;
+mod empty;
+mod events;
+mod gate;
+mod histories;
+mod limits;
+mod races;
+mod sockets;
+
+use libtest_mimic::Trial;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    [
+        sockets::trials(),
+        limits::trials(),
+        events::trials(),
+        empty::trials(),
+        buffers::trials(),
+        races::trials(),
+        histories::trials(),
+        cost::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

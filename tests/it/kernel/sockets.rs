@@ -1,0 +1,183 @@
+//! Rules 4 and 10 with sockets that are real, in every state that a segment can meet.
+
+use std::io::Read as _;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+
+use anyhow::Result;
+use knock_common::counter::Counter::{
+    AttemptAdvanced, AttemptEnded, AttemptStarted, DenyNew, DenyProbe, DenyUdp, KnockPacket, PassConnected,
+    PassNoSocket, PassUnchecked,
+};
+use knock_common::gate::Verdict::{Deny, Pass};
+use libtest_mimic::Trial;
+use socket2::{Domain, SockRef, Socket, Type};
+use tests::kernel::{DEFER_ACCEPT, set_tcp_option};
+use tests::packet::{ACK, FIN, PSH, PacketBuilder, RST, SYN};
+
+use super::gate::{CONFIG, Gate, alone, datagram, pairs, syn};
+use crate::trials::trials;
+
+/// Flags of a segment that asks for nothing new.
+const GOING_ON: [u8; 6] = [ACK, ACK | PSH, FIN | ACK, RST, RST | ACK, SYN | ACK];
+const SERVICE: u16 = 2222;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials!["kernel::sockets";
+        a_port_on_which_nothing_listens_needs_no_gate,
+        a_listening_socket_is_not_shown_to_a_probe,
+        a_connection_goes_on_in_every_state,
+        a_handshake_under_way_goes_on,
+        without_stealth_nothing_is_looked_up,
+        a_udp_socket_is_no_connection,
+        what_listens_keeps_a_visit_to_it_from_ending_an_attempt,
+    ]
+}
+
+/// A segment from the client's `port` to the service.
+fn segment(client: IpAddr, server: IpAddr, port: u16, flags: u8) -> Vec<u8> {
+    PacketBuilder::between(client, server).tcp(port, SERVICE, flags).build()
+}
+
+/// A connection from the client to what listens at the server.
+fn connect(client: IpAddr, server: IpAddr) -> Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address((client, 0).into()), Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((client, 0)).into())?;
+    socket.connect(&SocketAddr::from((server, SERVICE)).into())?;
+    Ok(socket.into())
+}
+
+fn a_port_on_which_nothing_listens_needs_no_gate() -> Result<()> {
+    alone(|| {
+        let mut gate = Gate::of(CONFIG)?;
+        for (client, server) in pairs() {
+            for flags in GOING_ON {
+                gate.judges("no socket", &segment(client, server, 40_000, flags), Pass, &[PassNoSocket]);
+            }
+            gate.judges("new", &segment(client, server, 40_000, SYN), Deny, &[DenyNew]);
+        }
+        Ok(())
+    })
+}
+
+fn a_listening_socket_is_not_shown_to_a_probe() -> Result<()> {
+    alone(|| {
+        let mut gate = Gate::of(CONFIG)?;
+        for (client, server) in pairs() {
+            let unspecified: IpAddr = if server.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
+            for address in [server, unspecified] {
+                let _listener = TcpListener::bind((address, SERVICE))?;
+                for flags in GOING_ON {
+                    gate.judges("probe", &segment(client, server, 40_000, flags), Deny, &[DenyProbe]);
+                }
+                gate.judges("new", &segment(client, server, 40_000, SYN), Deny, &[DenyNew]);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn a_connection_goes_on_in_every_state() -> Result<()> {
+    alone(|| {
+        let mut gate = Gate::of(CONFIG)?;
+        for (client, server) in pairs() {
+            let listener = TcpListener::bind((server, SERVICE))?;
+            let mut stream = connect(client, server)?;
+            let port = stream.local_addr()?.port();
+            let mut goes_on = |state: &str| {
+                for flags in GOING_ON {
+                    gate.judges(state, &segment(client, server, port, flags), Pass, &[PassConnected]);
+                }
+                gate.judges(state, &segment(client, server, port, SYN), Deny, &[DenyNew]);
+                gate.judges(state, &segment(client, server, port, FIN | PSH), Deny, &[DenyNew]);
+                gate.judges(state, &segment(client, server, port ^ 1, ACK), Deny, &[DenyProbe]);
+            };
+            goes_on("established, waiting to be accepted");
+            let (accepted, _) = listener.accept()?;
+            goes_on("established");
+            drop(accepted);
+            assert_eq!(stream.read(&mut [0])?, 0);
+            goes_on("FIN-WAIT-2");
+            drop(stream);
+            goes_on("TIME-WAIT");
+        }
+        Ok(())
+    })
+}
+
+fn a_handshake_under_way_goes_on() -> Result<()> {
+    alone(|| {
+        let mut gate = Gate::of(CONFIG)?;
+        for (client, server) in pairs() {
+            let listener = TcpListener::bind((server, SERVICE))?;
+            // The connection is made with the first octet of data, so that it stays half open.
+            set_tcp_option(&SockRef::from(&listener), DEFER_ACCEPT, 60)?;
+            let stream = connect(client, server)?;
+            let port = stream.local_addr()?.port();
+            for flags in [ACK, ACK | PSH, RST] {
+                gate.judges("SYN-RECEIVED", &segment(client, server, port, flags), Pass, &[PassConnected]);
+            }
+            gate.judges("another port", &segment(client, server, port ^ 1, ACK), Deny, &[DenyProbe]);
+        }
+        Ok(())
+    })
+}
+
+fn without_stealth_nothing_is_looked_up() -> Result<()> {
+    alone(|| {
+        let mut gate = Gate::of(&CONFIG.replace("[options]", "[options]\nstealth = false"))?;
+        for (client, server) in pairs() {
+            let _listener = TcpListener::bind((server, SERVICE))?;
+            for flags in GOING_ON {
+                gate.judges("probe", &segment(client, server, 40_000, flags), Pass, &[PassUnchecked]);
+            }
+            gate.judges("new", &segment(client, server, 40_000, SYN), Deny, &[DenyNew]);
+            gate.judges("bare", &segment(client, server, 40_000, 0), Deny, &[DenyNew]);
+        }
+        Ok(())
+    })
+}
+
+fn a_udp_socket_is_no_connection() -> Result<()> {
+    alone(|| {
+        let mut gate = Gate::of(CONFIG)?;
+        for (client, server) in pairs() {
+            let socket = UdpSocket::bind((server, 51820))?;
+            socket.connect((client, 40_000))?;
+            gate.judges("UDP", &datagram(client, server, 51820).build(), Deny, &[DenyUdp]);
+        }
+        Ok(())
+    })
+}
+
+fn what_listens_keeps_a_visit_to_it_from_ending_an_attempt() -> Result<()> {
+    alone(|| {
+        let mut gate = Gate::of(CONFIG)?;
+        for (client, server) in pairs() {
+            let begin = |gate: &mut Gate| {
+                gate.0.forget();
+                gate.judges("step 1", &syn(client, server, 7000).build(), Pass, &[KnockPacket, AttemptStarted]);
+            };
+            let (web, dns) = (TcpListener::bind((server, 80))?, UdpSocket::bind((server, 53))?);
+            begin(&mut gate);
+            gate.judges("web", &syn(client, server, 80).build(), Pass, &[]);
+            gate.judges("DNS", &datagram(client, server, 53).build(), Pass, &[]);
+            gate.judges("step 2", &datagram(client, server, 8000).build(), Pass, &[KnockPacket, AttemptAdvanced]);
+            for (what, frame) in [
+                ("TCP where only UDP listens", syn(client, server, 53)),
+                ("UDP where only TCP listens", datagram(client, server, 80)),
+                ("nothing", syn(client, server, 31337)),
+            ] {
+                begin(&mut gate);
+                gate.judges(what, &frame.build(), Pass, &[AttemptEnded]);
+                gate.judges("step 2", &datagram(client, server, 8000).build(), Pass, &[KnockPacket]);
+            }
+            drop((web, dns));
+            for frame in [syn(client, server, 80), datagram(client, server, 53)] {
+                begin(&mut gate);
+                gate.judges("nothing any more", &frame.build(), Pass, &[AttemptEnded]);
+            }
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,17 @@
+//! The tests of the host build once more, with the program in the kernel beside it: every frame goes
+//! through both, and after every frame verdict, counters, events, grants and attempts must be the same.
+
+mod common;
+
+#[path = "../host/checksums.rs"]
+mod checksums;
+#[path = "../host/frames/mod.rs"]
+mod frames;
+#[path = "../host/gate.rs"]
+mod gate;
+#[path = "../host/knocks.rs"]
+mod knocks;
+#[path = "../host/limits.rs"]
+mod limits;
+#[path = "../host/truncation.rs"]
+mod truncation;

@@ -1,0 +1,71 @@
+//! What a gate has stored, in the words of the model.
+
+use std::net::IpAddr;
+
+use knock_common::addr::Addr;
+use knock_common::attempt::{Attempt, Ticks};
+use knock_common::counter::Counter;
+use knock_common::grant::{FOR_GOOD, Grant, GrantKey};
+
+use super::{State, Subject, is_about_rules};
+use crate::model::{self, Config, Nanos, Network};
+use crate::tables::Tables;
+
+/// Reads the state of `subject`; an error if it holds what it never should.
+pub(super) fn state(
+    subject: &mut dyn Subject,
+    tables: &Tables,
+    config: &Config,
+    sources: &[IpAddr],
+    now: Nanos,
+    before: &[u64],
+) -> Result<State, String> {
+    let mut state = State::default();
+    for source in sources {
+        for word in subject.attempts(&Addr::from(*source)) {
+            let Some((door, attempt)) = live_attempt(word, tables, config, now) else { continue };
+            if state.attempts.insert((*source, door), attempt).is_some() {
+                return Err(format!("{source} has two attempts at door d{door}"));
+            }
+        }
+    }
+    for (key, grant) in subject.grants() {
+        if grant.until > now {
+            let (place, value) = live_grant(&key, &grant, tables)?;
+            state.grants.insert(place, value);
+        }
+    }
+    state.counters = counters(before, &subject.counters());
+    Ok(state)
+}
+
+fn live_attempt(word: u64, tables: &Tables, config: &Config, now: Nanos) -> Option<(usize, model::Attempt)> {
+    let attempt = Attempt(word);
+    if word == 0 || attempt.made() == 0 {
+        return None;
+    }
+    let index = attempt.door() as usize;
+    let age = Ticks::span_ns(Ticks::at(now).since(attempt.started()));
+    let alive = attempt.check() == tables.rules.doors[index].check && age < config.doors[index].seq_timeout;
+    alive.then(|| (index, model::Attempt { made: attempt.made() as usize, started: now - age }))
+}
+
+type PlacedGrant = ((usize, Network), (Option<Nanos>, Nanos));
+
+fn live_grant(key: &GrantKey, grant: &Grant, tables: &Tables) -> Result<PlacedGrant, String> {
+    let service = tables.rules.services.iter().position(|service| service.tag == key.service);
+    let service = service.ok_or_else(|| format!("a grant for no service: {key:?}"))?;
+    let base = IpAddr::from(key.source);
+    let bits = key.bits as u8 - if base.is_ipv4() { 96 } else { 0 };
+    let network = Network { base, bits };
+    if Network::of(base, bits) != network {
+        return Err(format!("a grant to {network}, which has bits set behind its prefix"));
+    }
+    let until = (grant.until != FOR_GOOD).then_some(grant.until);
+    Ok(((service, network), (until, grant.since)))
+}
+
+fn counters(before: &[u64], after: &[u64]) -> Vec<u64> {
+    let grown = |counter: &Counter| after[*counter as usize] - before[*counter as usize];
+    Counter::ALL.iter().map(|counter| if is_about_rules(*counter) { grown(counter) } else { 0 }).collect()
+}

@@ -1,0 +1,152 @@
+//! The maps of a loaded program, typed.
+
+use std::collections::HashMap as Table;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use anyhow::{Context as _, Result};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues, RingBuf};
+use aya::util::nr_cpus;
+use aya::{Ebpf, Pod};
+use knock_common::addr::Addr;
+use knock_common::attempt::SLOTS;
+use knock_common::counter::Counter;
+use knock_common::event::Event;
+use knock_common::grant::{Grant, GrantKey};
+use knock_common::layout::name;
+use knock_common::watch;
+
+use super::rules::RuleMaps;
+use super::sys;
+
+/// A value that is plain bytes.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain<T>(pub(super) T);
+
+macro_rules! plain {
+    ($($kind:ty)*) => {
+        // SAFETY: made of numbers only, without padding, as the layout asserts.
+        $(unsafe impl Pod for Plain<$kind> {})*
+    };
+}
+
+plain!(Addr GrantKey Grant);
+plain!(knock_common::rules::PortRoles knock_common::rules::Knock);
+plain!(knock_common::rules::Door knock_common::rules::Service);
+
+/// All maps that a test reads or writes.
+pub(super) struct Maps {
+    pub(super) clock: Array<MapData, u64>,
+    pub(super) rules: RuleMaps,
+    grants: HashMap<MapData, Plain<GrantKey>, Plain<Grant>>,
+    attempts: HashMap<MapData, Plain<Addr>, [u64; SLOTS]>,
+    watch: Array<MapData, u64>,
+    budget: PerCpuArray<MapData, u64>,
+    tokens: PerCpuArray<MapData, u64>,
+    counters: MapData,
+    events: RingBuf<MapData>,
+    cpus: usize,
+}
+
+/// Takes a map out of an object.
+pub(super) fn take<T: TryFrom<Map, Error: Into<anyhow::Error>>>(ebpf: &mut Ebpf, name: &str) -> Result<T> {
+    let map = ebpf.take_map(name).with_context(|| format!("the object holds no map {name}"))?;
+    T::try_from(map).map_err(Into::into).with_context(|| format!("map {name}"))
+}
+
+impl Maps {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
+        let Some(Map::PerCpuArray(counters)) = ebpf.take_map(name::COUNTERS) else {
+            anyhow::bail!("the object holds no map {} of its type", name::COUNTERS);
+        };
+        Ok(Self {
+            clock: take(ebpf, name::CLOCK)?,
+            rules: RuleMaps::take(ebpf)?,
+            grants: take(ebpf, name::GRANTS)?,
+            attempts: take(ebpf, name::ATTEMPTS)?,
+            watch: take(ebpf, name::WATCH)?,
+            budget: take(ebpf, name::BUDGET)?,
+            tokens: take(ebpf, name::TOKENS)?,
+            counters,
+            events: take(ebpf, name::EVENTS)?,
+            cpus: nr_cpus().map_err(|(file, error)| anyhow::anyhow!("{file}: {error}"))?,
+        })
+    }
+
+    pub(super) fn grants(&self) -> Table<GrantKey, Grant> {
+        let entries = self.grants.iter().map(|entry| entry.expect("grants can be read"));
+        entries.map(|(key, grant)| (key.0, grant.0)).collect()
+    }
+
+    pub(super) fn put_grant(&mut self, key: GrantKey, grant: Grant) {
+        self.grants.insert(Plain(key), Plain(grant), 0).expect("there is room for the grant");
+    }
+
+    pub(super) fn attempts(&self) -> Table<Addr, [u64; SLOTS]> {
+        let entries = self.attempts.iter().map(|entry| entry.expect("attempts can be read"));
+        entries.map(|(source, words)| (source.0, words)).collect()
+    }
+
+    pub(super) fn attempts_of(&self, source: &Addr) -> [u64; SLOTS] {
+        self.attempts.get(&Plain(*source), 0).unwrap_or_default()
+    }
+
+    pub(super) fn counters(&self) -> [u64; Counter::COUNT] {
+        let mut values = vec![0; Counter::COUNT * self.cpus];
+        sys::read_array(self.counters_fd(), Counter::COUNT as u32, &mut values).expect("counters can be read");
+        let mut sums = [0; Counter::COUNT];
+        for (sum, cpus) in sums.iter_mut().zip(values.chunks(self.cpus)) {
+            *sum = cpus.iter().sum();
+        }
+        sums
+    }
+
+    fn counters_fd(&self) -> BorrowedFd<'_> {
+        self.counters.fd().as_fd()
+    }
+
+    pub(super) fn zero_counters(&mut self) {
+        let zeros = vec![0; self.cpus];
+        for counter in 0..Counter::COUNT as u32 {
+            sys::write_array(self.counters_fd(), counter, &zeros).expect("counters can be written");
+        }
+    }
+
+    pub(super) fn watch(&self, cell: u32) -> u64 {
+        self.watch.get(&cell, 0).expect("the filter can be read")
+    }
+
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(item) = self.events.next() {
+            assert_eq!(item.len(), size_of::<Event>(), "every record is an event");
+            // SAFETY: as long as an event, which is made of numbers only.
+            events.push(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+        }
+        events
+    }
+
+    pub(super) fn set_tokens(&mut self, tokens: u64) {
+        let values = PerCpuValues::try_from(vec![tokens; self.cpus]).expect("a value for each CPU");
+        self.tokens.set(0, values, 0).expect("tokens can be set");
+    }
+
+    pub(super) fn tokens(&self) -> Vec<u64> {
+        self.tokens.get(&0, 0).expect("tokens can be read").to_vec()
+    }
+
+    /// Forgets attempts with their part of the filter, the budget that is used up, and grants.
+    pub(super) fn forget(&mut self) {
+        let sources: Vec<_> = self.attempts.keys().map(|key| key.expect("attempts can be read")).collect();
+        for source in sources {
+            self.watch.set(watch::cell_of(&source.0), 0, 0).expect("the filter can be written");
+            self.attempts.remove(&source).expect("attempts can be removed");
+        }
+        let keys: Vec<_> = self.grants.keys().map(|key| key.expect("grants can be read")).collect();
+        for key in keys {
+            self.grants.remove(&key).expect("grants can be removed");
+        }
+        let zeros = PerCpuValues::try_from(vec![0; self.cpus]).expect("a value for each CPU");
+        self.budget.set(0, zeros, 0).expect("the budget can be set");
+    }
+}

@@ -1,0 +1,255 @@
+//! The real program in this kernel, attached nowhere and pinned nowhere: frames go through it by
+//! `BPF_PROG_TEST_RUN`, time is what a test says, and every map can be seen.
+
+mod bare;
+mod beside;
+mod maps;
+mod namespace;
+mod pool;
+mod rules;
+mod run;
+mod sockets;
+mod sys;
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use anyhow::{Result, bail};
+use aya::programs::ProgramFd;
+use knock_common::addr::Addr;
+use knock_common::attempt::SLOTS;
+use knock_common::counter::Counter;
+use knock_common::event::Event;
+use knock_common::gate::Verdict;
+use knock_common::grant::{Grant, GrantKey};
+use knock_common::layout::name;
+use knock_common::watch;
+use knock_user::firewall::{Load, Program, Settings};
+use knock_user::rules::RuleSet;
+
+use crate::agree::Subject;
+use crate::tables::Tables;
+
+pub use bare::Bare;
+pub use beside::KernelBeside;
+pub use namespace::{enter_network, stay_on_cpu};
+pub use pool::{Pool, spacious};
+pub use run::{LEAST, LINEAR, Ran, Run};
+pub use sockets::{DEFER_ACCEPT, RealSockets, set_tcp_option};
+
+use maps::Maps;
+
+/// `XDP_DROP`.
+pub const XDP_DROP: u32 = 1;
+/// `XDP_PASS`.
+pub const XDP_PASS: u32 = 2;
+
+/// How much fits into the maps.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Room {
+    /// `max_grants`.
+    pub grants: u32,
+    /// `max_attempts`.
+    pub attempts: u32,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { grants: 4096, attempts: 4096 }
+    }
+}
+
+/// A loaded program.
+pub struct Kernel {
+    _program: Program,
+    fd: ProgramFd,
+    maps: Maps,
+    rules: RuleSet,
+}
+
+impl Kernel {
+    /// Loads the program as `knockctl run` does, but for its clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::load_as`].
+    pub fn load(tables: &Tables, room: Room) -> Result<Self> {
+        Self::load_as(name::PROGRAM, tables, room)
+    }
+
+    /// Loads one of the two programs of the object.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::load_as`].
+    pub fn load_as(name: &'static str, tables: &Tables, room: Room) -> Result<Self> {
+        Self::load_with(name, &tables.rules, settings(tables, room))
+    }
+
+    /// Loads one of the two programs with these constants.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::load_as`].
+    pub fn load_with(name: &'static str, rules: &RuleSet, settings: Settings) -> Result<Self> {
+        let mut program = Program::load_as(&Load { rules, settings, adopted: &BTreeMap::new() }, name)?;
+        let maps = Maps::take(&mut program.ebpf)?;
+        let fd = program.xdp().fd()?.try_clone()?;
+        Ok(Self { _program: program, fd, maps, rules: rules.clone() })
+    }
+
+    /// Puts other rules into the maps of the loaded program. The constants stay.
+    ///
+    /// # Errors
+    ///
+    /// If they need a larger map than those that it was loaded with.
+    pub fn replace_rules(&mut self, rules: &RuleSet) -> Result<()> {
+        self.maps.rules.replace(&self.rules, rules)?;
+        self.rules.clone_from(rules);
+        Ok(())
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Sets the program's clock, boot time in ns.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses what it never does, as in all of these.
+    pub fn set_now(&mut self, now: u64) {
+        self.maps.clock.set(0, now, 0).expect("the clock can be set");
+    }
+
+    /// The verdict on a frame.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not run it, for being shorter than [`LEAST`] octets for one.
+    pub fn judge_frame(&self, frame: &[u8]) -> Result<Verdict> {
+        verdict(Run::new(frame).on(self.fd())?.action)
+    }
+
+    /// The verdict on a frame of which only the first `linear` octets lie in the first buffer.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot, which Linux 6.18 can.
+    pub fn judge_split(&self, frame: &[u8], linear: usize) -> Result<Verdict> {
+        verdict(Run::new(frame).split_at(linear).on(self.fd())?.action)
+    }
+
+    /// All grants, live or not.
+    #[must_use]
+    pub fn all_grants(&self) -> HashMap<GrantKey, Grant> {
+        self.maps.grants()
+    }
+
+    /// Writes a grant, as `knockctl allow` does.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room.
+    pub fn allow(&mut self, key: GrantKey, grant: Grant) {
+        self.maps.put_grant(key, grant);
+    }
+
+    /// All attempts that are stored, live or not.
+    #[must_use]
+    pub fn all_attempts(&self) -> HashMap<Addr, [u64; SLOTS]> {
+        self.maps.attempts()
+    }
+
+    /// The attempts of a source.
+    #[must_use]
+    pub fn attempts_of(&self, source: &Addr) -> [u64; SLOTS] {
+        self.maps.attempts_of(source)
+    }
+
+    /// All counters, summed over the CPUs, in the order of [`Counter::ALL`].
+    #[must_use]
+    pub fn all_counters(&self) -> [u64; Counter::COUNT] {
+        self.maps.counters()
+    }
+
+    /// Takes the events that have come since the last call.
+    #[must_use]
+    pub fn take_events(&mut self) -> Vec<Event> {
+        self.maps.take_events()
+    }
+
+    /// Sets how many denials may still be logged on each CPU.
+    pub fn set_tokens(&mut self, tokens: u64) {
+        self.maps.set_tokens(tokens);
+    }
+
+    /// Denials that may still be logged, on each CPU.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<u64> {
+        self.maps.tokens()
+    }
+
+    /// The filter's cell for a source.
+    #[must_use]
+    pub fn watch_of(&self, source: &Addr) -> u64 {
+        self.maps.watch(watch::cell_of(source))
+    }
+
+    /// Forgets all attempts, grants, events and counts, as if it were just loaded.
+    pub fn reset(&mut self) {
+        self.maps.forget();
+        self.maps.zero_counters();
+        let _ = self.maps.take_events();
+    }
+
+    /// Forgets all attempts and grants.
+    pub fn forget(&mut self) {
+        self.maps.forget();
+    }
+}
+
+/// The constants of `tables`, and the clock of a test.
+#[must_use]
+pub const fn settings(tables: &Tables, room: Room) -> Settings {
+    Settings {
+        stealth: tables.stealth,
+        verify_checksums: tables.verify_checksums,
+        attempt_rate: tables.attempt_rate,
+        log_denied: tables.log_denied,
+        trace: false,
+        max_grants: room.grants,
+        max_attempts: room.attempts,
+        test_clock: true,
+    }
+}
+
+/// The verdict behind an action.
+fn verdict(action: u32) -> Result<Verdict> {
+    Ok(match action {
+        XDP_PASS => Verdict::Pass,
+        XDP_DROP => Verdict::Deny,
+        other => bail!("the program returned {other}, which is neither XDP_PASS nor XDP_DROP"),
+    })
+}
+
+impl Subject for Kernel {
+    fn judge(&mut self, now: u64, frame: &[u8]) -> Verdict {
+        self.set_now(now);
+        self.judge_frame(frame).expect("the kernel runs the program")
+    }
+
+    fn attempts(&mut self, source: &Addr) -> [u64; SLOTS] {
+        self.attempts_of(source)
+    }
+
+    fn grants(&mut self) -> Vec<(GrantKey, Grant)> {
+        self.all_grants().into_iter().collect()
+    }
+
+    fn counters(&mut self) -> Vec<u64> {
+        self.all_counters().to_vec()
+    }
+}

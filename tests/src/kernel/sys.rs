@@ -1,0 +1,147 @@
+//! `bpf(2)` where aya has no call for it, or none that is quick.
+
+use std::io::{Error, Result};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+use nix::libc;
+
+use super::run::Ran;
+
+const MAP_UPDATE_ELEM: libc::c_int = 2;
+const PROG_LOAD: libc::c_int = 5;
+const PROG_TEST_RUN: libc::c_int = 10;
+const MAP_LOOKUP_BATCH: libc::c_int = 24;
+const PROG_TYPE_XDP: u32 = 6;
+
+/// `union bpf_attr` of `BPF_MAP_*_BATCH`.
+#[repr(C)]
+struct Batch {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: RawFd,
+    elem_flags: u64,
+    flags: u64,
+}
+
+/// `union bpf_attr` of `BPF_MAP_UPDATE_ELEM`.
+#[repr(C)]
+struct Element {
+    map: RawFd,
+    reserved: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// `union bpf_attr` of `BPF_PROG_TEST_RUN`.
+#[repr(C)]
+#[derive(Default)]
+struct TestRun {
+    program: RawFd,
+    result: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    context_size_in: u32,
+    context_size_out: u32,
+    context_in: u64,
+    context_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch_size: u32,
+    reserved: u32,
+}
+
+/// The beginning of `union bpf_attr` of `BPF_PROG_LOAD`.
+#[repr(C)]
+struct Load {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+}
+
+fn bpf<T>(command: libc::c_int, attr: &mut T) -> Result<i64> {
+    let attr: *mut T = attr;
+    // SAFETY: the attribute is of its size, and its pointers are to what the command takes, for which
+    // the callers below stand.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size_of::<T>()) };
+    if result < 0 { Err(Error::last_os_error()) } else { Ok(result) }
+}
+
+fn address<T>(slice: &[T]) -> u64 {
+    slice.as_ptr() as u64
+}
+
+/// Reads the first `count` elements of an array of numbers per CPU, all at once.
+pub(super) fn read_array(map: BorrowedFd<'_>, count: u32, values: &mut [u64]) -> Result<()> {
+    let mut keys = vec![0_u32; count as usize];
+    let mut next = [0_u32];
+    let mut batch = Batch {
+        in_batch: 0,
+        out_batch: next.as_mut_ptr() as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count,
+        map: map.as_raw_fd(),
+        elem_flags: 0,
+        flags: 0,
+    };
+    match bpf(MAP_LOOKUP_BATCH, &mut batch) {
+        // The end of the map was reached.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) && batch.count == count => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Writes an element of an array of numbers per CPU.
+pub(super) fn write_array(map: BorrowedFd<'_>, index: u32, values: &[u64]) -> Result<()> {
+    let key = [index];
+    let mut element =
+        Element { map: map.as_raw_fd(), reserved: 0, key: address(&key), value: address(values), flags: 0 };
+    bpf(MAP_UPDATE_ELEM, &mut element).map(drop)
+}
+
+/// Loads an XDP program of these instructions.
+pub(super) fn load_xdp(instructions: &[u64]) -> Result<OwnedFd> {
+    let license = b"GPL\0";
+    let mut load = Load {
+        kind: PROG_TYPE_XDP,
+        count: instructions.len() as u32,
+        instructions: address(instructions),
+        license: address(license),
+    };
+    let fd = bpf(PROG_LOAD, &mut load)?;
+    // SAFETY: the kernel has just made it, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Runs a program on a frame; puts what is the frame afterwards into `after`, unless that is empty.
+pub(super) fn test_run(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    after: &mut [u8],
+    context: &[u8],
+    repeat: u32,
+) -> Result<Ran> {
+    let mut run = TestRun {
+        program: program.as_raw_fd(),
+        data_size_in: frame.len() as u32,
+        data_in: address(frame),
+        data_size_out: after.len() as u32,
+        data_out: if after.is_empty() { 0 } else { after.as_mut_ptr() as u64 },
+        repeat,
+        context_size_in: context.len() as u32,
+        context_in: if context.is_empty() { 0 } else { address(context) },
+        ..TestRun::default()
+    };
+    bpf(PROG_TEST_RUN, &mut run)?;
+    Ok(Ran { action: run.result, nanoseconds: run.duration, length: run.data_size_out as usize })
+}

@@ -1,0 +1,118 @@
+//! The daemon under test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+
+use super::{Background, Config, Host, TIMEOUT, knockctl_path};
+
+/// What the daemon says last when it starts.
+pub const GATE_STANDS: &str = "the gate stands";
+
+/// `knockctl run`, until it is dropped; the gate itself stays.
+pub struct Daemon {
+    program: Background,
+    config: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it on the server, and waits until the gate stands. `prefix` as in
+    /// [`super::Lines::of`].
+    ///
+    /// # Errors
+    ///
+    /// If the gate does not stand, with what the daemon says.
+    pub fn start(config: &Config, prefix: Option<&'static str>) -> Result<Self> {
+        let daemon = Self::begin(config, prefix)?;
+        daemon.program.lines.wait_after(0, GATE_STANDS, TIMEOUT)?;
+        Ok(daemon)
+    }
+
+    /// Starts it, and does not wait.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started.
+    pub fn begin(config: &Config, prefix: Option<&'static str>) -> Result<Self> {
+        let config = config.write("gate.toml")?;
+        let mut command = Command::new(knockctl_path()?);
+        command.args(["run", "--config"]).arg(&config);
+        Ok(Self { program: Background::start(Host::Server, command, prefix)?, config })
+    }
+
+    /// Its config file.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.program.id()
+    }
+
+    /// How many lines it has written: a mark for [`Daemon::wait_after`].
+    #[must_use]
+    pub fn mark(&self) -> usize {
+        self.program.lines.count()
+    }
+
+    /// What it has written behind a mark.
+    #[must_use]
+    pub fn after(&self, mark: usize) -> Vec<String> {
+        self.program.lines.after(mark)
+    }
+
+    /// Waits for a line with `text` behind a mark.
+    ///
+    /// # Errors
+    ///
+    /// If none comes.
+    pub fn wait_after(&self, mark: usize, text: &str) -> Result<String> {
+        self.program.lines.wait_after(mark, text, TIMEOUT)
+    }
+
+    /// True while it runs.
+    pub fn runs(&mut self) -> bool {
+        self.program.runs()
+    }
+
+    /// Asks it to read its config again.
+    ///
+    /// # Errors
+    ///
+    /// If it is gone.
+    pub fn hang_up(&self) -> Result<()> {
+        self.program.signal(Signal::SIGHUP)
+    }
+
+    /// Asks it to end, and waits for that.
+    ///
+    /// # Errors
+    ///
+    /// If it does not.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        self.program.terminate()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    ///
+    /// If it does not.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        self.program.wait(TIMEOUT)
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there.
+    pub fn kill(&mut self) -> Result<()> {
+        self.program.kill()
+    }
+}

@@ -1,0 +1,37 @@
+//! The lab: a server, a client and a stranger in network namespaces, with real programs in them.
+//!
+//! A process first goes into the [`sandbox`]; whatever it makes there is gone with it, however it
+//! ends. There it makes a [`Lab`], and runs programs on its [`Host`]s.
+
+mod accounts;
+mod background;
+mod config;
+mod daemon;
+mod flood;
+mod host;
+mod knockctl;
+mod lines;
+mod mount;
+mod network;
+mod probe;
+pub mod sandbox;
+mod ssh;
+mod sshd;
+mod status;
+mod wait;
+
+pub use background::Background;
+pub use config::Config;
+pub use daemon::{Daemon, GATE_STANDS};
+pub use flood::{Flood, Flooded, accepted};
+pub use host::{Host, Ran};
+pub use knockctl::{knockctl, knockctl_path};
+pub use lines::Lines;
+pub use mount::Mount;
+pub use network::{Family, Lab, SERVER_INTERFACES};
+pub(crate) use probe::connect_here;
+pub use probe::{PATIENCE, Probe, connect, send_udp};
+pub use ssh::Session;
+pub use sshd::{SSH_PORT, Sshd};
+pub use status::Status;
+pub use wait::{TIMEOUT, until};

@@ -1,0 +1,47 @@
+//! A mount, and its end.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+/// The guard: unmounts when it is dropped, also while files in it are open.
+pub struct Mount(PathBuf);
+
+impl Mount {
+    /// Mounts a file system of a kind.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not.
+    pub fn new(kind: &str, target: impl AsRef<Path>) -> Result<Self> {
+        let target = target.as_ref();
+        mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>)
+            .with_context(|| format!("cannot mount {kind} on {}", target.display()))?;
+        Ok(Self(target.to_owned()))
+    }
+
+    /// Lays a file over another.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not.
+    pub fn over(source: &Path, target: impl AsRef<Path>) -> Result<Self> {
+        let target = target.as_ref();
+        mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .with_context(|| format!("cannot mount {} over {}", source.display(), target.display()))?;
+        Ok(Self(target.to_owned()))
+    }
+
+    /// Leaves it mounted: it ends with its mount namespace.
+    pub fn forget(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Nothing to do about an error: the mount namespace ends soon.
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}

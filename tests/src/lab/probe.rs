@@ -1,0 +1,75 @@
+//! One packet, or one connection, and what becomes of it.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::Host;
+
+/// How long a probe waits for an answer. In the lab, one comes in less than a millisecond; and a SYN
+/// that got none is sent again after a second: an answer within this time is one to the first SYN.
+pub const PATIENCE: Duration = Duration::from_millis(300);
+
+/// What a connection met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Probe {
+    /// A server.
+    Open,
+    /// A port on which nothing listens.
+    Refused,
+    /// No answer.
+    Silent,
+}
+
+impl Probe {
+    /// In a word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Refused => "refused",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// Connects from a host; with the time that it took.
+///
+/// # Errors
+///
+/// If there is no way to the address.
+pub fn connect(from: Host, to: SocketAddr, patience: Duration) -> Result<(Probe, Duration)> {
+    from.enter(|| connect_here(to, patience))
+}
+
+/// The same from where the thread is.
+pub(crate) fn connect_here(to: SocketAddr, patience: Duration) -> Result<(Probe, Duration)> {
+    let start = Instant::now();
+    let result = TcpStream::connect_timeout(&to, patience);
+    let took = start.elapsed();
+    let probe = match result {
+        Ok(_) => Probe::Open,
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Probe::Refused,
+            io::ErrorKind::TimedOut => Probe::Silent,
+            _ => return Err(error).with_context(|| format!("cannot connect to {to}")),
+        },
+    };
+    Ok((probe, took))
+}
+
+/// Sends a datagram from a host.
+///
+/// # Errors
+///
+/// If there is no way to the address.
+pub fn send_udp(from: Host, to: SocketAddr, data: &[u8]) -> Result<()> {
+    from.enter(|| {
+        let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.send_to(data, to).with_context(|| format!("cannot send to {to}"))?;
+        Ok(())
+    })
+}

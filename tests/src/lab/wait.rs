@@ -1,0 +1,51 @@
+//! Waiting for a condition.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// Long enough for anything in the lab on a busy machine: whoever waits that long has failed.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a condition is looked at.
+const INTERVAL: Duration = Duration::from_millis(2);
+
+/// Asks again and again until `ready` gives a value.
+///
+/// # Errors
+///
+/// Names `what`, if it did not come within the time.
+pub fn until<T>(what: &str, timeout: Duration, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = ready() {
+            return Ok(value);
+        }
+        if start.elapsed() > timeout {
+            bail!("waited {timeout:?} in vain: {what}");
+        }
+        thread::sleep(INTERVAL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_asked_until_it_holds() {
+        let mut asked = 0;
+        let third = until("the third", TIMEOUT, || {
+            asked += 1;
+            (asked == 3).then_some(asked)
+        });
+        assert_eq!(third.unwrap(), 3);
+    }
+
+    #[test]
+    fn what_does_not_come_is_named() {
+        let error = until("a pig that flies", Duration::ZERO, || None::<()>).unwrap_err();
+        assert!(error.to_string().ends_with("in vain: a pig that flies"), "{error}");
+    }
+}

@@ -1,0 +1,11 @@
+//! Test tools.
+
+pub mod agree;
+pub mod history;
+pub mod kernel;
+pub mod lab;
+pub mod memory;
+pub mod model;
+pub mod packet;
+pub mod story;
+pub mod tables;

@@ -1,0 +1,204 @@
+//! The gate's surroundings in plain memory, so that it runs without a kernel.
+//!
+//! Everything is shared and changed through `&self`, as maps are: several threads may judge frames
+//! in one [`Memory`] at once, and race as CPUs do.
+
+mod beside;
+mod sources;
+mod world;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use knock_common::addr::Addr;
+use knock_common::attempt::Attempts;
+use knock_common::budget::Budget;
+use knock_common::cell::Cell64;
+use knock_common::counter::Counter;
+use knock_common::event::Event;
+use knock_common::gate::{self, Verdict};
+use knock_common::grant::{Grant, GrantKey};
+use knock_common::rules::PortRoles;
+use knock_common::watch::WATCH_CELLS;
+
+pub use self::beside::Beside;
+use self::sources::Sources;
+use crate::model::Sockets;
+use crate::tables::Tables;
+
+/// A host with a gate.
+#[derive(Debug)]
+pub struct Memory {
+    tables: Arc<Tables>,
+    /// The same ports as in the rules, to be found by number.
+    ports: HashMap<u16, PortRoles>,
+    now: AtomicU64,
+    sockets: Mutex<Sockets>,
+    grants: Mutex<HashMap<GrantKey, Grant>>,
+    max_grants: usize,
+    sources: Sources,
+    watch: Vec<Cell64>,
+    budget: Budget,
+    tokens: Cell64,
+    counters: [AtomicU64; Counter::COUNT],
+    events: Mutex<Vec<Event>>,
+    interruption: Mutex<Option<Interruption>>,
+    beside: Option<Mutex<Box<dyn Beside>>>,
+}
+
+/// What another CPU does meanwhile.
+struct Interruption(Box<dyn FnOnce(&Memory) + Send>);
+
+impl fmt::Debug for Interruption {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Interruption")
+    }
+}
+
+impl Memory {
+    /// Room for sources under way, unless another is asked for.
+    pub const MAX_SOURCES: usize = 64;
+
+    /// A host on which nothing listens and nobody has knocked, at boot.
+    #[must_use]
+    pub fn new(tables: impl Into<Arc<Tables>>) -> Self {
+        let tables = tables.into();
+        Self {
+            ports: tables.rules.ports.iter().copied().collect(),
+            tables,
+            now: AtomicU64::new(0),
+            sockets: Mutex::default(),
+            grants: Mutex::default(),
+            max_grants: usize::MAX,
+            sources: Sources::new(Self::MAX_SOURCES),
+            watch: vec![Cell64::default(); WATCH_CELLS as usize],
+            budget: Budget::default(),
+            tokens: Cell64::default(),
+            counters: [const { AtomicU64::new(0) }; Counter::COUNT],
+            events: Mutex::default(),
+            interruption: Mutex::default(),
+            beside: None,
+        }
+    }
+
+    /// The same host with room for that many grants and that many sources under way.
+    #[must_use]
+    pub fn with_room(mut self, grants: usize, sources: usize) -> Self {
+        self.max_grants = grants;
+        self.sources = Sources::new(sources);
+        self
+    }
+
+    /// The same host with these sockets.
+    #[must_use]
+    pub fn with_sockets(self, sockets: Sockets) -> Self {
+        *lock(&self.sockets) = sockets;
+        self
+    }
+
+    /// The same host with so many denials that may still be logged.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: u64) -> Self {
+        self.tokens = Cell64::new(tokens);
+        self
+    }
+
+    /// The same host with another gate, which must do whatever this one does.
+    #[must_use]
+    pub fn with_beside(mut self, gate: impl Beside + 'static) -> Self {
+        self.beside = Some(Mutex::new(Box::new(gate)));
+        self
+    }
+
+    /// Room for grants and for sources under way.
+    #[must_use]
+    pub fn room(&self) -> (usize, usize) {
+        (self.max_grants, self.sources.room())
+    }
+
+    /// The sockets.
+    #[must_use]
+    pub fn sockets(&self) -> Sockets {
+        lock(&self.sockets).clone()
+    }
+
+    /// The rules that are loaded.
+    #[must_use]
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Loads other rules; attempts, grants and counters stay, as they do in pinned maps.
+    pub fn reload(&mut self, tables: impl Into<Arc<Tables>>) {
+        self.tables = tables.into();
+        self.ports = self.tables.rules.ports.iter().copied().collect();
+    }
+
+    /// Sets the clock, boot time in ns.
+    pub fn set_now(&self, now: u64) {
+        self.now.store(now, Relaxed);
+    }
+
+    /// Changes the sockets.
+    pub fn change_sockets(&self, change: impl FnOnce(&mut Sockets)) {
+        change(&mut lock(&self.sockets));
+    }
+
+    /// Does something at the next socket look-up, before its answer: a race that is always lost.
+    pub fn interrupt(&self, meanwhile: impl FnOnce(&Self) + Send + 'static) {
+        *lock(&self.interruption) = Some(Interruption(Box::new(meanwhile)));
+    }
+
+    /// Judges one frame.
+    pub fn judge(&self, frame: &[u8]) -> Verdict {
+        let Some(beside) = &self.beside else { return gate::judge(self, frame) };
+        let mut beside = lock(beside);
+        beside.before(self);
+        let verdict = gate::judge(self, frame);
+        beside.after(self, frame, verdict);
+        verdict
+    }
+
+    /// Writes a grant, as `knockctl allow` does.
+    pub fn allow(&self, key: GrantKey, grant: Grant) {
+        lock(&self.grants).insert(key, grant);
+    }
+
+    /// All grants, live or not.
+    #[must_use]
+    pub fn grants(&self) -> HashMap<GrantKey, Grant> {
+        lock(&self.grants).clone()
+    }
+
+    /// All attempts that are stored, live or not.
+    #[must_use]
+    pub fn all_attempts(&self) -> Vec<(Addr, Attempts)> {
+        self.sources.iter().map(|(source, attempts)| (*source, attempts.clone())).collect()
+    }
+
+    /// The counter.
+    #[must_use]
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize].load(Relaxed)
+    }
+
+    /// The events but for the first `known`, and how many there are.
+    #[must_use]
+    pub fn events_after(&self, known: usize) -> (Vec<Event>, usize) {
+        let events = lock(&self.events);
+        (events.get(known..).unwrap_or_default().to_vec(), events.len())
+    }
+
+    /// Takes the events that have come since the last call.
+    #[must_use]
+    pub fn take_events(&self) -> Vec<Event> {
+        std::mem::take(&mut lock(&self.events))
+    }
+}
+
+/// What a test that failed in another thread left behind is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,133 @@
+//! [`World`] in plain memory.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use knock_common::addr::Addr;
+use knock_common::attempt::Attempts;
+use knock_common::budget::Budget;
+use knock_common::cell::Cell64;
+use knock_common::counter::Counter;
+use knock_common::event::Event;
+use knock_common::grant::{Grant, GrantKey};
+use knock_common::packet::{Packet, Transport};
+use knock_common::rules::{Door, Knock, PortRoles, Service};
+use knock_common::world::{Socket, World};
+
+use super::{Interruption, Memory, lock};
+use crate::model::{Port, Protocol};
+
+impl World for Memory {
+    fn now(&self) -> u64 {
+        self.now.load(Relaxed)
+    }
+
+    fn stealth(&self) -> bool {
+        self.tables.stealth
+    }
+
+    fn verify_checksums(&self) -> bool {
+        self.tables.verify_checksums
+    }
+
+    fn attempt_rate(&self) -> u32 {
+        self.tables.attempt_rate
+    }
+
+    fn log_denied(&self) -> bool {
+        self.tables.log_denied
+    }
+
+    fn ports(&self, port: u16) -> PortRoles {
+        self.ports.get(&port).copied().unwrap_or_default()
+    }
+
+    fn knock(&self, index: u32) -> Option<&Knock> {
+        self.tables.rules.knocks.get(index as usize)
+    }
+
+    fn door(&self, index: u32) -> Option<&Door> {
+        self.tables.rules.doors.get(index as usize)
+    }
+
+    fn service(&self, index: u32) -> Option<&Service> {
+        self.tables.rules.services.get(index as usize)
+    }
+
+    fn trusts(&self, source: &Addr) -> bool {
+        self.tables.rules.trusted.iter().any(|(bits, base)| source.masked(*bits) == *base)
+    }
+
+    fn grant(&self, key: &GrantKey) -> Option<Grant> {
+        lock(&self.grants).get(key).copied()
+    }
+
+    fn put_grant(&self, key: &GrantKey, grant: &Grant) -> bool {
+        let mut grants = lock(&self.grants);
+        if grants.len() >= self.max_grants && !grants.contains_key(key) {
+            return false;
+        }
+        grants.insert(*key, *grant);
+        true
+    }
+
+    fn replace_grant(&self, key: &GrantKey, grant: &Grant) -> bool {
+        match lock(&self.grants).get_mut(key) {
+            Some(old) => {
+                *old = *grant;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn remove_grant(&self, key: &GrantKey) -> bool {
+        lock(&self.grants).remove(key).is_some()
+    }
+
+    fn attempts(&self, source: &Addr) -> Option<&Attempts> {
+        self.sources.find(source)
+    }
+
+    fn attempts_or_new(&self, source: &Addr) -> Option<&Attempts> {
+        self.sources.find_or_new(source)
+    }
+
+    fn watch(&self, cell: u32) -> Option<&Cell64> {
+        self.watch.get(cell as usize)
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        Some(&self.budget)
+    }
+
+    fn socket(&self, packet: &Packet) -> Socket {
+        let interruption = lock(&self.interruption).take();
+        if let Some(Interruption(meanwhile)) = interruption {
+            meanwhile(self);
+        }
+        let sockets = lock(&self.sockets);
+        let tcp = packet.transport == Transport::Tcp;
+        let flow = (packet.src.into(), packet.sport, packet.dst.into(), packet.dport);
+        if tcp && sockets.connections.contains(&flow) {
+            return Socket::Connected;
+        }
+        let port = Port(packet.dport, if tcp { Protocol::Tcp } else { Protocol::Udp });
+        match (sockets.listening.contains(&port), tcp) {
+            (true, true) => Socket::Listening,
+            (true, false) => Socket::Connected,
+            (false, _) => Socket::Nothing,
+        }
+    }
+
+    fn count(&self, counter: Counter) {
+        self.counters[counter as usize].fetch_add(1, Relaxed);
+    }
+
+    fn tokens(&self) -> Option<&Cell64> {
+        Some(&self.tokens)
+    }
+
+    fn emit(&self, event: &Event) {
+        lock(&self.events).push(*event);
+    }
+}

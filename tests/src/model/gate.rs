@@ -1,0 +1,128 @@
+//! Rules 8 to 14: what passes.
+
+use knock_common::counter::Counter;
+use knock_common::gate::Verdict;
+
+use super::config::{Network, Protocol};
+use super::spec::{Fragment, PacketSpec};
+use super::{Model, Nanos};
+use crate::packet::ACK;
+
+const MAX_TAGS: usize = 2;
+const MAX_EXTENSIONS: usize = 8;
+
+impl Model {
+    pub(super) fn judge(&mut self, now: Nanos, packet: &PacketSpec) -> Verdict {
+        if let Some((verdict, counter)) = by_frame(packet) {
+            self.counted.extend(counter);
+            return verdict;
+        }
+        if let Some(service) = self.config.service_of(packet.to) {
+            let (verdict, counter) = self.guard(now, packet, service);
+            self.count(counter);
+            if verdict == Verdict::Deny {
+                self.log_denial();
+            }
+            return verdict;
+        }
+        self.take_knock(now, packet);
+        Verdict::Pass
+    }
+
+    /// Rules 8 to 11.
+    fn guard(&mut self, now: Nanos, packet: &PacketSpec, service: usize) -> (Verdict, Counter) {
+        if let Some(network) = self.covering(now, packet, service) {
+            self.keep_alive(now, packet, service, network);
+            return (Verdict::Pass, Counter::PassGranted);
+        }
+        if self.config.trusted.iter().any(|network| network.holds(packet.source)) {
+            return (Verdict::Pass, Counter::PassTrusted);
+        }
+        if packet.fragment == Fragment::PortsOnly {
+            return (Verdict::Deny, Counter::DenyTinyFragment);
+        }
+        if packet.to.1 == Protocol::Udp {
+            return (Verdict::Deny, Counter::DenyUdp);
+        }
+        if packet.opens() {
+            return (Verdict::Deny, Counter::DenyNew);
+        }
+        if !self.config.stealth {
+            return (Verdict::Pass, Counter::PassUnchecked);
+        }
+        let flow = (packet.source, packet.from, packet.dest, packet.to.0);
+        if self.sockets.connections.contains(&flow) {
+            (Verdict::Pass, Counter::PassConnected)
+        } else if self.sockets.listening.contains(&packet.to) {
+            (Verdict::Deny, Counter::DenyProbe)
+        } else {
+            (Verdict::Pass, Counter::PassNoSocket)
+        }
+    }
+
+    /// The network of the live grant that covers the source; of several, the smallest.
+    fn covering(&self, now: Nanos, packet: &PacketSpec, service: usize) -> Option<Network> {
+        let live = self.grants.iter().filter(|(_, grant)| grant.is_live(now));
+        let covers = |network: &Network| network.holds(packet.source);
+        let networks = live.filter(|((of, _), _)| *of == service).map(|((_, network), _)| *network);
+        networks.filter(covers).max_by_key(|network| network.bits)
+    }
+
+    /// Traffic moves the end of its grant, once it would move by an eighth of the window.
+    fn keep_alive(&mut self, now: Nanos, packet: &PacketSpec, service: usize, network: Network) {
+        if !self.config.services[service].keepalive || packet.to.1 != Protocol::Udp {
+            return;
+        }
+        let Some(grant) = self.grants.get_mut(&(service, network)) else { return };
+        let (Some(until), Some(window)) = (grant.until, grant.window) else { return };
+        let end = now + window;
+        if end > until && end - until >= window / 8 {
+            grant.until = Some(end);
+            self.count(Counter::GrantExtended);
+        }
+    }
+
+    fn log_denial(&mut self) {
+        if !self.config.log_denied {
+            return;
+        }
+        if self.tokens == 0 {
+            self.count(Counter::DenialUnlogged);
+        } else {
+            self.tokens -= 1;
+        }
+    }
+}
+
+/// Rules 13 and 14: what is decided without the port.
+fn by_frame(packet: &PacketSpec) -> Option<(Verdict, Option<Counter>)> {
+    let deny = |counter| Some((Verdict::Deny, Some(counter)));
+    // Tags are read from the outside, so that an unknown one hides what is inside it.
+    if packet.tags.len() > MAX_TAGS && !foreign_within(packet, MAX_TAGS) {
+        return deny(Counter::DenyTooDeep);
+    }
+    if packet.is_foreign() {
+        return Some((Verdict::Pass, None));
+    }
+    if packet.cut {
+        return deny(Counter::DenyMalformed);
+    }
+    if packet.depth() > MAX_EXTENSIONS {
+        return deny(Counter::DenyTooDeep);
+    }
+    match (packet.fragment, packet.to.1) {
+        (Fragment::Second, Protocol::Tcp) => deny(Counter::DenyOverlap),
+        (Fragment::Second | Fragment::Later, _) => Some((Verdict::Pass, Some(Counter::PassLaterFragment))),
+        (Fragment::Tiny, _) | (Fragment::PortsOnly, Protocol::Udp) => deny(Counter::DenyTinyFragment),
+        _ => None,
+    }
+}
+
+fn foreign_within(packet: &PacketSpec, tags: usize) -> bool {
+    PacketSpec { tags: packet.tags[..=tags].to_vec(), ..packet.clone() }.is_foreign()
+}
+
+/// A first fragment without the flags asks for nothing that anybody could see.
+pub(super) fn visible_flags(packet: &PacketSpec) -> u8 {
+    if packet.fragment == Fragment::PortsOnly { ACK } else { packet.flags }
+}

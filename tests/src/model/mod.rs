@@ -1,0 +1,130 @@
+//! The reference model: the rules of the gate written down once more, as plainly as possible.
+//!
+//! It knows nothing of frames, maps, bits or slots. A packet is a description, a door is a list of
+//! ports, an attempt is a count and a time. It shares no code with the gate, so that the two can
+//! be held against each other.
+
+pub mod config;
+mod gate;
+mod knocks;
+pub mod spec;
+mod toml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use knock_common::counter::Counter;
+use knock_common::gate::Verdict;
+
+pub use config::{Action, Config, Door, Flags, Network, Port, Protocol, Service};
+pub use spec::{Checksum, Fragment, PacketSpec};
+
+/// Boot time or a span of time, in ns.
+pub type Nanos = u64;
+
+/// How far a source has come through a door.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// Steps made, at least one.
+    pub made: usize,
+    /// When the first knock came.
+    pub started: Nanos,
+}
+
+/// Leave to reach a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Grant {
+    /// The end; `None` for none.
+    pub until: Option<Nanos>,
+    /// When it was first written.
+    pub since: Nanos,
+    /// By how much traffic extends it; `None`: not at all.
+    pub window: Option<Nanos>,
+}
+
+impl Grant {
+    /// True until the end.
+    #[must_use]
+    pub fn is_live(&self, now: Nanos) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// The sockets of the host.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Sockets {
+    /// Ports on which something listens, on every address.
+    pub listening: BTreeSet<Port>,
+    /// TCP connections: source, source port, destination, destination port of what arrives.
+    pub connections: BTreeSet<(IpAddr, u16, IpAddr, u16)>,
+}
+
+/// What became of a packet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// Passed or denied.
+    pub verdict: Verdict,
+    /// Every counter that went up, once for each time.
+    pub counted: Vec<Counter>,
+}
+
+/// The gate, in its simplest form.
+#[derive(Clone, Debug)]
+pub struct Model {
+    config: Config,
+    sockets: Sockets,
+    /// By source and index of the door. May hold attempts that are too old.
+    attempts: BTreeMap<(IpAddr, usize), Attempt>,
+    /// By index of the service and network. May hold grants that have ended.
+    grants: BTreeMap<(usize, Network), Grant>,
+    /// New attempts in the second with this number.
+    begun: (u64, u32),
+    /// Denials that may still be logged.
+    tokens: u64,
+    counted: Vec<Counter>,
+}
+
+impl Model {
+    /// A gate with nobody under way and no grant.
+    #[must_use]
+    pub fn new(config: Config, sockets: Sockets) -> Self {
+        let tokens = config.log_tokens;
+        Self {
+            config,
+            sockets,
+            attempts: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            begun: (0, 0),
+            tokens,
+            counted: Vec::new(),
+        }
+    }
+
+    /// The attempts that are alive, by source and index of the door.
+    #[must_use]
+    pub fn attempts(&self, now: Nanos) -> BTreeMap<(IpAddr, usize), Attempt> {
+        let alive = |entry: &(&(IpAddr, usize), &Attempt)| self.is_alive(entry.0.1, entry.1, now);
+        self.attempts.iter().filter(alive).map(|(key, attempt)| (*key, *attempt)).collect()
+    }
+
+    /// The grants that are live, by index of the service and network.
+    #[must_use]
+    pub fn grants(&self, now: Nanos) -> BTreeMap<(usize, Network), Grant> {
+        self.grants.iter().filter(|(_, grant)| grant.is_live(now)).map(|(key, grant)| (*key, *grant)).collect()
+    }
+
+    /// Takes one packet.
+    pub fn step(&mut self, now: Nanos, packet: &PacketSpec) -> Outcome {
+        self.counted.clear();
+        let verdict = self.judge(now, packet);
+        Outcome { verdict, counted: std::mem::take(&mut self.counted) }
+    }
+
+    fn is_alive(&self, door: usize, attempt: &Attempt, now: Nanos) -> bool {
+        now - attempt.started < self.config.doors[door].seq_timeout
+    }
+
+    fn count(&mut self, counter: Counter) {
+        self.counted.push(counter);
+    }
+}

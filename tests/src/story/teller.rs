@@ -1,0 +1,153 @@
+//! Tells each step: what was expected, what happened, how long it took.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+/// What happened in a step.
+#[derive(Debug)]
+pub struct Happened {
+    /// In the words of what was expected.
+    what: String,
+    /// A detail beside it.
+    note: String,
+}
+
+impl Happened {
+    /// With a detail that may be as it likes.
+    #[must_use]
+    pub fn note(what: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { what: what.into(), note: note.into() }
+    }
+
+    /// Without the detail.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+}
+
+impl<T: Into<String>> From<T> for Happened {
+    fn from(what: T) -> Self {
+        Self::note(what, "")
+    }
+}
+
+/// Tells the story, and remembers what differed.
+pub struct Teller {
+    aloud: bool,
+    told: String,
+    steps: usize,
+    differing: Vec<String>,
+}
+
+impl Teller {
+    /// One that tells on standard output as it goes.
+    #[must_use]
+    pub fn aloud() -> Self {
+        Self { aloud: true, told: String::new(), steps: 0, differing: Vec::new() }
+    }
+
+    /// One that tells nothing until it is asked.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self { aloud: false, ..Self::aloud() }
+    }
+
+    /// Begins a chapter.
+    pub fn chapter(&mut self, title: &str) {
+        self.tell(&format!("\n{title}\n"));
+    }
+
+    /// All that was told.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        &self.told
+    }
+
+    fn tell(&mut self, text: &str) {
+        if self.aloud {
+            print!("{text}");
+        }
+        self.told += text;
+    }
+
+    /// Does a step, and tells it. A step that fails has happened differently.
+    pub fn step(&mut self, title: &str, expected: &str, step: impl FnOnce() -> Result<Happened>) {
+        self.steps += 1;
+        let number = self.steps;
+        let start = Instant::now();
+        let happened = step().unwrap_or_else(|error| format!("{error:#}").into());
+        let took = start.elapsed();
+        let same = happened.what == expected;
+        let note = if happened.note.is_empty() { String::new() } else { format!(" ({})", happened.note) };
+        let verdict = if same { "as expected" } else { "DIFFERENT" };
+        self.tell(&format!(
+            "{number:4}  {title}
+      expected: {expected}
+      happened: {}{note}
+      {verdict}, {}\n",
+            happened.what,
+            time(took)
+        ));
+        if !same {
+            self.differing.push(format!("step {number}: {title}"));
+        }
+    }
+
+    /// The end of the story.
+    #[must_use]
+    pub fn summary(&self, took: Duration) -> String {
+        let (steps, took) = (self.steps, time(took));
+        if self.differing.is_empty() {
+            return format!("{steps} steps as expected, in {took}");
+        }
+        let differing = self.differing.join("\n  ");
+        format!("{} of {steps} steps DIFFERENT, in {took}:\n  {differing}", self.differing.len())
+    }
+
+    /// How many steps there were.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// The steps in which something else happened.
+    #[must_use]
+    pub fn differing(&self) -> &[String] {
+        &self.differing
+    }
+}
+
+/// A time for people.
+#[must_use]
+pub fn time(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ 0..10_000 => format!("{:.2} ms", micros as f64 / 1e3),
+        micros @ 10_000..1_000_000 => format!("{:.0} ms", micros as f64 / 1e3),
+        _ => format!("{:.2} s", time.as_secs_f64()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_remembered() {
+        let mut teller = Teller::quiet();
+        teller.step("the same", "open", || Ok("open".into()));
+        teller.step("with a note", "open", || Ok(Happened::note("open", "soon")));
+        teller.step("not the same", "open", || Ok("silent".into()));
+        teller.step("an error", "open", || anyhow::bail!("no way"));
+        assert_eq!(teller.steps(), 4);
+        assert_eq!(teller.differing(), ["step 3: not the same", "step 4: an error"]);
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(time(Duration::from_micros(210)), "0.21 ms");
+        assert_eq!(time(Duration::from_millis(31)), "31 ms");
+        assert_eq!(time(Duration::from_millis(4_006)), "4.01 s");
+    }
+}

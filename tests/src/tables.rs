@@ -1,0 +1,49 @@
+//! Config -> the tables that the gate reads, by the way that every config file goes.
+
+use knock_user::config;
+use knock_user::rules::RuleSet;
+
+use crate::model;
+
+/// What one load of the program is given: the rules, and the constants.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Tables {
+    /// The rules.
+    pub rules: RuleSet,
+    /// `stealth`.
+    pub stealth: bool,
+    /// `verify_checksums`.
+    pub verify_checksums: bool,
+    /// New attempts per second and CPU.
+    pub attempt_rate: u32,
+    /// `log_denied`.
+    pub log_denied: bool,
+}
+
+/// New attempts per second and CPU, where a config says nothing.
+const ATTEMPT_RATE: u32 = 4096;
+
+impl Tables {
+    /// Compiles the text of a config.
+    ///
+    /// # Panics
+    ///
+    /// If it has an error.
+    #[must_use]
+    pub fn from_toml(text: &str) -> Self {
+        let (config, _) = config::Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
+        Self {
+            rules: RuleSet::compile(&config).unwrap_or_else(|error| panic!("{error}\n{text}")),
+            stealth: config.options.stealth,
+            verify_checksums: config.options.verify_checksums.unwrap_or(true),
+            attempt_rate: config.options.attempt_rate.unwrap_or(ATTEMPT_RATE),
+            log_denied: config.options.log_denied,
+        }
+    }
+}
+
+impl From<&model::Config> for Tables {
+    fn from(config: &model::Config) -> Self {
+        Self::from_toml(&config.to_toml())
+    }
+}

@@ -1,0 +1,152 @@
+//! `cargo xtask build`: the BPF object first, then `knockctl` with the object inside.
+
+use std::env::consts::ARCH;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::setup::{self, Purpose, Tools};
+use crate::{paths, shell, step};
+
+/// The package of the BPF side.
+pub const BPF_PACKAGE: &str = "knock-ebpf";
+
+/// The target of the BPF side: a map is read in the byte order of its host.
+const BPF_TARGET: &str = if cfg!(target_endian = "little") { "bpfel-unknown-none" } else { "bpfeb-unknown-none" };
+
+/// Tells the build script of knock-user which object to put into `knockctl`.
+const OBJECT_VARIABLE: &str = "KNOCK_BPF_OBJECT";
+
+/// The profile of a host build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Quick to build.
+    Dev,
+    /// As it is shipped.
+    Release,
+}
+
+/// The verb.
+pub fn verb(release: bool) -> Result<()> {
+    let profile = match release {
+        true => Profile::Release,
+        false => Profile::Dev,
+    };
+    let built = build(&setup::setup(Some(Purpose::Build))?, profile)?;
+    println!("[build] {}", built.object.display());
+    println!("[build] {}", built.knockctl.display());
+    Ok(())
+}
+
+/// The two halves of the gate.
+pub struct Built {
+    /// The BPF object.
+    pub object: PathBuf,
+    /// The program, with the object inside.
+    pub knockctl: PathBuf,
+}
+
+impl Built {
+    /// A cargo command of the host that finds both halves.
+    pub fn cargo(&self, verb: &str) -> Command {
+        let mut command = host_cargo(verb, &self.object);
+        command.env("KNOCKCTL", &self.knockctl);
+        command
+    }
+
+    /// A cargo command for the test package in release. A panic unwinds there, as it does in tests, so
+    /// that a lab is taken down behind it; and what was built for one binary does for the other.
+    pub fn lab_cargo(&self, verb: &str) -> Command {
+        let mut command = self.cargo(verb);
+        command.env("CARGO_PROFILE_RELEASE_PANIC", "unwind").args(["--package", "tests"]);
+        command
+    }
+
+    /// Builds the lab's story.
+    pub fn story(&self) -> Result<PathBuf> {
+        step::block("build", "story", || executable(self.lab_cargo("build"), "story", Profile::Release))
+    }
+}
+
+/// Builds both halves.
+pub fn build(tools: &Tools, profile: Profile) -> Result<Built> {
+    let object = step::block("build", "BPF object", || bpf_object(tools))?;
+    let knockctl = step::block("build", "knockctl", || {
+        let mut cargo = host_cargo("build", &object);
+        cargo.args(["--package", "knock-user"]);
+        executable(cargo, "knockctl", profile)
+    })?;
+    Ok(Built { object, knockctl })
+}
+
+/// Builds the BPF object.
+fn bpf_object(tools: &Tools) -> Result<PathBuf> {
+    shell::run(&mut bpf_cargo(tools, "build", &[]))?;
+    let object = paths::bpf_target().join(BPF_TARGET).join("release/knock-gate");
+    ensure!(object.is_file(), "no BPF object at {}", object.display());
+    Ok(object)
+}
+
+/// A cargo command for the BPF side. rustc's flags are all of them ours: aya-build's own would
+/// replace them, and leave the CPU at the oldest, without 32-bit and atomic instructions.
+pub fn bpf_cargo(tools: &Tools, verb: &str, more_flags: &[&str]) -> Command {
+    let cfg = format!("--cfg=bpf_target_arch=\"{ARCH}\"");
+    let linker = format!("-Clinker={}", tools.linker.display());
+    let mut flags = vec![&*cfg, "-Cdebuginfo=2", &*linker, "-Clink-arg=--btf", "-Ctarget-cpu=v3"];
+    flags.extend(more_flags);
+    let mut command = tools.toolchain.cargo(verb);
+    command
+        .args(["--release", "--package", BPF_PACKAGE, "--target", BPF_TARGET])
+        .args(["-Z", "build-std=core", "--target-dir"])
+        .arg(paths::bpf_target())
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    command
+}
+
+/// A cargo command of the host that finds the BPF object.
+fn host_cargo(verb: &str, object: &Path) -> Command {
+    let mut command = shell::cargo(verb);
+    command.env(OBJECT_VARIABLE, object);
+    command
+}
+
+/// Builds a binary and asks cargo where it put it.
+fn executable(mut cargo: Command, bin: &str, profile: Profile) -> Result<PathBuf> {
+    cargo.args(["--bin", bin, "--message-format=json-render-diagnostics"]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    let messages = shell::read(&mut cargo)?;
+    messages
+        .lines()
+        .find_map(|line| executable_in(line, bin))
+        .with_context(|| format!("cargo names no file for the binary {bin}"))
+}
+
+/// The path of the binary, if that is what a message of cargo's is about.
+fn executable_in(message: &str, bin: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == bin;
+    let path = message["executable"].as_str().filter(|_| is_it)?;
+    Some(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_among_cargos_messages() {
+        let message = |name: &str, executable: &str| {
+            format!(r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"executable":{executable}}}"#)
+        };
+        let found = |line: &str| executable_in(line, "knockctl");
+        assert_eq!(found(&message("knockctl", r#""/t/release/knockctl""#)), Some(PathBuf::from("/t/release/knockctl")));
+        assert_eq!(found(&message("knockctl", "null")), None);
+        assert_eq!(found(&message("story", r#""/t/release/story""#)), None);
+        assert_eq!(found(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(found("no JSON at all"), None);
+    }
+}

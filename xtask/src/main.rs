@@ -1,0 +1,113 @@
+//! `cargo xtask`: sets the machine up, builds, tests, runs and checks the gate.
+//!
+//! This file is the table of verbs. Every verb has a module of its own; [`setup`] finds or
+//! installs what a verb needs, [`compile`] builds the two halves (BPF object and `knockctl`).
+
+mod checks;
+mod compile;
+mod lint;
+mod paths;
+mod root;
+mod run;
+mod setup;
+mod shell;
+mod step;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::setup::Purpose;
+
+/// Sets the machine up, builds, tests, runs and checks the gate.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What can be asked for.
+#[derive(Subcommand)]
+enum Verb {
+    /// Find or install what the other verbs need (they call it themselves)
+    Setup {
+        /// Only what this verb needs; without it, what any of them needs
+        #[arg(long = "for", value_name = "VERB")]
+        purpose: Option<Purpose>,
+    },
+    /// Build the BPF object, then knockctl with the object inside
+    Build {
+        /// Build knockctl with optimisations (the BPF object always is)
+        #[arg(long)]
+        release: bool,
+    },
+    /// Run every test; those of the kernel and of whole hosts need root
+    Test {
+        /// Passed to the test binary `it`: a filter, --list, --exact, --nocapture ...
+        #[arg(last = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
+    /// Play the story of the gate in a lab of network namespaces; with --config FILE, guard this host
+    Run {
+        /// --keep and --verbose for the lab, or what `knockctl run` takes, with --config FILE
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
+    /// Check format, lints (host and BPF), documentation links and house rules
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Setup { purpose } => setup::setup(purpose).map(|_| ()),
+        Verb::Build { release } => compile::verb(release),
+        Verb::Test { args } => test::verb(&args),
+        Verb::Run { args } => run::verb(&args),
+        Verb::Lint => lint::verb(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args_of(line: &str) -> Vec<String> {
+        let words = ["cargo xtask"].into_iter().chain(line.split(' '));
+        match Cli::try_parse_from(words).map(|cli| cli.verb) {
+            Ok(Verb::Run { args } | Verb::Test { args }) => args,
+            Ok(_) => panic!("{line}: another verb"),
+            Err(error) => panic!("{line}: {error}"),
+        }
+    }
+
+    #[test]
+    fn the_table_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_its_arguments_with_and_without_dashes() {
+        assert!(args_of("run").is_empty());
+        assert_eq!(args_of("run --keep"), ["--keep"]);
+        assert_eq!(args_of("run -- --keep"), ["--keep"]);
+        assert_eq!(args_of("run -- --config gate.toml -v"), ["--config", "gate.toml", "-v"]);
+        assert_eq!(args_of("run --config gate.toml"), ["--config", "gate.toml"]);
+    }
+
+    #[test]
+    fn test_passes_on_what_follows_the_dashes() {
+        assert!(args_of("test").is_empty());
+        assert_eq!(args_of("test -- tcp --exact"), ["tcp", "--exact"]);
+    }
+}

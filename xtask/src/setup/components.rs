@@ -1,0 +1,37 @@
+//! rustfmt and clippy, of the toolchain that runs us and of the BPF compiler.
+
+use anyhow::{Result, anyhow};
+
+use super::rustup;
+use super::toolchain::Toolchain;
+use crate::{shell, step};
+
+/// Finds or installs rustfmt and clippy for the host.
+pub fn host() -> Result<()> {
+    step::line("setup", "rustfmt and clippy", || {
+        let is_there = |verb: &str| shell::probe(shell::cargo(verb).arg("--version")).is_some();
+        if is_there("fmt") && is_there("clippy") {
+            return Ok(((), "ok (found)".to_owned()));
+        }
+        rustup::add(None, &["rustfmt", "clippy"]).map_err(|error| {
+            anyhow!(
+                "setup: rustup: {error}\nRun\n\n    rustup component add rustfmt clippy\n\nand the same command again"
+            )
+        })?;
+        Ok(((), "installed".to_owned()))
+    })
+}
+
+/// Finds or installs clippy for the BPF compiler; without it, the lints of the BPF side are fewer.
+pub fn bpf(toolchain: &mut Toolchain) -> Result<()> {
+    let added = step::line("setup", "clippy for BPF", || {
+        if toolchain.has_clippy {
+            return Ok((true, "ok (found)".to_owned()));
+        }
+        let added = toolchain.rustup_name().is_some_and(|name| rustup::add(Some(name), &["clippy"]).is_ok());
+        let how = if added { "installed" } else { "not to be had" };
+        Ok((added, how.to_owned()))
+    })?;
+    toolchain.has_clippy = added;
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! `cargo xtask setup`: finds or installs what the other verbs need.
+//!
+//! First everything is looked for; then it is known whether root and the network are needed, and
+//! only then is anything changed. What cannot be had is an error with the command that gets it.
+
+mod apt;
+mod choice;
+mod components;
+mod linker;
+mod packages;
+mod rustc;
+mod rustup;
+mod toolchain;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use self::choice::Choice;
+use self::packages::Package;
+use crate::step;
+
+pub use self::toolchain::Toolchain;
+
+/// The verb that the set-up is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Purpose {
+    /// BPF compiler, linker, programs of the lab
+    Run,
+    /// BPF compiler, linker, programs of the lab
+    Test,
+    /// BPF compiler, rustfmt, clippy
+    Lint,
+    /// BPF compiler, linker
+    Build,
+}
+
+/// What a purpose needs beside the BPF compiler, which they all need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Needs {
+    lab: bool,
+    linker: bool,
+    lints: bool,
+}
+
+impl Needs {
+    /// The needs of one purpose, or of all of them.
+    fn of(purpose: Option<Purpose>) -> Self {
+        let is = |those: &[Purpose]| purpose.is_none_or(|purpose| those.contains(&purpose));
+        Self {
+            lab: is(&[Purpose::Run, Purpose::Test]),
+            linker: is(&[Purpose::Run, Purpose::Test, Purpose::Build]),
+            lints: is(&[Purpose::Lint]),
+        }
+    }
+}
+
+/// What the set-up found or installed.
+pub struct Tools {
+    /// The compiler of the BPF side.
+    pub toolchain: Toolchain,
+    /// Where bpf-linker is, or would be if the purpose needed it.
+    pub linker: PathBuf,
+}
+
+/// Finds or installs what the purpose needs, or what any of the verbs needs.
+pub fn setup(purpose: Option<Purpose>) -> Result<Tools> {
+    let needs = Needs::of(purpose);
+    let choice = Choice::from_env();
+
+    // Look, and change nothing.
+    let search = step::line("setup", "BPF compiler", || {
+        let search = toolchain::search(&choice);
+        let how = search.to_string();
+        Ok((search, how))
+    })?;
+    let mut missing = Vec::new();
+    if needs.lab {
+        missing.extend(look("programs of the lab", &packages::LAB)?);
+    }
+    if needs.linker && !linker::look()? {
+        missing.extend(look("LLVM for bpf-linker", &packages::LINKER)?);
+    }
+    if let Some(obstacle) = packages::obstacle()
+        && !missing.is_empty()
+    {
+        let compiler = search.found.is_none().then_some(&choice);
+        bail!(advice(obstacle, compiler, &missing));
+    }
+
+    // What needs no root. Whether rustup has a compiler decides about Debian's.
+    if needs.lints {
+        components::host()?;
+    }
+    let search = match search.found {
+        None => toolchain::install(&choice, search),
+        Some(_) => search,
+    };
+    if search.found.is_none() && !choice.allows_debian() {
+        return Err(search.error());
+    }
+
+    missing.extend(search.debian_packages(&choice, needs.lints));
+    if !missing.is_empty() {
+        if let Some(obstacle) = packages::obstacle() {
+            bail!(advice(obstacle, None, &missing));
+        }
+        apt::install(&missing)?;
+    }
+    // Looked for once more: it may have come with the packages, or have got its clippy from them.
+    let mut toolchain = toolchain::search(&choice).into_found()?;
+    if needs.lints {
+        components::bpf(&mut toolchain)?;
+    }
+    if needs.linker {
+        linker::build_if_needed()?;
+    }
+    Ok(Tools { toolchain, linker: linker::path() })
+}
+
+/// Says which of the packages are missing.
+fn look(what: &str, packages: &[Package]) -> Result<Vec<Package>> {
+    step::line("setup", what, || {
+        let missing = packages::missing(packages);
+        let how = match packages::names(&missing) {
+            names if names.is_empty() => "ok (found)".to_owned(),
+            names => format!("missing: {names},"),
+        };
+        Ok((missing, how))
+    })
+}
+
+/// What to type where we cannot install packages ourselves, with the choice of a compiler if that is
+/// missing too.
+fn advice(obstacle: &str, compiler: Option<&Choice>, packages: &[Package]) -> String {
+    let mut packages = packages.to_vec();
+    let mut rustup = String::new();
+    if let Some(choice) = compiler {
+        match choice.to_install().filter(|_| rustup::program().is_some()) {
+            Some(name) => rustup = format!("{} && ", rustup::install_line(name)),
+            None => packages.extend(packages::COMPILER),
+        }
+    }
+    format!(
+        "setup: missing {}, and {obstacle}: run\n\n    {rustup}{}\n\nand the same command again",
+        packages::names(&packages),
+        packages::install_line(&packages),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_purpose_needs_its_own() {
+        let needs = |lab, linker, lints| Needs { lab, linker, lints };
+        assert_eq!(Needs::of(Some(Purpose::Run)), needs(true, true, false));
+        assert_eq!(Needs::of(Some(Purpose::Test)), needs(true, true, false));
+        assert_eq!(Needs::of(Some(Purpose::Build)), needs(false, true, false));
+        assert_eq!(Needs::of(Some(Purpose::Lint)), needs(false, false, true));
+        assert_eq!(Needs::of(None), needs(true, true, true));
+    }
+}

@@ -1,0 +1,124 @@
+//! Debian's packages: which ones, how to tell that they are there, what to type for them.
+
+use std::path::Path;
+
+use super::toolchain::LLVM;
+use crate::{root, shell};
+
+/// A package, and the files or programs that stand for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// Debian's name.
+    pub name: &'static str,
+    /// A program's name, or a file's path from the root: looked for instead of asking dpkg, which
+    /// is faster and holds on other systems too.
+    files: &'static [&'static str],
+    /// A service that its installation would start.
+    pub service: Option<&'static str>,
+}
+
+/// A package without a service.
+const fn package(name: &'static str, files: &'static [&'static str]) -> Package {
+    Package { name, files, service: None }
+}
+
+/// A package with a service.
+const fn server(name: &'static str, files: &'static [&'static str], service: &'static str) -> Package {
+    Package { name, files, service: Some(service) }
+}
+
+/// What the lab and the tests of whole hosts run.
+pub const LAB: [Package; 8] = [
+    server("openssh-server", &["sshd"], "ssh"),
+    package("openssh-client", &["ssh", "ssh-keygen"]),
+    // For its client only.
+    server("knockd", &["knock"], "knockd"),
+    package("iproute2", &["ip", "ss"]),
+    package("curl", &["curl"]),
+    package("util-linux", &["unshare", "nsenter"]),
+    package("ethtool", &["ethtool"]),
+    package("procps", &["ps", "sysctl"]),
+];
+
+/// What bpf-linker is built with.
+pub const LINKER: [Package; 1] = [package("llvm-22-dev", &["/usr/lib/llvm-22/bin/llvm-config"])];
+
+/// Debian's own Rust, and the source of its core.
+pub const COMPILER: [Package; 3] = [
+    package("rustc-web", &["/usr/bin/rustc"]),
+    package("rust-web-src", &["/usr/lib/rustlib/src/rust/library/Cargo.lock"]),
+    package("cargo-web", &["/usr/bin/cargo"]),
+];
+
+/// The clippy of Debian's Rust.
+pub const CLIPPY: [Package; 1] = [package("rust-web-clippy", &["/usr/bin/cargo-clippy"])];
+
+// The package's name and the version that is asked for go together.
+const _: () = assert!(LLVM == 22);
+
+/// Those that are not there.
+pub fn missing(packages: &[Package]) -> Vec<Package> {
+    let is_there = |file: &&str| match file.starts_with('/') {
+        true => Path::new(file).exists(),
+        false => shell::find(file).is_some(),
+    };
+    let is_missing = |package: &&Package| !package.files.iter().all(is_there);
+    packages.iter().filter(is_missing).copied().collect()
+}
+
+/// Why we cannot install packages, if we cannot.
+pub fn obstacle() -> Option<&'static str> {
+    if shell::find("apt-get").is_none() {
+        Some(
+            "there is no apt-get (what follows are Debian's names: install the same with this system's own package manager)",
+        )
+    } else if root::is_root() {
+        None
+    } else {
+        Some("installing needs root")
+    }
+}
+
+/// Their names, with commas.
+pub fn names(packages: &[Package]) -> String {
+    let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
+    names.join(", ")
+}
+
+/// What a person would type for them.
+pub fn install_line(packages: &[Package]) -> String {
+    line(packages, if root::is_root() { "" } else { "sudo " })
+}
+
+fn line(packages: &[Package], sudo: &str) -> String {
+    let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
+    format!("{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {}", names.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_missing_if_one_of_its_files_is() {
+        let there = package("there", &["sh", "/proc/self"]);
+        let half = package("half", &["sh", "/nonexistent/file"]);
+        let gone = package("gone", &["no-such-program-anywhere"]);
+        assert_eq!(missing(&[there, half, gone]), [half, gone]);
+    }
+
+    #[test]
+    fn the_line_to_type_can_be_pasted() {
+        assert_eq!(
+            line(&LAB[..2], "sudo "),
+            "sudo apt-get update && sudo apt-get install -y --no-install-recommends openssh-server openssh-client"
+        );
+        assert_eq!(line(&LINKER, ""), "apt-get update && apt-get install -y --no-install-recommends llvm-22-dev");
+    }
+
+    #[test]
+    fn names_are_listed_with_commas() {
+        assert_eq!(names(&COMPILER), "rustc-web, rust-web-src, cargo-web");
+        assert_eq!(names(&[]), "");
+    }
+}
