@@ -2,10 +2,11 @@
 //! without a daemon.
 
 use std::net::IpAddr;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
+use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use knock_common::addr::Addr;
 use knock_common::attempt::{Attempt, SLOTS, Ticks};
@@ -206,7 +207,6 @@ impl State {
     }
 
     fn take(&self, key: &GrantKey) -> Result<Option<Grant>> {
-        use std::os::fd::AsFd as _;
         let map = MapData::from_pin(self.paths.map(name::GRANTS))?;
         let grant: Option<Plain<Grant>> = sys::take(map.fd().as_fd(), &Plain(*key))?;
         Ok(grant.map(|grant| grant.0))
@@ -280,8 +280,12 @@ impl State {
     fn rules<T: InMap>(&self, name: &str) -> Result<Vec<T>> {
         let path = self.paths.rule(name);
         let map = MapData::from_pin(&path).with_context(|| format!("{}: start the gate again", path.display()))?;
-        let array: Array<MapData, Plain<T>> = Map::Array(map).try_into()?;
-        array.iter().map(|value| Ok(value?.0)).collect()
+        let info = map.info()?;
+        if info.value_size() as usize != size_of::<T>() {
+            bail!("{}: values of another size: start the gate again", path.display());
+        }
+        let values: Vec<Plain<T>> = sys::read_array(map.fd().as_fd(), info.max_entries())?;
+        Ok(values.into_iter().map(|value| value.0).collect())
     }
 
     /// Counters, summed up over the CPUs, in the order of [`Counter::ALL`].
