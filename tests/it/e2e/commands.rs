@@ -82,7 +82,10 @@ fn as_nobody(host: Host, args: &[&str]) -> Result<Ran> {
 
 fn who_is_not_root_is_told_so() -> Result<()> {
     let _world = gate(&Config::lab())?;
-    for args in [&["status"][..], &["allow", "192.0.2.7"], &["revoke", "192.0.2.7"], &["unload"], &["reload"]] {
+    // A config that everybody may read.
+    std::fs::write("/run/open.toml", &Config::lab().0)?;
+    let run = &["run", "--config", "/run/open.toml"][..];
+    for args in [run, &["status"], &["allow", "192.0.2.7"], &["revoke", "192.0.2.7"], &["unload"], &["reload"]] {
         let ran = as_nobody(Host::Server, args)?;
         assert_fails(&ran, &["root", "sudo"]);
     }

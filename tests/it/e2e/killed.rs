@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use libtest_mimic::Trial;
 use tests::lab::{Config, Daemon, Family, Flood, Host, Probe, SSH_PORT, Status};
 use tests::story::World;
@@ -15,9 +15,12 @@ pub fn trials() -> Vec<Trial> {
     trials![
         "e2e::killed";
         a_start_killed_at_any_moment_leaves_the_gate_as_it_was,
+        a_start_with_larger_tables_killed_at_any_moment_keeps_the_gate,
         a_first_start_killed_at_any_moment_is_not_in_the_way,
     ]
 }
+
+const PINS: &str = "/sys/fs/bpf/knock";
 
 /// Moments at which to kill, spread over the time that a start takes; most of them where it changes
 /// something, which is towards its end.
@@ -34,28 +37,51 @@ fn time_of_a_start() -> Result<Duration> {
 
 fn a_start_killed_at_any_moment_leaves_the_gate_as_it_was() -> Result<()> {
     let world = World::new(Family::V4, None)?;
+    killed_starts(
+        &world,
+        |_| Config::lab(),
+        || {
+            assert_eq!(Status::read()?.grants().len(), 1);
+            assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+            world.knock_open()?;
+            assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+            world.revoke()
+        },
+    )
+}
+
+fn a_start_with_larger_tables_killed_at_any_moment_keeps_the_gate() -> Result<()> {
+    let world = World::new(Family::V4, None)?;
+    let config = |number: usize| {
+        let size = (1000 + number).to_string();
+        Config::lab().option("max_grants", &size).option("max_attempts", &size)
+    };
+    killed_starts(&world, config, || {
+        world.knock_open()?;
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        Ok(())
+    })
+}
+
+/// Kills one start after the other, and looks after each; while a stranger tries the port all the
+/// time.
+fn killed_starts(world: &World, config: impl Fn(usize) -> Config, look: impl Fn() -> Result<()>) -> Result<()> {
     time_of_a_start()?;
     let start = time_of_a_start()?;
     world.command(&["allow", "203.0.113.9"])?;
     let flood = Flood::start(Host::Stranger, world.server(SSH_PORT));
     for (number, moment) in moments(start).enumerate() {
-        // Another config each time, so that maps of another size are made and swapped.
-        let config = Config::lab().option("max_grants", &(1000 + number).to_string());
-        let mut daemon = Daemon::begin(&config, None)?;
+        let mut daemon = Daemon::begin(&config(number), None)?;
         std::thread::sleep(moment);
         daemon.kill()?;
-        assert_eq!(Status::read()?.grants().len(), 1, "killed after {moment:?} of {start:?}");
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
-        world.knock_open()?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "killed after {moment:?} of {start:?}");
-        world.revoke()?;
+        look().with_context(|| format!("killed after {moment:?} of {start:?}"))?;
     }
     let flooded = flood.stop()?;
     assert!(flooded.sent > 100 && flooded.opened == 0, "{flooded:?}");
     let _daemon = Daemon::start(&Config::lab(), None)?;
-    assert_eq!(Status::read()?.grants().len(), 1);
+    assert_eq!(Status::read()?.grants_of("203.0.113.9".parse()?).len(), 1);
     world.command(&["unload"])?;
-    assert!(!Path::new("/sys/fs/bpf/knock").exists());
+    assert!(!Path::new(PINS).exists());
     Ok(())
 }
 
@@ -73,7 +99,7 @@ fn a_first_start_killed_at_any_moment_is_not_in_the_way() -> Result<()> {
             assert_eq!(world.connect(Host::Client)?.0, Probe::Silent, "killed after {moment:?} of {start:?}");
         }
         tests::lab::knockctl(Host::Server, &["unload"])?;
-        assert!(!Path::new("/sys/fs/bpf/knock").exists(), "killed after {moment:?} of {start:?}");
+        assert!(!Path::new(PINS).exists(), "killed after {moment:?} of {start:?}");
         assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "killed after {moment:?} of {start:?}");
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! What the config says reaches the kernel: each option once, by what it does to packets.
 
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use libtest_mimic::Trial;
@@ -117,16 +118,14 @@ fn segment(port: u16, flags: u8) -> Result<Option<u8>> {
 }
 
 /// The flags of the first segment from that port.
-fn answer(socket: &Socket, server: Ipv4Addr, port: u16) -> Result<Option<u8>> {
-    let start = std::time::Instant::now();
-    let mut buffer = [std::mem::MaybeUninit::new(0_u8); 128];
+fn answer(mut socket: &Socket, server: Ipv4Addr, port: u16) -> Result<Option<u8>> {
+    let start = Instant::now();
+    let mut packet = [0; 128];
     while start.elapsed() < PATIENCE {
-        let Ok(length) = socket.recv(&mut buffer) else { return Ok(None) };
-        // SAFETY: every octet was written before the first call.
-        let octets = buffer.map(|octet| unsafe { octet.assume_init() });
-        let from = (&octets[12..16], u16::from_be_bytes([octets[20], octets[21]]));
+        let Ok(length) = socket.read(&mut packet) else { return Ok(None) };
+        let from = (&packet[12..16], u16::from_be_bytes([packet[20], packet[21]]));
         if length >= 40 && from == (&server.octets()[..], port) {
-            return Ok(Some(octets[33]));
+            return Ok(Some(packet[33]));
         }
     }
     Ok(None)

@@ -1,6 +1,7 @@
 //! Pins that are not ours, or not of this version; no bpffs at all.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::Result;
 use aya::maps::{Array, HashMap, MapData};
@@ -20,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         a_pin_that_is_no_map_is_refused,
         unload_removes_what_was_refused,
         a_missing_bpffs_is_mounted,
+        a_bpffs_that_cannot_be_written_is_named,
         pins_without_a_daemon_are_enough,
     ]
 }
@@ -100,6 +102,17 @@ fn a_missing_bpffs_is_mounted() -> Result<()> {
     drop(daemon);
     // What the daemon has mounted.
     nix::mount::umount2("/sys/fs/bpf", nix::mount::MntFlags::MNT_DETACH)?;
+    Ok(())
+}
+
+fn a_bpffs_that_cannot_be_written_is_named() -> Result<()> {
+    use nix::mount::{MsFlags, mount};
+    let world = World::new(Family::V4, None)?;
+    let _over = Mount::over(Path::new("/sys/fs/bpf"), "/sys/fs/bpf")?;
+    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+    mount(None::<&str>, "/sys/fs/bpf", None::<&str>, read_only, None::<&str>)?;
+    assert_fails(&run()?, &[PINS, "Read-only"]);
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     Ok(())
 }
 

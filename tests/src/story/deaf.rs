@@ -37,7 +37,7 @@ pub fn play(world: &mut World, teller: &mut Teller) -> Result<()> {
             world.state()
         });
     }
-    let pause = SEQ_TIMEOUT.mul_f32(0.55);
+    let pause = SEQ_TIMEOUT / 2 + Duration::from_millis(100);
     let title = format!("the right knock too late: {pause:?} between two knocks");
     teller.step(&title, nothing, || {
         world.knock(&super::world::OPEN, pause)?;

@@ -3,16 +3,16 @@
 use anyhow::Result;
 
 use super::{Teller, World};
-use crate::lab::{Host, PATIENCE, SSH_PORT, connect};
+use crate::lab::{GATE_STANDS, Host, PATIENCE, SSH_PORT, connect};
 
 /// Plays the chapter.
 pub fn play(world: &mut World, teller: &mut Teller) -> Result<()> {
     let port = format!("{SSH_PORT}/tcp");
     teller.step(&format!("without a gate, the client connects to {port}"), "open", || world.port(Host::Client));
-    teller.step("`knockctl run` in native mode", "the gate stands", || {
-        let daemon = world.gate()?;
-        let _ = daemon;
-        Ok("the gate stands".into())
+    let stands = "listening: eth0 (native), eth1 (native): the gate stands";
+    teller.step("`knockctl run` in native mode", stands, || {
+        let line = world.gate()?.wait_after(0, GATE_STANDS)?;
+        Ok(line.into())
     });
     for host in [Host::Client, Host::Stranger] {
         teller.step(&format!("the {} connects to {port}", host.name()), "silent", || world.port(host));

@@ -82,14 +82,11 @@ impl Teller {
         let same = happened.what == expected;
         let note = if happened.note.is_empty() { String::new() } else { format!(" ({})", happened.note) };
         let verdict = if same { "as expected" } else { "DIFFERENT" };
-        self.tell(&format!(
-            "{number:4}  {title}
-      expected: {expected}
-      happened: {}{note}
-      {verdict}, {}\n",
-            happened.what,
-            time(took)
-        ));
+        let (what, took) = (happened.what.trim_end(), time(took));
+        self.tell(&format!("{number:4}  {title}\n"));
+        for line in [format!("expected: {expected}"), format!("happened: {what}{note}"), format!("{verdict}, {took}")] {
+            self.tell(&format!("      {line}\n"));
+        }
         if !same {
             self.differing.push(format!("step {number}: {title}"));
         }

@@ -13,6 +13,7 @@ use super::Happened;
 use super::teller::time;
 use crate::lab::{
     Config, Daemon, Family, Host, Lab, PATIENCE, Probe, SSH_PORT, Session, Sshd, Status, connect, knockctl,
+    knockctl_path,
 };
 
 /// The door that opens, as `examples/lab.toml` has it.
@@ -46,6 +47,7 @@ impl World {
     ///
     /// If it cannot be made.
     pub fn new(family: Family, prefix: Option<&'static str>) -> Result<Self> {
+        knockctl_path()?;
         let lab = Lab::new()?;
         Ok(Self { family, daemon: None, session: None, sshd: Sshd::start()?, prefix, _lab: lab })
     }
