@@ -7,5 +7,6 @@ pub mod config;
 pub mod daemon;
 pub mod exit;
 pub mod firewall;
+pub mod hooks;
 pub mod rules;
 pub mod runtime;

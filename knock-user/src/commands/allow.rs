@@ -15,7 +15,7 @@ use crate::firewall::{Paths, State};
 pub struct AllowArgs {
     /// The address
     pub ip: String,
-    /// One service only (default: all services)
+    /// One service only (default: all services that protect something)
     #[arg(short, long)]
     pub service: Option<String>,
     /// How long, such as 10m or 1h30m (default: until it is revoked, or a reboot)
@@ -51,8 +51,7 @@ pub fn run(args: &AllowArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
 fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
     let source = source::parse(&args.ip)?;
     let mut state = State::open(paths)?;
-    let services = state.services()?;
-    for service in service::choose(&services, args.service.as_deref())? {
+    for service in service::choose(&state.protecting()?, args.service.as_deref())? {
         let had = state.allow(service, source, args.span)?;
         *said += &line(source.into(), service.name.as_str(), args.span, had);
     }

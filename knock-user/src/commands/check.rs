@@ -27,7 +27,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit> {
     let file = args.file.display();
     let (findings, summary, exit) = match Config::load(&args.file) {
         Ok((config, findings)) => {
-            let (services, doors) = (count(config.services.len(), "service"), count(config.doors.len(), "door"));
+            let (services, doors) = (count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
             let warnings = count(findings.len(), "warning");
             (findings, format!("ok ({services}, {doors}, {warnings})"), Exit::Done)
         }

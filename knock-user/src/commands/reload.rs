@@ -47,7 +47,7 @@ pub fn run(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
         (None, Holder::Nobody(_)) => Path::new(DEFAULT_CONFIG),
     };
     let config = load(path)?;
-    let rules = format!("{}, {}", count(config.services.len(), "service"), count(config.doors.len(), "door"));
+    let rules = format!("{}, {}", count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
     let how = match &holder {
         Holder::Daemon(daemon) => {
             by_daemon(daemon, paths)?;

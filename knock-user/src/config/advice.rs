@@ -19,6 +19,10 @@ pub(super) fn give(services: &[&PlacedService], doors: &[&PlacedDoor], host: &Ho
         without_a_door(index, placed, doors, report);
     }
     for (index, placed) in doors.iter().enumerate() {
+        if placed.bare && placed.door.hooks.is_empty() {
+            let help = "add a service, or a start_command";
+            report.warning(&placed.span, &placed.key, "neither a service nor a hook: it only logs", help);
+        }
         shape(placed, report);
         flags(placed, report);
         listeners(placed, host, report);

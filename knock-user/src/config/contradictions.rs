@@ -4,6 +4,7 @@ use knock_common::grant::HOST_BITS;
 use knock_common::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
 
 use super::door::PlacedDoor;
+use super::hooks;
 use super::model::Door;
 use super::report::{Report, Span};
 use super::service::PlacedService;
@@ -17,7 +18,15 @@ pub(super) fn check(services: &[&PlacedService], doors: &[&PlacedDoor], report: 
     protected_knocks(services, doors, report);
     opens_and_closes(doors, report);
     prefixes(doors, report);
-    same_tags(services.iter().map(|one| (one.service.name.tag(), &one.key, &one.span)), report);
+    own_services(services, report);
+    hooked_services(services, doors, report);
+    same_tags(
+        services
+            .iter()
+            .filter(|one| !one.service.ports.is_empty())
+            .map(|one| (one.service.name.tag(), &one.key, &one.span)),
+        report,
+    );
     same_tags(doors.iter().map(|one| (one.door.name.tag(), &one.key, &one.span)), report);
     crowded(doors, report);
 }
@@ -28,6 +37,37 @@ pub(super) fn too_many(services: &[Entry<'_>], doors: &[Entry<'_>], report: &Rep
         if let Some(first) = entries.get(limit) {
             let message = format!("{} {what}, more than {limit}", entries.len());
             report.error(&first.name_span, &first.item.key, message, format!("keep at most {limit} {what}"));
+        }
+    }
+}
+
+/// A door without a service has one of its own name, which must be free.
+fn own_services(services: &[&PlacedService], report: &Report<'_>) {
+    for (index, own) in services.iter().enumerate().filter(|(_, one)| one.service.ports.is_empty()) {
+        if let Some(limit) = index.checked_sub(MAX_SERVICES)
+            && limit == 0
+        {
+            let message = format!("more than {MAX_SERVICES} services and doors without one");
+            report.error(&own.span, &own.key, message, "let it name a service");
+        }
+        let tag = own.service.name.tag();
+        let of_ports = services.iter().find(|one| !one.service.ports.is_empty() && one.service.name.tag() == tag);
+        if let Some(other) = of_ports {
+            let message = format!("names no service, and {} has its name", other.key);
+            let help = format!("add service = \"{}\", or give the door another name", other.service.name.as_str());
+            report.error(&own.span, &own.key, message, help);
+        }
+    }
+}
+
+/// A hook is given the service's name.
+fn hooked_services(services: &[&PlacedService], doors: &[&PlacedDoor], report: &Report<'_>) {
+    for placed in doors.iter().filter(|one| !one.bare && !one.door.hooks.is_empty()) {
+        if let Some(service) = services.get(placed.door.service)
+            && !hooks::is_a_word(service.service.name.as_str())
+        {
+            let message = "a name that the hooks of its doors cannot be given: it would be more than a word to a shell";
+            report.error(&service.span, &service.key, message, "use letters, digits, - and _");
         }
     }
 }

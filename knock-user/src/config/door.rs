@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use knock_common::rules::{Action, MAX_STEPS};
 
-use super::model::{Door, SEQ_TIMEOUT};
+use super::hooks::{self, PlacedHooks};
+use super::model::{BARE_CMD_TIMEOUT, Door, SEQ_TIMEOUT};
 use super::port::{Port, PortError};
 use super::port_names::PortNames;
 use super::report::{Report, Span};
-use super::value::{Entry, Item, Table};
+use super::value::{Entry, Item};
 use super::{duration, name, suggest, tcpflags};
 
 /// A door and the places of what it says.
 pub(super) struct PlacedDoor {
     pub(super) door: Door,
+    /// It names no service, and gets one of its own.
+    pub(super) bare: bool,
     pub(super) key: String,
     pub(super) span: Span,
     pub(super) steps: Vec<Span>,
@@ -40,11 +43,20 @@ const MAX_SEQ_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a grant may last, well inside 64 bits of nanoseconds.
 const MAX_CMD_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// Reads one section; `None` if an error in it was reported, or in its service.
-pub(super) fn read(entry: &Entry<'_>, services: &[&str], names: &PortNames, report: &Report<'_>) -> Option<PlacedDoor> {
+/// Reads one section; `None` if an error in it was reported, or in its service. `own` is the index
+/// of the service that it gets if it names none.
+pub(super) fn read(
+    entry: &Entry<'_>,
+    services: &[&str],
+    own: usize,
+    names: &PortNames,
+    report: &Report<'_>,
+) -> Option<PlacedDoor> {
     let name = name::read(entry, report);
     let mut table = entry.item.table(report)?;
-    let service = table.need(report, "service", "\"...\"").and_then(|item| read_service(&item, services, report));
+    let service_item = table.take("service");
+    let bare = service_item.is_none();
+    let service = service_item.map_or(Some(own), |item| read_service(&item, services, report));
     let action = match table.take("action") {
         Some(item) => item.choice(report, &[("open", Action::Open), ("close", Action::Close)]),
         None => Some(Action::Open),
@@ -63,10 +75,22 @@ pub(super) fn read(entry: &Entry<'_>, services: &[&str], names: &PortNames, repo
     let target = table.take("target");
     let prefix_v4 = table.take("grant_prefix_v4");
     let prefix_v6 = table.take("grant_prefix_v6");
-    refuse_hooks(&mut table, report);
+    let hooks_at = PlacedHooks::take(&mut table);
     table.finish(report);
 
+    let hooks = hooks_at.read(report);
+    if hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()) && !hooks::is_a_word(entry.name) {
+        let message = "a name that hooks cannot be given: it would be more than a word to a shell";
+        report.error(&entry.name_span, &entry.item.key, message, "use letters, digits, - and _");
+    }
     if action == Some(Action::Close) {
+        if bare {
+            let help = "add service = \"...\", or remove the action";
+            report.error(&entry.name_span, &entry.item.key, "a door that closes, without a service to close", help);
+        }
+        if let Some(item) = hooks_at.stop() {
+            item.error(report, "a door that closes writes no grant, so none ends", "make it the start_command");
+        }
         for item in [&cmd_timeout, &prefix_v4, &prefix_v6].into_iter().flatten() {
             item.error(report, "a door that closes writes no grant", "remove it, or set action = \"open\"");
         }
@@ -87,11 +111,13 @@ pub(super) fn read(entry: &Entry<'_>, services: &[&str], names: &PortNames, repo
             sequence,
             tcpflags: flags?,
             seq_timeout: seq_timeout?,
-            cmd_timeout: lasts?,
+            cmd_timeout: if bare { Some(lasts?.unwrap_or(BARE_CMD_TIMEOUT)) } else { lasts? },
             target: aim?,
             grant_prefix_v4: u8::try_from(bits_v4?).ok()?,
             grant_prefix_v6: u8::try_from(bits_v6?).ok()?,
+            hooks: hooks?,
         },
+        bare,
         key: entry.item.key.clone(),
         span: entry.name_span.clone(),
         steps,
@@ -104,13 +130,6 @@ pub(super) fn read(entry: &Entry<'_>, services: &[&str], names: &PortNames, repo
 /// Reads what may be absent: `Some(None)` if it is, `None` if it is there and wrong.
 fn optional<T>(item: Option<&Item<'_>>, read: impl FnOnce(&Item<'_>) -> Option<T>) -> Option<Option<T>> {
     item.map_or(Some(None), |item| read(item).map(Some))
-}
-
-fn refuse_hooks(table: &mut Table<'_>, report: &Report<'_>) {
-    let help = "remove it: the kernel opens and closes the door itself, without a command";
-    for hook in ["start_command", "stop_command"] {
-        table.refuse(report, hook, help);
-    }
 }
 
 fn read_service(item: &Item<'_>, services: &[&str], report: &Report<'_>) -> Option<usize> {

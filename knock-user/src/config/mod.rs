@@ -10,6 +10,7 @@ mod diagnostic;
 mod door;
 mod duration;
 mod error;
+mod hooks;
 mod host;
 mod interface;
 mod model;
@@ -37,7 +38,10 @@ use toml::de::DeTable;
 pub use self::diagnostic::{Diagnostic, Excerpt, Severity};
 pub use self::error::ConfigError;
 pub use self::interface::InterfacePattern;
-pub use self::model::{Config, Deny, Door, LogTarget, Mode, OnExit, Options, SEQ_TIMEOUT, Service};
+pub use self::model::{
+    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LogTarget, MAX_HOOKS, Mode, OnExit, Options,
+    SEQ_TIMEOUT, Service,
+};
 pub use self::port::{Port, PortError, PortRange, transport_name};
 pub use self::port_names::PortNames;
 
@@ -123,8 +127,15 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
     };
     contradictions::too_many(&services, &doors, report);
     let names: Vec<&str> = services.iter().map(|entry| entry.name).collect();
-    let services: Vec<_> = services.iter().map(|entry| service::read(entry, &host.names, report)).collect();
-    let doors: Vec<_> = doors.iter().map(|entry| door::read(entry, &names, &host.names, report)).collect();
+    let mut services: Vec<_> = services.iter().map(|entry| service::read(entry, &host.names, report)).collect();
+    let mut own = services.len();
+    let read_door = |entry: &Entry<'_>| {
+        let door = door::read(entry, &names, own, &host.names, report);
+        own += usize::from(door.as_ref().is_some_and(|placed| placed.bare));
+        door
+    };
+    let doors: Vec<_> = doors.iter().map(read_door).collect();
+    services.extend(doors.iter().flatten().filter(|placed| placed.bare).map(|placed| Some(service::own(placed))));
     {
         let services: Vec<_> = services.iter().flatten().collect();
         let doors: Vec<_> = doors.iter().flatten().collect();

@@ -18,7 +18,8 @@ pub struct Config {
     pub path: PathBuf,
     /// `[options]`.
     pub options: Options,
-    /// `[services.NAME]`, in the order of the file.
+    /// `[services.NAME]`, in the order of the file; then one without ports, of the door's own name,
+    /// for every door that names none.
     pub services: Vec<Service>,
     /// `[doors.NAME]`, in the order of the file.
     pub doors: Vec<Door>,
@@ -53,6 +54,11 @@ impl Config {
     #[must_use]
     pub fn door_by_tag(&self, tag: u32) -> Option<&Door> {
         self.doors.iter().find(|door| door.name.tag() == tag)
+    }
+
+    /// The services that protect something.
+    pub fn protecting(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(|service| !service.ports.is_empty())
     }
 
     /// The service that a door opens or closes.
@@ -94,6 +100,10 @@ pub struct Options {
     pub max_attempts: u32,
     /// `attempt_rate`: new attempts per second and CPU. Unset: the loader's default.
     pub attempt_rate: Option<u32>,
+    /// `hook_timeout`: how long a hook may run. Default [`HOOK_TIMEOUT`].
+    pub hook_timeout: Duration,
+    /// `max_hooks`: how many hooks run at once. Default [`MAX_HOOKS`].
+    pub max_hooks: u32,
 }
 
 /// Where the daemon writes its log.
@@ -137,7 +147,8 @@ pub enum Deny {
 pub struct Service {
     /// The name.
     pub name: Name,
-    /// `ports`: what is protected. Never empty, and no port is in two services.
+    /// `ports`: what is protected; no port is in two services. Empty only for the service of a door
+    /// that names none.
     pub ports: Vec<PortRange>,
     /// `keepalive`: UDP traffic under a grant extends it. Default false.
     pub keepalive: bool,
@@ -166,7 +177,56 @@ pub struct Door {
     pub grant_prefix_v4: u8,
     /// `grant_prefix_v6`: how much of an IPv6 source a grant covers, 1 to 128 (default: all of it).
     pub grant_prefix_v6: u8,
+    /// `start_command`, `stop_command` and their `_6` variants.
+    pub hooks: Hooks,
+}
+
+/// The commands that the daemon runs for a door.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Hooks {
+    /// When the door opens, or for a close door when it is completed.
+    pub start: Hook,
+    /// When the grant ends.
+    pub stop: Hook,
+}
+
+impl Hooks {
+    /// True if there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start.is_empty() && self.stop.is_empty()
+    }
+}
+
+/// A command for each family, none of them empty. That for IPv6 is that for IPv4 unless the config
+/// has another.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Hook {
+    /// For IPv4 sources.
+    pub v4: Option<String>,
+    /// For IPv6 sources.
+    pub v6: Option<String>,
+}
+
+impl Hook {
+    /// The command for a source of one family.
+    #[must_use]
+    pub fn command(&self, is_v4: bool) -> Option<&str> {
+        if is_v4 { self.v4.as_deref() } else { self.v6.as_deref() }
+    }
+
+    /// True if there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.v4.is_none() && self.v6.is_none()
+    }
 }
 
 /// Default of `seq_timeout`.
 pub const SEQ_TIMEOUT: Duration = Duration::from_secs(10);
+/// `cmd_timeout` of a door without a service where the config names none: knockd's.
+pub const BARE_CMD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Default of `hook_timeout`.
+pub const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Default of `max_hooks`.
+pub const MAX_HOOKS: u32 = 16;

@@ -1,17 +1,22 @@
 //! `[options]`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use knock_common::layout::{MAX_ATTEMPTS, MAX_GRANTS, MAX_TRUSTED};
 
 use super::interface::InterfacePattern;
-use super::model::{Deny, LogTarget, Mode, OnExit, Options};
-use super::network;
+use super::model::{Deny, HOOK_TIMEOUT, LogTarget, MAX_HOOKS, Mode, OnExit, Options};
 use super::report::Report;
 use super::value::{Item, Table};
+use super::{duration, network};
 
 /// Entries that a table may have room for; the kernel allocates the grants' room when it is loaded.
 const MAX_ROOM: u32 = 1 << 24;
+/// The longest time for a hook: one that runs for hours is a service.
+const LONGEST_HOOK: Duration = Duration::from_secs(60 * 60);
+/// Hooks at once, each with a process and a pipe.
+const MOST_HOOKS: u32 = 256;
 
 /// Reads the section, as far as it goes.
 pub(super) fn read(mut table: Table<'_>, report: &Report<'_>) -> Options {
@@ -29,6 +34,11 @@ pub(super) fn read(mut table: Table<'_>, report: &Report<'_>) -> Options {
         max_grants: number(&mut table, report, "max_grants", MAX_ROOM).unwrap_or(MAX_GRANTS),
         max_attempts: number(&mut table, report, "max_attempts", MAX_ROOM).unwrap_or(MAX_ATTEMPTS),
         attempt_rate: number(&mut table, report, "attempt_rate", u32::MAX),
+        hook_timeout: table
+            .take("hook_timeout")
+            .and_then(|item| read_hook_timeout(&item, report))
+            .unwrap_or(HOOK_TIMEOUT),
+        max_hooks: number(&mut table, report, "max_hooks", MOST_HOOKS).unwrap_or(MAX_HOOKS),
     };
     table.finish(report);
     options
@@ -43,6 +53,10 @@ fn boolean(table: &mut Table<'_>, report: &Report<'_>, name: &'static str) -> Op
 
 fn number(table: &mut Table<'_>, report: &Report<'_>, name: &'static str, high: u32) -> Option<u32> {
     table.take(name)?.integer(report, 1, high)
+}
+
+fn read_hook_timeout(item: &Item<'_>, report: &Report<'_>) -> Option<Duration> {
+    duration::read(item, report, LONGEST_HOOK, "give hooks some seconds, or leave it out for 30s")
 }
 
 fn read_interfaces(item: &Item<'_>, report: &Report<'_>) -> Vec<InterfacePattern> {

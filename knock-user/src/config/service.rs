@@ -1,5 +1,6 @@
 //! `[services.NAME]`.
 
+use super::door::PlacedDoor;
 use super::model::Service;
 use super::name;
 use super::port::{Port, PortError, PortRange};
@@ -32,6 +33,16 @@ pub(super) fn read(entry: &Entry<'_>, names: &PortNames, report: &Report<'_>) ->
         span: entry.name_span.clone(),
         ports: spans,
     })
+}
+
+/// The service without ports of a door that names none: its grants are kept under it.
+pub(super) fn own(placed: &PlacedDoor) -> PlacedService {
+    PlacedService {
+        service: Service { name: placed.door.name, ports: Vec::new(), keepalive: false },
+        key: placed.key.clone(),
+        span: placed.span.clone(),
+        ports: Vec::new(),
+    }
 }
 
 fn read_ports(item: &Item<'_>, names: &PortNames, report: &Report<'_>) -> Option<Vec<(PortRange, Span)>> {

@@ -152,14 +152,6 @@ impl<'a> Table<'a> {
         item
     }
 
-    /// Takes a key out that a later version will know.
-    pub(super) fn refuse(&mut self, report: &Report<'_>, name: &'static str, help: &str) {
-        if let Some(item) = self.take(name) {
-            item.error(report, "is not supported yet", help);
-            self.known.pop();
-        }
-    }
-
     /// All keys that were not taken, in the order of the text.
     pub(super) fn into_entries(self) -> Vec<Entry<'a>> {
         self.entries

@@ -260,6 +260,18 @@ impl State {
         Ok(self.rules::<Service>(name::SERVICES)?.into_iter().take_while(|service| service.tag != 0).collect())
     }
 
+    /// The same without those that have no port: the services of doors that name none.
+    ///
+    /// # Errors
+    ///
+    /// If a pin cannot be read.
+    pub fn protecting(&self) -> Result<Vec<Service>> {
+        let protected = self.protected()?;
+        let mut services: Vec<_> = (0_u32..).zip(self.services()?).collect();
+        services.retain(|(index, _)| protected.iter().any(|(.., owner)| owner == index));
+        Ok(services.into_iter().map(|(_, service)| service).collect())
+    }
+
     /// The protected ports: number, transport (`tcp`, `udp`) and index of the service.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub fn text(snapshot: &Snapshot) -> String {
         [row.name.clone(), row.mode.unwrap_or("gone").to_owned()]
     });
     section(&mut text, ["SERVICE", "PORTS"], &snapshot.services, "no services", |row: &Service| {
-        [row.name.clone(), row.ports.join(", ")]
+        [row.name.clone(), if row.ports.is_empty() { "-".to_owned() } else { row.ports.join(", ") }]
     });
     section(&mut text, ["DOOR", "SERVICE", "ACTION", "STEPS"], &snapshot.doors, "no doors", |row: &Door| {
         [row.name.clone(), row.service.clone(), row.action.to_owned(), row.steps.to_string()]
