@@ -6,6 +6,7 @@ mod daemon;
 mod interfaces;
 mod killed;
 mod lab;
+mod machine;
 mod network;
 mod options;
 mod pins;
@@ -21,6 +22,7 @@ use tests::lab::Ran;
 pub fn trials() -> Vec<Trial> {
     [
         lab::trials(),
+        machine::trials(),
         sandbox::trials(),
         network::trials(),
         traffic::trials(),

@@ -33,6 +33,12 @@ impl Mount {
         Ok(Self(target.to_owned()))
     }
 
+    /// Becomes the guard of what is mounted there already.
+    #[must_use]
+    pub(super) fn adopt(target: &Path) -> Self {
+        Self(target.to_owned())
+    }
+
     /// Leaves it mounted: it ends with its mount namespace.
     pub fn forget(self) {
         std::mem::forget(self);

@@ -28,7 +28,7 @@ const fn server(name: &'static str, files: &'static [&'static str], service: &'s
 }
 
 /// What the lab and the tests of whole hosts run.
-pub const LAB: [Package; 8] = [
+pub const LAB: [Package; 11] = [
     server("openssh-server", &["sshd"], "ssh"),
     package("openssh-client", &["ssh", "ssh-keygen"]),
     // For its client only.
@@ -38,6 +38,12 @@ pub const LAB: [Package; 8] = [
     package("util-linux", &["unshare", "nsenter"]),
     package("ethtool", &["ethtool"]),
     package("procps", &["ps", "sysctl"]),
+    // Booted in namespaces, and asked about the unit.
+    package("systemd", &["/lib/systemd/systemd", "systemctl", "journalctl", "systemd-analyze"]),
+    // For its fail2ban-regex only.
+    server("fail2ban", &["fail2ban-regex"], "fail2ban"),
+    // For its syslogd.
+    package("busybox", &["busybox"]),
 ];
 
 /// What bpf-linker is built with.
