@@ -47,11 +47,15 @@ pub struct Places {
     #[arg(long, value_name = "DIR", env = "KNOCK_RUN_DIR", default_value_os_t = Paths::default().run)]
     #[arg(global = true, hide = true)]
     run_dir: PathBuf,
+    /// Directory of what must outlive a reboot
+    #[arg(long, value_name = "DIR", env = "KNOCK_STATE_DIR", default_value_os_t = Paths::default().state)]
+    #[arg(global = true, hide = true)]
+    state_dir: PathBuf,
 }
 
 impl From<Places> for Paths {
-    fn from(Places { pins, run_dir }: Places) -> Self {
-        Self { pins, run: run_dir }
+    fn from(Places { pins, run_dir, state_dir }: Places) -> Self {
+        Self { pins, run: run_dir, state: state_dir }
     }
 }
 

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn paths(directory: &tempfile::TempDir) -> Paths {
-        Paths { pins: directory.path().join("pins"), run: directory.path().join("run") }
+        Paths::below(directory.path())
     }
 
     #[test]

@@ -98,7 +98,7 @@ mod tests {
     fn run_time_files_go_and_others_stay() {
         let directory = tempfile::tempdir().unwrap();
         let run = directory.path().join("knock");
-        let paths = Paths { pins: directory.path().join("pins"), run: run.clone() };
+        let paths = Paths { run: run.clone(), ..Paths::below(directory.path()) };
         fs::create_dir(&run).unwrap();
         for name in ["daemon.pid", "daemon.json", "events.jsonl", "events.jsonl.1", "notes"] {
             fs::write(run.join(name), "").unwrap();

@@ -255,8 +255,14 @@ impl Daemon {
             info!("{finding}");
         }
         let sink = Sink::open(&config.options.log)?;
-        self.firewall = Firewall::start(&config, &self.paths, self.verbose)?;
+        self.put_in_force(config)?;
         self.sink.replace(&sink);
+        Ok(())
+    }
+
+    /// Swaps the rules for those of `config`. With an error nothing has changed.
+    fn put_in_force(&mut self, config: Config) -> Result<()> {
+        self.firewall = Firewall::start(&config, &self.paths, self.verbose)?;
         self.state = self.firewall.state()?;
         self.names = Names::of(&config);
         self.next_sweep = Instant::now();

@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn the_log_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths { pins: directory.path().into(), run: directory.path().into() };
+        let paths = Paths { run: directory.path().into(), ..Paths::below(directory.path()) };
         let mut log = EventLog::open(&paths).unwrap();
         let record = Record::of("denied", "x".repeat(1000));
         (0..3000).for_each(|_| log.append(&record));

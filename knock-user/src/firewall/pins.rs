@@ -28,15 +28,23 @@ pub struct Paths {
     pub pins: PathBuf,
     /// A directory for the daemon's lock and the event log.
     pub run: PathBuf,
+    /// A directory that outlives a reboot, for what the daemon owes: stop commands that have not run.
+    pub state: PathBuf,
 }
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { pins: "/sys/fs/bpf/knock".into(), run: "/run/knock".into() }
+        Self { pins: "/sys/fs/bpf/knock".into(), run: "/run/knock".into(), state: "/var/lib/knock".into() }
     }
 }
 
 impl Paths {
+    /// The same three directories below another one. For tests.
+    #[must_use]
+    pub fn below(root: &Path) -> Self {
+        Self { pins: root.join("pins"), run: root.join("run"), state: root.join("state") }
+    }
+
     /// The pin of a state map.
     #[must_use]
     pub fn map(&self, name: &str) -> PathBuf {

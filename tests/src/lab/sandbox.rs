@@ -28,6 +28,8 @@ const OUTERMOST: &str = "KNOCK_SANDBOX_OUTERMOST";
 const INIT: &str = "KNOCK_SANDBOX_INIT";
 /// For temporary files of ours.
 pub const DIR: &str = "/run/lab";
+/// What on a host of its own would be /var/lib/knock.
+pub const STATE: &str = "/run/state";
 
 /// Goes into the sandbox: returns in the innermost process only.
 ///
@@ -80,7 +82,9 @@ fn init() -> Result<i32> {
     let outside_id = own_status("Pid")?;
     mounts()?;
     let home = Path::new(DIR).join("home");
-    let program = itself("inside")?.env(INIT, outside_id).env("TMPDIR", DIR).env("HOME", home).spawn()?;
+    let mut program = itself("inside")?;
+    program.env(INIT, outside_id).env("TMPDIR", DIR).env("HOME", home).env("KNOCK_STATE_DIR", STATE);
+    let program = program.spawn()?;
     let program = Pid::from_raw(i32::try_from(program.id())?);
     loop {
         match wait()? {

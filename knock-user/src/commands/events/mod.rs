@@ -91,7 +91,7 @@ mod tests {
 
     fn events(log: &str, json: bool, lines: Option<usize>) -> String {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths { pins: directory.path().into(), run: directory.path().into() };
+        let paths = Paths { run: directory.path().into(), ..Paths::below(directory.path()) };
         fs::write(runtime::events_path(&paths), log).unwrap();
         let mut out = Vec::new();
         let args = EventsArgs { follow: false, json, lines };
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn no_log_is_a_negative_answer() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths { pins: directory.path().into(), run: directory.path().join("none") };
+        let paths = Paths { run: directory.path().join("none"), ..Paths::below(directory.path()) };
         let args = EventsArgs { follow: true, json: false, lines: None };
         assert_eq!(run(&args, &paths, &mut Vec::new()).unwrap(), Exit::Negative);
     }
