@@ -8,6 +8,9 @@ use std::path::Path;
 const OBJECT: &str = "KNOCK_BPF_OBJECT";
 
 fn main() {
+    if env::var_os("CARGO_FEATURE_GATE").is_none() {
+        return;
+    }
     println!("cargo::rerun-if-env-changed={OBJECT}");
     let target = Path::new(&env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("knock-gate");
     match env::var_os(OBJECT) {

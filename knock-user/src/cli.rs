@@ -1,94 +1,54 @@
 //! The command line of `knockctl`.
 
-use std::path::PathBuf;
+#[cfg(feature = "gate")]
+mod gate;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
+
+#[cfg(feature = "gate")]
+pub use self::gate::{DEFAULT_CONFIG, GateCommand, Loud, Places};
 
 use crate::client::KnockArgs;
-use crate::commands::allow::AllowArgs;
-use crate::commands::check::CheckArgs;
 use crate::commands::completions::CompletionsArgs;
-use crate::commands::events::EventsArgs;
 use crate::commands::man::ManArgs;
-use crate::commands::reload::ReloadArgs;
-use crate::commands::revoke::RevokeArgs;
-use crate::commands::status::StatusArgs;
-use crate::commands::unload::UnloadArgs;
-use crate::daemon::RunArgs;
-use crate::firewall::Paths;
-
-/// The config file where no other is named.
-pub const DEFAULT_CONFIG: &str = "/etc/knock/knock.toml";
 
 /// A port-knocking gate inside the kernel
 #[derive(Parser, Clone, Debug)]
 #[command(name = "knockctl", version)]
-#[command(after_help = "Without a command: status.\n\nExit codes: 0 done, 1 a negative answer, 2 an error.")]
+#[cfg_attr(
+    feature = "gate",
+    command(after_help = "Without a command: status.\n\nExit codes: 0 done, 1 a negative answer, 2 an error.")
+)]
+#[cfg_attr(
+    not(feature = "gate"),
+    command(about = "The client of a port-knocking gate", arg_required_else_help = true),
+    command(after_help = "Exit codes: 0 done, 1 a negative answer, 2 an error.")
+)]
 pub struct Cli {
     /// Where pins and run-time files are.
+    #[cfg(feature = "gate")]
     #[command(flatten)]
     pub places: Places,
     /// Say more
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
     /// What to do; `status` if nothing is said.
+    #[cfg(feature = "gate")]
     #[command(subcommand)]
     pub command: Option<Command>,
-}
-
-/// Where pins and run-time files are. For tests and labs: one host has one gate.
-#[derive(Args, Clone, Debug)]
-pub struct Places {
-    /// Directory of the pins, on a BPF file system
-    #[arg(long, value_name = "DIR", env = "KNOCK_PINS", default_value_os_t = Paths::default().pins)]
-    #[arg(global = true, hide = true)]
-    pins: PathBuf,
-    /// Directory of the run-time files
-    #[arg(long, value_name = "DIR", env = "KNOCK_RUN_DIR", default_value_os_t = Paths::default().run)]
-    #[arg(global = true, hide = true)]
-    run_dir: PathBuf,
-    /// Directory of what must outlive a reboot
-    #[arg(long, value_name = "DIR", env = "KNOCK_STATE_DIR", default_value_os_t = Paths::default().state)]
-    #[arg(global = true, hide = true)]
-    state_dir: PathBuf,
-}
-
-impl From<Places> for Paths {
-    fn from(Places { pins, run_dir, state_dir }: Places) -> Self {
-        Self { pins, run: run_dir, state: state_dir }
-    }
-}
-
-/// A command's arguments, and `-v` among them. It is no global option because `knock` has its own.
-#[derive(Args, Clone, Debug)]
-pub struct Loud<A: Args> {
-    /// The command's own arguments.
-    #[command(flatten)]
-    pub args: A,
-    /// Say more
-    #[arg(short, long, action = ArgAction::Count)]
-    pub verbose: u8,
+    /// What to do.
+    #[cfg(not(feature = "gate"))]
+    #[command(subcommand)]
+    pub command: Command,
 }
 
 /// What to do.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
-    /// Put the gate up and log what happens, in the foreground; -vv logs every verdict
-    Run(Loud<RunArgs>),
-    /// Show the gate: interfaces, services, doors, grants, attempts, counters
-    Status(Loud<StatusArgs>),
-    /// Let an address in without a knock
-    Allow(Loud<AllowArgs>),
-    /// Take an address's grants away; its established connections go on
-    Revoke(Loud<RevokeArgs>),
-    /// Look for mistakes in a config, without loading it
-    Check(Loud<CheckArgs>),
-    /// Swap the rules for those of the config at once, keeping grants and connections
-    Reload(Loud<ReloadArgs>),
-    /// Stop the daemon and take the gate off, without trace
-    Unload(Loud<UnloadArgs>),
-    /// Print the event log
-    Events(Loud<EventsArgs>),
+    /// What only a host with a gate can do.
+    #[cfg(feature = "gate")]
+    #[command(flatten)]
+    Gate(GateCommand),
     /// Knock on a host's ports, in order (the client: needs no root)
     Knock(KnockArgs),
     /// Print a completion script for a shell
@@ -97,30 +57,35 @@ pub enum Command {
     Man(ManArgs),
 }
 
+#[cfg(feature = "gate")]
 impl Default for Command {
     fn default() -> Self {
-        Self::Status(Loud { args: StatusArgs::default(), verbose: 0 })
+        Self::Gate(GateCommand::default())
     }
 }
 
 impl Command {
+    /// Whether it stays and has a log of its own.
+    #[must_use]
+    pub const fn is_daemon(&self) -> bool {
+        match self {
+            #[cfg(feature = "gate")]
+            Self::Gate(command) => matches!(command, GateCommand::Run(_)),
+            _ => false,
+        }
+    }
+
     /// How often `-v` stands behind the command.
     #[must_use]
     pub const fn verbosity(&self) -> u8 {
         match self {
-            Self::Run(loud) => loud.verbose,
-            Self::Status(loud) => loud.verbose,
-            Self::Allow(loud) => loud.verbose,
-            Self::Revoke(loud) => loud.verbose,
-            Self::Check(loud) => loud.verbose,
-            Self::Reload(loud) => loud.verbose,
-            Self::Unload(loud) => loud.verbose,
-            Self::Events(loud) => loud.verbose,
+            #[cfg(feature = "gate")]
+            Self::Gate(command) => command.verbosity(),
             Self::Knock(args) => args.verbose as u8,
             Self::Completions(_) | Self::Man(_) => 0,
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gate"))]
 mod tests;

@@ -1,12 +1,22 @@
 //! Library of `knockctl`: the config, its rules, the kernel side, the daemon, the client, the commands.
+//!
+//! Without the feature `gate` there is only the client, on every system that Rust's standard
+//! library knows.
 
 pub mod cli;
 pub mod client;
 pub mod commands;
+#[cfg(feature = "gate")]
 pub mod config;
+#[cfg(feature = "gate")]
 pub mod daemon;
 pub mod exit;
+#[cfg(feature = "gate")]
 pub mod firewall;
+#[cfg(feature = "gate")]
 pub mod hooks;
+#[cfg(feature = "gate")]
 pub mod rules;
+#[cfg(feature = "gate")]
 pub mod runtime;
+pub mod settings;

@@ -7,6 +7,7 @@ use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
 use super::*;
+use crate::firewall::Paths;
 
 fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
     Cli::try_parse_from([&["knockctl"], line].concat())
@@ -55,9 +56,9 @@ fn places_are_taken_before_and_behind_the_command() {
 #[test]
 fn the_daemon_counts_v_wherever_it_stands() {
     let cli = parse(&["-v", "run", "-v", "--config", "knock.toml"]).unwrap();
-    let Some(Command::Run(run)) = cli.command else { panic!("{cli:?}") };
+    let Some(Command::Gate(GateCommand::Run(run))) = cli.command else { panic!("{cli:?}") };
     assert_eq!((cli.verbose, run.verbose, run.args.config.as_path()), (1, 1, Path::new("knock.toml")));
-    let Command::Run(run) = command(&["run"]) else { panic!() };
+    let Command::Gate(GateCommand::Run(run)) = command(&["run"]) else { panic!() };
     assert_eq!((run.verbose, run.args.config.as_path()), (0, Path::new(DEFAULT_CONFIG)));
 }
 
@@ -71,7 +72,7 @@ fn knock_keeps_its_own_v() {
 #[test]
 fn watch_takes_its_seconds_with_an_equals_sign_only() {
     let watch = |line: &[&str]| match command(line) {
-        Command::Status(status) => status.args.watch,
+        Command::Gate(GateCommand::Status(status)) => status.args.watch,
         other => panic!("{other:?}"),
     };
     assert_eq!(watch(&["status"]), None);
@@ -83,7 +84,9 @@ fn watch_takes_its_seconds_with_an_equals_sign_only() {
 
 #[test]
 fn allow_takes_a_span() {
-    let Command::Allow(allow) = command(&["allow", "192.0.2.7", "--service", "ssh2", "--for", "1m30s"]) else {
+    let Command::Gate(GateCommand::Allow(allow)) =
+        command(&["allow", "192.0.2.7", "--service", "ssh2", "--for", "1m30s"])
+    else {
         panic!()
     };
     assert_eq!((allow.args.ip.as_str(), allow.args.service.as_deref()), ("192.0.2.7", Some("ssh2")));
@@ -96,8 +99,12 @@ fn allow_takes_a_span() {
 
 #[test]
 fn revoke_takes_an_address_or_all() {
-    assert!(matches!(command(&["revoke", "192.0.2.7"]), Command::Revoke(revoke) if !revoke.args.all));
-    assert!(matches!(command(&["revoke", "--all", "--service", "ssh2"]), Command::Revoke(revoke) if revoke.args.all));
+    assert!(
+        matches!(command(&["revoke", "192.0.2.7"]), Command::Gate(GateCommand::Revoke(revoke)) if !revoke.args.all)
+    );
+    assert!(
+        matches!(command(&["revoke", "--all", "--service", "ssh2"]), Command::Gate(GateCommand::Revoke(revoke)) if revoke.args.all)
+    );
     assert_eq!(refused(&["revoke"]), ErrorKind::MissingRequiredArgument);
     assert_eq!(refused(&["revoke", "--all", "192.0.2.7"]), ErrorKind::ArgumentConflict);
 }

@@ -45,5 +45,10 @@ fn hit_udp(address: SocketAddr) -> io::Result<()> {
 
 /// True for what `connect` says when the SYN is out.
 fn is_sent(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EINPROGRESS) || error.kind() == io::ErrorKind::ConnectionRefused
+    #[cfg(unix)]
+    let under_way = error.raw_os_error() == Some(libc::EINPROGRESS);
+    // WSAEWOULDBLOCK
+    #[cfg(not(unix))]
+    let under_way = error.kind() == io::ErrorKind::WouldBlock;
+    under_way || error.kind() == io::ErrorKind::ConnectionRefused
 }

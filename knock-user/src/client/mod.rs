@@ -17,7 +17,7 @@ pub use self::hit::hit;
 pub use self::resolve::{Family, resolve};
 pub use self::sequence::parse_sequence;
 
-use crate::config::{Port, PortNames, transport_name};
+use crate::settings::{Port, PortNames, transport_name};
 
 /// How to knock.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use knock_common::packet::Transport;
 
-use crate::config::{Port, PortNames, PortRange};
+use crate::settings::{Port, PortNames, PortRange};
 
 /// Reads the ports in order; a range is a step for each of its ports. With `udp`, all are UDP.
 ///

@@ -38,7 +38,7 @@ mod tests {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let mut out = Vec::new();
             run(&CompletionsArgs { shell }, &mut out).unwrap();
-            assert!(String::from_utf8(out).unwrap().contains("revoke"), "{shell}");
+            assert!(String::from_utf8(out).unwrap().contains("completions"), "{shell}");
         }
     }
 }

@@ -1,18 +1,32 @@
 //! The commands: each one file, each thin over the library.
 
+#[cfg(feature = "gate")]
 pub mod allow;
+#[cfg(feature = "gate")]
 pub mod check;
 pub mod completions;
+#[cfg(feature = "gate")]
 pub mod events;
+#[cfg(feature = "gate")]
+mod gate;
 pub mod man;
+#[cfg(feature = "gate")]
 mod pause;
+#[cfg(feature = "gate")]
 mod process;
+#[cfg(feature = "gate")]
 pub mod reload;
+#[cfg(feature = "gate")]
 pub mod revoke;
+#[cfg(feature = "gate")]
 mod service;
+#[cfg(feature = "gate")]
 mod source;
+#[cfg(feature = "gate")]
 pub mod status;
+#[cfg(feature = "gate")]
 mod table;
+#[cfg(feature = "gate")]
 pub mod unload;
 
 use std::io::{self, Write};
@@ -21,11 +35,9 @@ use anyhow::Result;
 use env_logger::fmt::Formatter;
 use log::LevelFilter;
 
-use crate::cli::{Cli, Command, Loud};
-use crate::client::KnockArgs;
+use crate::cli::{Cli, Command};
+use crate::client::{self, KnockArgs};
 use crate::exit::Exit;
-use crate::firewall::Paths;
-use crate::{client, daemon};
 
 /// Runs a command line. A reader of standard output that has seen enough is no error.
 ///
@@ -33,37 +45,28 @@ use crate::{client, daemon};
 ///
 /// What went wrong, with the remedy.
 pub fn run(cli: Cli) -> Result<Exit> {
-    let paths = Paths::from(cli.places);
+    #[cfg(feature = "gate")]
     let command = cli.command.unwrap_or_default();
+    #[cfg(not(feature = "gate"))]
+    let command = cli.command;
     let verbosity = cli.verbose.saturating_add(command.verbosity());
     // The daemon has a log of its own, and its errors are never those of a reader.
-    let is_daemon = matches!(command, Command::Run(_));
+    let is_daemon = command.is_daemon();
     if !is_daemon {
         start_log(verbosity);
     }
-    match answer(&command, verbosity, &paths) {
-        Err(error) if !is_daemon && is_closed_pipe(&error) => Ok(Exit::Done),
-        other => other,
-    }
-}
-
-fn answer(command: &Command, verbosity: u8, paths: &Paths) -> Result<Exit> {
     let out = &mut Stdout;
-    let exit = match command {
-        Command::Run(Loud { args, .. }) => daemon::run(args, paths, verbosity).map(|()| Exit::Done),
-        Command::Status(Loud { args, .. }) => status::run(args, paths, out),
-        Command::Allow(Loud { args, .. }) => allow::run(args, paths, out),
-        Command::Revoke(Loud { args, .. }) => revoke::run(args, paths, out),
-        Command::Check(Loud { args, .. }) => check::run(args, out),
-        Command::Reload(Loud { args, .. }) => reload::run(args, paths, out),
-        Command::Unload(_) => unload::run(paths, out),
-        Command::Events(Loud { args, .. }) => events::run(args, paths, out),
+    let answer = match &command {
+        #[cfg(feature = "gate")]
+        Command::Gate(command) => gate::run(command, verbosity, &cli.places.into(), out),
         Command::Knock(args) => client::run(&KnockArgs { verbose: verbosity > 0, ..args.clone() }).map(|()| Exit::Done),
         Command::Completions(args) => completions::run(args, out),
         Command::Man(args) => man::run(args, out),
-    }?;
-    out.flush()?;
-    Ok(exit)
+    };
+    match answer.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
+        Err(error) if !is_daemon && is_closed_pipe(&error) => Ok(Exit::Done),
+        other => other,
+    }
 }
 
 /// Standard output, whose errors say that they are its own.
@@ -106,6 +109,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// `1 door`, `2 doors`.
+#[cfg(feature = "gate")]
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

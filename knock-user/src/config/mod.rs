@@ -6,9 +6,7 @@
 
 mod advice;
 mod contradictions;
-mod diagnostic;
 mod door;
-mod duration;
 mod error;
 mod hooks;
 mod host;
@@ -17,13 +15,8 @@ mod model;
 mod name;
 mod network;
 mod options;
-mod port;
-mod port_names;
-mod report;
 mod service;
-mod suggest;
 mod tcpflags;
-mod value;
 
 #[cfg(test)]
 mod tests;
@@ -35,19 +28,19 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use self::diagnostic::{Diagnostic, Excerpt, Severity};
 pub use self::error::ConfigError;
 pub use self::interface::InterfacePattern;
 pub use self::model::{
     BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LogTarget, MAX_HOOKS, Mode, OnExit, Options,
     SEQ_TIMEOUT, Service,
 };
-pub use self::port::{Port, PortError, PortRange, transport_name};
-pub use self::port_names::PortNames;
+pub use crate::settings::{Diagnostic, Excerpt, Port, PortError, PortNames, PortRange, Severity, transport_name};
 
 use self::host::Host;
 use self::report::Report;
 use self::value::{Entry, Table};
+// The sections' files name them as their own neighbours.
+use crate::settings::{diagnostic, duration, port, port_names, report, suggest, value};
 
 /// Octets of a config file; a device or a log named by mistake is larger.
 const MAX_FILE: u64 = 1 << 20;

@@ -8,9 +8,9 @@ use super::report::{Report, Span};
 use super::suggest;
 
 /// A value, its key and its place.
-pub(super) struct Item<'a> {
-    pub(super) key: String,
-    pub(super) span: Span,
+pub(crate) struct Item<'a> {
+    pub(crate) key: String,
+    pub(crate) span: Span,
     value: &'a DeValue<'a>,
 }
 
@@ -20,46 +20,46 @@ impl<'a> Item<'a> {
     }
 
     /// Reports something for which this value is refused.
-    pub(super) fn error(&self, report: &Report<'_>, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn error(&self, report: &Report<'_>, message: impl Into<String>, help: impl Into<String>) {
         report.error(&self.span, &self.key, message, help);
     }
 
-    pub(super) fn as_str(&self) -> Option<&'a str> {
+    pub(crate) fn as_str(&self) -> Option<&'a str> {
         self.value.as_str()
     }
 
     /// The value if it is an integer of 64 bits.
-    pub(super) fn as_integer(&self) -> Option<i64> {
+    pub(crate) fn as_integer(&self) -> Option<i64> {
         let integer = self.value.as_integer()?;
         i64::from_str_radix(integer.as_str(), integer.radix()).ok()
     }
 
     /// True if it is an integer, however large.
-    pub(super) fn is_integer(&self) -> bool {
+    pub(crate) fn is_integer(&self) -> bool {
         self.value.is_integer()
     }
 
-    pub(super) fn string(&self, report: &Report<'_>) -> Option<&'a str> {
+    pub(crate) fn string(&self, report: &Report<'_>) -> Option<&'a str> {
         self.typed(report, self.as_str(), "a string", "put it in quotes")
     }
 
-    pub(super) fn boolean(&self, report: &Report<'_>) -> Option<bool> {
+    pub(crate) fn boolean(&self, report: &Report<'_>) -> Option<bool> {
         self.typed(report, self.value.as_bool(), "true or false", "write true or false, without quotes")
     }
 
-    pub(super) fn list(&self, report: &Report<'_>) -> Option<Vec<Item<'a>>> {
+    pub(crate) fn list(&self, report: &Report<'_>) -> Option<Vec<Item<'a>>> {
         let array = self.typed(report, self.value.as_array(), "a list", "write [\"...\"], in brackets")?;
         Some(array.iter().enumerate().map(|(index, item)| Item::new(format!("{}[{index}]", self.key), item)).collect())
     }
 
-    pub(super) fn table(&self, report: &Report<'_>) -> Option<Table<'a>> {
+    pub(crate) fn table(&self, report: &Report<'_>) -> Option<Table<'a>> {
         let help = format!("begin a section: [{}]", self.key);
         let table = self.typed(report, self.value.as_table(), "a section", &help)?;
         Some(Table::new(self.key.clone(), self.span.clone(), table))
     }
 
     /// An integer between `low` and `high`.
-    pub(super) fn integer(&self, report: &Report<'_>, low: u32, high: u32) -> Option<u32> {
+    pub(crate) fn integer(&self, report: &Report<'_>, low: u32, high: u32) -> Option<u32> {
         let help = format!("write a whole number from {low} to {high}");
         self.typed(report, self.value.as_integer(), "a number", &help)?;
         let number = self.as_integer().and_then(|number| u32::try_from(number).ok());
@@ -71,7 +71,7 @@ impl<'a> Item<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, report: &Report<'_>, choices: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(&self, report: &Report<'_>, choices: &[(&str, T)]) -> Option<T> {
         let text = self.string(report)?;
         let chosen = choices.iter().find(|(word, _)| *word == text).map(|&(_, choice)| choice);
         if chosen.is_none() {
@@ -106,22 +106,22 @@ impl<'a> Item<'a> {
 }
 
 /// A section: what has been asked for is known, what is left over at the end is not.
-pub(super) struct Table<'a> {
-    pub(super) key: String,
-    pub(super) span: Span,
+pub(crate) struct Table<'a> {
+    pub(crate) key: String,
+    pub(crate) span: Span,
     entries: Vec<Entry<'a>>,
     known: Vec<&'static str>,
 }
 
 /// One key of a section, with the place of the key itself.
-pub(super) struct Entry<'a> {
-    pub(super) name: &'a str,
-    pub(super) name_span: Span,
-    pub(super) item: Item<'a>,
+pub(crate) struct Entry<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) name_span: Span,
+    pub(crate) item: Item<'a>,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(key: String, span: Span, table: &'a DeTable<'a>) -> Self {
+    pub(crate) fn new(key: String, span: Span, table: &'a DeTable<'a>) -> Self {
         let dot = if key.is_empty() { "" } else { "." };
         let mut entries: Vec<Entry<'a>> = table
             .iter()
@@ -137,14 +137,14 @@ impl<'a> Table<'a> {
     }
 
     /// Takes a key out, if it is there.
-    pub(super) fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
         self.known.push(name);
         let index = self.entries.iter().position(|entry| entry.name == name)?;
         Some(self.entries.remove(index).item)
     }
 
     /// Takes a key out that must be there.
-    pub(super) fn need(&mut self, report: &Report<'_>, name: &'static str, example: &str) -> Option<Item<'a>> {
+    pub(crate) fn need(&mut self, report: &Report<'_>, name: &'static str, example: &str) -> Option<Item<'a>> {
         let item = self.take(name);
         if item.is_none() {
             report.error(&self.span, &format!("{}.{name}", self.key), "is missing", format!("add {name} = {example}"));
@@ -153,12 +153,12 @@ impl<'a> Table<'a> {
     }
 
     /// All keys that were not taken, in the order of the text.
-    pub(super) fn into_entries(self) -> Vec<Entry<'a>> {
+    pub(crate) fn into_entries(self) -> Vec<Entry<'a>> {
         self.entries
     }
 
     /// Reports every key that was not taken.
-    pub(super) fn finish(self, report: &Report<'_>) {
+    pub(crate) fn finish(self, report: &Report<'_>) {
         for entry in &self.entries {
             let help = match suggest::nearest(entry.name, &self.known) {
                 Some(near) => format!("did you mean {near}?"),

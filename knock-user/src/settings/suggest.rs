@@ -2,7 +2,7 @@
 
 /// The nearest of `known`, if it is near enough to be meant. Case and dashes do not count: knockd
 /// writes `Seq_Timeout`.
-pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let written = written.to_lowercase().replace('-', "_");
     let allowed = (written.chars().count() / 3).max(1);
     known

@@ -8,7 +8,7 @@ use super::value::Item;
 const HELP: &str = "write a time such as \"10s\" or \"1m30s\", or whole seconds";
 
 /// A span above zero and not above `limit`.
-pub(super) fn read(item: &Item<'_>, report: &Report<'_>, limit: Duration, zero_help: &str) -> Option<Duration> {
+pub(crate) fn read(item: &Item<'_>, report: &Report<'_>, limit: Duration, zero_help: &str) -> Option<Duration> {
     let span = if item.is_integer() {
         item.as_integer().and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs)
     } else if let Some(text) = item.as_str() {

@@ -6,35 +6,35 @@ use std::ops::Range;
 use super::diagnostic::{Diagnostic, Excerpt, Severity};
 
 /// Where something stands in the text, in octets.
-pub(super) type Span = Range<usize>;
+pub(crate) type Span = Range<usize>;
 
 /// Longer lines are not repeated in a finding.
 const MAX_EXCERPT: usize = 160;
 
 /// The text being read and all that was found in it so far.
-pub(super) struct Report<'t> {
+pub(crate) struct Report<'t> {
     file: &'t str,
     text: &'t str,
     found: RefCell<Vec<Diagnostic>>,
 }
 
 impl<'t> Report<'t> {
-    pub(super) fn new(file: &'t str, text: &'t str) -> Self {
+    pub(crate) fn new(file: &'t str, text: &'t str) -> Self {
         Self { file, text, found: RefCell::default() }
     }
 
     /// Something for which the config is refused.
-    pub(super) fn error(&self, span: &Span, key: &str, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn error(&self, span: &Span, key: &str, message: impl Into<String>, help: impl Into<String>) {
         self.add(Severity::Error, span, key, message.into(), Some(help.into()));
     }
 
     /// Something to look at.
-    pub(super) fn warning(&self, span: &Span, key: &str, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn warning(&self, span: &Span, key: &str, message: impl Into<String>, help: impl Into<String>) {
         self.add(Severity::Warning, span, key, message.into(), Some(help.into()));
     }
 
     /// Something about the file as a whole.
-    pub(super) fn warn_of_file(&self, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn warn_of_file(&self, message: impl Into<String>, help: impl Into<String>) {
         self.found.borrow_mut().push(Diagnostic {
             file: self.file.to_owned(),
             line: 0,
@@ -47,7 +47,7 @@ impl<'t> Report<'t> {
         });
     }
 
-    pub(super) fn add(&self, severity: Severity, span: &Span, key: &str, message: String, help: Option<String>) {
+    pub(crate) fn add(&self, severity: Severity, span: &Span, key: &str, message: String, help: Option<String>) {
         let (line, column, excerpt) = self.locate(span);
         self.found.borrow_mut().push(Diagnostic {
             file: self.file.to_owned(),
@@ -61,17 +61,17 @@ impl<'t> Report<'t> {
         });
     }
 
-    pub(super) fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.found.borrow().iter().any(Diagnostic::is_error)
     }
 
     /// The number of the line on which something stands.
-    pub(super) fn line_of(&self, span: &Span) -> usize {
+    pub(crate) fn line_of(&self, span: &Span) -> usize {
         self.locate(span).0
     }
 
     /// All findings, in the order of the text.
-    pub(super) fn into_findings(self) -> Vec<Diagnostic> {
+    pub(crate) fn into_findings(self) -> Vec<Diagnostic> {
         let mut found = self.found.into_inner();
         found.sort_by_key(|one| (one.line, one.column, one.severity));
         found

@@ -1,0 +1,96 @@
+//! The command line of the gate: all but the client.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Subcommand};
+
+use crate::commands::allow::AllowArgs;
+use crate::commands::check::CheckArgs;
+use crate::commands::events::EventsArgs;
+use crate::commands::reload::ReloadArgs;
+use crate::commands::revoke::RevokeArgs;
+use crate::commands::status::StatusArgs;
+use crate::commands::unload::UnloadArgs;
+use crate::daemon::RunArgs;
+use crate::firewall::Paths;
+
+/// The config file where no other is named.
+pub const DEFAULT_CONFIG: &str = "/etc/knock/knock.toml";
+
+/// Where pins and run-time files are. For tests and labs: one host has one gate.
+#[derive(Args, Clone, Debug)]
+pub struct Places {
+    /// Directory of the pins, on a BPF file system
+    #[arg(long, value_name = "DIR", env = "KNOCK_PINS", default_value_os_t = Paths::default().pins)]
+    #[arg(global = true, hide = true)]
+    pins: PathBuf,
+    /// Directory of the run-time files
+    #[arg(long, value_name = "DIR", env = "KNOCK_RUN_DIR", default_value_os_t = Paths::default().run)]
+    #[arg(global = true, hide = true)]
+    run_dir: PathBuf,
+    /// Directory of what must outlive a reboot
+    #[arg(long, value_name = "DIR", env = "KNOCK_STATE_DIR", default_value_os_t = Paths::default().state)]
+    #[arg(global = true, hide = true)]
+    state_dir: PathBuf,
+}
+
+impl From<Places> for Paths {
+    fn from(Places { pins, run_dir, state_dir }: Places) -> Self {
+        Self { pins, run: run_dir, state: state_dir }
+    }
+}
+
+/// A command's arguments, and `-v` among them. It is no global option because `knock` has its own.
+#[derive(Args, Clone, Debug)]
+pub struct Loud<A: Args> {
+    /// The command's own arguments.
+    #[command(flatten)]
+    pub args: A,
+    /// Say more
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do with the gate.
+#[derive(Subcommand, Clone, Debug)]
+pub enum GateCommand {
+    /// Put the gate up and log what happens, in the foreground; -vv logs every verdict
+    Run(Loud<RunArgs>),
+    /// Show the gate: interfaces, services, doors, grants, attempts, counters
+    Status(Loud<StatusArgs>),
+    /// Let an address in without a knock
+    Allow(Loud<AllowArgs>),
+    /// Take an address's grants away; its established connections go on
+    Revoke(Loud<RevokeArgs>),
+    /// Look for mistakes in a config, without loading it
+    Check(Loud<CheckArgs>),
+    /// Swap the rules for those of the config at once, keeping grants and connections
+    Reload(Loud<ReloadArgs>),
+    /// Stop the daemon and take the gate off, without trace
+    Unload(Loud<UnloadArgs>),
+    /// Print the event log
+    Events(Loud<EventsArgs>),
+}
+
+impl Default for GateCommand {
+    fn default() -> Self {
+        Self::Status(Loud { args: StatusArgs::default(), verbose: 0 })
+    }
+}
+
+impl GateCommand {
+    /// How often `-v` stands behind the command.
+    #[must_use]
+    pub const fn verbosity(&self) -> u8 {
+        match self {
+            Self::Run(loud) => loud.verbose,
+            Self::Status(loud) => loud.verbose,
+            Self::Allow(loud) => loud.verbose,
+            Self::Revoke(loud) => loud.verbose,
+            Self::Check(loud) => loud.verbose,
+            Self::Reload(loud) => loud.verbose,
+            Self::Unload(loud) => loud.verbose,
+            Self::Events(loud) => loud.verbose,
+        }
+    }
+}

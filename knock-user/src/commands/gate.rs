@@ -1,0 +1,29 @@
+//! The commands of the gate, each to its own file.
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use super::{allow, check, events, reload, revoke, status, unload};
+use crate::cli::{GateCommand as Command, Loud};
+use crate::daemon;
+use crate::exit::Exit;
+use crate::firewall::Paths;
+
+/// Runs one of them.
+///
+/// # Errors
+///
+/// What went wrong, with the remedy.
+pub fn run(command: &Command, verbosity: u8, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
+    match command {
+        Command::Run(Loud { args, .. }) => daemon::run(args, paths, verbosity).map(|()| Exit::Done),
+        Command::Status(Loud { args, .. }) => status::run(args, paths, out),
+        Command::Allow(Loud { args, .. }) => allow::run(args, paths, out),
+        Command::Revoke(Loud { args, .. }) => revoke::run(args, paths, out),
+        Command::Check(Loud { args, .. }) => check::run(args, out),
+        Command::Reload(Loud { args, .. }) => reload::run(args, paths, out),
+        Command::Unload(_) => unload::run(paths, out),
+        Command::Events(Loud { args, .. }) => events::run(args, paths, out),
+    }
+}
