@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 
 use super::count;
 use crate::cli::DEFAULT_CONFIG;
-use crate::config::{Config, ConfigError, Diagnostic};
+use crate::config::{Config, ConfigError, Diagnostic, Severity};
 use crate::exit::Exit;
+use crate::firewall::{choose, list_interfaces};
 
 /// Arguments of `knockctl check`.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,7 +27,8 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit> {
     let file = args.file.display();
     let (findings, summary, exit) = match Config::load(&args.file) {
-        Ok((config, findings)) => {
+        Ok((config, mut findings)) => {
+            findings.extend(interfaces(&config));
             let (services, doors) = (count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
             let warnings = count(findings.len(), "warning");
             (findings, format!("ok ({services}, {doors}, {warnings})"), Exit::Done)
@@ -42,6 +44,22 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     writeln!(out, "{file}: {summary}")?;
     Ok(exit)
+}
+
+/// What to know of the interfaces of this host; nothing where they cannot be listed.
+fn interfaces(config: &Config) -> Vec<Diagnostic> {
+    let all = list_interfaces().unwrap_or_default();
+    let remark = |(name, text): (String, String)| Diagnostic {
+        file: config.path.display().to_string(),
+        line: 0,
+        column: 0,
+        key: "options.interfaces".to_owned(),
+        severity: Severity::Warning,
+        message: format!("{name}: {text}"),
+        help: None,
+        excerpt: None,
+    };
+    choose(&config.options.interfaces, &all).remarks().into_iter().map(remark).collect()
 }
 
 /// `2 errors, 1 warning`.

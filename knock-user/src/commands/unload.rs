@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::process::{self, Holder};
 use crate::exit::Exit;
-use crate::firewall::{Firewall, Paths, need_root};
+use crate::firewall::{Firewall, Paths, Waiting, need_root};
 use crate::runtime;
 
 /// Arguments of `knockctl unload`: none.
@@ -61,7 +61,16 @@ fn remove_files(paths: &Paths) {
         PathBuf::from(name)
     };
     let (info, events) = (runtime::info_path(paths), runtime::events_path(paths));
-    let files = [beside(info.clone(), "-new"), info, beside(events.clone(), ".1"), events, runtime::lock_path(paths)];
+    let waiting = Waiting::path(paths);
+    let files = [
+        beside(info.clone(), "-new"),
+        info,
+        beside(waiting.clone(), "-new"),
+        waiting,
+        beside(events.clone(), ".1"),
+        events,
+        runtime::lock_path(paths),
+    ];
     for file in files {
         let _ = fs::remove_file(file);
     }
@@ -100,7 +109,7 @@ mod tests {
         let run = directory.path().join("knock");
         let paths = Paths { run: run.clone(), ..Paths::below(directory.path()) };
         fs::create_dir(&run).unwrap();
-        for name in ["daemon.pid", "daemon.json", "events.jsonl", "events.jsonl.1", "notes"] {
+        for name in ["daemon.pid", "daemon.json", "interfaces.json", "events.jsonl", "events.jsonl.1", "notes"] {
             fs::write(run.join(name), "").unwrap();
         }
         remove_files(&paths);

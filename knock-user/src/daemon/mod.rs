@@ -2,6 +2,7 @@
 //! gate does not need it: without it everything goes on but the log.
 
 mod deadlines;
+mod links;
 mod logging;
 mod names;
 mod record;
@@ -24,6 +25,7 @@ use crate::config::{Config, OnExit};
 use crate::firewall::{Firewall, Paths, State, boot_now};
 use crate::runtime::{DaemonInfo, Lock, Reload};
 use deadlines::Deadlines;
+use links::{Announced, Links};
 use logging::Sink;
 use names::Names;
 use record::{EventLog, Record};
@@ -83,6 +85,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
 /// All that the daemon reacts to.
 enum Event {
     Kernel(Vec<KernelEvent>),
+    Links(Announced),
     Tick,
     Reload,
     Stop,
@@ -116,6 +119,9 @@ impl Daemon {
         let mut ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
             .map_err(|error| anyhow::anyhow!("events cannot be awaited: {error}"))?;
         let mut trace = trace::start(&mut self.firewall, self.verbose);
+        let mut links = Links::open()?;
+        // What has come since the interfaces were listed.
+        self.follow_links();
         // Only now may it be told something: the signals are caught.
         self.info.write(&self.paths)?;
         // Before anybody hears of the gate: the first denials are logged too.
@@ -125,6 +131,7 @@ impl Daemon {
         loop {
             let event = tokio::select! {
                 events = drain(&mut ring) => Event::Kernel(events?),
+                announced = links.next() => Event::Links(announced?),
                 () = tokio::time::sleep_until(self.wake()) => Event::Tick,
                 _ = hangup.recv() => Event::Reload,
                 _ = terminate.recv() => Event::Stop,
@@ -132,6 +139,7 @@ impl Daemon {
             };
             match event {
                 Event::Kernel(events) => events.iter().for_each(|event| self.on_kernel(event)),
+                Event::Links(announced) => self.on_links(&announced),
                 Event::Tick => self.on_tick(),
                 Event::Reload => {
                     self.on_reload();
@@ -149,7 +157,11 @@ impl Daemon {
             .iter()
             .map(|attached| format!("{} ({})", attached.name, attached.mode.name()))
             .collect();
-        info!("listening: {}: the gate stands", places.join(", "));
+        if places.is_empty() {
+            info!("listening: on no interface yet: the gate stands ready");
+        } else {
+            info!("listening: {}: the gate stands", places.join(", "));
+        }
     }
 
     /// When there is next something to do.

@@ -18,7 +18,7 @@ pub struct Record {
     /// When, RFC 3339, UTC.
     pub time: String,
     /// What happened: `stage`, `opened`, `extended`, `closed`, `wrong`, `timeout`, `denied`,
-    /// `refused`, `expired`, `start`, `reload`, `stop`.
+    /// `refused`, `expired`, `start`, `reload`, `link`, `stop`.
     pub event: String,
     /// Source address, with its prefix length if a grant is for a network.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +32,9 @@ pub struct Record {
     /// Destination port: `2222/tcp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
+    /// Name of the interface.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
     /// Steps made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<u8>,
@@ -52,6 +55,7 @@ impl Record {
             door: None,
             service: None,
             port: None,
+            interface: None,
             stage: None,
             until_seconds: None,
             text,

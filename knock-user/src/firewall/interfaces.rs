@@ -1,10 +1,8 @@
 //! Network interfaces, by netlink: which there are, of what kind, and what XDP program they carry.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkInfo, LinkMessage, LinkXdp, XdpAttached};
-
-use crate::config::InterfacePattern;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp};
 
 /// An interface of this network namespace.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,17 +13,61 @@ pub struct Interface {
     pub index: u32,
     /// `IFLA_INFO_KIND` (`veth`, `bridge`, ...); `None` for a physical device.
     pub kind: Option<String>,
+    /// What its frames begin with.
+    pub layer: Layer,
+    /// Index of the interface that it is a port of (`IFLA_MASTER`): a bridge, a bond.
+    pub master: Option<u32>,
+    /// Index of the interface below it (`IFLA_LINK`), where that is of this network namespace.
+    pub lower: Option<u32>,
+    /// Maximum transmission unit, in octets.
+    pub mtu: u32,
+    /// It is administratively up (`IFF_UP`).
+    pub up: bool,
     /// The XDP program on it: id and mode.
     pub xdp: Option<(u32, XdpMode)>,
     /// The loopback device.
     pub loopback: bool,
 }
 
+/// What the frames of an interface begin with (`ARPHRD_*` of `if_arp.h`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Layer {
+    /// An Ethernet header.
+    Ethernet,
+    /// The IP header: tun, PPP, WireGuard, and tunnels of IP in IP.
+    Ip,
+    /// Something that the gate cannot read: its name.
+    Other(String),
+}
+
+impl Layer {
+    fn of(kind: LinkLayerType) -> Self {
+        match kind {
+            LinkLayerType::Ether | LinkLayerType::Loopback => Self::Ethernet,
+            LinkLayerType::None
+            | LinkLayerType::Ppp
+            | LinkLayerType::Rawip
+            | LinkLayerType::Tunnel
+            | LinkLayerType::Tunnel6
+            | LinkLayerType::Sit
+            | LinkLayerType::Ipgre
+            | LinkLayerType::Ip6gre => Self::Ip,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
 impl Interface {
-    /// True where frames of the same host arrive with checksums not filled in yet.
+    /// True where frames of the same host, or of a guest on it, arrive with checksums not filled in yet.
     #[must_use]
     pub fn leaves_checksums_open(&self) -> bool {
-        self.loopback || self.kind.as_deref() == Some("veth")
+        const KINDS: [&str; 6] = ["veth", "bridge", "macvlan", "macvtap", "ipvlan", "ipvtap"];
+        match self.kind.as_deref() {
+            // In TAP mode: a guest's.
+            Some("tun") => self.layer == Layer::Ethernet,
+            Some(kind) => KINDS.contains(&kind),
+            None => self.loopback,
+        }
     }
 }
 
@@ -63,33 +105,6 @@ pub fn list() -> Result<Vec<Interface>> {
         .context("interfaces cannot be listed by netlink")
 }
 
-/// The interfaces that the patterns mean.
-///
-/// # Errors
-///
-/// A plain name that does not exist, or patterns that match nothing.
-pub fn choose(patterns: &[InterfacePattern]) -> Result<Vec<Interface>> {
-    let all = list()?;
-    let names = || all.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>().join(", ");
-    for pattern in patterns {
-        if let Some(name) = pattern.name()
-            && !all.iter().any(|interface| interface.name == name)
-        {
-            bail!("no such interface: {name}: there are {}; set options.interfaces", names());
-        }
-    }
-    let chosen: Vec<_> = all
-        .iter()
-        .filter(|interface| patterns.iter().any(|pattern| pattern.matches(&interface.name)))
-        .cloned()
-        .collect();
-    if chosen.is_empty() {
-        let patterns: Vec<_> = patterns.iter().map(InterfacePattern::as_str).collect();
-        bail!("no interface matches {}: there are {}; set options.interfaces", patterns.join(", "), names());
-    }
-    Ok(chosen)
-}
-
 fn dump() -> Result<Vec<Interface>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
@@ -103,40 +118,89 @@ fn dump() -> Result<Vec<Interface>> {
     })
 }
 
-fn read(message: &LinkMessage) -> Option<Interface> {
+/// What a message says of an interface; `None` for one without a name.
+pub(super) fn read(message: &LinkMessage) -> Option<Interface> {
+    let flags = message.header.flags;
     let mut interface = Interface {
         name: String::new(),
         index: message.header.index,
         kind: None,
+        layer: Layer::of(message.header.link_layer_type),
+        master: None,
+        lower: None,
+        mtu: 0,
+        up: flags.contains(LinkFlags::Up),
         xdp: None,
-        loopback: message.header.flags.contains(rtnetlink::packet_route::link::LinkFlags::Loopback),
+        loopback: flags.contains(LinkFlags::Loopback),
     };
+    let mut elsewhere = false;
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => interface.name.clone_from(name),
-            LinkAttribute::LinkInfo(infos) => {
-                interface.kind = infos.iter().find_map(|info| match info {
-                    LinkInfo::Kind(kind) => Some(kind.to_string()),
-                    _ => None,
-                });
-            }
+            LinkAttribute::Mtu(mtu) => interface.mtu = *mtu,
+            LinkAttribute::Controller(index) => interface.master = Some(*index).filter(|index| *index != 0),
+            LinkAttribute::Link(index) => interface.lower = Some(*index).filter(|index| *index != 0),
+            LinkAttribute::LinkNetNsId(_) => elsewhere = true,
+            LinkAttribute::LinkInfo(infos) => interface.kind = read_kind(infos),
             LinkAttribute::Xdp(parts) => interface.xdp = read_xdp(parts),
             _ => {}
         }
     }
+    // A tunnel names itself.
+    interface.lower = interface.lower.filter(|index| !elsewhere && *index != interface.index);
     (!interface.name.is_empty()).then_some(interface)
 }
 
+fn read_kind(infos: &[LinkInfo]) -> Option<String> {
+    infos.iter().find_map(|info| match info {
+        LinkInfo::Kind(kind) => Some(kind.to_string()),
+        _ => None,
+    })
+}
+
+/// A network card may hold a program of its own beside the one of the driver or behind it.
 fn read_xdp(parts: &[LinkXdp]) -> Option<(u32, XdpMode)> {
-    let id = parts.iter().find_map(|part| match part {
-        LinkXdp::ProgId(id) => Some(*id),
-        _ => None,
-    });
-    let mode = parts.iter().find_map(|part| match part {
-        LinkXdp::Attached(XdpAttached::Driver) => Some(XdpMode::Native),
-        LinkXdp::Attached(XdpAttached::SocketBuffer) => Some(XdpMode::Generic),
-        LinkXdp::Attached(XdpAttached::Hardware) => Some(XdpMode::Offload),
-        _ => None,
-    });
-    Some((id?, mode?))
+    let find = |read: fn(&LinkXdp) -> Option<u32>| parts.iter().find_map(read);
+    let native = find(|part| if let LinkXdp::DrvProgId(id) = part { Some(*id) } else { None });
+    let generic = find(|part| if let LinkXdp::SkbProgId(id) = part { Some(*id) } else { None });
+    let offload = find(|part| if let LinkXdp::HwProgId(id) = part { Some(*id) } else { None });
+    let by_mode = [(native, XdpMode::Native), (generic, XdpMode::Generic), (offload, XdpMode::Offload)];
+    by_mode.into_iter().find_map(|(id, mode)| Some((id?, mode)))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An Ethernet card that is up.
+    pub fn interface(name: &str, index: u32) -> Interface {
+        Interface {
+            name: name.into(),
+            index,
+            kind: None,
+            layer: Layer::Ethernet,
+            master: None,
+            lower: None,
+            mtu: 1500,
+            up: true,
+            xdp: None,
+            loopback: name == "lo",
+        }
+    }
+
+    #[test]
+    fn a_program_in_the_card_does_not_hide_the_gate() {
+        let both = [LinkXdp::HwProgId(1), LinkXdp::SkbProgId(2)];
+        assert_eq!(read_xdp(&both), Some((2, XdpMode::Generic)));
+        assert_eq!(read_xdp(&[LinkXdp::HwProgId(1)]), Some((1, XdpMode::Offload)));
+        assert_eq!(read_xdp(&[]), None);
+    }
+
+    #[test]
+    fn what_frames_begin_with_is_known_by_the_type_of_device() {
+        assert_eq!(Layer::of(LinkLayerType::Ether), Layer::Ethernet);
+        assert_eq!(Layer::of(LinkLayerType::None), Layer::Ip);
+        assert_eq!(Layer::of(LinkLayerType::Ppp), Layer::Ip);
+        assert_eq!(Layer::of(LinkLayerType::Can), Layer::Other("CAN".into()));
+    }
 }

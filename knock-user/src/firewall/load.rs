@@ -11,7 +11,7 @@ use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use knock_common::layout::name;
 use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED};
 
-use super::interfaces::Interface;
+use super::interfaces::{Interface, Layer};
 use super::object::OBJECT;
 use super::plain::{InMap, Plain};
 use crate::config::Config;
@@ -133,6 +133,28 @@ impl Program {
         this.write_rules(load.rules)?;
         this.xdp().load().map_err(explain_program)?;
         Ok(this)
+    }
+
+    /// Makes the program for interfaces of a layer ready: that for frames without an Ethernet header is
+    /// loaded only where there is one, with the same maps.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses it.
+    pub fn prepare(&mut self, layer: &Layer) -> Result<()> {
+        match layer {
+            Layer::Ip => bail!("its frames have no Ethernet header"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The program for interfaces of a layer, once it is ready.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::xdp`].
+    pub fn of(&mut self, _layer: &Layer) -> &mut Xdp {
+        self.xdp()
     }
 
     /// The XDP program.

@@ -2,26 +2,36 @@
 //! the maps. The pins under bpffs are the only durable state; nothing here keeps a second copy.
 
 mod attach;
+mod choose;
+mod follow;
 mod interfaces;
+mod kinds;
+mod links;
 mod load;
 mod object;
 mod pins;
+mod places;
 mod plain;
 mod state;
 mod sys;
+mod waiting;
 
 pub use attach::Attached;
-pub use interfaces::{Interface, XdpMode, list as list_interfaces};
+pub use choose::{Choice, choose};
+pub use follow::Change;
+pub use interfaces::{Interface, Layer, XdpMode, list as list_interfaces};
 pub use load::{Load, Program, Settings};
 pub use object::OBJECT;
 pub use pins::Paths;
+pub use places::{Condition, Place};
 pub use state::{AttemptEntry, GrantEntry, State, format_source};
 pub use sys::{boot_now, need_root};
+pub use waiting::Waiting;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
 
-use crate::config::Config;
+use crate::config::{Config, InterfacePattern, Mode};
 use crate::rules::RuleSet;
 
 /// A gate that this process put up or took over. Dropping it leaves the gate standing: links and
@@ -29,7 +39,10 @@ use crate::rules::RuleSet;
 pub struct Firewall {
     paths: Paths,
     program: Program,
+    patterns: Vec<InterfacePattern>,
+    mode: Mode,
     attached: Vec<Attached>,
+    refused: follow::Refused,
 }
 
 impl Firewall {
@@ -41,8 +54,9 @@ impl Firewall {
     ///
     /// # Errors
     ///
-    /// With the remedy: no such interface, another XDP program there, a driver without native XDP,
-    /// pins of another layout, a kernel that lacks a feature, no privilege, no BPF object.
+    /// With the remedy: another XDP program on an interface, a driver without native XDP, pins of
+    /// another layout, a kernel that lacks a feature, no privilege, no BPF object. An interface that is
+    /// not there is no error: a daemon may start before the network. [`Self::follow`] takes it in.
     pub fn start(config: &Config, paths: &Paths, verbose: bool) -> Result<Self> {
         let rules = RuleSet::compile(config)?;
         pins::prepare(paths)?;
@@ -52,21 +66,33 @@ impl Firewall {
 
     fn replace(config: &Config, rules: &RuleSet, paths: &Paths, verbose: bool) -> Result<Self> {
         let adopted = pins::adopt(paths, config)?;
-        let interfaces = interfaces::choose(&config.options.interfaces)?;
-        attach::refuse_foreign(paths, &interfaces)?;
-        let settings = Settings::new(config, &interfaces, verbose);
+        let patterns = &config.options.interfaces;
+        let all = interfaces::list()?;
+        let choice = choose(patterns, &all);
+        choice.refuse_named(patterns, &all)?;
+        let links = links::settle(paths, &all)?;
+        attach::refuse_foreign(&links, &choice.fit)?;
+        let settings = Settings::new(config, &choice.fit, verbose);
         let mut program = Program::load(&Load { rules, settings, adopted: &adopted })?;
+        for interface in &choice.fit {
+            program.prepare(&interface.layer)?;
+        }
         let fresh = pins::pin_state(paths, &adopted, &mut program)?;
-        let attached = match attach::attach(paths, &interfaces, config.options.mode, &mut program) {
-            Ok(attached) => attached,
-            Err(error) => {
-                fresh.undo();
-                return Err(error);
-            }
-        };
+        if let Err(error) = attach::attach(paths, &links, &choice.fit, &all, config.options.mode, &mut program) {
+            fresh.undo();
+            return Err(error);
+        }
         pins::finish(paths, &adopted, &mut program)?;
-        attach::release_others(paths, &interfaces)?;
-        Ok(Self { paths: paths.clone(), program, attached })
+        attach::release_others(paths, &choice.fit)?;
+        choice.warn();
+        let all = interfaces::list()?;
+        let attached = attach::attached(&links::read(paths, &all)?, &all);
+        attach::warn_of_modes(&attached, config.options.mode);
+        let refused = choice.unfit.into_iter().map(|(one, why)| (one.index, (one, why))).collect();
+        let (patterns, mode) = (patterns.clone(), config.options.mode);
+        let this = Self { paths: paths.clone(), program, patterns, mode, attached, refused };
+        this.tell();
+        Ok(this)
     }
 
     /// The interfaces that the gate stands on.

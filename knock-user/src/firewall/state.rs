@@ -15,9 +15,8 @@ use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
 use knock_common::layout::name;
 use knock_common::rules::{Door, PortRoles, Role, Service};
 
-use super::attach;
-use super::interfaces::{self, XdpMode};
 use super::pins::{self, Paths};
+use super::places::{self, Place};
 use super::plain::{InMap, Plain};
 use super::sys::{self, boot_now, need_root};
 
@@ -324,20 +323,13 @@ impl State {
         Ok(())
     }
 
-    /// The interfaces that the gate stands on, with the mode; `None` for one that is gone.
+    /// The interfaces that have the gate, and those that should have it.
     ///
     /// # Errors
     ///
     /// If the pins or the interfaces cannot be listed.
-    pub fn interfaces(&self) -> Result<Vec<(String, Option<XdpMode>)>> {
-        let all = interfaces::list()?;
-        Ok(attach::pinned(&self.paths)?
-            .into_iter()
-            .map(|name| {
-                let mode = all.iter().find(|interface| interface.name == name).and_then(|found| found.xdp);
-                (name, mode.map(|(_, mode)| mode))
-            })
-            .collect())
+    pub fn places(&self) -> Result<Vec<Place>> {
+        places::read(&self.paths)
     }
 }
 

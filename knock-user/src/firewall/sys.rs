@@ -66,14 +66,8 @@ struct PinAttr {
     flags: u32,
 }
 
-/// Detaches a pinned link from its interface before the call returns (kernel 5.9). To remove the pin
-/// alone would leave it attached until the kernel has got round to freeing it. The link of an
-/// interface that is gone is detached already.
-///
-/// # Errors
-///
-/// Of bpf(2).
-pub fn detach(pin: &Path) -> io::Result<()> {
+/// Opens a pin.
+fn open_pin(pin: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(pin.as_os_str().as_bytes())?;
     let get = PinAttr { path: path.as_ptr() as u64, fd: 0, flags: 0 };
     // SAFETY: the attribute is the arm of this command, and the path outlives the call.
@@ -82,7 +76,18 @@ pub fn detach(pin: &Path) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call has just returned this descriptor, which nobody else owns.
-    let link = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Detaches a pinned link from its interface before the call returns (kernel 5.9). To remove the pin
+/// alone would leave it attached until the kernel has got round to freeing it. The link of an
+/// interface that is gone is detached already.
+///
+/// # Errors
+///
+/// Of bpf(2).
+pub fn detach(pin: &Path) -> io::Result<()> {
+    let link = open_pin(pin)?;
     let number = link.as_raw_fd() as u32;
     // SAFETY: the arm of this command is the descriptor alone.
     let result = unsafe { libc::syscall(libc::SYS_bpf, LINK_DETACH, &raw const number, size_of::<u32>()) };
@@ -92,6 +97,50 @@ pub fn detach(pin: &Path) -> io::Result<()> {
             error if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
             error => Err(error),
         },
+    }
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD` of `enum bpf_cmd`, and `BPF_LINK_TYPE_XDP` of `enum bpf_link_type`.
+const INFO_BY_FD: libc::c_long = 15;
+const LINK_TYPE_XDP: u32 = 6;
+
+/// The arm of `union bpf_attr` for what the kernel knows of an object.
+#[repr(C)]
+struct InfoAttr {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
+
+/// The first fields of `struct bpf_link_info`, with the arm for XDP.
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    kind: u32,
+    id: u32,
+    program: u32,
+    padding: u32,
+    ifindex: u32,
+    padding_end: u32,
+}
+
+/// What the kernel says of a pinned XDP link: the id of its program, and the index of its interface,
+/// which is 0 once the interface is gone or somebody has detached the link.
+///
+/// # Errors
+///
+/// Of bpf(2); a pin that is no XDP link.
+pub fn xdp_link(pin: &Path) -> io::Result<(u32, u32)> {
+    let link = open_pin(pin)?;
+    let mut info = LinkInfo::default();
+    let attr =
+        InfoAttr { fd: link.as_raw_fd() as u32, length: size_of::<LinkInfo>() as u32, info: (&raw mut info) as u64 };
+    // SAFETY: the kernel writes at most `length` bytes to `info`, which outlives the call.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, INFO_BY_FD, &raw const attr, size_of::<InfoAttr>()) };
+    match result {
+        0 if info.kind == LINK_TYPE_XDP => Ok((info.program, info.ifindex)),
+        0 => Err(io::Error::from(io::ErrorKind::InvalidData)),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -21,7 +21,7 @@ pub fn trials() -> Vec<Trial> {
         a_reload_that_native_mode_refuses_changes_nothing,
         auto_says_that_it_is_generic,
         generic_mode_gates_too,
-        no_such_interface_is_named_with_those_there_are,
+        an_interface_that_is_not_there_is_named_and_awaited,
         an_interface_that_comes_back_is_taken_in_by_a_restart,
     ]
 }
@@ -53,10 +53,11 @@ fn foreign_program() -> Result<aya::Ebpf> {
     aya::Ebpf::load(&file.write()?).context("the foreign program cannot be loaded")
 }
 
-const FOREIGN: &str = "somebody_elses";
+/// Its name.
+pub const FOREIGN: &str = "somebody_elses";
 
-/// Puts it on an interface of the server, as long as it is not dropped.
-fn attach_foreign(interface: &str) -> Result<(aya::Ebpf, XdpLinkId)> {
+/// Puts that program on an interface of the server, as long as it is not dropped.
+pub fn attach_foreign(interface: &str) -> Result<(aya::Ebpf, XdpLinkId)> {
     Host::Server.enter(|| {
         let mut object = foreign_program()?;
         let program: &mut Xdp = object.program_mut(FOREIGN).context("no program")?.try_into()?;
@@ -167,14 +168,14 @@ fn generic_mode_gates_too() -> Result<()> {
     Ok(())
 }
 
-fn no_such_interface_is_named_with_those_there_are() -> Result<()> {
-    let _lab = Lab::new()?;
-    for (interfaces, words) in
-        [("[\"eth0\", \"eth9\"]", ["eth9", "eth0, eth1"]), ("[\"wlan*\"]", ["wlan*", "eth0, eth1"])]
-    {
-        let file = Config::lab().set("interfaces", interfaces).write("gate.toml")?.display().to_string();
-        assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &words);
+fn an_interface_that_is_not_there_is_named_and_awaited() -> Result<()> {
+    let world = World::new(Family::V4, None)?;
+    let daemon = Daemon::start(&Config::lab().set("interfaces", "[\"eth0\", \"eth9\", \"wlan*\"]"), None)?;
+    let said = daemon.after(0).join("\n");
+    for text in ["eth9: not there yet", "did you mean eth0? there are eth0, eth1, lo", "wlan*: not there yet"] {
+        assert!(said.contains(text), "{text:?} is missing: {said}");
     }
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod daemon;
 mod interfaces;
 mod killed;
 mod lab;
+mod links;
 mod machine;
 mod network;
 mod options;
@@ -32,6 +33,7 @@ pub fn trials() -> Vec<Trial> {
         daemon::trials(),
         reload::trials(),
         interfaces::trials(),
+        links::trials(),
         pins::trials(),
         killed::trials(),
         story::trials(),

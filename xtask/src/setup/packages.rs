@@ -28,7 +28,7 @@ const fn server(name: &'static str, files: &'static [&'static str], service: &'s
 }
 
 /// What the lab and the tests of whole hosts run.
-pub const LAB: [Package; 11] = [
+pub const LAB: [Package; 12] = [
     server("openssh-server", &["sshd"], "ssh"),
     package("openssh-client", &["ssh", "ssh-keygen"]),
     // For its client only.
@@ -37,6 +37,7 @@ pub const LAB: [Package; 11] = [
     package("curl", &["curl"]),
     package("util-linux", &["unshare", "nsenter"]),
     package("ethtool", &["ethtool"]),
+    package("bpftool", &["bpftool"]),
     package("procps", &["ps", "sysctl"]),
     // Booted in namespaces, and asked about the unit.
     package("systemd", &["/lib/systemd/systemd", "systemctl", "journalctl", "systemd-analyze"]),

@@ -7,7 +7,7 @@ use knock_common::rules::{self, Action};
 
 use super::snapshot::{Attempt, Daemon, Door, Grant, Interface, Service, Snapshot};
 use crate::commands::service;
-use crate::firewall::{GrantEntry, Paths, State, XdpMode, boot_now};
+use crate::firewall::{Condition, GrantEntry, Paths, Place, State, XdpMode, boot_now};
 use crate::runtime;
 
 /// Reads everything.
@@ -33,11 +33,11 @@ fn read_pins(paths: &Paths, daemon: Option<Daemon>) -> Result<Snapshot> {
     let protected = state.protected()?;
     let mut entries = state.grants()?;
     entries.sort_by_key(|entry| entry.grant.since);
-    let interfaces = state.interfaces()?.into_iter();
+    let places = state.places()?;
     let attempts = state.attempts()?.into_iter();
     Ok(Snapshot {
         loaded: true,
-        interfaces: interfaces.map(|(name, mode)| Interface { name, mode: mode.map(XdpMode::name) }).collect(),
+        interfaces: places.into_iter().map(read_place).collect(),
         services: (0..).zip(&services).map(|(index, service)| read_service(index, service, &protected)).collect(),
         doors: doors.iter().map(|door| read_door(door, &services)).collect(),
         grants: entries.iter().map(|entry| read_grant(entry, &services, &doors)).collect(),
@@ -53,6 +53,16 @@ fn read_pins(paths: &Paths, daemon: Option<Daemon>) -> Result<Snapshot> {
         counters: state.counters()?,
         ..Snapshot::nothing(daemon)
     })
+}
+
+fn read_place(place: Place) -> Interface {
+    let (state, why) = match place.condition {
+        Condition::Up => ("up", None),
+        Condition::Down => ("down", None),
+        Condition::Absent => ("absent", None),
+        Condition::Open(why) => ("open", Some(why)),
+    };
+    Interface { name: place.name, mode: place.mode.map(XdpMode::name), state, why }
 }
 
 fn steps(doors: &[rules::Door], name: &str) -> u32 {

@@ -22,8 +22,13 @@ pub fn text(snapshot: &Snapshot) -> String {
         || "daemon: not running: the gate stands, nothing is logged\n".to_owned(),
         |daemon| format!("daemon: process {}, {}\n", daemon.pid, daemon.config.display()),
     );
-    section(&mut text, ["INTERFACE", "MODE"], &snapshot.interfaces, "no interfaces", |row: &Interface| {
-        [row.name.clone(), row.mode.unwrap_or("gone").to_owned()]
+    section(&mut text, ["INTERFACE", "MODE", "STATE"], &snapshot.interfaces, "no interfaces", |row: &Interface| {
+        let state = match (row.state, &row.why) {
+            ("absent", _) => "not there yet".to_owned(),
+            (_, Some(why)) => format!("NO GATE: {why}"),
+            (state, None) => state.to_owned(),
+        };
+        [row.name.clone(), row.mode.unwrap_or("-").to_owned(), state]
     });
     section(&mut text, ["SERVICE", "PORTS"], &snapshot.services, "no services", |row: &Service| {
         [row.name.clone(), if row.ports.is_empty() { "-".to_owned() } else { row.ports.join(", ") }]

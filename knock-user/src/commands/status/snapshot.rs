@@ -14,7 +14,7 @@ pub struct Snapshot {
     pub loaded: bool,
     /// The daemon, if it lives.
     pub daemon: Option<Daemon>,
-    /// Where the gate stands.
+    /// Where the gate stands, or is meant to.
     pub interfaces: Vec<Interface>,
     /// What it protects.
     pub services: Vec<Service>,
@@ -41,10 +41,15 @@ pub struct Daemon {
 /// An interface.
 #[derive(Clone, Debug, Serialize)]
 pub struct Interface {
-    /// Name.
+    /// Name, or a pattern that nothing matches yet.
     pub name: String,
-    /// `native`, `generic` or `offload`; `None`: the interface is gone.
+    /// `native`, `generic` or `offload`; `None` without the gate.
     pub mode: Option<&'static str>,
+    /// `up` and `down` with the gate, `absent` for what is not there (yet), `open` for an interface that
+    /// should have the gate and has none.
+    pub state: &'static str,
+    /// Why it has none.
+    pub why: Option<String>,
 }
 
 /// A service.

@@ -17,8 +17,9 @@ fn full() -> Snapshot {
         loaded: true,
         daemon: Some(Daemon { pid: 4242, config: "/etc/knock/knock.toml".into() }),
         interfaces: vec![
-            Interface { name: "eth0".into(), mode: Some("native") },
-            Interface { name: "wlan10".into(), mode: None },
+            Interface { name: "eth0".into(), mode: Some("native"), state: "up", why: None },
+            Interface { name: "ppp*".into(), mode: None, state: "absent", why: None },
+            Interface { name: "wlan10".into(), mode: None, state: "open", why: Some("busy".into()) },
         ],
         services: vec![Service { name: "ssh2".into(), ports: vec!["2222/tcp".into(), "6000-6010/udp".into()] }],
         doors: vec![door("opencloseSSH", "open", 3), door("closeSSH", "close", 2)],
@@ -43,9 +44,10 @@ fn people_see_tables() {
 knockctl 1.2.3
 daemon: process 4242, /etc/knock/knock.toml
 
-INTERFACE  MODE
-eth0       native
-wlan10     gone
+INTERFACE  MODE    STATE
+eth0       native  up
+ppp*       -       not there yet
+wlan10     -       NO GATE: busy
 
 SERVICE  PORTS
 ssh2     2222/tcp, 6000-6010/udp
@@ -72,7 +74,9 @@ COUNTED  WHAT
 fn programs_see_every_field() {
     let expected = concat!(
         r#"{"version":"1.2.3","loaded":true,"daemon":{"pid":4242,"config":"/etc/knock/knock.toml"},"#,
-        r#""interfaces":[{"name":"eth0","mode":"native"},{"name":"wlan10","mode":null}],"#,
+        r#""interfaces":[{"name":"eth0","mode":"native","state":"up","why":null},"#,
+        r#"{"name":"ppp*","mode":null,"state":"absent","why":null},"#,
+        r#"{"name":"wlan10","mode":null,"state":"open","why":"busy"}],"#,
         r#""services":[{"name":"ssh2","ports":["2222/tcp","6000-6010/udp"]}],"#,
         r#""doors":[{"name":"opencloseSSH","service":"ssh2","action":"open","steps":3},"#,
         r#"{"name":"closeSSH","service":"ssh2","action":"close","steps":2}],"#,

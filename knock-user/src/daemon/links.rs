@@ -1,0 +1,128 @@
+//! Link changes, as the kernel announces them (rtnetlink(7), RTNLGRP_LINK). Nothing is polled.
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use log::{info, warn};
+use rtnetlink::MulticastGroup;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
+use tokio::task::JoinHandle;
+
+use super::Daemon;
+use super::record::Record;
+use crate::firewall::Firewall;
+
+/// The announcements.
+pub struct Links {
+    messages: BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>,
+    connection: JoinHandle<()>,
+}
+
+/// What was announced.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// Something about these interfaces: index and name.
+    Some(Vec<(u32, String)>),
+    /// Announcements were lost: anything may have changed.
+    Lost,
+}
+
+impl Announced {
+    /// True if it may concern the gate.
+    pub fn concerns(&self, firewall: &Firewall) -> bool {
+        match self {
+            Self::Some(links) => links.iter().any(|(index, name)| firewall.cares_for(*index, name)),
+            Self::Lost => true,
+        }
+    }
+}
+
+impl Links {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// If netlink cannot be used.
+    pub fn open() -> Result<Self> {
+        let (connection, _, messages) = rtnetlink::new_multicast_connection(&[MulticastGroup::Link])
+            .context("changes of interfaces cannot be followed by netlink")?;
+        let messages = messages.map(|(message, _)| message).boxed();
+        Ok(Self { messages, connection: tokio::spawn(connection) })
+    }
+
+    /// Waits for announcements and takes all that are there.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel announces nothing any more.
+    pub async fn next(&mut self) -> Result<Announced> {
+        let mut found = Vec::new();
+        let mut next = self.messages.next().await;
+        loop {
+            let Some(message) = next else { bail!("netlink has closed: changes of interfaces cannot be followed") };
+            match message.payload {
+                NetlinkPayload::InnerMessage(
+                    RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link),
+                ) => found.push((link.header.index, name(&link))),
+                NetlinkPayload::Overrun(_) => {
+                    self.skip().await;
+                    return Ok(Announced::Lost);
+                }
+                _ => {}
+            }
+            match futures_util::poll!(self.messages.next()) {
+                std::task::Poll::Ready(message) => next = message,
+                std::task::Poll::Pending => return Ok(Announced::Some(found)),
+            }
+        }
+    }
+
+    /// Passes over what is there: everything is looked at anew.
+    async fn skip(&mut self) {
+        while let std::task::Poll::Ready(Some(_)) = futures_util::poll!(self.messages.next()) {}
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+fn name(link: &LinkMessage) -> String {
+    let name =
+        |attribute: &LinkAttribute| if let LinkAttribute::IfName(name) = attribute { Some(name.clone()) } else { None };
+    link.attributes.iter().find_map(name).unwrap_or_default()
+}
+
+impl Daemon {
+    pub(super) fn on_links(&mut self, announced: &Announced) {
+        if *announced == Announced::Lost {
+            info!("too many changes of interfaces at once: they are listed anew");
+        }
+        if announced.concerns(&self.firewall) {
+            self.follow_links();
+        }
+    }
+
+    /// Brings the gate to the interfaces as they are now.
+    pub(super) fn follow_links(&mut self) {
+        match self.firewall.follow() {
+            Ok(changes) => {
+                for change in changes {
+                    let text = change.text();
+                    if change.is_alarming() {
+                        warn!("{text}");
+                    } else {
+                        info!("{text}");
+                    }
+                    self.log
+                        .append(&Record { interface: Some(change.interface().to_owned()), ..Record::of("link", text) });
+                }
+            }
+            Err(error) => log::error!("interfaces cannot be followed: {error:#}"),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Which interfaces the config means, of those that there are.
+
+use log::warn;
+
+use anyhow::{Result, bail};
+
+use super::interfaces::Interface;
+use super::kinds::{self, Fit};
+use crate::config::InterfacePattern;
+
+/// What the config means here and now.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Choice {
+    /// Interfaces that get the gate.
+    pub fit: Vec<Interface>,
+    /// Those that need or can have none, with the reason.
+    pub unfit: Vec<(Interface, String)>,
+    /// What to know of those that fit: a name and a text.
+    pub remarks: Vec<(String, String)>,
+    /// Names and patterns that mean nothing that is here, with what may have been meant instead.
+    pub absent: Vec<(String, String)>,
+}
+
+/// The interfaces that the patterns mean.
+#[must_use]
+pub fn choose(patterns: &[InterfacePattern], all: &[Interface]) -> Choice {
+    let means = |interface: &Interface| patterns.iter().any(|pattern| pattern.matches(&interface.name));
+    let mut choice = Choice::default();
+    for interface in all.iter().filter(|interface| means(interface)) {
+        match kinds::fit(interface, all, means) {
+            Fit::Yes => choice.fit.push(interface.clone()),
+            Fit::But(remark) => {
+                choice.fit.push(interface.clone());
+                choice.remarks.push((interface.name.clone(), remark));
+            }
+            Fit::Covered(why) | Fit::No(why) => choice.unfit.push((interface.clone(), why)),
+        }
+    }
+    for pattern in patterns {
+        if !all.iter().any(|interface| pattern.matches(&interface.name)) {
+            choice.absent.push((pattern.as_str().to_owned(), instead(pattern, all)));
+        }
+    }
+    choice
+}
+
+impl Choice {
+    /// What an administrator should know of the choice, a name and a text each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<(String, String)> {
+        let unfit = self.unfit.iter().map(|(interface, why)| (interface.name.clone(), format!("no gate there: {why}")));
+        let absent = self.absent.iter().map(|(name, instead)| {
+            (name.clone(), format!("not there yet: the gate is taken there when it appears{instead}"))
+        });
+        self.remarks.iter().cloned().chain(unfit).chain(absent).collect()
+    }
+
+    /// Writes them to the log.
+    pub fn warn(&self) {
+        for (name, text) in self.remarks() {
+            warn!("{name}: {text}");
+        }
+        if self.fit.is_empty() {
+            warn!("NOTHING IS PROTECTED YET: no interface has the gate");
+        }
+    }
+
+    /// Refuses an interface that is named, not matched, and can have no gate.
+    ///
+    /// # Errors
+    ///
+    /// Says why.
+    pub fn refuse_named(&self, patterns: &[InterfacePattern], all: &[Interface]) -> Result<()> {
+        for (interface, _) in &self.unfit {
+            let named = patterns.iter().any(|pattern| pattern.name() == Some(&interface.name));
+            let means = |one: &Interface| patterns.iter().any(|pattern| pattern.matches(&one.name));
+            if let (true, Fit::No(why)) = (named, kinds::fit(interface, all, means)) {
+                bail!("{}: {why}", interface.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The nearest name, or those that there are.
+fn instead(pattern: &InterfacePattern, all: &[Interface]) -> String {
+    /// How many letters may be wrong or change places.
+    const NEAR: usize = 2;
+    /// More names are no help.
+    const MANY: usize = 8;
+    let names: Vec<_> = all.iter().map(|interface| interface.name.as_str()).collect();
+    let distance = |name: &&str| strsim::damerau_levenshtein(pattern.as_str(), name);
+    let nearest = names.iter().copied().min_by_key(distance).filter(|name| distance(name) <= NEAR && *name != "lo");
+    let more = if names.len() > MANY { ", ..." } else { "" };
+    let there = format!("there are {}{more}", names[..names.len().min(MANY)].join(", "));
+    match nearest {
+        Some(nearest) => format!(" (did you mean {nearest}? {there})"),
+        None => format!(" ({there})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::interfaces::Layer;
+    use super::super::interfaces::tests::interface;
+    use super::*;
+
+    fn patterns(texts: &[&str]) -> Vec<InterfacePattern> {
+        texts.iter().map(|text| InterfacePattern::parse(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn names_and_patterns_choose_and_what_is_absent_is_waited_for() {
+        let all = [interface("eth0", 2), interface("eth1", 3), interface("lo", 1)];
+        let choice = choose(&patterns(&["eth*", "eht0", "ppp*"]), &all);
+        assert_eq!(choice.fit, all[..2]);
+        let remarks = choice.remarks();
+        assert_eq!(remarks.len(), 2, "{remarks:?}");
+        assert!(remarks[0].1.contains("not there yet") && remarks[0].1.contains("did you mean eth0?"), "{remarks:?}");
+        assert!(remarks[1].0 == "ppp*" && remarks[1].1.contains("there are eth0, eth1, lo"), "{remarks:?}");
+    }
+
+    #[test]
+    fn a_pattern_passes_over_what_a_name_would_be_refused_for() {
+        let can = Interface { layer: Layer::Other("CAN".into()), ..interface("can0", 2) };
+        let all = [can, interface("eth0", 3)];
+        for (texts, refused) in [(["*", "eth0"], false), (["can0", "eth0"], true)] {
+            let patterns = patterns(&texts);
+            let choice = choose(&patterns, &all);
+            assert_eq!(choice.fit, all[1..]);
+            assert_eq!(choice.refuse_named(&patterns, &all).is_err(), refused, "{texts:?}");
+        }
+    }
+}

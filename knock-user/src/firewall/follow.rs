@@ -1,0 +1,199 @@
+//! Interfaces that come, go and change names while the gate stands. Netlink only says that something
+//! has changed; what has is read from the kernel each time, so that a message lost or seen twice
+//! changes nothing.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::Firewall;
+use super::attach::{self, Attached};
+use super::choose::choose;
+use super::interfaces::{self, Interface};
+use super::links;
+use super::waiting::Waiting;
+
+/// What has become of the gate on an interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It appeared, and has the gate.
+    Taken(Attached),
+    /// Somebody detached the gate; it is back.
+    PutBack(Attached),
+    /// It is gone, and its link with it.
+    Gone(String),
+    /// It has another name, and keeps the gate.
+    Renamed {
+        /// As it was called.
+        old: String,
+        /// As it is called now.
+        new: String,
+        /// The config means the new name too.
+        meant: bool,
+    },
+    /// It cannot have the gate.
+    Refused {
+        /// Its name.
+        name: String,
+        /// Why, and what to do.
+        why: String,
+    },
+}
+
+impl Change {
+    /// True if an administrator should look at it: a port may be open.
+    #[must_use]
+    pub const fn is_alarming(&self) -> bool {
+        matches!(self, Self::PutBack(_) | Self::Refused { .. } | Self::Renamed { meant: false, .. })
+    }
+
+    /// The name of the interface.
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        match self {
+            Self::Taken(attached) | Self::PutBack(attached) => &attached.name,
+            Self::Gone(name) | Self::Refused { name, .. } => name,
+            Self::Renamed { new, .. } => new,
+        }
+    }
+
+    /// The line of the log.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Taken(Attached { name, mode, .. }) => {
+                format!("{name} ({}): it appeared: the gate stands there", mode.name())
+            }
+            Self::PutBack(Attached { name, mode, .. }) => {
+                format!("{name} ({}): SOMEBODY DETACHED THE GATE: it is put back", mode.name())
+            }
+            Self::Gone(name) => format!("{name}: it is gone, and the gate on it: taken in again when it comes back"),
+            Self::Renamed { old, new, meant: true } => format!("{old} is called {new} now: the gate goes on there"),
+            Self::Renamed { old, new, meant: false } => format!(
+                "{old} is called {new} now, WHICH options.interfaces DOES NOT NAME: the gate goes on there until the next \
+                 reload or restart: add \"{new}\" to keep it"
+            ),
+            Self::Refused { name, why } => {
+                format!("{name}: NO GATE THERE: {why} (tried again when {name} changes, and by `knockctl reload`)")
+            }
+        }
+    }
+}
+
+/// Interfaces that could not have the gate, as they were then, by index.
+pub(super) type Refused = BTreeMap<u32, (Interface, String)>;
+
+impl Firewall {
+    /// True if a change of the interface called `name` with this index may concern the gate.
+    #[must_use]
+    pub fn cares_for(&self, index: u32, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(name))
+            || self.attached.iter().any(|attached| attached.index == index)
+    }
+
+    /// Brings the gate to the interfaces that there are now: new ones get the same program, with
+    /// the same rules, as those on which it stands.
+    ///
+    /// An interface that could not have the gate is tried again only once something about it has
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// If interfaces or pins cannot be read. What concerns one interface only is a [`Change::Refused`].
+    pub fn follow(&mut self) -> Result<Vec<Change>> {
+        let all = interfaces::list()?;
+        let links = links::settle(&self.paths, &all)?;
+        let choice = choose(&self.patterns, &all);
+        let mut changes = Vec::new();
+        for (old, new) in &links.renamed {
+            let meant = self.patterns.iter().any(|pattern| pattern.matches(new));
+            changes.push(Change::Renamed { old: old.clone(), new: new.clone(), meant });
+        }
+        let was_here = |name: &str| {
+            let index = self.attached.iter().find(|attached| attached.name == *name)?.index;
+            all.iter().find(|interface| interface.index == index)
+        };
+        let detached: Vec<_> = links.gone.iter().filter_map(|name| was_here(name)).map(|one| one.index).collect();
+        changes.extend(links.gone.iter().filter(|name| was_here(name).is_none()).cloned().map(Change::Gone));
+
+        let wanted = choice.fit.iter().filter(|interface| !links.stands_on(interface));
+        let mut refused = Refused::new();
+        let mut taken = Vec::new();
+        for interface in wanted {
+            let before = self.refused.remove(&interface.index);
+            if let Some(same) = before.filter(|(before, _)| before == interface) {
+                refused.insert(interface.index, same);
+                continue;
+            }
+            match self.take_in(interface, &all) {
+                Ok(()) => taken.push(interface.index),
+                Err(error) => {
+                    let (name, why) = (interface.name.clone(), without_name(&error, &interface.name));
+                    changes.push(Change::Refused { name, why: why.clone() });
+                    refused.insert(interface.index, (interface.clone(), why));
+                }
+            }
+        }
+        for (interface, why) in &choice.unfit {
+            if self.refused.remove(&interface.index).is_none_or(|(before, _)| before != *interface) {
+                changes.push(Change::Refused { name: interface.name.clone(), why: why.clone() });
+            }
+            refused.insert(interface.index, (interface.clone(), why.clone()));
+        }
+        self.refused = refused;
+
+        let all = if taken.is_empty() { all } else { interfaces::list()? };
+        self.attached = attach::attached(&links::read(&self.paths, &all)?, &all);
+        for attached in self.attached.iter().filter(|attached| taken.contains(&attached.index)) {
+            let change = if detached.contains(&attached.index) { Change::PutBack } else { Change::Taken };
+            changes.push(change(attached.clone()));
+        }
+        if !changes.is_empty() {
+            self.tell();
+        }
+        Ok(changes)
+    }
+
+    /// Attaches the program to one more interface.
+    fn take_in(&mut self, interface: &Interface, all: &[Interface]) -> Result<()> {
+        attach::refuse_foreign(&links::Links::default(), std::slice::from_ref(interface))?;
+        self.program.prepare(&interface.layer)?;
+        attach::attach_new(&self.paths, interface, all, self.mode, &mut self.program)
+    }
+
+    /// Leaves word for `status` of what the gate waits for.
+    pub(super) fn tell(&self) {
+        let refused = self.refused.values().map(|(interface, why)| (interface.name.clone(), why.clone()));
+        Waiting { interfaces: self.patterns.clone(), refused: refused.collect() }.write(&self.paths);
+    }
+}
+
+/// The text of an error, which names the interface first as a rule.
+fn without_name(error: &anyhow::Error, name: &str) -> String {
+    let text = format!("{error:#}");
+    text.strip_prefix(&format!("{name}: ")).map_or(text.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::XdpMode;
+
+    #[test]
+    fn what_may_leave_a_port_open_is_alarming() {
+        let attached = || Attached { name: "eth1".into(), index: 3, mode: XdpMode::Native };
+        let renamed = |meant| Change::Renamed { old: "eth1".into(), new: "lan0".into(), meant };
+        assert!(!Change::Taken(attached()).is_alarming() && Change::PutBack(attached()).is_alarming());
+        assert!(!renamed(true).is_alarming() && renamed(false).is_alarming());
+        assert_eq!(renamed(false).interface(), "lan0");
+        let refused = Change::Refused { name: "eth1".into(), why: "busy".into() };
+        assert!(refused.is_alarming() && refused.text().starts_with("eth1: NO GATE THERE: busy"));
+    }
+
+    #[test]
+    fn an_error_names_the_interface_once() {
+        let error = anyhow::anyhow!("eth1: native mode refused");
+        assert_eq!(without_name(&error, "eth1"), "native mode refused");
+        assert_eq!(without_name(&error, "eth2"), "eth1: native mode refused");
+    }
+}

@@ -1,0 +1,162 @@
+//! What kind of interface the gate can stand on, and what to name instead. Pure: decided from what
+//! netlink tells of the interfaces.
+
+use super::interfaces::{Interface, Layer};
+
+/// Whether an interface that the config means gets the gate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fit {
+    /// It does.
+    Yes,
+    /// It does, but the administrator should know this.
+    But(String),
+    /// It need not: its frames come through another interface that the config means.
+    Covered(String),
+    /// It cannot: why, and what to do.
+    No(String),
+}
+
+/// Judges `interface`. `means` says whether the config means another one.
+#[must_use]
+pub fn fit(interface: &Interface, all: &[Interface], means: impl Fn(&Interface) -> bool) -> Fit {
+    if let Layer::Other(kind) = &interface.layer {
+        return Fit::No(format!(
+            "its frames begin with a header that the gate cannot read ({kind}): leave it out of options.interfaces"
+        ));
+    }
+    let kind = interface.kind.as_deref();
+    if kind == Some("vrf") {
+        return Fit::No("a VRF device receives no frames itself: name its ports in options.interfaces".to_owned());
+    }
+    let find = |index: Option<u32>| all.iter().find(|one| Some(one.index) == index);
+    if kind == Some("vlan")
+        && let Some(lower) = find(interface.lower)
+    {
+        let name = &lower.name;
+        if means(lower) {
+            return Fit::Covered(format!("{name}, on which it lies, has the gate, which reads VLAN tags"));
+        }
+        return Fit::But(format!(
+            "a VLAN on {name}: name {name} in options.interfaces to have the gate in its driver and on all its VLANs"
+        ));
+    }
+    let Some(master) = find(interface.master) else { return Fit::Yes };
+    let name = &master.name;
+    match master.kind.as_deref() {
+        Some("bond" | "team") if means(master) => Fit::Covered(format!("it is a port of {name}, which has the gate")),
+        Some("bond" | "team") => Fit::But(format!(
+            "a port of {name}: name {name} in options.interfaces, so that the gate is on all its ports"
+        )),
+        Some("bridge") if !means(master) => Fit::But(format!(
+            "a port of the bridge {name}: what it hands on to others is judged as well; to protect this host alone, \
+             name {name} in options.interfaces, with mode = \"generic\" or \"auto\""
+        )),
+        _ => Fit::Yes,
+    }
+}
+
+/// What to do where the kernel refuses native mode.
+#[must_use]
+pub fn instead_of_native(interface: &Interface, all: &[Interface]) -> String {
+    let names = |is_it: &dyn Fn(&Interface) -> bool| {
+        let names: Vec<_> = all.iter().filter(|one| is_it(one)).map(|one| one.name.as_str()).collect();
+        names.join(", ")
+    };
+    let ports = names(&|one| one.master == Some(interface.index));
+    let lower = names(&|one| Some(one.index) == interface.lower);
+    let first = match interface.kind.as_deref() {
+        Some("bridge" | "team") if !ports.is_empty() => format!("name its ports ({ports}) instead, or "),
+        Some("bond") => "a bond has native XDP in the modes 0 to 4 without 3, if all its ports have it; ".to_owned(),
+        Some("vlan" | "macvlan" | "macvtap" | "ipvlan" | "ipvtap") if !lower.is_empty() => {
+            format!("name {lower}, on which it lies, instead, or ")
+        }
+        _ if interface.mtu > 1500 => {
+            format!("lower its MTU of {} (`ip link set {} mtu 1500`), or ", interface.mtu, interface.name)
+        }
+        _ => String::new(),
+    };
+    format!("{first}set options.mode = \"generic\" (slower, works everywhere) or \"auto\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::interfaces::tests::interface;
+    use super::*;
+
+    fn kind(kind: &str, interface: Interface) -> Interface {
+        Interface { kind: Some(kind.into()), ..interface }
+    }
+
+    fn port_of(master: u32, interface: Interface) -> Interface {
+        Interface { master: Some(master), ..interface }
+    }
+
+    fn lies_on(lower: u32, interface: Interface) -> Interface {
+        Interface { lower: Some(lower), ..interface }
+    }
+
+    /// The judgement on the first, if the config means those `meant`.
+    fn judge(all: &[Interface], meant: &[&str]) -> Fit {
+        fit(&all[0], all, |one| meant.contains(&one.name.as_str()))
+    }
+
+    #[test]
+    fn a_card_of_its_own_fits() {
+        assert_eq!(judge(&[interface("eth0", 2)], &["eth0"]), Fit::Yes);
+        let tun = Interface { layer: Layer::Ip, ..kind("tun", interface("tun0", 3)) };
+        assert_eq!(judge(&[tun], &["tun0"]), Fit::Yes);
+        assert_eq!(
+            judge(&[kind("bond", interface("bond0", 2)), port_of(2, interface("eth0", 3))], &["bond0"]),
+            Fit::Yes
+        );
+    }
+
+    #[test]
+    fn a_header_that_is_neither_ethernet_nor_ip_is_refused() {
+        let can = Interface { layer: Layer::Other("CAN".into()), ..interface("can0", 2) };
+        let Fit::No(why) = judge(&[can], &["can0"]) else { panic!("it fits") };
+        assert!(why.contains("CAN") && why.contains("options.interfaces"), "{why}");
+        assert!(matches!(judge(&[kind("vrf", interface("vrf0", 2))], &["vrf0"]), Fit::No(_)));
+    }
+
+    #[test]
+    fn the_ports_of_a_bond_are_resolved_to_it() {
+        for master in ["bond", "team"] {
+            let all = [port_of(5, interface("eth0", 2)), kind(master, interface("bond0", 5))];
+            assert!(matches!(judge(&all, &["eth0", "bond0"]), Fit::Covered(why) if why.contains("bond0")), "{master}");
+            assert!(matches!(judge(&all, &["eth0"]), Fit::But(why) if why.contains("name bond0")), "{master}");
+        }
+    }
+
+    #[test]
+    fn a_vlan_is_resolved_to_what_it_lies_on() {
+        let all = [lies_on(2, kind("vlan", interface("eth0.5", 6))), interface("eth0", 2)];
+        assert!(matches!(judge(&all, &["eth0", "eth0.5"]), Fit::Covered(why) if why.contains("eth0")));
+        assert!(matches!(judge(&all, &["eth0.5"]), Fit::But(why) if why.contains("name eth0 ")));
+        // What it lies on is in another network namespace.
+        assert_eq!(judge(&[kind("vlan", interface("eth0.5", 6))], &["eth0.5"]), Fit::Yes);
+    }
+
+    #[test]
+    fn a_port_of_a_bridge_is_explained() {
+        let all = [port_of(5, interface("eth0", 2)), kind("bridge", interface("br0", 5))];
+        assert!(matches!(judge(&all, &["eth0"]), Fit::But(why) if why.contains("bridge br0")));
+        assert_eq!(judge(&all, &["eth0", "br0"]), Fit::Yes);
+    }
+
+    #[test]
+    fn native_mode_refused_names_the_better_interface() {
+        let all = [
+            kind("bridge", interface("br0", 5)),
+            port_of(5, interface("eth0", 2)),
+            port_of(5, interface("eth1", 3)),
+            lies_on(2, kind("macvlan", interface("mv0", 6))),
+            Interface { mtu: 9001, ..interface("ens5", 7) },
+        ];
+        let remedy = |index: usize| instead_of_native(&all[index], &all);
+        assert!(remedy(0).starts_with("name its ports (eth0, eth1) instead, or set options.mode"), "{}", remedy(0));
+        assert!(remedy(3).starts_with("name eth0, on which it lies, instead"), "{}", remedy(3));
+        assert!(remedy(4).starts_with("lower its MTU of 9001 (`ip link set ens5 mtu 1500`)"), "{}", remedy(4));
+        assert!(remedy(1).starts_with("set options.mode = \"generic\""), "{}", remedy(1));
+    }
+}

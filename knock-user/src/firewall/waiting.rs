@@ -1,0 +1,81 @@
+//! `interfaces.json` under `/run/knock`: which interfaces the gate is meant for, and why some of them
+//! have none. For `status` only: nothing is decided by it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use log::warn;
+use serde::{Deserialize, Serialize};
+
+use super::pins::Paths;
+use crate::config::InterfacePattern;
+
+/// What the file says.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Waiting {
+    /// `options.interfaces` of the rules in force.
+    pub interfaces: Vec<InterfacePattern>,
+    /// Why the gate is not on an interface, by its name.
+    pub refused: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    interfaces: Vec<String>,
+    refused: BTreeMap<String, String>,
+}
+
+impl Waiting {
+    /// Where it is.
+    #[must_use]
+    pub fn path(paths: &Paths) -> PathBuf {
+        paths.run.join("interfaces.json")
+    }
+
+    /// Reads the file; what cannot be read says nothing.
+    #[must_use]
+    pub fn read(paths: &Paths) -> Self {
+        let written = fs::read(Self::path(paths)).ok().and_then(|json| serde_json::from_slice::<Written>(&json).ok());
+        written.map_or_else(Self::default, |written| Self {
+            interfaces: written.interfaces.iter().filter_map(|text| InterfacePattern::parse(text).ok()).collect(),
+            refused: written.refused,
+        })
+    }
+
+    /// Writes the file, as a whole or not at all. The gate does not depend on it.
+    pub fn write(self, paths: &Paths) {
+        if let Err(error) = self.try_write(paths) {
+            warn!("{error:#}: `knockctl status` will not know what the gate waits for");
+        }
+    }
+
+    fn try_write(self, paths: &Paths) -> Result<()> {
+        let interfaces = self.interfaces.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+        let json = serde_json::to_vec(&Written { interfaces, refused: self.refused })?;
+        let (path, beside) = (Self::path(paths), paths.run.join("interfaces.json-new"));
+        fs::create_dir_all(&paths.run).with_context(|| paths.run.display().to_string())?;
+        fs::write(&beside, json).with_context(|| beside.display().to_string())?;
+        fs::rename(&beside, &path).with_context(|| path.display().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_nonsense_says_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths =
+            Paths { pins: directory.path().join("pins"), run: directory.path().join("run"), ..Paths::default() };
+        assert_eq!(Waiting::read(&paths), Waiting::default());
+        let interfaces = vec![InterfacePattern::parse("eth*").unwrap()];
+        let waiting = Waiting { interfaces, refused: BTreeMap::from([("eth1".into(), "busy".into())]) };
+        waiting.clone().write(&paths);
+        assert_eq!(Waiting::read(&paths), waiting);
+        fs::write(Waiting::path(&paths), "nonsense").unwrap();
+        assert_eq!(Waiting::read(&paths), Waiting::default());
+    }
+}
