@@ -11,6 +11,7 @@ mod error;
 mod hooks;
 mod host;
 mod interface;
+mod log;
 mod model;
 mod name;
 mod network;
@@ -30,8 +31,9 @@ use toml::de::DeTable;
 
 pub use self::error::ConfigError;
 pub use self::interface::InterfacePattern;
+pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub use self::model::{
-    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LogTarget, MAX_HOOKS, Mode, OnExit, Options,
+    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, MAX_HOOKS, Mode, OnExit, Options,
     SEQ_TIMEOUT, Service,
 };
 pub use crate::settings::{Diagnostic, Excerpt, Port, PortError, PortNames, PortRange, Severity, transport_name};

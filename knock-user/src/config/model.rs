@@ -9,6 +9,7 @@ use knock_common::flags::FlagTest;
 use knock_common::rules::{Action, Name};
 
 use super::interface::InterfacePattern;
+use super::log::LogTarget;
 use super::port::{Port, PortRange};
 
 /// A config without errors.
@@ -79,10 +80,13 @@ pub struct Options {
     pub interfaces: Vec<InterfacePattern>,
     /// `trusted`: networks that never need to knock.
     pub trusted: Vec<IpNet>,
-    /// `log`: where the daemon writes. Default [`LogTarget::Stderr`].
+    /// `log`: where the daemon writes, with `syslog_ident` and `syslog_facility`. Default
+    /// [`LogTarget::Stderr`].
     pub log: LogTarget,
     /// `log_denied`: log new connections without a grant. Default true.
     pub log_denied: bool,
+    /// `log_denied_rate`: how many of them in a second. Default [`LOG_DENIED_RATE`].
+    pub log_denied_rate: u32,
     /// `mode`. Default [`Mode::Native`].
     pub mode: Mode,
     /// `stealth`: look connections up before a segment without SYN passes. Default true.
@@ -104,15 +108,6 @@ pub struct Options {
     pub hook_timeout: Duration,
     /// `max_hooks`: how many hooks run at once. Default [`MAX_HOOKS`].
     pub max_hooks: u32,
-}
-
-/// Where the daemon writes its log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum LogTarget {
-    /// Standard error, which a service manager collects.
-    Stderr,
-    /// A file, by its absolute path.
-    File(PathBuf),
 }
 
 /// How the program is attached.
@@ -226,6 +221,8 @@ impl Hook {
 pub const SEQ_TIMEOUT: Duration = Duration::from_secs(10);
 /// `cmd_timeout` of a door without a service where the config names none: knockd's.
 pub const BARE_CMD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Default of `log_denied_rate`.
+pub const LOG_DENIED_RATE: u32 = 10;
 /// Default of `hook_timeout`.
 pub const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Default of `max_hooks`.

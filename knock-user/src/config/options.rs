@@ -1,18 +1,19 @@
 //! `[options]`.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use knock_common::layout::{MAX_ATTEMPTS, MAX_GRANTS, MAX_TRUSTED};
 
 use super::interface::InterfacePattern;
-use super::model::{Deny, HOOK_TIMEOUT, LogTarget, MAX_HOOKS, Mode, OnExit, Options};
+use super::model::{Deny, HOOK_TIMEOUT, LOG_DENIED_RATE, MAX_HOOKS, Mode, OnExit, Options};
 use super::report::Report;
 use super::value::{Item, Table};
-use super::{duration, network};
+use super::{duration, log, network};
 
 /// Entries that a table may have room for; the kernel allocates the grants' room when it is loaded.
 const MAX_ROOM: u32 = 1 << 24;
+/// Denials that the log can tell of in a second: each is an event, and the ring buffer holds some thousands.
+const MOST_LOGGED: u32 = 1000;
 /// The longest time for a hook: one that runs for hours is a service.
 const LONGEST_HOOK: Duration = Duration::from_secs(60 * 60);
 /// Hooks at once, each with a process and a pipe.
@@ -21,11 +22,17 @@ const MOST_HOOKS: u32 = 256;
 /// Reads the section, as far as it goes.
 pub(super) fn read(mut table: Table<'_>, report: &Report<'_>) -> Options {
     let interfaces = table.need(report, "interfaces", "[\"eth0\"]");
+    let log_denied = boolean(&mut table, report, "log_denied").unwrap_or(true);
+    let rate = table.take("log_denied_rate");
+    if let Some(item) = rate.as_ref().filter(|_| !log_denied) {
+        report.warning(&item.span, &item.key, "has no effect: log_denied is false", "let log_denied be true");
+    }
     let options = Options {
         interfaces: interfaces.map(|item| read_interfaces(&item, report)).unwrap_or_default(),
         trusted: table.take("trusted").map(|item| read_trusted(&item, report)).unwrap_or_default(),
-        log: table.take("log").and_then(|item| read_log(&item, report)).unwrap_or(LogTarget::Stderr),
-        log_denied: boolean(&mut table, report, "log_denied").unwrap_or(true),
+        log: log::read(&mut table, report),
+        log_denied,
+        log_denied_rate: rate.and_then(|item| item.integer(report, 1, MOST_LOGGED)).unwrap_or(LOG_DENIED_RATE),
         mode: table.take("mode").and_then(|item| item.choice(report, MODES)).unwrap_or(Mode::Native),
         stealth: boolean(&mut table, report, "stealth").unwrap_or(true),
         verify_checksums: boolean(&mut table, report, "verify_checksums"),
@@ -98,25 +105,6 @@ fn read_trusted(item: &Item<'_>, report: &Report<'_>) -> Vec<ipnet::IpNet> {
         item.error(report, message, "join neighbouring networks under a shorter prefix");
     }
     trusted
-}
-
-fn read_log(item: &Item<'_>, report: &Report<'_>) -> Option<LogTarget> {
-    match item.string(report)? {
-        "stderr" => Some(LogTarget::Stderr),
-        text @ ("syslog" | "journal") => {
-            let help = "write log = \"stderr\" (under systemd that is the journal) or the path of a file";
-            item.error(report, format!("\"{text}\" is not supported yet"), help);
-            None
-        }
-        text if Path::new(text).is_absolute() && !text.ends_with('/') && !text.contains(char::is_control) => {
-            Some(LogTarget::File(PathBuf::from(text)))
-        }
-        text => {
-            let message = format!("\"{}\" is neither \"stderr\" nor the absolute path of a file", text.escape_debug());
-            item.error(report, message, "write log = \"stderr\" or, for example, log = \"/var/log/knock.log\"");
-            None
-        }
-    }
 }
 
 fn read_deny(item: &Item<'_>, report: &Report<'_>) -> Option<Deny> {

@@ -2,6 +2,7 @@
 //! gate does not need it: without it everything goes on but the log.
 
 mod deadlines;
+mod denials;
 mod links;
 mod logging;
 mod names;
@@ -25,8 +26,9 @@ use crate::config::{Config, OnExit};
 use crate::firewall::{Firewall, Paths, State, boot_now};
 use crate::runtime::{DaemonInfo, Lock, Reload};
 use deadlines::Deadlines;
+use denials::Denials;
 use links::{Announced, Links};
-use logging::Sink;
+use logging::Log;
 use names::Names;
 use record::{EventLog, Record};
 
@@ -38,8 +40,6 @@ pub struct RunArgs {
     pub config: PathBuf,
 }
 
-/// Denials that each CPU may have logged per second.
-const DENIALS_LOGGED: u64 = 10;
 /// How often the grant table is looked through while it holds grants.
 const SWEEP: Duration = Duration::from_secs(1);
 /// The same while it holds none: `knockctl allow` writes to it without telling.
@@ -52,11 +52,9 @@ const IDLE_SWEEP: Duration = Duration::from_secs(5);
 /// A config with errors, another daemon, or a gate that cannot be put up.
 pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     let (config, findings) = Config::load(&args.config).map_err(refusal)?;
-    let sink = Sink::open(&config.options.log)?;
-    logging::start(&sink, verbosity)?;
-    for finding in findings {
-        info!("{finding}");
-    }
+    let output = Log::open(&config.options.log)?;
+    logging::start(&output, verbosity)?;
+    findings.iter().for_each(|finding| output.finding(finding));
     crate::firewall::need_root()?;
     let lock = Lock::take(paths)?;
     let firewall = Firewall::start(&config, paths, verbosity >= 2)?;
@@ -69,12 +67,11 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         log: EventLog::open(paths)?,
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
-        refill: None,
-        unlogged: None,
+        denials: Denials::new(config.options.log_denied_rate),
         verbose: verbosity >= 2,
         firewall,
         config,
-        sink,
+        output,
         info,
     };
     let result = runtime.block_on(daemon.serve());
@@ -97,15 +94,12 @@ struct Daemon {
     firewall: Firewall,
     state: State,
     names: Names,
-    sink: Sink,
+    output: Log,
     log: EventLog,
     info: DaemonInfo,
     deadlines: Deadlines,
     next_sweep: Instant,
-    /// When the right to log denials is renewed; `None` while it is not used up.
-    refill: Option<Instant>,
-    /// [`Counter::DenialUnlogged`] as last reported.
-    unlogged: Option<u64>,
+    denials: Denials,
     verbose: bool,
 }
 
@@ -166,7 +160,7 @@ impl Daemon {
 
     /// When there is next something to do.
     fn wake(&self) -> Instant {
-        [Some(self.next_sweep), self.refill, self.deadlines.next().map(instant)]
+        [Some(self.next_sweep), self.denials.renewal, self.deadlines.next().map(instant)]
             .into_iter()
             .flatten()
             .min()
@@ -180,9 +174,8 @@ impl Daemon {
             Kind::Wrong | Kind::Opened | Kind::Extended | Kind::Closed | Kind::Refused => {
                 self.deadlines.clear(event.source, event.door);
             }
-            Kind::Denied => {
-                self.refill.get_or_insert_with(|| Instant::now() + Duration::from_secs(1));
-            }
+            Kind::Denied if !self.denials.admit() => return,
+            Kind::Denied => {}
         }
         if matches!(kind, Kind::Opened | Kind::Extended) {
             self.next_sweep = self.next_sweep.min(instant(event.until)).max(Instant::now());
@@ -198,10 +191,10 @@ impl Daemon {
             let record = self.names.timeout(timeout.source, timeout.door, timeout.stage);
             self.note(&record);
         }
-        if self.refill.is_some_and(|at| at <= now) {
-            self.refill = None;
+        if self.denials.renewal.is_some_and(|at| at <= now) {
             self.on_refill();
         }
+        self.output.tell_lost();
         if self.next_sweep <= now
             && let Err(error) = self.sweep()
         {
@@ -231,20 +224,24 @@ impl Daemon {
         });
         match unlogged {
             Ok(count) => {
-                let before = self.unlogged.replace(count).unwrap_or(count);
-                if count > before {
-                    let text = format!("did not knock: {} more left out of the log", count - before);
-                    self.note(&Record::of("denied", text));
+                let count = self.denials.renew(count);
+                if count > 0 {
+                    let text = format!("did not knock: {count} more left out of the log");
+                    self.note(&Record { count: Some(count), ..Record::of("denied", text) });
                 }
             }
             Err(error) => error!("counters cannot be read: {error:#}"),
         }
-        if let Err(error) = self.state.refill_tokens(DENIALS_LOGGED) {
+        if let Err(error) = self.state.refill_tokens(self.denials.tokens()) {
             error!("denials will not be logged: {error:#}");
         }
     }
 
     fn on_reload(&mut self) {
+        // Whatever becomes of the config: somebody may have rotated the log.
+        if let Err(error) = self.output.reopen() {
+            error!("{error:#}: the log goes on in the old file");
+        }
         info!("re-reading config file: {}", self.config.path.display());
         let outcome = self.reload();
         self.info.reloads += 1;
@@ -263,12 +260,13 @@ impl Daemon {
 
     fn reload(&mut self) -> Result<()> {
         let (config, findings) = Config::load(&self.config.path).map_err(refusal)?;
-        for finding in findings {
-            info!("{finding}");
-        }
-        let sink = Sink::open(&config.options.log)?;
+        findings.iter().for_each(|finding| self.output.finding(finding));
+        let is_same = config.options.log == self.config.options.log;
+        let output = if is_same { None } else { Some(Log::open(&config.options.log)?) };
         self.put_in_force(config)?;
-        self.sink.replace(&sink);
+        if let Some(output) = output {
+            self.output.replace(&output);
+        }
         Ok(())
     }
 
@@ -278,6 +276,7 @@ impl Daemon {
         self.state = self.firewall.state()?;
         self.names = Names::of(&config);
         self.next_sweep = Instant::now();
+        self.denials.set_rate(config.options.log_denied_rate);
         self.config = config;
         Ok(())
     }
@@ -297,7 +296,7 @@ impl Daemon {
 
     /// Writes to the log and to the event log.
     fn note(&mut self, record: &Record) {
-        info!("{}", record.text);
+        self.output.event(record);
         self.log.append(record);
     }
 }

@@ -41,6 +41,9 @@ pub struct Record {
     /// How long the grant lasts, in seconds; left out for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_seconds: Option<u64>,
+    /// How many denials were left out of the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// The line of the log.
     pub text: String,
 }
@@ -58,8 +61,25 @@ impl Record {
             interface: None,
             stage: None,
             until_seconds: None,
+            count: None,
             text,
         }
+    }
+
+    /// What applies, by the names that the journal has for it.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        let fields = [
+            ("EVENT", Some(self.event.clone())),
+            ("SOURCE", self.source.clone()),
+            ("DOOR", self.door.clone()),
+            ("SERVICE", self.service.clone()),
+            ("PORT", self.port.clone()),
+            ("STAGE", number(self.stage.map(u64::from))),
+            ("SECONDS", number(self.until_seconds)),
+            ("COUNT", number(self.count)),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
 

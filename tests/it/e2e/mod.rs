@@ -3,10 +3,12 @@
 mod commands;
 mod config;
 mod daemon;
+mod fail2ban;
 mod interfaces;
 mod killed;
 mod lab;
 mod links;
+mod logging;
 mod machine;
 mod network;
 mod options;
@@ -31,6 +33,8 @@ pub fn trials() -> Vec<Trial> {
         commands::trials(),
         config::trials(),
         daemon::trials(),
+        logging::trials(),
+        fail2ban::trials(),
         reload::trials(),
         interfaces::trials(),
         links::trials(),
