@@ -10,18 +10,20 @@ use anyhow::Result;
 use super::process::{self, Holder};
 use crate::exit::Exit;
 use crate::firewall::{Firewall, Paths, Waiting, need_root};
+use crate::hooks;
 use crate::runtime;
 
 /// Arguments of `knockctl unload`: none.
 #[derive(clap::Args, Clone, Debug)]
 pub struct UnloadArgs {}
 
-/// Stops the daemon, takes the gate off every interface, removes pins and run-time files. Looks into
-/// no map, so that it takes away pins of any layout.
+/// Stops the daemon, takes the gate off every interface, runs the stop commands that are owed, removes
+/// pins and files. Looks into no map, so that it takes away pins of any layout.
 ///
 /// # Errors
 ///
-/// Not root, a daemon that does not end, a pin that cannot be removed.
+/// Not root, a daemon that does not end, a pin that cannot be removed, stop commands that could not be
+/// run: they stay owed.
 pub fn run(paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
     need_root()?;
     // Before the daemon ends, which may take the gate down itself.
@@ -39,9 +41,13 @@ pub fn run(paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
         }
     };
     Firewall::unload(paths)?;
+    out.write_all(text(stopped, loaded, &interfaces).as_bytes())?;
+    // Every grant has ended with the gate, and there is no daemon any more to undo what it ran for it.
+    let hooks = hooks::settle(paths);
     remove_files(paths);
-    let said = text(stopped, loaded, &interfaces);
-    out.write_all(said.as_bytes())?;
+    for line in hooks? {
+        writeln!(out, "{line}")?;
+    }
     Ok(if loaded { Exit::Done } else { Exit::Negative })
 }
 

@@ -16,7 +16,8 @@ use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
 use knock_common::counter::Counter;
 use knock_common::event::{Event as KernelEvent, Kind};
-use log::{error, info};
+use knock_common::grant::FOR_GOOD;
+use log::{Level, error, info};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::config::{Config, OnExit};
 use crate::firewall::{Firewall, Paths, State, boot_now};
+use crate::hooks::{Finished, Keeper};
 use crate::runtime::{DaemonInfo, Lock, Reload};
 use deadlines::Deadlines;
 use denials::Denials;
@@ -45,6 +47,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The same while it holds none: `knockctl allow` writes to it without telling.
 const IDLE_SWEEP: Duration = Duration::from_secs(5);
 
+/// How long hooks are waited for at the end; `knockctl unload` waits longer.
+const WIND_UP: Duration = Duration::from_secs(5);
+
 /// Runs the daemon until it is told to end.
 ///
 /// # Errors
@@ -57,6 +62,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     findings.iter().for_each(|finding| output.finding(finding));
     crate::firewall::need_root()?;
     let lock = Lock::take(paths)?;
+    let hooks = Keeper::open(paths, &config, boot_now());
     let firewall = Firewall::start(&config, paths, verbosity >= 2)?;
     let info = DaemonInfo::this(&std::path::absolute(&args.config)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -65,6 +71,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         state: firewall.state()?,
         names: Names::of(&config),
         log: EventLog::open(paths)?,
+        hooks,
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
         denials: Denials::new(config.options.log_denied_rate),
@@ -83,6 +90,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
 enum Event {
     Kernel(Vec<KernelEvent>),
     Links(Announced),
+    Hook(Finished),
     Tick,
     Reload,
     Stop,
@@ -97,6 +105,7 @@ struct Daemon {
     output: Log,
     log: EventLog,
     info: DaemonInfo,
+    hooks: Keeper,
     deadlines: Deadlines,
     next_sweep: Instant,
     denials: Denials,
@@ -123,10 +132,12 @@ impl Daemon {
         self.announce();
         self.log.append(&Record::of("start", "the gate stands".to_owned()));
         loop {
+            let wake = self.wake();
             let event = tokio::select! {
+                finished = self.hooks.finished() => Event::Hook(finished),
                 events = drain(&mut ring) => Event::Kernel(events?),
                 announced = links.next() => Event::Links(announced?),
-                () = tokio::time::sleep_until(self.wake()) => Event::Tick,
+                () = tokio::time::sleep_until(wake) => Event::Tick,
                 _ = hangup.recv() => Event::Reload,
                 _ = terminate.recv() => Event::Stop,
                 _ = interrupt.recv() => Event::Stop,
@@ -134,13 +145,15 @@ impl Daemon {
             match event {
                 Event::Kernel(events) => events.iter().for_each(|event| self.on_kernel(event)),
                 Event::Links(announced) => self.on_links(&announced),
+                Event::Hook(finished) => self.hooks.on_finished(finished),
                 Event::Tick => self.on_tick(),
                 Event::Reload => {
                     self.on_reload();
                     trace = trace::restart(trace, &mut self.firewall, self.verbose);
                 }
-                Event::Stop => return self.on_stop(),
+                Event::Stop => return self.on_stop().await,
             }
+            self.note_hooks();
         }
     }
 
@@ -160,7 +173,7 @@ impl Daemon {
 
     /// When there is next something to do.
     fn wake(&self) -> Instant {
-        [Some(self.next_sweep), self.denials.renewal, self.deadlines.next().map(instant)]
+        [Some(self.next_sweep), self.denials.renewal, self.deadlines.next().map(instant), self.hooks.wake()]
             .into_iter()
             .flatten()
             .min()
@@ -183,6 +196,11 @@ impl Daemon {
         for record in self.names.records(event, kind) {
             self.note(&record);
         }
+        self.hooks.hear(event, kind, &self.state);
+        if self.hooks.owed() > 0 {
+            // A revoke tells nobody.
+            self.next_sweep = self.next_sweep.min(Instant::now() + SWEEP);
+        }
     }
 
     fn on_tick(&mut self) {
@@ -201,15 +219,20 @@ impl Daemon {
             error!("grants cannot be swept: {error:#}");
             self.next_sweep = now + IDLE_SWEEP;
         }
+        self.hooks.begin();
     }
 
     fn sweep(&mut self) -> Result<()> {
-        for entry in self.state.sweep()? {
-            let record = self.names.expired(&entry);
+        let expired = self.state.sweep()?;
+        for entry in &expired {
+            let record = self.names.expired(entry);
             self.note(&record);
         }
-        let next = self.state.next_end()?;
-        let pause = if next.is_some() { SWEEP } else { IDLE_SWEEP };
+        let live = self.state.grants()?;
+        self.hooks.compare(&self.state, &live, &expired);
+        let ends = live.iter().map(|entry| entry.grant.until).filter(|&until| until != FOR_GOOD);
+        let next = ends.min();
+        let pause = if next.is_some() || self.hooks.owed() > 0 { SWEEP } else { IDLE_SWEEP };
         self.next_sweep = Instant::now() + pause;
         if let Some(end) = next {
             self.next_sweep = self.next_sweep.min(instant(end) + Duration::from_millis(1));
@@ -272,7 +295,9 @@ impl Daemon {
 
     /// Swaps the rules for those of `config`. With an error nothing has changed.
     fn put_in_force(&mut self, config: Config) -> Result<()> {
+        let now = boot_now();
         self.firewall = Firewall::start(&config, &self.paths, self.verbose)?;
+        self.hooks.configure(&config, now);
         self.state = self.firewall.state()?;
         self.names = Names::of(&config);
         self.next_sweep = Instant::now();
@@ -281,7 +306,7 @@ impl Daemon {
         Ok(())
     }
 
-    fn on_stop(mut self) -> Result<()> {
+    async fn on_stop(mut self) -> Result<()> {
         match self.config.options.on_exit {
             OnExit::Keep => {
                 self.note(&Record::of("stop", "shutting down: the gate goes on standing".to_owned()));
@@ -289,9 +314,26 @@ impl Daemon {
             OnExit::Detach => {
                 Firewall::unload(&self.paths).context("the gate cannot be taken down")?;
                 self.note(&Record::of("stop", "shutting down: the gate is taken down".to_owned()));
+                self.hooks.end_all();
             }
         }
+        self.hooks.wind_up(WIND_UP).await;
+        self.note_hooks();
         Ok(())
+    }
+
+    /// The same for what there is to say of hooks.
+    fn note_hooks(&mut self) {
+        for said in self.hooks.take_said() {
+            let level = said.level;
+            let record = Record::of_hook(said);
+            if level <= Level::Info {
+                self.output.event_at(level, &record);
+            } else {
+                log::log!(level, "{}", record.text);
+            }
+            self.log.append(&record);
+        }
     }
 
     /// Writes to the log and to the event log.

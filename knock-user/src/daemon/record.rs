@@ -10,6 +10,7 @@ use log::error;
 use serde::Serialize;
 
 use crate::firewall::Paths;
+use crate::hooks::Said;
 use crate::runtime;
 
 /// One event. Fields that do not apply are left out.
@@ -18,7 +19,7 @@ pub struct Record {
     /// When, RFC 3339, UTC.
     pub time: String,
     /// What happened: `stage`, `opened`, `extended`, `closed`, `wrong`, `timeout`, `denied`,
-    /// `refused`, `expired`, `start`, `reload`, `link`, `stop`.
+    /// `refused`, `expired`, `hook`, `start`, `reload`, `link`, `stop`.
     pub event: String,
     /// Source address, with its prefix length if a grant is for a network.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +81,17 @@ impl Record {
             ("COUNT", number(self.count)),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    /// What there is to say of a hook.
+    pub fn of_hook(said: Said) -> Self {
+        let mut record = Self::of("hook", said.text);
+        if let Some(about) = said.about {
+            record.source = Some(about.source);
+            record.door = Some(about.door);
+            record.service = Some(about.service);
+        }
+        record
     }
 }
 

@@ -125,6 +125,19 @@ impl State {
         Ok(entries)
     }
 
+    /// The live grant under a key.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn live_grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
+        match self.grants.get(&Plain(*key), 0) {
+            Ok(grant) => Ok(Some(grant.0).filter(|grant| grant.is_live(boot_now()))),
+            Err(aya::maps::MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(anyhow!(error)),
+        }
+    }
+
     /// Writes a grant for `source`, until `now` and `span`, or for good. Says whether there was one.
     ///
     /// # Errors
@@ -194,15 +207,6 @@ impl State {
             }
         }
         Ok(swept)
-    }
-
-    /// When the next grant ends, boot time in ns.
-    ///
-    /// # Errors
-    ///
-    /// Of bpf(2).
-    pub fn next_end(&self) -> Result<Option<u64>> {
-        Ok(self.all_grants()?.iter().map(|entry| entry.grant.until).filter(|&until| until != FOR_GOOD).min())
     }
 
     fn take(&self, key: &GrantKey) -> Result<Option<Grant>> {

@@ -1,5 +1,19 @@
 //! Hooks: commands that the daemon runs for a door, after the kernel has opened it or when a grant
 //! has ended.
+//!
+//! Whether a grant lives is the kernel's table's to say. The daemon holds what it owes (the
+//! [`journal`]) against that table: when an event tells of a change, and with every sweep. So a stop
+//! command runs once, whatever ended the grant, and however many daemons came and went meanwhile.
+
+mod journal;
+mod keeper;
+mod output;
+mod process;
+mod runner;
+mod script;
+
+pub use keeper::{About, Keeper, Said, Table, settle};
+pub use runner::Finished;
 
 /// True if an octet can stand in a command without meaning anything to a shell: what the text of an
 /// address, a network, or a name in the config is made of.

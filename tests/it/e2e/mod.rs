@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod daemon;
 mod fail2ban;
+mod hooks;
 mod interfaces;
 mod killed;
 mod lab;
@@ -35,6 +36,7 @@ pub fn trials() -> Vec<Trial> {
         daemon::trials(),
         logging::trials(),
         fail2ban::trials(),
+        hooks::trials(),
         reload::trials(),
         interfaces::trials(),
         links::trials(),

@@ -55,7 +55,7 @@ impl Family {
 /// The lab itself. There is one at a time in a sandbox.
 pub struct Lab {
     _hosts: Vec<Namespace>,
-    _mounts: [Mount; 2],
+    _mounts: [Mount; 3],
 }
 
 impl Lab {
@@ -65,7 +65,8 @@ impl Lab {
     ///
     /// If this is not a sandbox, or the kernel lacks what it takes.
     pub fn new() -> Result<Self> {
-        let mounts = [Mount::new("bpf", "/sys/fs/bpf")?, Mount::new("tmpfs", "/run/knock")?];
+        let mounts =
+            [Mount::new("bpf", "/sys/fs/bpf")?, Mount::new("tmpfs", "/run/knock")?, Mount::new("tmpfs", "/run/state")?];
         let hosts: Vec<Namespace> = Host::ALL.into_iter().map(Namespace::new).collect::<Result<_>>()?;
         link(SERVER_INTERFACES[0], Host::Client, "192.0.2.", "2001:db8:1::")?;
         link(SERVER_INTERFACES[1], Host::Stranger, "198.51.100.", "2001:db8:2::")?;

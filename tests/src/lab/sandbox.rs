@@ -29,7 +29,7 @@ const INIT: &str = "KNOCK_SANDBOX_INIT";
 /// For temporary files of ours.
 pub const DIR: &str = "/run/lab";
 /// What on a host of its own would be /var/lib/knock.
-pub const STATE: &str = "/run/state";
+pub const STATE: &str = "/run/state/knock";
 
 /// Goes into the sandbox: returns in the innermost process only.
 ///
@@ -109,7 +109,7 @@ fn mounts() -> Result<()> {
         .context("cannot take the mounts apart from the host's")?;
     Mount::new("proc", "/proc")?.forget();
     Mount::new("tmpfs", "/run")?.forget();
-    for dir in [DIR, "/run/netns", "/run/sshd", "/run/knock"] {
+    for dir in [DIR, "/run/netns", "/run/sshd", "/run/knock", "/run/state"] {
         fs::create_dir(dir).with_context(|| format!("cannot make {dir}"))?;
     }
     let bpffs = Path::new("/sys/fs/bpf");

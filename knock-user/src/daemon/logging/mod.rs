@@ -142,8 +142,13 @@ impl Log {
 
     /// Writes an event with its fields.
     pub fn event(&self, record: &Record) {
+        self.event_at(Level::Info, record);
+    }
+
+    /// The same for an event that is more than a notice.
+    pub fn event_at(&self, level: Level, record: &Record) {
         let fields = record.fields();
-        self.place().write(&Line { level: Level::Info, named: true, text: &record.text, fields: &fields });
+        self.place().write(&Line { level, named: true, text: &record.text, fields: &fields });
     }
 
     /// Writes what is weak in a config. Without the lines of the file: they hold the sequences, and a log

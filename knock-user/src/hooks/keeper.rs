@@ -1,0 +1,499 @@
+//! What is to run, and when: events and the kernel's table on one side, the journal and the running
+//! hooks on the other.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use knock_common::addr::Addr;
+use knock_common::event::{Event, Kind};
+use knock_common::grant::{Grant, GrantKey, Origin, Prefix};
+use knock_common::rules::Action;
+use log::Level;
+use tokio::time::Instant;
+
+use super::journal::{Debt, GrantId, Journal};
+use super::output::printable;
+use super::process::Ending;
+use super::runner::{Begun, Finished, Job, MOST_WAITING, Part, Runner};
+use super::script::{Occasion, Reason, Script};
+use crate::config::{Config, HOOK_TIMEOUT, Hooks, MAX_HOOKS};
+use crate::firewall::{GrantEntry, Paths, State};
+
+/// The kernel's table of grants.
+pub trait Table {
+    /// The live grant under a key.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read, which says nothing of the grant.
+    fn live(&self, key: &GrantKey) -> Result<Option<Grant>>;
+}
+
+impl Table for State {
+    fn live(&self, key: &GrantKey) -> Result<Option<Grant>> {
+        self.live_grant(key)
+    }
+}
+
+/// Something to log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Said {
+    /// How loud.
+    pub level: Level,
+    /// Whom it is about; `None` if it is about no hook.
+    pub about: Option<About>,
+    /// The line.
+    pub text: String,
+}
+
+/// Whom a line is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct About {
+    /// The source.
+    pub source: String,
+    /// Name of the door.
+    pub door: String,
+    /// Name of the service.
+    pub service: String,
+}
+
+/// A door with hooks.
+struct Door {
+    name: String,
+    service: String,
+    action: Action,
+    hooks: Hooks,
+}
+
+/// When something is tried again that failed.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// The keeper of the hooks.
+pub struct Keeper {
+    journal: Journal,
+    runner: Runner,
+    boot: String,
+    doors: HashMap<u32, Door>,
+    services: HashSet<u32>,
+    /// Debts whose stop command waits or runs.
+    ended: HashSet<u64>,
+    /// Debts of an earlier daemon whose start command it did not come to.
+    unstarted: HashSet<u64>,
+    retry: Option<Instant>,
+    said: Vec<Said>,
+}
+
+impl Keeper {
+    /// Takes over what an earlier daemon owed, for a gate that will stand from `now` (boot time in ns)
+    /// on as `config` says.
+    #[must_use]
+    pub fn open(paths: &Paths, config: &Config, now: u64) -> Self {
+        let mut keeper = Self::bare(paths);
+        keeper.configure(config, now);
+        keeper
+    }
+
+    fn bare(paths: &Paths) -> Self {
+        let mut said = Vec::new();
+        let journal = Journal::read(&paths.state).unwrap_or_else(|error| {
+            let text = format!("stop commands of an earlier daemon cannot be read and will not run: {error:#}");
+            said.push(Said { level: Level::Error, about: None, text });
+            Journal::empty(&paths.state)
+        });
+        let unstarted = journal.debts().iter().filter(|(_, debt)| debt.start.is_some()).map(|(number, _)| *number);
+        Self {
+            unstarted: unstarted.collect(),
+            journal,
+            runner: Runner::new(MAX_HOOKS as usize, HOOK_TIMEOUT),
+            boot: boot_id(),
+            doors: HashMap::new(),
+            services: HashSet::new(),
+            ended: HashSet::new(),
+            retry: None,
+            said,
+        }
+    }
+
+    /// Goes on with other rules, which are in force from `now` on.
+    pub fn configure(&mut self, config: &Config, now: u64) {
+        self.runner.set_limits(config.options.max_hooks as usize, config.options.hook_timeout);
+        self.services = config.services.iter().map(|service| service.name.tag()).collect();
+        let hooked = config.doors.iter().filter(|door| !door.hooks.is_empty());
+        let describe = |door: &crate::config::Door| Door {
+            name: door.name.as_str().to_owned(),
+            service: config.service_of(door).name.as_str().to_owned(),
+            action: door.action,
+            hooks: door.hooks.clone(),
+        };
+        self.doors = hooked.map(|door| (door.name.tag(), describe(door))).collect();
+        let tags: Vec<_> = self.doors.keys().copied().collect();
+        self.journal.set_doors(&tags, now, &self.boot);
+        self.sync();
+    }
+
+    /// Takes an event of the kernel.
+    pub fn hear(&mut self, event: &Event, kind: Kind, table: &dyn Table) {
+        match kind {
+            Kind::Opened | Kind::Extended => self.opened(event, kind, table),
+            Kind::Closed => {
+                self.settle_ended(table, &[]);
+                self.closed(event);
+            }
+            _ => return,
+        }
+        self.begin();
+    }
+
+    fn opened(&mut self, event: &Event, kind: Kind, table: &dyn Table) {
+        if self.doors.is_empty() && self.journal.debts().is_empty() {
+            return;
+        }
+        let key = GrantKey::new(event.service, &event.source, &Prefix::new(event.bits.into()));
+        let since = match kind {
+            Kind::Opened => event.at,
+            // An event may be read late: a grant that began after it is not the one that it is about.
+            _ => match table.live(&key) {
+                Ok(Some(grant)) if grant.since <= event.at => grant.since,
+                _ => self.newest(&key, event.at).unwrap_or(event.at),
+            },
+        };
+        // Whatever there was under this key before has ended, and is undone first.
+        self.end_where(&[], |debt| debt.grant.key() == key && debt.grant.since < since);
+        let reason = if kind == Kind::Opened { Reason::Opened } else { Reason::Extended };
+        self.enter(event.door, event.source, &key, since, reason);
+    }
+
+    /// When the youngest grant under a key began that was there at a moment.
+    fn newest(&self, key: &GrantKey, at: u64) -> Option<u64> {
+        let debts = self.journal.debts().values().filter(|debt| debt.grant.boot == self.boot);
+        debts.filter(|debt| debt.grant.key() == *key && debt.grant.since <= at).map(|debt| debt.grant.since).max()
+    }
+
+    /// A door wrote a grant, or found it live: its start command runs, and its stop command is owed.
+    /// Once for each grant, unless there is no stop command: then a knock does what it always does.
+    fn enter(&mut self, door_tag: u32, source: Addr, key: &GrantKey, since: u64, reason: Reason) {
+        let Some(door) = self.doors.get(&door_tag) else { return };
+        let occasion = |reason| Occasion { reason, source, bits: key.bits, door: &door.name, service: &door.service };
+        let script =
+            |command: Option<&str>, reason| command.map(|command| Script::new(command, &occasion(reason))).transpose();
+        let is_v4 = source.is_v4();
+        let scripts = script(door.hooks.start.command(is_v4), reason)
+            .and_then(|start| Ok((start, script(door.hooks.stop.command(is_v4), Reason::Ended)?)));
+        let about =
+            About { source: IpAddr::from(source).to_string(), door: door.name.clone(), service: door.service.clone() };
+        let (start, stop) = match scripts {
+            Ok((None, None)) => return,
+            Ok(scripts) => scripts,
+            Err(error) => {
+                let text = format!("{}: command not run: {error:#}", about.door);
+                return self.say(Level::Error, Some(about), text);
+            }
+        };
+        let grant = GrantId::new(key, since, &self.boot);
+        let known = self.journal.debts().iter().find(|(_, debt)| debt.grant == grant && debt.door_tag == door_tag);
+        let number = match known {
+            Some((_, debt)) if debt.stop.is_some() || reason != Reason::Extended => return,
+            Some((number, _)) => *number,
+            None => self.journal.owe(Debt {
+                grant,
+                door_tag,
+                door: about.door.clone(),
+                service: about.service.clone(),
+                ip: about.source.clone(),
+                start: start.clone(),
+                stop,
+            }),
+        };
+        if let Some(script) = start {
+            self.queue(Some(number), Part::Start, key.source, about, script);
+        }
+    }
+
+    /// A close door was completed.
+    fn closed(&mut self, event: &Event) {
+        let Some(door) = self.doors.get(&event.door).filter(|door| door.action == Action::Close) else { return };
+        let Some(command) = door.hooks.start.command(event.source.is_v4()) else { return };
+        let (door, service) = (door.name.as_str(), door.service.as_str());
+        let bits = event.bits.into();
+        let occasion = Occasion { reason: Reason::Closed, source: event.source, bits, door, service };
+        let about = About {
+            source: IpAddr::from(event.source).to_string(),
+            door: door.to_owned(),
+            service: service.to_owned(),
+        };
+        match Script::new(command, &occasion) {
+            Ok(script) => self.queue(None, Part::Start, event.source, about, script),
+            Err(error) => {
+                let text = format!("{}: command not run: {error:#}", about.door);
+                self.say(Level::Error, Some(about), text);
+            }
+        }
+    }
+
+    /// Holds what is owed against the table, of which `live` are all live grants and `expired` those
+    /// that a sweep has just taken out.
+    pub fn compare(&mut self, table: &dyn Table, live: &[GrantEntry], expired: &[GrantEntry]) {
+        self.settle_ended(table, expired);
+        self.resume();
+        self.catch_up(live);
+        self.begin();
+    }
+
+    /// Ends what is owed for grants that are no longer there, or whose service is not.
+    fn settle_ended(&mut self, table: &dyn Table, expired: &[GrantEntry]) {
+        let mut gone = HashSet::new();
+        for (number, debt) in self.journal.debts() {
+            let there = debt.grant.boot == self.boot && self.services.contains(&debt.grant.service);
+            let there = there
+                && match table.live(&debt.grant.key()) {
+                    Ok(grant) => grant.is_some_and(|grant| grant.since == debt.grant.since),
+                    // It says nothing; the next sweep asks again.
+                    Err(_) => true,
+                };
+            if !there {
+                gone.insert(*number);
+            }
+        }
+        if !gone.is_empty() {
+            self.end(expired, &gone);
+        }
+    }
+
+    fn end_where(&mut self, expired: &[GrantEntry], is_over: impl Fn(&Debt) -> bool) {
+        let numbers: HashSet<u64> =
+            self.journal.debts().iter().filter(|(_, debt)| is_over(debt)).map(|(number, _)| *number).collect();
+        if !numbers.is_empty() {
+            self.end(expired, &numbers);
+        }
+    }
+
+    /// Every grant has ended: the gate is taken down.
+    pub fn end_all(&mut self) {
+        self.end_where(&[], |_| true);
+        self.begin();
+    }
+
+    fn end(&mut self, expired: &[GrantEntry], numbers: &HashSet<u64>) {
+        let over: BTreeMap<u64, Debt> = self
+            .journal
+            .debts()
+            .iter()
+            .filter(|(number, _)| numbers.contains(number) && !self.ended.contains(number))
+            .map(|(number, debt)| (*number, debt.clone()))
+            .collect();
+        for (number, debt) in over {
+            self.unstarted.remove(&number);
+            let Some(script) = debt.stop else {
+                self.journal.settled(number);
+                continue;
+            };
+            self.ended.insert(number);
+            let (key, since) = (debt.grant.key(), debt.grant.since);
+            let in_time = expired.iter().any(|entry| entry.key == key && entry.grant.since == since);
+            let about = About { source: debt.ip, door: debt.door, service: debt.service };
+            let how = if in_time { "command timeout" } else { "the grant has ended" };
+            let text = format!("{}: {}: {how}", about.source, about.door);
+            self.say(Level::Info, Some(about.clone()), text);
+            self.queue(Some(number), Part::Stop, key.source, about, script);
+        }
+    }
+
+    /// Runs the start commands that an earlier daemon did not come to, while their grants live.
+    fn resume(&mut self) {
+        for number in std::mem::take(&mut self.unstarted) {
+            let Some(debt) = self.journal.debts().get(&number).cloned() else { continue };
+            if let Some(script) = debt.start {
+                let about = About { source: debt.ip, door: debt.door, service: debt.service };
+                self.queue(Some(number), Part::Start, debt.grant.key().source, about, script);
+            }
+        }
+    }
+
+    /// Grants of which no event told: it was lost, or there was no daemon. Grants that are older than
+    /// the door's hooks are left as they are.
+    fn catch_up(&mut self, live: &[GrantEntry]) {
+        if self.doors.is_empty() || live.is_empty() {
+            return;
+        }
+        let known: HashSet<(GrantKey, u64, u32)> = self
+            .journal
+            .debts()
+            .values()
+            .filter(|debt| debt.grant.boot == self.boot)
+            .map(|debt| (debt.grant.key(), debt.grant.since, debt.door_tag))
+            .collect();
+        for GrantEntry { key, grant } in live {
+            let by_knock = grant.origin == Origin::Knock as u32;
+            let hooked = self.journal.since(grant.door, &self.boot).is_some_and(|from| grant.since >= from);
+            if by_knock && hooked && !known.contains(&(*key, grant.since, grant.door)) {
+                self.enter(grant.door, key.source, key, grant.since, Reason::Opened);
+            }
+        }
+    }
+
+    fn queue(&mut self, debt: Option<u64>, part: Part, whose: Addr, about: About, script: Script) {
+        let About { source, door, service } = about;
+        if let Err(job) = self.runner.queue(Job { debt, part, whose, source, door, service, script }) {
+            let text = format!(
+                "{}: command not run: {MOST_WAITING} hooks are waiting (options.max_hooks, options.hook_timeout)",
+                job.door
+            );
+            if let Some(number) = job.debt {
+                self.journal.started(number);
+            }
+            self.say(Level::Error, Some(about_job(&job)), text);
+        }
+    }
+
+    /// Starts what may run, but first everything that is owed is on the disk.
+    pub fn begin(&mut self) {
+        self.sync();
+        for begun in self.runner.begin() {
+            match begun {
+                Begun::Running(job) => {
+                    match (job.debt, job.part) {
+                        (Some(number), Part::Start) => self.journal.started(number),
+                        (Some(number), Part::Stop) => {
+                            self.ended.remove(&number);
+                            self.journal.settled(number);
+                        }
+                        (None, _) => {}
+                    }
+                    let text = format!("{}: running command: {}", job.door, printable(&job.script.command));
+                    self.say(Level::Info, Some(about_job(&job)), text);
+                }
+                Begun::Failed(job, error, again) => {
+                    let again = if again { ": it is tried again" } else { "" };
+                    let text = format!("{}: command cannot be started: {error}{again}", job.door);
+                    self.say(Level::Error, Some(about_job(&job)), text);
+                }
+            }
+        }
+        self.sync();
+    }
+
+    fn sync(&mut self) {
+        if !self.journal.is_behind() || self.retry.is_some_and(|retry| retry > Instant::now()) {
+            return;
+        }
+        self.retry = None;
+        if let Err(error) = self.journal.sync() {
+            let text = format!(
+                "{error:#}: stop commands cannot be noted and would be lost with this daemon: make room there, and let \
+                 root write"
+            );
+            self.say(Level::Error, None, text);
+            self.retry = Some(Instant::now() + AGAIN);
+        }
+    }
+
+    /// When there is next something to do without an event.
+    #[must_use]
+    pub fn wake(&self) -> Option<Instant> {
+        [self.retry, self.runner.wake()].into_iter().flatten().min()
+    }
+
+    /// Waits for the end of a hook; for ever while none runs.
+    pub async fn finished(&mut self) -> Finished {
+        self.runner.finished().await
+    }
+
+    /// Tells how a hook ended, and lets the next one run.
+    pub fn on_finished(&mut self, finished: Finished) {
+        let Finished { job, ending, output } = finished;
+        let about = about_job(&job);
+        for line in output.lines() {
+            self.say(Level::Info, Some(about.clone()), format!("{}: command says: {line}", job.door));
+        }
+        let (level, how) = match ending {
+            Ending::Success => (Level::Debug, "command ended".to_owned()),
+            Ending::Status(code) => (Level::Warn, format!("command returned non-zero status code ({code})")),
+            Ending::Signal(signal) => (Level::Warn, format!("command was killed by signal {signal}")),
+            Ending::TimedOut => (Level::Warn, "command took too long and was killed (options.hook_timeout)".to_owned()),
+            Ending::Lost => (Level::Warn, "command ended, nobody knows how".to_owned()),
+        };
+        let text = format!("{}: {how}", job.door);
+        self.say(level, Some(about), text);
+        self.begin();
+    }
+
+    /// Lets what runs, and the stop commands that wait, come to their ends; waits for `patience` at
+    /// most. What is still owed then is left to the next daemon.
+    pub async fn wind_up(&mut self, patience: Duration) {
+        let end = Instant::now() + patience;
+        self.runner.forget_starts();
+        self.begin();
+        while self.runner.running() > 0 {
+            match tokio::time::timeout_at(end, self.runner.finished()).await {
+                Ok(finished) => self.on_finished(finished),
+                Err(_) => break,
+            }
+        }
+        if self.runner.running() > 0 {
+            let text = format!("{} hooks still run and are left to themselves", self.runner.running());
+            self.say(Level::Warn, None, text);
+        }
+        if self.runner.waiting() > 0 {
+            let text = format!("{} stop commands are left to the next daemon", self.runner.waiting());
+            self.say(Level::Warn, None, text);
+        }
+    }
+
+    fn say(&mut self, level: Level, about: Option<About>, text: String) {
+        self.said.push(Said { level, about, text });
+    }
+
+    /// What is to be logged since the last call.
+    pub fn take_said(&mut self) -> Vec<Said> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// How many stop commands are owed.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        self.journal.debts().values().filter(|debt| debt.stop.is_some()).count()
+    }
+}
+
+fn about_job(job: &Job) -> About {
+    About { source: job.source.clone(), door: job.door.clone(), service: job.service.clone() }
+}
+
+/// The kernel's number for this boot.
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// How long all stop commands together may take when there is no daemon to run them.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// Runs every stop command that is owed, without a daemon: the gate was taken down. Removes the
+/// journal. Returns the lines to show.
+///
+/// # Errors
+///
+/// If some could not be run: they stay owed.
+pub fn settle(paths: &Paths) -> Result<Vec<String>> {
+    let mut keeper = Keeper::bare(paths);
+    let mut lines = Vec::new();
+    if keeper.owed() > 0 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            keeper.end_all();
+            keeper.wind_up(SETTLING).await;
+        });
+        let loud = keeper.take_said().into_iter().filter(|said| said.level <= Level::Info);
+        lines.extend(loud.map(|said| said.text));
+    }
+    if keeper.owed() > 0 {
+        bail!("{}\n{} stop commands have not run: the next daemon runs them", lines.join("\n"), keeper.owed());
+    }
+    Journal::remove(&paths.state);
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests;
