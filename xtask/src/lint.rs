@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::checks::Checks;
 use crate::compile::{self, BPF_PACKAGE};
 use crate::setup::{self, Purpose, Tools};
-use crate::{shell, tidy};
+use crate::{client, shell, tidy};
 
 /// The verb.
 pub fn verb() -> Result<()> {
@@ -20,6 +20,7 @@ pub fn verb() -> Result<()> {
         shell::run(cargo.args(["--", "-Dwarnings"]))
     });
     checks.run("clippy, BPF", || bpf(&tools));
+    client::check(&mut checks);
     checks.run("documentation", documentation);
     checks.run("tidy", tidy::check);
     checks.finish()

@@ -4,6 +4,7 @@
 //! installs what a verb needs, [`compile`] builds the two halves (BPF object and `knockctl`).
 
 mod checks;
+mod client;
 mod compile;
 mod lint;
 mod paths;
@@ -56,7 +57,7 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<String>,
     },
-    /// Check format, lints (host and BPF), documentation links and house rules
+    /// Check format, lints (host, BPF, and the client on other systems), documentation links and house rules
     Lint,
 }
 

@@ -1,4 +1,7 @@
-//! rustfmt and clippy, of the toolchain that runs us and of the BPF compiler.
+//! rustfmt, clippy and standard libraries of the toolchain that runs us, and clippy of the BPF compiler.
+
+use std::env;
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
 
@@ -19,6 +22,25 @@ pub fn host() -> Result<()> {
             )
         })?;
         Ok(((), "installed".to_owned()))
+    })
+}
+
+/// Finds or installs the standard library for another target; false if it cannot be had.
+pub fn has_std_of(target: &str) -> Result<bool> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let is_there = || {
+        let args = ["--print", "target-libdir", "--target", target];
+        shell::probe(shell::command(&rustc).args(args)).is_some_and(|dir| Path::new(&dir).is_dir())
+    };
+    step::line("setup", format!("standard library for {target}"), || {
+        let how = if is_there() {
+            "ok (found)"
+        } else if rustup::add_target(target).is_ok() && is_there() {
+            "installed"
+        } else {
+            "not to be had"
+        };
+        Ok((how != "not to be had", how.to_owned()))
     })
 }
 

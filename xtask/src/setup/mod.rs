@@ -21,6 +21,7 @@ use self::choice::Choice;
 use self::packages::Package;
 use crate::step;
 
+pub use self::components::has_std_of;
 pub use self::toolchain::Toolchain;
 
 /// The verb that the set-up is for.

@@ -98,6 +98,12 @@ pub fn add(toolchain: Option<&str>, components: &[&str]) -> Result<()> {
     shell::logged(&mut command, "rustup-component", Some(LIMIT))
 }
 
+/// Adds the standard library for another target to the active toolchain.
+pub fn add_target(target: &str) -> Result<()> {
+    let program = program().ok_or_else(|| anyhow!("there is no rustup"))?;
+    shell::logged(shell::command(program).args(["target", "add", target]), "rustup-target", Some(LIMIT))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
