@@ -50,7 +50,7 @@ pub enum Command {
     #[command(flatten)]
     Gate(GateCommand),
     /// Knock on a host's ports, in order (the client: needs no root)
-    Knock(KnockArgs),
+    Knock(Box<KnockArgs>),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page

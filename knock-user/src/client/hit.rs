@@ -7,22 +7,34 @@ use std::time::Duration;
 use knock_common::packet::Transport;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Sends one knock to `address`.
+use super::Source;
+
+/// Sends one knock to `address`, as routes have it.
 ///
 /// # Errors
 ///
 /// If the packet could not be sent. A port that refuses was knocked.
 pub fn hit(address: SocketAddr, transport: Transport) -> io::Result<()> {
+    hit_from(&Source::default(), address, transport)
+}
+
+/// Sends one knock to `address` on a certain way.
+///
+/// # Errors
+///
+/// If the packet could not be sent. A port that refuses was knocked.
+pub fn hit_from(source: &Source, address: SocketAddr, transport: Transport) -> io::Result<()> {
     match transport {
-        Transport::Tcp => hit_tcp(address),
-        Transport::Udp => hit_udp(address),
+        Transport::Tcp => hit_tcp(source, address),
+        Transport::Udp => hit_udp(source, address),
     }
 }
 
 /// The SYN leaves inside `connect`; closing the socket before the answer forgets the connection,
 /// so nothing is sent again.
-fn hit_tcp(address: SocketAddr) -> io::Result<()> {
+fn hit_tcp(source: &Source, address: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    source.bind(&socket)?;
     socket.set_nonblocking(true)?;
     // For a port of this very host, where the connection stands before `connect` returns: without
     // this its end would linger for a minute.
@@ -34,8 +46,9 @@ fn hit_tcp(address: SocketAddr) -> io::Result<()> {
 }
 
 /// One octet, as knock sends: some filters drop empty datagrams.
-fn hit_udp(address: SocketAddr) -> io::Result<()> {
+fn hit_udp(source: &Source, address: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    source.bind(&socket)?;
     socket.set_nonblocking(true)?;
     match socket.send_to(&[0], &address.into()) {
         Err(error) if error.kind() != io::ErrorKind::ConnectionRefused => Err(error),

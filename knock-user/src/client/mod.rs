@@ -2,30 +2,47 @@
 
 mod args;
 mod hit;
+mod keep_open;
+mod list;
+mod pipe;
+mod plan;
+pub mod profiles;
+mod reach;
 mod resolve;
+mod round;
 mod sequence;
+mod source;
+mod then;
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::{io, thread};
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, Result};
 
 pub use self::args::KnockArgs;
-pub use self::hit::hit;
-pub use self::resolve::{Family, resolve};
+pub use self::hit::{hit, hit_from};
+pub use self::resolve::{Family, address_text, resolve};
 pub use self::sequence::parse_sequence;
+pub use self::source::Source;
 
-use crate::settings::{Port, PortNames, transport_name};
+use self::plan::{Act, Plan};
+use self::reach::{Goal, reach};
+use self::round::Round;
+use self::then::Place;
+use crate::exit::Exit;
+use crate::settings::{Port, transport_name};
 
 /// How to knock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KnockOptions {
     /// Pause between two steps.
     pub delay: Duration,
     /// Say each hit.
     pub verbose: bool,
+    /// Where knocks leave this host.
+    pub source: Source,
 }
 
 /// Default of [`KnockOptions::delay`]. Network cards put packets to different ports into different
@@ -43,28 +60,57 @@ pub struct Failure {
     pub error: io::Error,
 }
 
-/// Knocks for a user: resolves, knocks, says on standard error what did not go.
+/// Knocks for a user, and does what is to come then; says on standard error what did not go.
 ///
 /// # Errors
 ///
-/// If the arguments make no sense, the host has no address, or none of its addresses could be
-/// knocked to the end.
-pub fn run(args: &KnockArgs) -> anyhow::Result<()> {
-    let steps = parse_sequence(&args.ports, args.udp, &PortNames::of_host())?;
-    let addresses = resolve(&args.host, args.family())?;
-    let options = KnockOptions { delay: args.delay(), verbose: args.verbose };
-    let failures = knock(&addresses, &steps, options, &mut io::stdout().lock()).context("knock: standard output")?;
-    for failure in &failures {
-        let Failure { address, step, error } = failure;
-        eprintln!("knockctl: knock: {}: {step}: {error}", address.ip());
+/// If the arguments or the profile make no sense, the host has no address, or none of its addresses
+/// could be knocked to the end.
+pub fn run(args: &KnockArgs, out: &mut dyn Write) -> Result<Exit> {
+    if args.list {
+        return list::run(args, out);
     }
-    if failures.len() == addresses.len() {
-        bail!(
-            "knock: {}: no address could be knocked; is there a route to it, and do no local rules forbid it?",
-            args.host
-        );
+    let plan = Plan::new(args)?;
+    // Standard output is the program's, or the connection's.
+    let errors = &mut io::stderr();
+    let port = || plan.port.context("knock: no port");
+    match &plan.act {
+        Act::Go { wait: None, then } if then.is_empty() => Round::say(&plan, out).map(|_| Exit::Done),
+        Act::Go { wait: None, then } => {
+            let knocked = Round::say(&plan, errors)?;
+            thread::sleep(plan.options.delay);
+            let address = *knocked.first().context("knock: no address")?;
+            then::run(then, &Place { host: &plan.host, address, port: plan.port })
+        }
+        Act::Go { wait: Some(wait), then } => {
+            let goal = Goal { host: None, port: port()?, wait: *wait, is_patient: true };
+            let out = if then.is_empty() { out } else { errors };
+            let Some(stream) = said(reach(&plan, &goal, out)?) else { return Ok(Exit::Negative) };
+            let address = stream.peer_addr().context("knock: the connection")?;
+            drop(stream);
+            if then.is_empty() {
+                return Ok(Exit::Done);
+            }
+            then::run(then, &Place { host: &plan.host, address, port: plan.port })
+        }
+        Act::Stdio { host, wait } => {
+            let goal = Goal { host: host.as_deref(), port: port()?, wait: *wait, is_patient: false };
+            match said(reach(&plan, &goal, errors)?) {
+                Some(stream) => pipe::pipe(&stream),
+                None => Ok(Exit::Negative),
+            }
+        }
+        Act::KeepOpen { every } => keep_open::run(&plan, *every, out),
     }
-    Ok(())
+}
+
+/// Says why there is no connection.
+fn said<T>(reached: Result<T, String>) -> Option<T> {
+    reached
+        .inspect_err(|why| {
+            eprintln!("knockctl: knock: {why}\n  help: is the sequence right, and does the service listen?");
+        })
+        .ok()
 }
 
 /// Knocks all `addresses` (their ports do not count), each step on every address before the next
@@ -77,8 +123,8 @@ pub fn run(args: &KnockArgs) -> anyhow::Result<()> {
 pub fn knock(
     addresses: &[SocketAddr],
     steps: &[Port],
-    options: KnockOptions,
-    out: &mut impl Write,
+    options: &KnockOptions,
+    out: &mut dyn Write,
 ) -> io::Result<Vec<Failure>> {
     let mut sound = addresses.to_vec();
     let mut failures = Vec::new();
@@ -92,7 +138,7 @@ pub fn knock(
             if options.verbose {
                 writeln!(out, "hitting {} {}:{}", transport_name(step.transport), address.ip(), step.number)?;
             }
-            match hit(address, step.transport) {
+            match hit_from(&options.source, address, step.transport) {
                 Ok(()) => next.push(address),
                 Err(error) => failures.push(Failure { address, step, error }),
             }

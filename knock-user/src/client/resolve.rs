@@ -1,6 +1,6 @@
 //! A host's name -> its addresses.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, bail};
 
@@ -13,6 +13,21 @@ pub enum Family {
     V4,
     /// IPv6 only.
     V6,
+    /// All of them, and there must be some of IPv4 and some of IPv6.
+    Both,
+}
+
+impl Family {
+    /// As profiles and options have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::V4 => "4",
+            Self::V6 => "6",
+            Self::Both => "both",
+        }
+    }
 }
 
 /// All addresses of `host`, each once, in the resolver's order. A link-local address needs its
@@ -30,7 +45,7 @@ pub fn resolve(host: &str, family: Family) -> anyhow::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
         let wanted = match family {
-            Family::Any => true,
+            Family::Any | Family::Both => true,
             Family::V4 => address.is_ipv4(),
             Family::V6 => address.is_ipv6(),
         };
@@ -39,10 +54,20 @@ pub fn resolve(host: &str, family: Family) -> anyhow::Result<Vec<SocketAddr>> {
         }
     }
     match (addresses.is_empty(), family) {
-        (false, _) => {}
         (true, Family::V4) => bail!("knock: {host}: no IPv4 address; leave -4 out to knock the others"),
         (true, Family::V6) => bail!("knock: {host}: no IPv6 address; leave -6 out to knock the others"),
-        (true, Family::Any) => bail!("knock: {host}: no address"),
+        (true, _) => bail!("knock: {host}: no address"),
+        (false, Family::Both) => {
+            for (name, is_there) in [
+                ("IPv4", addresses.iter().any(SocketAddr::is_ipv4)),
+                ("IPv6", addresses.iter().any(SocketAddr::is_ipv6)),
+            ] {
+                if !is_there {
+                    bail!("knock: {host}: no {name} address; leave --both out to knock what there is");
+                }
+            }
+        }
+        (false, _) => {}
     }
     let unscoped = |address: &SocketAddr| match address {
         SocketAddr::V6(v6) => v6.ip().is_unicast_link_local() && v6.scope_id() == 0,
@@ -52,4 +77,13 @@ pub fn resolve(host: &str, family: Family) -> anyhow::Result<Vec<SocketAddr>> {
         bail!("knock: {host}: a link-local address needs its interface: {}%eth0", address.ip());
     }
     Ok(addresses)
+}
+
+/// The address alone, with its interface if it has one.
+#[must_use]
+pub fn address_text(address: &SocketAddr) -> String {
+    match (address.ip(), address) {
+        (IpAddr::V6(ip), SocketAddr::V6(v6)) if v6.scope_id() != 0 => format!("{ip}%{}", v6.scope_id()),
+        (ip, _) => ip.to_string(),
+    }
 }

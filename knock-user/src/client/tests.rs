@@ -7,6 +7,7 @@ use clap::Parser;
 use knock_common::packet::Transport;
 
 use super::*;
+use crate::settings::PortNames;
 
 #[derive(Parser)]
 struct Line {
@@ -27,7 +28,7 @@ fn tcp(number: u16) -> Port {
 }
 
 fn options(verbose: bool) -> KnockOptions {
-    KnockOptions { delay: Duration::ZERO, verbose }
+    KnockOptions { delay: Duration::ZERO, verbose, source: Source::default() }
 }
 
 fn local(ip: impl Into<IpAddr>) -> SocketAddr {
@@ -46,7 +47,7 @@ fn sockets_to(port: u16) -> Vec<String> {
 fn a_tcp_knock_on_an_open_port_leaves_no_socket() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let number = listener.local_addr().unwrap().port();
-    let failures = knock(&[local(Ipv4Addr::LOCALHOST)], &[tcp(number)], options(false), &mut io::sink()).unwrap();
+    let failures = knock(&[local(Ipv4Addr::LOCALHOST)], &[tcp(number)], &options(false), &mut io::sink()).unwrap();
     assert!(failures.is_empty());
     listener.accept().expect("the knock arrives");
     assert_eq!(sockets_to(number), Vec::<String>::new());
@@ -81,7 +82,7 @@ fn a_udp_knock_is_one_datagram_of_one_zero() {
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let number = receiver.local_addr().unwrap().port();
     let step = port(number, Transport::Udp);
-    knock(&[local(Ipv4Addr::LOCALHOST)], &[step], options(false), &mut io::sink()).unwrap();
+    knock(&[local(Ipv4Addr::LOCALHOST)], &[step], &options(false), &mut io::sink()).unwrap();
     let mut octets = [9; 16];
     assert_eq!(receiver.recv(&mut octets).unwrap(), 1);
     assert_eq!(octets[0], 0);
@@ -94,7 +95,7 @@ fn every_address_is_hit_before_the_next_step_and_said_as_knock_says_it() {
     let addresses = [local(Ipv4Addr::LOCALHOST), local(Ipv4Addr::new(127, 0, 0, 2))];
     let steps = [port(9, Transport::Udp), tcp(9)];
     let mut out = Vec::new();
-    let failures = knock(&addresses, &steps, options(true), &mut out).unwrap();
+    let failures = knock(&addresses, &steps, &options(true), &mut out).unwrap();
     assert!(failures.is_empty());
     let said = "hitting udp 127.0.0.1:9\nhitting udp 127.0.0.2:9\nhitting tcp 127.0.0.1:9\nhitting tcp 127.0.0.2:9\n";
     assert_eq!(String::from_utf8(out).unwrap(), said);
@@ -106,7 +107,7 @@ fn an_address_that_fails_is_left_out_and_the_others_go_on() {
     let addresses = [local(Ipv4Addr::BROADCAST), local(Ipv4Addr::LOCALHOST)];
     let steps = [port(9, Transport::Udp), tcp(9)];
     let mut out = Vec::new();
-    let failures = knock(&addresses, &steps, options(true), &mut out).unwrap();
+    let failures = knock(&addresses, &steps, &options(true), &mut out).unwrap();
     assert_eq!(failures.len(), 1);
     assert_eq!(failures[0].address.ip(), Ipv4Addr::BROADCAST);
     assert_eq!(failures[0].step, steps[0]);
@@ -115,15 +116,15 @@ fn an_address_that_fails_is_left_out_and_the_others_go_on() {
 
 #[test]
 fn it_is_an_error_if_no_address_could_be_knocked() {
-    let error = run(&args(&["-u", "255.255.255.255", "9"]).unwrap()).unwrap_err();
+    let error = run(&args(&["-u", "255.255.255.255", "9"]).unwrap(), &mut io::sink()).unwrap_err();
     assert!(error.to_string().starts_with("knock: 255.255.255.255: no address could be knocked"), "{error}");
 }
 
 #[test]
 fn steps_wait_for_each_other() {
     let start = std::time::Instant::now();
-    let slow = KnockOptions { delay: Duration::from_millis(30), verbose: false };
-    knock(&[local(Ipv4Addr::LOCALHOST)], &[tcp(9), tcp(9), tcp(9)], slow, &mut io::sink()).unwrap();
+    let slow = KnockOptions { delay: Duration::from_millis(30), ..options(false) };
+    knock(&[local(Ipv4Addr::LOCALHOST)], &[tcp(9), tcp(9), tcp(9)], &slow, &mut io::sink()).unwrap();
     assert!(start.elapsed() >= Duration::from_millis(60));
 }
 
@@ -151,13 +152,35 @@ fn sequences_are_read_as_written() {
 fn the_command_line_is_that_of_knock_and_is_checked() {
     let all = args(&["-u", "-v", "-6", "-d", "50", "host", "1", "2"]).unwrap();
     assert!(all.udp && all.verbose);
-    assert_eq!((all.family(), all.delay(), all.ports.len()), (Family::V6, Duration::from_millis(50), 2));
+    assert_eq!((all.family(), all.delay(), all.ports.len()), (Some(Family::V6), Some(Duration::from_millis(50)), 2));
     let plain = args(&["host", "1"]).unwrap();
-    assert_eq!((plain.family(), plain.delay()), (Family::Any, DELAY));
-    for wrong in [&["host"][..], &["-4", "-6", "host", "1"], &["-d", "-5", "host", "1"], &["-d", "99999", "host", "1"]]
-    {
+    assert_eq!((plain.family(), plain.delay()), (None, None));
+    assert_eq!(args(&["-V"]).unwrap_err().kind(), clap::error::ErrorKind::DisplayVersion);
+    assert_eq!(args(&["-h"]).unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp);
+    for wrong in [
+        &["-4", "-6", "host", "1"][..],
+        &["--both", "-6", "host", "1"],
+        &["-d", "-5", "host", "1"],
+        &["-d", "99999", "host", "1"],
+        &[],
+        &["--wait", "0s", "host"],
+        &["--wait", "soon", "host"],
+        &["--every", "50s", "host"],
+        &["--keep-open", "--stdio", "host"],
+        &["--stdio", "host", "--then", "true"],
+        &["--list", "host"],
+        &["host", "--then"],
+    ] {
         assert!(args(wrong).is_err(), "{wrong:?}");
     }
+}
+
+#[test]
+fn all_behind_then_is_its_own() {
+    let line = args(&["host", "1", "2", "--then", "ssh", "-v", "-p", "22", "--", "-u", "--then", "x"]).unwrap();
+    assert_eq!(line.ports, ["1", "2"]);
+    assert_eq!(line.then, ["ssh", "-v", "-p", "22", "--", "-u", "--then", "x"]);
+    assert!(!line.verbose && !line.udp);
 }
 
 #[test]
@@ -169,6 +192,8 @@ fn literal_addresses_and_scopes_are_resolved() {
     for (host, family, why) in [
         ("192.0.2.7", Family::V6, "knock: 192.0.2.7: no IPv6 address"),
         ("::1", Family::V4, "knock: ::1: no IPv4 address"),
+        ("::1", Family::Both, "knock: ::1: no IPv4 address"),
+        ("192.0.2.7", Family::Both, "knock: 192.0.2.7: no IPv6 address"),
         ("fe80::1", Family::Any, "knock: fe80::1: a link-local address needs its interface"),
         ("", Family::Any, "knock: the host has no name"),
         ("no.such.host.invalid", Family::Any, "knock: no.such.host.invalid"),

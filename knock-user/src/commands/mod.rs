@@ -24,8 +24,7 @@ mod service;
 mod source;
 #[cfg(feature = "gate")]
 pub mod status;
-#[cfg(feature = "gate")]
-mod table;
+pub(crate) mod table;
 #[cfg(feature = "gate")]
 pub mod unload;
 
@@ -59,7 +58,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
     let answer = match &command {
         #[cfg(feature = "gate")]
         Command::Gate(command) => gate::run(command, verbosity, &cli.places.into(), out),
-        Command::Knock(args) => client::run(&KnockArgs { verbose: verbosity > 0, ..args.clone() }).map(|()| Exit::Done),
+        Command::Knock(args) => client::run(&KnockArgs { verbose: verbosity > 0, ..(**args).clone() }, out),
         Command::Completions(args) => completions::run(args, out),
         Command::Man(args) => man::run(args, out),
     };

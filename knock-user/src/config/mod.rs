@@ -23,7 +23,7 @@ mod tcpflags;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -42,10 +42,7 @@ use self::host::Host;
 use self::report::Report;
 use self::value::{Entry, Table};
 // The sections' files name them as their own neighbours.
-use crate::settings::{diagnostic, duration, port, port_names, report, suggest, value};
-
-/// Octets of a config file; a device or a log named by mistake is larger.
-const MAX_FILE: u64 = 1 << 20;
+use crate::settings::{diagnostic, document, duration, port, port_names, report, suggest, value};
 
 impl Config {
     /// Reads a config file of this host, and says what is weak about it.
@@ -56,15 +53,8 @@ impl Config {
     pub fn load(path: &Path) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
         let (octets, mode) = read(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
         let file = path.display().to_string();
-        match str::from_utf8(&octets) {
-            Ok(text) => parse(text, &file, path, &Host::here(mode)),
-            Err(error) => {
-                let good = str::from_utf8(&octets[..error.valid_up_to()]).unwrap_or_default();
-                let report = Report::new(&file, good);
-                report.error(&(good.len()..good.len()), "", "not UTF-8 from here on", "save the file as UTF-8");
-                Err(ConfigError::Refused(report.into_findings()))
-            }
-        }
+        let text = document::text(&octets, &file).map_err(ConfigError::Refused)?;
+        parse(text, &file, path, &Host::here(mode))
     }
 
     /// Reads the text of a config. Nothing of this host counts but its names of ports.
@@ -81,12 +71,7 @@ impl Config {
 fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
     let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode();
-    let mut octets = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut octets)?;
-    if octets.len() as u64 > MAX_FILE {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok((octets, mode))
+    Ok((document::read(file)?, mode))
 }
 
 fn parse(text: &str, file: &str, path: &Path, host: &Host) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
@@ -103,7 +88,7 @@ fn parse(text: &str, file: &str, path: &Path, host: &Host) -> Result<(Config, Ve
 fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> Option<Config> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        report_syntax(&errors, report);
+        document::report_syntax(&errors, report);
         return None;
     }
     let mut table = Table::new(String::new(), 0..0, document.get_ref());
@@ -153,18 +138,4 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
 /// The named sections under `services` or `doors`.
 fn sections<'a>(table: &mut Table<'a>, name: &'static str, report: &Report<'_>) -> Vec<Entry<'a>> {
     table.take(name).and_then(|item| item.table(report)).map(Table::into_entries).unwrap_or_default()
-}
-
-/// After a slip the parser often stumbles again on the same line: the first stumble is the slip.
-fn report_syntax(errors: &[toml::de::Error], report: &Report<'_>) {
-    let mut lines = Vec::new();
-    for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        let line = report.line_of(&span);
-        if !lines.contains(&line) {
-            lines.push(line);
-            let message = error.message().replace('\n', ", ");
-            report.error(&span, "", message, "this is TOML: key = value, texts in \"quotes\", lists in [brackets]");
-        }
-    }
 }

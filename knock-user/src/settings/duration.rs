@@ -33,7 +33,8 @@ pub(crate) fn read(item: &Item<'_>, report: &Report<'_>, limit: Duration, zero_h
     Some(span)
 }
 
-fn parse(text: &str) -> Option<Duration> {
+/// Reads a text; `None` if it is no span of time.
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     match text.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),

@@ -4,6 +4,7 @@
 #![cfg_attr(not(feature = "gate"), expect(dead_code, reason = "the gate's config reads more than the client's"))]
 
 pub(crate) mod diagnostic;
+pub(crate) mod document;
 pub(crate) mod duration;
 pub(crate) mod port;
 pub(crate) mod port_names;

@@ -1,11 +1,8 @@
 //! `knockctl` as an administrator meets it: negative answers, errors, and their remedies.
 
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-
 use anyhow::Result;
 use libtest_mimic::Trial;
-use tests::lab::{Config, Daemon, Family, Host, Lab, Probe, Ran, Status, knockctl, knockctl_path};
+use tests::lab::{Config, Daemon, Family, Host, Lab, Probe, Ran, Status, knockctl, knockctl_as_nobody, knockctl_path};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
@@ -72,12 +69,7 @@ fn no_command_is_status() -> Result<()> {
 
 /// Runs `knockctl` as an account without rights.
 fn as_nobody(host: Host, args: &[&str]) -> Result<Ran> {
-    // The binary may lie where only root can look: a copy, in a directory for all.
-    let copy = std::path::Path::new("/run/knockctl-for-nobody");
-    if !copy.exists() {
-        std::fs::copy(knockctl_path()?, copy)?;
-    }
-    host.run(Command::new(copy).args(args).uid(65534).gid(65534))
+    host.run(knockctl_as_nobody()?.args(args))
 }
 
 fn who_is_not_root_is_told_so() -> Result<()> {

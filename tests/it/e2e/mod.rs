@@ -1,5 +1,6 @@
 //! Whole hosts: the real daemon, `knockctl`, an ssh server and clients, on real interfaces.
 
+mod client;
 mod commands;
 mod config;
 mod daemon;
@@ -31,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
         network::trials(),
         traffic::trials(),
         options::trials(),
+        client::trials(),
         commands::trials(),
         config::trials(),
         daemon::trials(),

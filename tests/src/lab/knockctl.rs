@@ -2,7 +2,9 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -33,4 +35,23 @@ pub fn knockctl_path() -> Result<PathBuf> {
 /// If it cannot be started.
 pub fn knockctl<S: AsRef<OsStr>>(host: Host, args: &[S]) -> Result<Ran> {
     host.run(Command::new(knockctl_path()?).args(args))
+}
+
+/// The account without rights, by its number.
+pub const NOBODY: u32 = 65534;
+
+/// A command for it as an account without rights, with nothing of root's environment but PATH.
+///
+/// # Errors
+///
+/// If it is not built.
+pub fn knockctl_as_nobody() -> Result<Command> {
+    // The binary may lie where only root can look: a copy, in a directory for all.
+    let copy = Path::new("/run/knockctl-for-nobody");
+    if !copy.exists() {
+        fs::copy(knockctl_path()?, copy)?;
+    }
+    let mut command = Command::new(copy);
+    command.env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).uid(NOBODY).gid(NOBODY);
+    Ok(command)
 }

@@ -23,8 +23,17 @@ impl Session {
     ///
     /// If the server does not let us in.
     pub fn open(family: Family) -> Result<Self> {
-        let mut command = command(family);
-        command.arg("cat");
+        let mut command = ssh(&[]);
+        command.args([&format!("root@{}", family.address(Host::Server)), "cat"]);
+        Self::with(command)
+    }
+
+    /// Opens one with a command of [`ssh`], which must run `cat` on the server.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not let us in.
+    pub fn with(command: Command) -> Result<Self> {
         let (client, input) = Background::talk(Host::Client, command)?;
         let mut session = Self { client, input, said: 0 };
         session.echo().context("no ssh session")?;
@@ -47,22 +56,23 @@ impl Session {
     }
 }
 
-/// `ssh` to the server, with nothing of this machine's settings.
-fn command(family: Family) -> Command {
+/// `ssh` with nothing of this machine's settings, and some of one's own, such as `Port=22`.
+#[must_use]
+pub fn ssh(options: &[&str]) -> Command {
     let mut command = Command::new("ssh");
     command.args(["-F", "none", "-p", &SSH_PORT.to_string(), "-i"]).arg(client_key());
-    for option in [
+    let ours = [
         "BatchMode=yes",
         "StrictHostKeyChecking=no",
         "UserKnownHostsFile=/dev/null",
         "GlobalKnownHostsFile=/dev/null",
         "IdentitiesOnly=yes",
         "IdentityAgent=none",
-        "ConnectTimeout=5",
         "LogLevel=ERROR",
-    ] {
+    ];
+    // The first setting counts.
+    for option in options.iter().chain(&ours).chain(&["ConnectTimeout=5"]) {
         command.args(["-o", option]);
     }
-    command.arg(format!("root@{}", family.address(Host::Server)));
     command
 }

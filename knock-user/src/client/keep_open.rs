@@ -1,0 +1,150 @@
+//! Knocking again before the door closes, until interrupted.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, Result};
+
+use super::plan::Plan;
+use super::round::Round;
+use crate::exit::Exit;
+
+/// How often the clock and the way out are looked at between two knocks.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// By how much the wall clock must run ahead of the other to say that this host slept.
+const SLEPT: Duration = Duration::from_secs(4);
+
+/// The first pause after a knock that could not be sent; it doubles up to the period.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// How often to knock on a door that stays open for `open_for`: a sixth sooner, at least half a second
+/// and at most 15 s, and earlier by what the knock itself takes. `None` if that leaves no time.
+pub(super) fn period(open_for: Duration, delay: Duration, steps: usize) -> Option<Duration> {
+    let margin = (open_for / 6).clamp(Duration::from_millis(500), Duration::from_secs(15));
+    let pauses = u32::try_from(steps.saturating_sub(1)).ok()?;
+    open_for.checked_sub(margin)?.checked_sub(delay.checked_mul(pauses)?).filter(|left| *left >= margin / 2)
+}
+
+/// Up to a tenth sooner, so that many clients do not knock in step, and a watcher sees no clock.
+fn jittered(period: Duration) -> Duration {
+    period.mul_f64(1.0 - fastrand::f64() / 10.0)
+}
+
+/// The pause after this many failures in a row.
+fn backoff(failures: u32, period: Duration) -> Duration {
+    BACKOFF.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(period)
+}
+
+/// Knocks until it is interrupted. What fails is said and tried again: networks come and go.
+///
+/// # Errors
+///
+/// If signals cannot be listened for, or `out` takes no more text.
+pub(super) fn run(plan: &Plan, every: Duration, out: &mut dyn Write) -> Result<Exit> {
+    let (sender, stop) = mpsc::channel();
+    let handler = move || {
+        // Nobody listens any more: it is ending already.
+        let _ = sender.send(());
+    };
+    ctrlc::set_handler(handler).context("knock: signals cannot be listened for")?;
+    let mut said = Vec::new();
+    let mut failed = 0;
+    loop {
+        let (pause, knocked, now) = match Round::make(plan, out) {
+            Ok(round) => {
+                failed = 0;
+                let texts = round.texts();
+                (jittered(every), round.knocked, texts)
+            }
+            Err(error) if is_of_the_output(&error) => return Err(error),
+            Err(error) => {
+                failed += 1;
+                (backoff(failed, every), Vec::new(), vec![format!("{error:#}")])
+            }
+        };
+        for text in now.iter().filter(|text| !said.contains(*text)) {
+            eprintln!("knockctl: {text}");
+        }
+        if now.is_empty() && !said.is_empty() {
+            eprintln!("knockctl: knock: {}: knocked again", plan.host);
+        }
+        said = now;
+        if !wait(plan, &knocked, pause, &stop) {
+            return Ok(Exit::Done);
+        }
+    }
+}
+
+/// Nobody reads what is said: there is no reason to go on.
+fn is_of_the_output(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Waits until it is time for the next knock, which is at once if this host slept or has another
+/// address on the way to what it knocked: then the grant is not ours any more. False if interrupted.
+fn wait(plan: &Plan, knocked: &[SocketAddr], pause: Duration, stop: &Receiver<()>) -> bool {
+    let (start, clock) = (Instant::now(), SystemTime::now());
+    let source = || knocked.iter().map(|&to| plan.options.source.towards(to)).collect::<Vec<Option<IpAddr>>>();
+    let before = source();
+    loop {
+        let left = pause.saturating_sub(start.elapsed());
+        match stop.recv_timeout(left.min(GLANCE)) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        let slept = clock.elapsed().is_ok_and(|passed| passed > start.elapsed() + SLEPT);
+        if left <= GLANCE || slept || is_moved(&before, &source()) {
+            return true;
+        }
+    }
+}
+
+/// Whether one of the ways has another address now; a way that is lost is none to knock on.
+fn is_moved(before: &[Option<IpAddr>], now: &[Option<IpAddr>]) -> bool {
+    before.iter().zip(now).any(|(before, now)| now.is_some() && before != now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_next_knock_comes_before_the_door_closes() {
+        let ms = Duration::from_millis;
+        assert_eq!(period(60 * S, ms(10), 3), Some(50 * S - ms(20)));
+        assert_eq!(period(3600 * S, Duration::ZERO, 4), Some(3585 * S));
+        assert_eq!(period(4 * S, Duration::ZERO, 3), Some(4 * S - 4 * S / 6));
+        assert_eq!(period(S, Duration::ZERO, 1), Some(ms(500)));
+        for (open_for, delay, steps) in [(ms(400), S, 1), (2 * S, S, 3), (S, ms(400), 2)] {
+            assert_eq!(period(open_for, delay, steps), None, "{open_for:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_is_early_and_never_late() {
+        for _ in 0..1000 {
+            let pause = jittered(50 * S);
+            assert!((45 * S..=50 * S).contains(&pause), "{pause:?}");
+        }
+    }
+
+    #[test]
+    fn failures_wait_longer_each_time_up_to_the_period() {
+        let waits: Vec<u64> = [1, 2, 3, 4, 7, 40, u32::MAX].map(|n| backoff(n, 50 * S).as_secs()).into();
+        assert_eq!(waits, [1, 2, 4, 8, 50, 50, 50]);
+    }
+
+    #[test]
+    fn a_new_address_is_a_reason_and_a_lost_one_is_none() {
+        let (one, other) = (Some([192, 0, 2, 2].into()), Some([198, 51, 100, 2].into()));
+        assert!(is_moved(&[one], &[other]) && is_moved(&[None], &[one]) && is_moved(&[one, one], &[one, other]));
+        assert!(!is_moved(&[one], &[one]) && !is_moved(&[one], &[None]) && !is_moved(&[], &[]));
+    }
+}
