@@ -74,6 +74,13 @@ impl Addr {
         self.0[0] == 0 && self.0[1] == 0 && self.0[2] == 0 && self.0[3] == 0
     }
 
+    /// True for a group's address: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291, 2.7).
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_multicast(&self) -> bool {
+        if self.is_v4() { self.0[3].to_ne_bytes()[0] >> 4 == 14 } else { self.0[0].to_ne_bytes()[0] == 0xff }
+    }
+
     /// The bits that both have.
     #[inline(always)]
     #[must_use]
@@ -165,6 +172,13 @@ mod tests {
         assert_eq!(addr.words()[0].to_ne_bytes(), [0x20, 0x01, 0x0d, 0xb8]);
         assert!(Addr::from_v4([192, 0, 2, 7]).is_v4());
         assert!(!addr.is_v4());
+    }
+
+    #[test]
+    fn groups_are_known_by_their_addresses() {
+        let is_multicast = |text: &str| Addr::from(text.parse::<IpAddr>().unwrap()).is_multicast();
+        assert!(["224.0.0.1", "239.255.255.255", "ff02::1"].into_iter().all(is_multicast));
+        assert!(!["223.255.255.255", "240.0.0.1", "192.0.2.7", "fe80::1"].into_iter().any(is_multicast));
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub mod name {
     pub const PROGRAM: &str = "knock_gate";
     /// The program without multi-buffer frames.
     pub const PROGRAM_LINEAR: &str = "knock_linear";
+    /// The same for interfaces whose frames begin with the IP header.
+    pub const PROGRAM_RAW: &str = "knock_raw";
+    /// That without multi-buffer frames.
+    pub const PROGRAM_RAW_LINEAR: &str = "knock_raw_linear";
 
     /// Pinned: grants.
     pub const GRANTS: &str = "GRANTS";

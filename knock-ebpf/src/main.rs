@@ -8,6 +8,7 @@ mod desk;
 mod frame;
 mod kernel;
 mod maps;
+mod raw;
 mod settings;
 mod sockets;
 
@@ -30,7 +31,7 @@ fn knock_gate(ctx: XdpContext) -> u32 {
     match packet::parse(&frame, &mut packet) {
         Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet)),
         // What the first buffer does not hold may lie in the next.
-        Err(Other::Malformed | Other::TinyFragment) => scattered(&ctx, &world),
+        Err(Other::Malformed | Other::TinyFragment) => judge_desk(&ctx, &world, read_scattered(&ctx)),
         Err(other) => action(&ctx, gate::judge_other(&world, other)),
     }
 }
@@ -42,10 +43,10 @@ fn knock_linear(ctx: XdpContext) -> u32 {
     action(&ctx, gate::judge(&Kernel::new(&ctx), &Linear::new(&ctx)))
 }
 
-/// Judges once more what was read across buffers.
+/// Judges once more what was read across buffers: the packet on the desk, or what `number` stands for.
 #[inline(always)]
-fn scattered(ctx: &XdpContext, world: &Kernel<'_>) -> u32 {
-    match desk::other(read_scattered(ctx)) {
+fn judge_desk(ctx: &XdpContext, world: &Kernel<'_>, number: u32) -> u32 {
+    match desk::other(number) {
         Some(other) => action(ctx, gate::judge_other(world, other)),
         None => match desk::packet() {
             Some(packet) => action(ctx, gate::judge_large(world, &packet)),

@@ -11,7 +11,7 @@ mod transport;
 
 use crate::addr::Addr;
 use crate::flags::TcpFlags;
-use crate::frame::Frame;
+use crate::frame::{Frame, View as _};
 
 /// The transports that have ports to gate.
 #[repr(u8)]
@@ -134,6 +134,26 @@ pub fn parse<F: Frame + ?Sized>(frame: &F, packet: &mut Packet) -> Result<(), Ot
         ethernet::IPV6 => ipv6::parse(frame, offset, packet, &mut network)?,
         _ => return Err(Other::Foreign),
     }
+    transport::parse(frame, packet, &network)
+}
+
+/// The same for a frame that begins with the IP header, on an interface without link headers. There,
+/// what goes to a group is known by its destination address. Whatever begins with neither version of IP
+/// is [`Other::Malformed`]: such an interface carries IP, or something of which it cannot be said what
+/// it carries.
+///
+/// # Errors
+///
+/// As [`parse`].
+#[inline(always)]
+pub fn parse_ip<F: Frame + ?Sized>(frame: &F, packet: &mut Packet) -> Result<(), Other> {
+    let mut network = Network::BLANK;
+    match frame.view::<1>(0).ok_or(Other::Malformed)?.octet(0) >> 4 {
+        4 => ipv4::parse(frame, 0, packet, &mut network)?,
+        6 => ipv6::parse(frame, 0, packet, &mut network)?,
+        _ => return Err(Other::Malformed),
+    }
+    packet.group = packet.dst.is_multicast();
     transport::parse(frame, packet, &network)
 }
 

@@ -1,6 +1,6 @@
 //! Frames as literal octets, so that the reading of them rests on no builder.
 
-use super::{Other, Packet, Shape, Transport, parse};
+use super::{Other, Packet, Shape, Transport, parse, parse_ip};
 use crate::addr::Addr;
 use crate::flags::TcpFlags;
 
@@ -61,6 +61,27 @@ fn every_field_of_a_udp_datagram_over_ipv6_is_found() {
         l4_len: 8,
     };
     assert_eq!(read(&UDP_V6), Ok(expected));
+}
+
+#[test]
+fn without_a_link_header_every_offset_is_less() {
+    let read = |frame: &[u8]| {
+        let mut packet = Packet::BLANK;
+        parse_ip(frame, &mut packet).map(|()| packet)
+    };
+    for frame in [&SYN_V4[..], &UDP_V6[..]] {
+        let with = self::read(frame).unwrap();
+        let without = Packet { ip: 0, l4: with.l4 - 14, group: false, ..with };
+        assert_eq!(read(&frame[14..]), Ok(without));
+    }
+    let mut group = SYN_V4;
+    group[30] = 224;
+    assert!(read(&group[14..]).unwrap().group);
+    // With a link header before it, an MPLS label, nothing, an ARP request.
+    for frame in [&SYN_V4[..], &[0x00, 0x01, 0x11, 0x40][..], &[][..], &[0, 1, 8, 0][..]] {
+        assert_eq!(read(frame), Err(Other::Malformed));
+    }
+    assert_eq!(read(&SYN_V4[14..53]), Err(Other::Malformed));
 }
 
 #[test]

@@ -127,7 +127,7 @@ pub fn attach_new(
         Mode::Auto => match try_mode(interface, programs::XdpMode::Driver, xdp) {
             Ok(id) => id,
             Err(native) => {
-                warn!("{name}: native mode refused ({native}): the gate stands in GENERIC mode, slower");
+                warn!("{name}: native mode refused ({native}): the gate runs in GENERIC mode, slower");
                 generic(xdp)?
             }
         },

@@ -82,6 +82,17 @@ impl Choice {
     }
 }
 
+/// True if the pattern may come to mean an interface without Ethernet headers, by how such are called.
+/// The program for those takes a moment to load, which an interface that appears should not wait.
+#[must_use]
+pub fn expects_raw(pattern: &InterfacePattern) -> bool {
+    const CALLED: [&str; 9] = ["tun", "ppp", "wg", "wwan", "rmnet", "tunl", "sit", "ip6tnl", "ipip"];
+    match pattern.name() {
+        Some(name) => CALLED.iter().any(|stem| name.starts_with(stem)),
+        None => CALLED.iter().any(|stem| pattern.matches(&format!("{stem}0"))),
+    }
+}
+
 /// The nearest name, or those that there are.
 fn instead(pattern: &InterfacePattern, all: &[Interface]) -> String {
     /// How many letters may be wrong or change places.
@@ -118,6 +129,13 @@ mod tests {
         assert_eq!(remarks.len(), 2, "{remarks:?}");
         assert!(remarks[0].1.contains("not there yet") && remarks[0].1.contains("did you mean eth0?"), "{remarks:?}");
         assert!(remarks[1].0 == "ppp*" && remarks[1].1.contains("there are eth0, eth1, lo"), "{remarks:?}");
+    }
+
+    #[test]
+    fn interfaces_without_ethernet_are_expected_by_name() {
+        let expects = |text: &str| expects_raw(&InterfacePattern::parse(text).unwrap());
+        assert!(["wg0", "tun*", "ppp?", "*"].into_iter().all(expects));
+        assert!(!["eth0", "en*", "br0"].into_iter().any(expects));
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub enum Layer {
     Ethernet,
     /// The IP header: tun, PPP, WireGuard, and tunnels of IP in IP.
     Ip,
-    /// Something that the gate cannot read: its name.
+    /// Something that the gate cannot read, or cannot tell apart: its name. Such is GRE, where the other
+    /// end says in the outer header, which the gate does not see, of what protocol a frame is.
     Other(String),
 }
 
@@ -49,9 +50,7 @@ impl Layer {
             | LinkLayerType::Rawip
             | LinkLayerType::Tunnel
             | LinkLayerType::Tunnel6
-            | LinkLayerType::Sit
-            | LinkLayerType::Ipgre
-            | LinkLayerType::Ip6gre => Self::Ip,
+            | LinkLayerType::Sit => Self::Ip,
             other => Self::Other(other.to_string()),
         }
     }
@@ -201,6 +200,7 @@ pub(super) mod tests {
         assert_eq!(Layer::of(LinkLayerType::Ether), Layer::Ethernet);
         assert_eq!(Layer::of(LinkLayerType::None), Layer::Ip);
         assert_eq!(Layer::of(LinkLayerType::Ppp), Layer::Ip);
+        assert_eq!(Layer::of(LinkLayerType::Ipgre), Layer::Other("IPGRE".into()));
         assert_eq!(Layer::of(LinkLayerType::Can), Layer::Other("CAN".into()));
     }
 }

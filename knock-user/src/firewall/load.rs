@@ -100,7 +100,7 @@ impl Program {
         Ok(program)
     }
 
-    /// Loads one of the two programs of the object ([`name::PROGRAM`], [`name::PROGRAM_LINEAR`]).
+    /// Loads one of the programs of the object ([`name::PROGRAM`] and its like).
     ///
     /// # Errors
     ///
@@ -142,19 +142,29 @@ impl Program {
     ///
     /// If the kernel refuses it.
     pub fn prepare(&mut self, layer: &Layer) -> Result<()> {
-        match layer {
-            Layer::Ip => bail!("its frames have no Ethernet header"),
-            _ => Ok(()),
+        let program = self.name_for(layer);
+        let xdp = self.program(program);
+        if xdp.fd().is_err() {
+            xdp.load().map_err(explain_program)?;
         }
+        Ok(())
     }
 
-    /// The program for interfaces of a layer, once it is ready.
+    /// The program for interfaces of a layer, once it is [ready](Self::prepare).
     ///
     /// # Panics
     ///
     /// As [`Self::xdp`].
-    pub fn of(&mut self, _layer: &Layer) -> &mut Xdp {
-        self.xdp()
+    pub fn of(&mut self, layer: &Layer) -> &mut Xdp {
+        self.program(self.name_for(layer))
+    }
+
+    fn name_for(&self, layer: &Layer) -> &'static str {
+        match (layer, self.name) {
+            (Layer::Ip, name::PROGRAM_LINEAR | name::PROGRAM_RAW_LINEAR) => name::PROGRAM_RAW_LINEAR,
+            (Layer::Ip, _) => name::PROGRAM_RAW,
+            (_, name) => name,
+        }
     }
 
     /// The XDP program.
@@ -163,7 +173,11 @@ impl Program {
     ///
     /// If the object has no such program, which its build would have to change.
     pub fn xdp(&mut self) -> &mut Xdp {
-        let program = self.ebpf.program_mut(self.name).expect("the object holds the program");
+        self.program(self.name)
+    }
+
+    fn program(&mut self, name: &str) -> &mut Xdp {
+        let program = self.ebpf.program_mut(name).expect("the object holds the program");
         program.try_into().expect("the program is of type XDP")
     }
 

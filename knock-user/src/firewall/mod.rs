@@ -77,6 +77,9 @@ impl Firewall {
         for interface in &choice.fit {
             program.prepare(&interface.layer)?;
         }
+        if patterns.iter().any(choose::expects_raw) {
+            program.prepare(&Layer::Ip)?;
+        }
         let fresh = pins::pin_state(paths, &adopted, &mut program)?;
         if let Err(error) = attach::attach(paths, &links, &choice.fit, &all, config.options.mode, &mut program) {
             fresh.undo();

@@ -54,13 +54,13 @@ fn daemon(world: &World) -> &Daemon {
 }
 
 /// What `status` says of an interface.
-fn place(name: &str) -> Result<Value> {
+pub fn place(name: &str) -> Result<Value> {
     let status = Status::read()?;
     let mut places = status.0["interfaces"].as_array().context("a list")?.iter();
     Ok(places.find(|place| place["name"] == name).cloned().unwrap_or_default())
 }
 
-fn assert_place(name: &str, mode: &str, state: &str) -> Result<()> {
+pub fn assert_place(name: &str, mode: &str, state: &str) -> Result<()> {
     let place = place(name)?;
     assert_eq!((&place["mode"], &place["state"]), (&mode.into(), &state.into()), "{place}");
     Ok(())
@@ -73,12 +73,12 @@ fn shown(host: Host, name: &str) -> Result<Value> {
 }
 
 /// The id of the XDP program on an interface of the server.
-fn program(name: &str) -> Result<u64> {
+pub fn program(name: &str) -> Result<u64> {
     shown(Host::Server, name)?["xdp"]["prog"]["id"].as_u64().with_context(|| format!("{name}: no program"))
 }
 
 /// Both families: silent, then open behind a knock on this way.
-fn assert_gated(world: &World, late: Late) -> Result<()> {
+pub fn assert_gated(world: &World, late: Late) -> Result<()> {
     for family in Family::ALL {
         until("the way to the server", TIMEOUT, || late.reaches(family).then_some(()))?;
         assert_eq!(late.probe(family)?, Probe::Silent, "{family:?}");

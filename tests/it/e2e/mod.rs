@@ -8,6 +8,7 @@ mod fail2ban;
 mod hooks;
 mod interfaces;
 mod killed;
+mod kinds;
 mod lab;
 mod links;
 mod logging;
@@ -42,6 +43,7 @@ pub fn trials() -> Vec<Trial> {
         reload::trials(),
         interfaces::trials(),
         links::trials(),
+        kinds::trials(),
         pins::trials(),
         killed::trials(),
         story::trials(),

@@ -25,7 +25,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Packets that must be read to be judged, and whose reading has many ways.
-fn packets() -> Vec<PacketBuilder> {
+pub fn packets() -> Vec<PacketBuilder> {
     let v4 = || PacketBuilder::between(CLIENT_V4, SERVER_V4);
     let v6 = || PacketBuilder::between(CLIENT_V6, SERVER_V6);
     let flags = [SYN, ACK, RST, 0].into_iter();
@@ -58,7 +58,7 @@ fn packets() -> Vec<PacketBuilder> {
 }
 
 /// Verdict and counters of a frame that lies in one buffer, or in two.
-fn outcome(gate: &Gate, frame: &[u8], linear: Option<usize>) -> Result<(Verdict, Vec<&'static str>)> {
+pub fn outcome(gate: &Gate, frame: &[u8], linear: Option<usize>) -> Result<(Verdict, Vec<&'static str>)> {
     let before = gate.0.all_counters();
     let verdict = match linear {
         Some(linear) => gate.0.judge_split(frame, linear)?,

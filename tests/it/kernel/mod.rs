@@ -8,6 +8,7 @@ mod gate;
 mod histories;
 mod limits;
 mod races;
+mod raw;
 mod sockets;
 
 use libtest_mimic::Trial;
@@ -20,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         events::trials(),
         empty::trials(),
         buffers::trials(),
+        raw::trials(),
         races::trials(),
         histories::trials(),
         cost::trials(),

@@ -77,7 +77,7 @@ impl Kernel {
         Self::load_as(name::PROGRAM, tables, room)
     }
 
-    /// Loads one of the two programs of the object.
+    /// Loads one of the programs of the object.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Kernel {
         Self::load_with(name, &tables.rules, settings(tables, room))
     }
 
-    /// Loads one of the two programs with these constants.
+    /// Loads one of the programs with these constants.
     ///
     /// # Errors
     ///

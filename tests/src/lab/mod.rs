@@ -21,6 +21,7 @@ pub mod sandbox;
 mod ssh;
 mod sshd;
 mod status;
+mod tunnel;
 mod wait;
 
 pub use background::Background;
@@ -40,4 +41,5 @@ pub use probe::{PATIENCE, Probe, connect, send_udp};
 pub use ssh::{Session, ssh};
 pub use sshd::{SSH_PORT, Sshd};
 pub use status::Status;
+pub use tunnel::{Device, Frames, Tunnel};
 pub use wait::{TIMEOUT, until};

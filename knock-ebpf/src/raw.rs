@@ -1,0 +1,50 @@
+//! The gate for interfaces whose frames begin with the IP header: tun, PPP, WireGuard, tunnels of IP in
+//! IP. Programs of their own, which the loader loads only where there is such an interface.
+
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use knock_common::gate;
+use knock_common::packet::{self, Other, Packet};
+
+use crate::frame::{Copied, Linear};
+use crate::kernel::Kernel;
+use crate::{action, desk};
+
+/// For kernels that hand over multi-buffer frames (5.18).
+#[expect(clippy::needless_pass_by_value, reason = "the macro calls it so")]
+#[xdp(frags)]
+fn knock_raw(ctx: XdpContext) -> u32 {
+    let world = Kernel::new(&ctx);
+    let frame = Linear::new(&ctx);
+    let mut packet = Packet::BLANK;
+    match packet::parse_ip(&frame, &mut packet) {
+        Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet)),
+        // What the first buffer does not hold may lie in the next.
+        Err(Other::Malformed | Other::TinyFragment) => crate::judge_desk(&ctx, &world, read_scattered(&ctx)),
+        Err(other) => action(&ctx, gate::judge_other(&world, other)),
+    }
+}
+
+/// For older kernels, whose frames are always linear.
+#[expect(clippy::needless_pass_by_value, reason = "the macro calls it so")]
+#[xdp]
+fn knock_raw_linear(ctx: XdpContext) -> u32 {
+    let world = Kernel::new(&ctx);
+    let frame = Linear::new(&ctx);
+    let mut packet = Packet::BLANK;
+    match packet::parse_ip(&frame, &mut packet) {
+        Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet)),
+        Err(other) => action(&ctx, gate::judge_other(&world, other)),
+    }
+}
+
+/// As `read_scattered` for Ethernet.
+#[inline(never)]
+fn read_scattered(ctx: &XdpContext) -> u32 {
+    let Some(frame) = Copied::new(ctx) else { return desk::number(Other::Malformed) };
+    let mut packet = Packet::BLANK;
+    match packet::parse_ip(&frame, &mut packet) {
+        Ok(()) => desk::put(packet),
+        Err(other) => desk::number(other),
+    }
+}
