@@ -1,5 +1,7 @@
 //! `knockctl`: the gate's loader, daemon, commands and client in one binary.
 
+mod static_names;
+
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -9,6 +11,7 @@ use knock_user::commands;
 use knock_user::exit::Exit;
 
 fn main() -> ExitCode {
+    static_names::keep_to_own();
     let exit = commands::run(Cli::parse()).unwrap_or_else(|error| {
         // Nobody is left to tell if standard error is closed.
         let _ = writeln!(io::stderr(), "knockctl: {error:#}");

@@ -1,6 +1,7 @@
 //! `cargo xtask build`: the BPF object first, then `knockctl` with the object inside.
 
 use std::env::consts::ARCH;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -56,6 +57,18 @@ impl Built {
         command
     }
 
+    /// Builds `knockctl` once more, statically linked. With glibc: it needs no toolchain beside the
+    /// one that is there, and `main` keeps its name look-ups to what is linked in.
+    pub fn static_knockctl(&self, to: &Path) -> Result<()> {
+        // The flag is for linking alone: what is compiled serves both.
+        let mut cargo = host_cargo("rustc", &self.object);
+        cargo.args(["--package", "knock-user"]);
+        let linked = executable(cargo, "knockctl", Profile::Release, &["-Ctarget-feature=+crt-static"])?;
+        fs::copy(&linked, to).with_context(|| to.display().to_string())?;
+        // It took the other's place: that one goes back.
+        knockctl(&self.object, Profile::Release).map(drop)
+    }
+
     /// A cargo command for the test package in release. A panic unwinds there, as it does in tests, so
     /// that a lab is taken down behind it; and what was built for one binary does for the other.
     pub fn lab_cargo(&self, verb: &str) -> Command {
@@ -66,19 +79,22 @@ impl Built {
 
     /// Builds the lab's story.
     pub fn story(&self) -> Result<PathBuf> {
-        step::block("build", "story", || executable(self.lab_cargo("build"), "story", Profile::Release))
+        step::block("build", "story", || executable(self.lab_cargo("build"), "story", Profile::Release, &[]))
     }
 }
 
 /// Builds both halves.
 pub fn build(tools: &Tools, profile: Profile) -> Result<Built> {
     let object = step::block("build", "BPF object", || bpf_object(tools))?;
-    let knockctl = step::block("build", "knockctl", || {
-        let mut cargo = host_cargo("build", &object);
-        cargo.args(["--package", "knock-user"]);
-        executable(cargo, "knockctl", profile)
-    })?;
+    let knockctl = step::block("build", "knockctl", || knockctl(&object, profile))?;
     Ok(Built { object, knockctl })
+}
+
+/// Builds `knockctl` with an object.
+fn knockctl(object: &Path, profile: Profile) -> Result<PathBuf> {
+    let mut cargo = host_cargo("build", object);
+    cargo.args(["--package", "knock-user"]);
+    executable(cargo, "knockctl", profile, &[])
 }
 
 /// Builds the BPF object.
@@ -112,11 +128,14 @@ fn host_cargo(verb: &str, object: &Path) -> Command {
     command
 }
 
-/// Builds a binary and asks cargo where it put it.
-fn executable(mut cargo: Command, bin: &str, profile: Profile) -> Result<PathBuf> {
+/// Builds a binary and asks cargo where it put it; the flags are for `cargo rustc`.
+fn executable(mut cargo: Command, bin: &str, profile: Profile, flags: &[&str]) -> Result<PathBuf> {
     cargo.args(["--bin", bin, "--message-format=json-render-diagnostics"]);
     if profile == Profile::Release {
         cargo.arg("--release");
+    }
+    if !flags.is_empty() {
+        cargo.arg("--").args(flags);
     }
     let messages = shell::read(&mut cargo)?;
     messages

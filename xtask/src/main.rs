@@ -6,6 +6,7 @@
 mod checks;
 mod client;
 mod compile;
+mod dist;
 mod lint;
 mod paths;
 mod root;
@@ -47,7 +48,7 @@ enum Verb {
     },
     /// Run every test; those of the kernel and of whole hosts need root
     Test {
-        /// Passed to the test binary `it`: a filter, --list, --exact, --nocapture ...
+        /// Passed to the test binaries that need root: a filter, --list, --exact, --nocapture ...
         #[arg(last = true, value_name = "ARGS")]
         args: Vec<String>,
     },
@@ -56,6 +57,12 @@ enum Verb {
         /// --keep and --verbose for the lab, or what `knockctl run` takes, with --config FILE
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<String>,
+    },
+    /// Build what is given out: a Debian package and a static tarball, in target/dist
+    Dist {
+        /// The package's revision, behind the version: 2 for other packaging of the same version
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        revision: u32,
     },
     /// Check format, lints (host, BPF, and the client on other systems), documentation links and house rules
     Lint,
@@ -67,6 +74,7 @@ fn main() -> ExitCode {
         Verb::Build { release } => compile::verb(release),
         Verb::Test { args } => test::verb(&args),
         Verb::Run { args } => run::verb(&args),
+        Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint => lint::verb(),
     };
     match outcome {

@@ -21,6 +21,11 @@ pub fn bpf_target() -> PathBuf {
     workspace().join("target/bpf")
 }
 
+/// What `cargo xtask dist` makes.
+pub fn dist() -> PathBuf {
+    workspace().join("target/dist")
+}
+
 /// What the quiet steps of the set-up printed, one file per step.
 pub fn logs() -> PathBuf {
     workspace().join("target/setup")

@@ -4,8 +4,10 @@
 //! only then is anything changed. What cannot be had is an error with the command that gets it.
 
 mod apt;
+pub mod cargo_deb;
 mod choice;
 mod components;
+pub mod debian;
 mod linker;
 mod packages;
 mod rustc;
@@ -35,6 +37,8 @@ pub enum Purpose {
     Lint,
     /// BPF compiler, linker
     Build,
+    /// BPF compiler, linker, cargo-deb
+    Dist,
 }
 
 /// What a purpose needs beside the BPF compiler, which they all need.
@@ -43,6 +47,8 @@ struct Needs {
     lab: bool,
     linker: bool,
     lints: bool,
+    dist: bool,
+    debian: bool,
 }
 
 impl Needs {
@@ -51,8 +57,10 @@ impl Needs {
         let is = |those: &[Purpose]| purpose.is_none_or(|purpose| those.contains(&purpose));
         Self {
             lab: is(&[Purpose::Run, Purpose::Test]),
-            linker: is(&[Purpose::Run, Purpose::Test, Purpose::Build]),
+            linker: is(&[Purpose::Run, Purpose::Test, Purpose::Build, Purpose::Dist]),
             lints: is(&[Purpose::Lint]),
+            dist: is(&[Purpose::Test, Purpose::Dist]),
+            debian: is(&[Purpose::Test]),
         }
     }
 }
@@ -82,6 +90,12 @@ pub fn setup(purpose: Option<Purpose>) -> Result<Tools> {
     }
     if needs.linker && !linker::look()? {
         missing.extend(look("LLVM for bpf-linker", &packages::LINKER)?);
+    }
+    if needs.dist {
+        missing.extend(look("programs for packages", &packages::DIST)?);
+    }
+    if needs.debian {
+        missing.extend(look("programs to try packages", &packages::DEBIAN)?);
     }
     if let Some(obstacle) = packages::obstacle()
         && !missing.is_empty()
@@ -116,6 +130,9 @@ pub fn setup(purpose: Option<Purpose>) -> Result<Tools> {
     }
     if needs.linker {
         linker::build_if_needed()?;
+    }
+    if needs.dist {
+        cargo_deb::build_if_needed()?;
     }
     Ok(Tools { toolchain, linker: linker::path() })
 }
@@ -156,11 +173,12 @@ mod tests {
 
     #[test]
     fn every_purpose_needs_its_own() {
-        let needs = |lab, linker, lints| Needs { lab, linker, lints };
-        assert_eq!(Needs::of(Some(Purpose::Run)), needs(true, true, false));
-        assert_eq!(Needs::of(Some(Purpose::Test)), needs(true, true, false));
-        assert_eq!(Needs::of(Some(Purpose::Build)), needs(false, true, false));
-        assert_eq!(Needs::of(Some(Purpose::Lint)), needs(false, false, true));
-        assert_eq!(Needs::of(None), needs(true, true, true));
+        let needs = |lab, linker, lints, dist, debian| Needs { lab, linker, lints, dist, debian };
+        assert_eq!(Needs::of(Some(Purpose::Run)), needs(true, true, false, false, false));
+        assert_eq!(Needs::of(Some(Purpose::Test)), needs(true, true, false, true, true));
+        assert_eq!(Needs::of(Some(Purpose::Build)), needs(false, true, false, false, false));
+        assert_eq!(Needs::of(Some(Purpose::Lint)), needs(false, false, true, false, false));
+        assert_eq!(Needs::of(Some(Purpose::Dist)), needs(false, true, false, true, false));
+        assert_eq!(Needs::of(None), needs(true, true, true, true, true));
     }
 }

@@ -50,6 +50,18 @@ pub const LAB: [Package; 12] = [
 /// What bpf-linker is built with.
 pub const LINKER: [Package; 1] = [package("llvm-22-dev", &["/usr/lib/llvm-22/bin/llvm-config"])];
 
+/// What Debian packages and tarballs are made with.
+pub const DIST: [Package; 4] = [
+    // Asks the shared libraries for the packages that they come from.
+    package("dpkg-dev", &["dpkg-shlibdeps"]),
+    package("xz-utils", &["xz"]),
+    package("tar", &["tar"]),
+    package("gzip", &["gzip"]),
+];
+
+/// What the packages are tried with.
+pub const DEBIAN: [Package; 1] = [package("debootstrap", &["debootstrap"])];
+
 /// Debian's own Rust, and the source of its core.
 pub const COMPILER: [Package; 3] = [
     package("rustc-web", &["/usr/bin/rustc"]),
