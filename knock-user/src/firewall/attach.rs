@@ -152,7 +152,7 @@ fn explain(error: std::io::Error, interface: &Interface) -> anyhow::Error {
     match error.raw_os_error() {
         Some(libc::EOPNOTSUPP) => anyhow!("the driver has no XDP"),
         Some(libc::ENOSPC | libc::ENOMEM) => anyhow!(
-            "{error}: the driver has too few queues for XDP: give it fewer channels (`ethtool -l {name}` shows them, \
+            "{error}: the driver has too few queues for XDP, give it fewer channels (`ethtool -l {name}` shows them, \
              `ethtool -L {name} combined N` sets them)"
         ),
         Some(libc::ERANGE) => anyhow!("{error}: the driver has no XDP at an MTU of {}", interface.mtu),

@@ -13,7 +13,9 @@ use crate::config::InterfacePattern;
 pub struct Choice {
     /// Interfaces that get the gate.
     pub fit: Vec<Interface>,
-    /// Those that need or can have none, with the reason.
+    /// Those that need none of their own, with the reason.
+    pub covered: Vec<(Interface, String)>,
+    /// Those that can have none, with the reason.
     pub unfit: Vec<(Interface, String)>,
     /// What to know of those that fit: a name and a text.
     pub remarks: Vec<(String, String)>,
@@ -33,7 +35,8 @@ pub fn choose(patterns: &[InterfacePattern], all: &[Interface]) -> Choice {
                 choice.fit.push(interface.clone());
                 choice.remarks.push((interface.name.clone(), remark));
             }
-            Fit::Covered(why) | Fit::No(why) => choice.unfit.push((interface.clone(), why)),
+            Fit::Covered(why) => choice.covered.push((interface.clone(), why)),
+            Fit::No(why) => choice.unfit.push((interface.clone(), why)),
         }
     }
     for pattern in patterns {
@@ -48,11 +51,12 @@ impl Choice {
     /// What an administrator should know of the choice, a name and a text each.
     #[must_use]
     pub fn remarks(&self) -> Vec<(String, String)> {
+        let covered = self.covered.iter().map(|(interface, why)| (interface.name.clone(), needless(why)));
         let unfit = self.unfit.iter().map(|(interface, why)| (interface.name.clone(), format!("no gate there: {why}")));
         let absent = self.absent.iter().map(|(name, instead)| {
             (name.clone(), format!("not there yet: the gate is taken there when it appears{instead}"))
         });
-        self.remarks.iter().cloned().chain(unfit).chain(absent).collect()
+        self.remarks.iter().cloned().chain(covered).chain(unfit).chain(absent).collect()
     }
 
     /// Writes them to the log.
@@ -70,16 +74,19 @@ impl Choice {
     /// # Errors
     ///
     /// Says why.
-    pub fn refuse_named(&self, patterns: &[InterfacePattern], all: &[Interface]) -> Result<()> {
-        for (interface, _) in &self.unfit {
-            let named = patterns.iter().any(|pattern| pattern.name() == Some(&interface.name));
-            let means = |one: &Interface| patterns.iter().any(|pattern| pattern.matches(&one.name));
-            if let (true, Fit::No(why)) = (named, kinds::fit(interface, all, means)) {
+    pub fn refuse_named(&self, patterns: &[InterfacePattern]) -> Result<()> {
+        for (interface, why) in &self.unfit {
+            if patterns.iter().any(|pattern| pattern.name() == Some(&interface.name)) {
                 bail!("{}: {why}", interface.name);
             }
         }
         Ok(())
     }
+}
+
+/// The text for an interface that is covered by another.
+pub fn needless(why: &str) -> String {
+    format!("it needs no gate of its own: {why}")
 }
 
 /// True if the pattern may come to mean an interface without Ethernet headers, by how such are called.
@@ -132,6 +139,18 @@ mod tests {
     }
 
     #[test]
+    fn what_another_interface_covers_is_no_hole() {
+        let vlan = Interface { kind: Some("vlan".into()), lower: Some(2), ..interface("eth0.5", 3) };
+        let all = [interface("eth0", 2), vlan.clone()];
+        let patterns = patterns(&["eth0*", "eth0.5"]);
+        let choice = choose(&patterns, &all);
+        assert_eq!((&choice.fit[..], &choice.covered[0].0), (&all[..1], &vlan));
+        assert!(choice.unfit.is_empty() && choice.refuse_named(&patterns).is_ok());
+        let remarks = choice.remarks();
+        assert!(remarks[0].1.starts_with("it needs no gate of its own: eth0"), "{remarks:?}");
+    }
+
+    #[test]
     fn interfaces_without_ethernet_are_expected_by_name() {
         let expects = |text: &str| expects_raw(&InterfacePattern::parse(text).unwrap());
         assert!(["wg0", "tun*", "ppp?", "*"].into_iter().all(expects));
@@ -146,7 +165,7 @@ mod tests {
             let patterns = patterns(&texts);
             let choice = choose(&patterns, &all);
             assert_eq!(choice.fit, all[1..]);
-            assert_eq!(choice.refuse_named(&patterns, &all).is_err(), refused, "{texts:?}");
+            assert_eq!(choice.refuse_named(&patterns).is_err(), refused, "{texts:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::Firewall;
 use super::attach::{self, Attached};
-use super::choose::choose;
+use super::choose::{Choice, choose, needless};
 use super::interfaces::{self, Interface};
 use super::links;
 use super::waiting::Waiting;
@@ -31,6 +31,13 @@ pub enum Change {
         /// The config means the new name too.
         meant: bool,
     },
+    /// Something to know of it.
+    Noted {
+        /// Its name.
+        name: String,
+        /// What.
+        what: String,
+    },
     /// It cannot have the gate.
     Refused {
         /// Its name.
@@ -52,7 +59,7 @@ impl Change {
     pub fn interface(&self) -> &str {
         match self {
             Self::Taken(attached) | Self::PutBack(attached) => &attached.name,
-            Self::Gone(name) | Self::Refused { name, .. } => name,
+            Self::Gone(name) | Self::Noted { name, .. } | Self::Refused { name, .. } => name,
             Self::Renamed { new, .. } => new,
         }
     }
@@ -73,6 +80,7 @@ impl Change {
                 "{old} is called {new} now, WHICH options.interfaces DOES NOT NAME: the gate goes on there until the next \
                  reload or restart: add \"{new}\" to keep it"
             ),
+            Self::Noted { name, what } => format!("{name}: {what}"),
             Self::Refused { name, why } => {
                 format!("{name}: NO GATE THERE: {why} (tried again when {name} changes, and by `knockctl reload`)")
             }
@@ -82,6 +90,9 @@ impl Change {
 
 /// Interfaces that could not have the gate, as they were then, by index.
 pub(super) type Refused = BTreeMap<u32, (Interface, String)>;
+
+/// Interfaces that need no gate of their own, by index: name and reason.
+pub(super) type Covered = BTreeMap<u32, (String, String)>;
 
 impl Firewall {
     /// True if a change of the interface called `name` with this index may concern the gate.
@@ -116,31 +127,41 @@ impl Firewall {
         let detached: Vec<_> = links.gone.iter().filter_map(|name| was_here(name)).map(|one| one.index).collect();
         changes.extend(links.gone.iter().filter(|name| was_here(name).is_none()).cloned().map(Change::Gone));
 
-        let wanted = choice.fit.iter().filter(|interface| !links.stands_on(interface));
-        let mut refused = Refused::new();
+        let mut before = std::mem::take(&mut self.refused);
         let mut taken = Vec::new();
-        for interface in wanted {
-            let before = self.refused.remove(&interface.index);
+        for interface in choice.fit.iter().filter(|interface| !links.stands_on(interface)) {
+            let before = before.remove(&interface.index);
             if let Some(same) = before.filter(|(before, _)| before == interface) {
-                refused.insert(interface.index, same);
+                self.refused.insert(interface.index, same);
                 continue;
             }
             match self.take_in(interface, &all) {
-                Ok(()) => taken.push(interface.index),
+                Ok(()) => {
+                    taken.push(interface.index);
+                    changes.extend(self.notes(interface, &choice));
+                }
                 Err(error) => {
                     let (name, why) = (interface.name.clone(), without_name(&error, &interface.name));
                     changes.push(Change::Refused { name, why: why.clone() });
-                    refused.insert(interface.index, (interface.clone(), why));
+                    self.refused.insert(interface.index, (interface.clone(), why));
                 }
             }
         }
-        for (interface, why) in &choice.unfit {
-            if self.refused.remove(&interface.index).is_none_or(|(before, _)| before != *interface) {
+        let without = |(interface, _): &&(Interface, String)| !links.stands_on(interface);
+        for (interface, why) in choice.unfit.iter().filter(without) {
+            if before.remove(&interface.index).is_none_or(|(_, before)| before != *why) {
                 changes.push(Change::Refused { name: interface.name.clone(), why: why.clone() });
             }
-            refused.insert(interface.index, (interface.clone(), why.clone()));
+            self.refused.insert(interface.index, (interface.clone(), why.clone()));
         }
-        self.refused = refused;
+        let covered = choice.covered.into_iter().filter(|one| without(&one));
+        let covered = covered.map(|(interface, why)| (interface.index, (interface.name, why))).collect::<Covered>();
+        for (index, (name, why)) in &covered {
+            if !self.covered.contains_key(index) {
+                changes.push(Change::Noted { name: name.clone(), what: needless(why) });
+            }
+        }
+        self.covered = covered;
 
         let all = if taken.is_empty() { all } else { interfaces::list()? };
         self.attached = attach::attached(&links::read(&self.paths, &all)?, &all);
@@ -152,6 +173,19 @@ impl Firewall {
             self.tell();
         }
         Ok(changes)
+    }
+
+    /// What to know of an interface that was just taken in.
+    fn notes(&self, interface: &Interface, choice: &Choice) -> Vec<Change> {
+        let remarks =
+            choice.remarks.iter().filter(|(name, _)| *name == interface.name).map(|(_, remark)| remark.clone());
+        let open = self.verifies_by_kind && interface.leaves_checksums_open();
+        let checksums = open.then(|| {
+            "its frames may come before their checksums are filled in, and are then no knocks: `knockctl reload` \
+             turns verify_checksums off"
+                .to_owned()
+        });
+        remarks.chain(checksums).map(|what| Change::Noted { name: interface.name.clone(), what }).collect()
     }
 
     /// Attaches the program to one more interface.

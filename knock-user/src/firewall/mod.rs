@@ -43,6 +43,9 @@ pub struct Firewall {
     mode: Mode,
     attached: Vec<Attached>,
     refused: follow::Refused,
+    covered: follow::Covered,
+    /// Checksums are verified because no interface that was there leaves them open.
+    verifies_by_kind: bool,
 }
 
 impl Firewall {
@@ -69,10 +72,11 @@ impl Firewall {
         let patterns = &config.options.interfaces;
         let all = interfaces::list()?;
         let choice = choose(patterns, &all);
-        choice.refuse_named(patterns, &all)?;
+        choice.refuse_named(patterns)?;
         let links = links::settle(paths, &all)?;
         attach::refuse_foreign(&links, &choice.fit)?;
         let settings = Settings::new(config, &choice.fit, verbose);
+        let verifies_by_kind = settings.verify_checksums && config.options.verify_checksums.is_none();
         let mut program = Program::load(&Load { rules, settings, adopted: &adopted })?;
         for interface in &choice.fit {
             program.prepare(&interface.layer)?;
@@ -93,7 +97,9 @@ impl Firewall {
         attach::warn_of_modes(&attached, config.options.mode);
         let refused = choice.unfit.into_iter().map(|(one, why)| (one.index, (one, why))).collect();
         let (patterns, mode) = (patterns.clone(), config.options.mode);
-        let this = Self { paths: paths.clone(), program, patterns, mode, attached, refused };
+        let covered = choice.covered.into_iter().map(|(one, why)| (one.index, (one.name, why))).collect();
+        let paths = paths.clone();
+        let this = Self { paths, program, patterns, mode, attached, refused, covered, verifies_by_kind };
         this.tell();
         Ok(this)
     }

@@ -30,6 +30,8 @@ pub enum Condition {
     Down,
     /// It is not there, or not yet.
     Absent,
+    /// It needs no gate of its own: why.
+    Covered(String),
     /// It has no gate: why.
     Open(String),
 }
@@ -55,6 +57,9 @@ fn gather(links: &Links, all: &[Interface], waiting: &Waiting) -> Vec<Place> {
         put(&interface.name, interface.xdp.map(|(_, mode)| mode), condition);
     }
     let choice = choose(&waiting.interfaces, all);
+    for (interface, why) in &choice.covered {
+        put(&interface.name, None, Condition::Covered(why.clone()));
+    }
     for (interface, why) in &choice.unfit {
         put(&interface.name, None, Condition::Open(why.clone()));
     }
@@ -84,6 +89,7 @@ mod tests {
             interface("eth2", 4),
             interface("eth3", 5),
             interface("other0", 6),
+            Interface { kind: Some("vlan".into()), lower: Some(2), ..interface("eth0.5", 7) },
         ];
         let links = Links {
             standing: BTreeMap::from([(2, "eth0".into()), (3, "eth1".into())]),
@@ -95,8 +101,10 @@ mod tests {
         let places = gather(&links, &all, &waiting);
         let shown: Vec<_> = places.iter().map(|place| (place.name.as_str(), place.mode, &place.condition)).collect();
         let nobody = Condition::Open("nobody has taken it in: see the daemon's log".into());
+        let covered = Condition::Covered("eth0, on which it lies, has the gate, which reads VLAN tags".into());
         let expected = [
             ("eth0", Some(XdpMode::Native), &Condition::Up),
+            ("eth0.5", None, &covered),
             ("eth1", Some(XdpMode::Generic), &Condition::Down),
             ("eth2", None, &nobody),
             ("eth3", None, &Condition::Open("busy".into())),

@@ -30,6 +30,8 @@ pub fn trials() -> Vec<Trial> {
         what_happened_without_a_daemon_is_made_up_for,
         lost_announcements_lose_no_interface,
         a_late_interface_with_another_program_is_refused_alone,
+        a_driver_that_refuses_says_what_to_do,
+        a_late_interface_with_open_checksums_is_pointed_out,
         a_gate_that_somebody_detached_is_put_back,
         an_interface_that_moves_to_another_namespace_leaves_its_gate,
         a_reload_without_a_daemon_lists_anew,
@@ -369,6 +371,34 @@ fn a_late_interface_with_another_program_is_refused_alone() -> Result<()> {
     ip(Host::Server, "link set late0 up\n")?;
     daemon(&world).wait_after(0, "late0 (native): it appeared")?;
     assert_place("late0", "native", "up")
+}
+
+fn a_driver_that_refuses_says_what_to_do() -> Result<()> {
+    let world = waiting("[\"eth0\", \"late0\"]")?;
+    // veth has no XDP where its peer sends on more queues than it receives on.
+    let many = "numtxqueues 4 numrxqueues 4";
+    ip(Host::Server, &format!("link add spare0 numrxqueues 1 type veth peer name peer0 {many} netns client\n"))?;
+    Host::Client.must(&["ethtool", "-L", "peer0", "tx", "4", "rx", "4"])?;
+    ip(Host::Server, "link set spare0 name late0\n")?;
+    let line = daemon(&world).wait_after(0, "late0: NO GATE THERE: native mode refused")?;
+    assert!(line.contains("fewer channels") && line.contains("ethtool -L late0"), "{line}");
+    assert_eq!(place("late0")?["state"], "open");
+    Host::Client.must(&["ethtool", "-L", "peer0", "tx", "1", "rx", "1"])?;
+    ip(Host::Server, &Late::FIRST.up("late0", 1))?;
+    ip(Host::Client, &Late::FIRST.up("peer0", 2))?;
+    daemon(&world).wait_after(0, "late0 (native): it appeared")?;
+    assert_gated(&world, Late::FIRST)
+}
+
+fn a_late_interface_with_open_checksums_is_pointed_out() -> Result<()> {
+    let world = World::new(Family::V4, None)?;
+    let config = waiting_config("[\"late0\"]").with("verify_checksums = false\n", "");
+    let daemon = Daemon::begin(&config, None)?;
+    daemon.wait_after(0, "the gate stands ready")?;
+    Late::FIRST.appear()?;
+    daemon.wait_after(0, "late0: its frames may come before their checksums are filled in")?;
+    world.command(&["reload"])?;
+    assert_gated(&world, Late::FIRST)
 }
 
 fn a_gate_that_somebody_detached_is_put_back() -> Result<()> {

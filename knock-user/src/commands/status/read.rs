@@ -60,6 +60,7 @@ fn read_place(place: Place) -> Interface {
         Condition::Up => ("up", None),
         Condition::Down => ("down", None),
         Condition::Absent => ("absent", None),
+        Condition::Covered(why) => ("covered", Some(why)),
         Condition::Open(why) => ("open", Some(why)),
     };
     Interface { name: place.name, mode: place.mode.map(XdpMode::name), state, why }

@@ -25,6 +25,7 @@ pub fn text(snapshot: &Snapshot) -> String {
     section(&mut text, ["INTERFACE", "MODE", "STATE"], &snapshot.interfaces, "no interfaces", |row: &Interface| {
         let state = match (row.state, &row.why) {
             ("absent", _) => "not there yet".to_owned(),
+            ("covered", Some(why)) => why.clone(),
             (_, Some(why)) => format!("NO GATE: {why}"),
             (state, None) => state.to_owned(),
         };

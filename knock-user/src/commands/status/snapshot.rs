@@ -45,8 +45,8 @@ pub struct Interface {
     pub name: String,
     /// `native`, `generic` or `offload`; `None` without the gate.
     pub mode: Option<&'static str>,
-    /// `up` and `down` with the gate, `absent` for what is not there (yet), `open` for an interface that
-    /// should have the gate and has none.
+    /// `up` and `down` with the gate, `absent` for what is not there (yet), `covered` for an interface
+    /// that needs none of its own, `open` for one that should have the gate and has none.
     pub state: &'static str,
     /// Why it has none.
     pub why: Option<String>,
