@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
@@ -16,6 +17,9 @@ const GLANCE: Duration = Duration::from_secs(2);
 
 /// By how much the wall clock must run ahead of the other to say that this host slept.
 const SLEPT: Duration = Duration::from_secs(4);
+
+/// How long what is under way may go on after a signal.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// The first pause after a knock that could not be sent; it doubles up to the period.
 const BACKOFF: Duration = Duration::from_secs(1);
@@ -48,6 +52,9 @@ pub(super) fn run(plan: &Plan, every: Duration, out: &mut dyn Write) -> Result<E
     let handler = move || {
         // Nobody listens any more: it is ending already.
         let _ = sender.send(());
+        // Looking a name up can take long, and there is nothing that must be ended well.
+        thread::sleep(GRACE);
+        std::process::exit(Exit::Done as i32);
     };
     ctrlc::set_handler(handler).context("knock: signals cannot be listened for")?;
     let mut said = Vec::new();

@@ -40,10 +40,12 @@ impl Round {
             _ => !round.knocked.is_empty(),
         };
         if !enough {
-            // The error alone would not say why.
-            round.say_failures();
             let which = if *family == Family::Both { "not both families" } else { "no address" };
-            bail!("knock: {host}: {which} could be knocked; is there a route to it, and do no local rules forbid it?");
+            let why: Vec<String> = round.failures.iter().map(text).collect();
+            bail!(
+                "knock: {host}: {which} could be knocked ({}); is there a route to it, and do no local rules forbid it?",
+                why.join("; ")
+            );
         }
         Ok(round)
     }
@@ -55,22 +57,19 @@ impl Round {
     /// As [`Self::make`].
     pub(super) fn say(plan: &Plan, out: &mut dyn Write) -> Result<Vec<SocketAddr>> {
         let round = Self::make(plan, out)?;
-        round.say_failures();
-        Ok(round.knocked)
-    }
-
-    fn say_failures(&self) {
-        for text in self.texts() {
+        for text in round.texts() {
             eprintln!("knockctl: {text}");
         }
+        Ok(round.knocked)
     }
 
     /// The failures, for people.
     pub(super) fn texts(&self) -> Vec<String> {
-        let text = |failure: &Failure| {
-            let Failure { address, step, error } = failure;
-            format!("knock: {}: {step}: {error}", address.ip())
-        };
-        self.failures.iter().map(text).collect()
+        self.failures.iter().map(|failure| format!("knock: {}", text(failure))).collect()
     }
+}
+
+fn text(failure: &Failure) -> String {
+    let Failure { address, step, error } = failure;
+    format!("{}: {step}: {error}", address.ip())
 }

@@ -57,6 +57,21 @@ fn the_example_is_taken() {
     assert!(!hosts.is_empty());
 }
 
+#[test]
+fn a_file_that_was_cut_off_or_garbled_is_read_or_refused_with_a_place() {
+    let example = include_str!("../../../../examples/client.toml");
+    let ends = example.char_indices().map(|(index, _)| &example[..index]);
+    let garbled = example.char_indices().map(|(index, old)| {
+        let new = ['"', '[', '=', '\n', '0', '-', '\u{1F511}', '\0'][index % 8];
+        [&example[..index], &new.to_string(), &example[index + old.len_utf8()..]].concat()
+    });
+    for text in ends.map(str::to_owned).chain(garbled) {
+        if let Err(found) = read(&text) {
+            assert!(!found.is_empty() && found.iter().all(|one| one.contains("\n  help: ")), "{text}: {found:?}");
+        }
+    }
+}
+
 /// A wrong line of a profile, where it is found, and what is said of it and of its remedy.
 const WRONG: [(&str, &str, &str, &str); 34] = [
     ("hots = \"a\"", "hosts.a.hots", "unknown key", "did you mean host?"),
