@@ -6,11 +6,14 @@ use std::net::{Shutdown, TcpListener};
 use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
-use tests::lab::{Config, Daemon, Family, Host, Probe, Session, Status, knockctl, knockctl_path, sandbox, ssh};
+use tests::lab::{
+    Config, Daemon, Family, Host, Probe, Session, Status, TIMEOUT, knockctl, knockctl_path, sandbox, ssh,
+};
 use tests::story::World;
 
 use super::super::{assert_fails, assert_says};
@@ -114,6 +117,7 @@ fn the_end_of_one_direction_leaves_the_other_open() -> Result<()> {
         // Our end first: the answer to all of it comes behind it.
         let counter = thread::spawn(move || -> Result<TcpListener> {
             let (mut stream, _) = listener.accept()?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             let mut all = Vec::new();
             stream.read_to_end(&mut all)?;
             write!(stream, "{} octets", all.len())?;
@@ -128,6 +132,7 @@ fn the_end_of_one_direction_leaves_the_other_open() -> Result<()> {
         // Then theirs.
         let reader = thread::spawn(move || -> Result<String> {
             let (mut stream, _) = listener.accept()?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             stream.write_all(b"that is all")?;
             stream.shutdown(Shutdown::Write)?;
             let mut all = String::new();
@@ -135,9 +140,17 @@ fn the_end_of_one_direction_leaves_the_other_open() -> Result<()> {
             Ok(all)
         });
         let mut child = Host::Client.spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
-        let mut heard = String::new();
-        child.stdout.take().context("piped")?.read_to_string(&mut heard)?;
-        assert_eq!(heard, "that is all");
+        let mut stdout = child.stdout.take().context("piped")?;
+        let (sender, heard) = mpsc::channel();
+        thread::spawn(move || {
+            let mut heard = String::new();
+            sender.send(stdout.read_to_string(&mut heard).map(|_| heard))
+        });
+        let Ok(heard) = heard.recv_timeout(TIMEOUT) else {
+            child.kill()?;
+            bail!("its standard output does not end");
+        };
+        assert_eq!(heard?, "that is all");
         child.stdin.take().context("piped")?.write_all(b"still here")?;
         assert_eq!(child.wait()?.code(), Some(0));
         assert_eq!(reader.join().expect("no panic")?, "still here");
@@ -153,6 +166,10 @@ fn the_connection_goes_to_the_address_that_was_knocked() -> Result<()> {
     )?;
     for (option, from) in [("-4", "192.0.2.2"), ("-6", "2001:db8:1::2")] {
         for way in ["--stdio", "--connect server.example:2222"] {
+            // The other family would do as well, this once.
+            for family in Family::ALL {
+                world.command(&["allow", &family.address(Host::Client).to_string()])?;
+            }
             let mut command = ssh_behind(&home, &format!("{option} myserver {way}"))?;
             let ran = Host::Client.run(command.args(["root@myserver", "echo $SSH_CLIENT"]))?;
             assert!(ran.stdout.starts_with(&format!("{from} ")), "{option} {way}: {ran}");
@@ -164,7 +181,6 @@ fn the_connection_goes_to_the_address_that_was_knocked() -> Result<()> {
     let mut command = ssh_behind(&home, "myserver --stdio")?;
     let ran = Host::Client.run(command.args(["root@myserver", "echo $SSH_CLIENT"]))?;
     assert!(ran.stdout.starts_with("192.0.2.2 "), "{ran}");
-    drop(world);
     Ok(())
 }
 
