@@ -6,6 +6,8 @@ mod denials;
 mod links;
 mod logging;
 mod names;
+mod notify;
+mod privileges;
 mod record;
 mod trace;
 
@@ -32,6 +34,8 @@ use denials::Denials;
 use links::{Announced, Links};
 use logging::Log;
 use names::Names;
+use notify::Notify;
+use privileges::Privileges;
 use record::{EventLog, Record};
 
 /// Arguments of `knockctl run`.
@@ -64,6 +68,8 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     let lock = Lock::take(paths)?;
     let hooks = Keeper::open(paths, &config, boot_now());
     let firewall = Firewall::start(&config, paths, verbosity >= 2)?;
+    let mut privileges = Privileges::default();
+    privileges.settle(&config, hooks.owed())?;
     let info = DaemonInfo::this(&std::path::absolute(&args.config)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let daemon = Daemon {
@@ -80,6 +86,8 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         config,
         output,
         info,
+        notify: Notify::new(),
+        privileges,
     };
     let result = runtime.block_on(daemon.serve());
     drop(lock);
@@ -106,6 +114,8 @@ struct Daemon {
     log: EventLog,
     info: DaemonInfo,
     hooks: Keeper,
+    notify: Notify,
+    privileges: Privileges,
     deadlines: Deadlines,
     next_sweep: Instant,
     denials: Denials,
@@ -131,7 +141,9 @@ impl Daemon {
         self.on_refill();
         self.announce();
         self.log.append(&Record::of("start", "the gate stands".to_owned()));
+        self.notify.ready(&self.standing());
         loop {
+            self.notify.turn();
             let wake = self.wake();
             let event = tokio::select! {
                 finished = self.hooks.finished() => Event::Hook(finished),
@@ -144,7 +156,10 @@ impl Daemon {
             };
             match event {
                 Event::Kernel(events) => events.iter().for_each(|event| self.on_kernel(event)),
-                Event::Links(announced) => self.on_links(&announced),
+                Event::Links(announced) => {
+                    self.on_links(&announced);
+                    self.notify.standing(&self.standing());
+                }
                 Event::Hook(finished) => self.hooks.on_finished(finished),
                 Event::Tick => self.on_tick(),
                 Event::Reload => {
@@ -158,6 +173,11 @@ impl Daemon {
     }
 
     fn announce(&self) {
+        info!("listening: {}", self.standing());
+    }
+
+    /// Where the gate stands.
+    fn standing(&self) -> String {
         let places: Vec<_> = self
             .firewall
             .attached()
@@ -165,19 +185,16 @@ impl Daemon {
             .map(|attached| format!("{} ({})", attached.name, attached.mode.name()))
             .collect();
         if places.is_empty() {
-            info!("listening: on no interface yet: the gate stands ready");
+            "on no interface yet: the gate stands ready".to_owned()
         } else {
-            info!("listening: {}: the gate stands", places.join(", "));
+            format!("{}: the gate stands", places.join(", "))
         }
     }
 
     /// When there is next something to do.
     fn wake(&self) -> Instant {
-        [Some(self.next_sweep), self.denials.renewal, self.deadlines.next().map(instant), self.hooks.wake()]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(self.next_sweep)
+        let own = [Some(self.next_sweep), self.denials.renewal, self.deadlines.next().map(instant)];
+        own.into_iter().chain([self.hooks.wake(), self.notify.wake()]).flatten().min().unwrap_or(self.next_sweep)
     }
 
     fn on_kernel(&mut self, event: &KernelEvent) {
@@ -266,6 +283,7 @@ impl Daemon {
             error!("{error:#}: the log goes on in the old file");
         }
         info!("re-reading config file: {}", self.config.path.display());
+        self.notify.reloading();
         let outcome = self.reload();
         self.info.reloads += 1;
         let error = outcome.err().map(|error| format!("{error:#}"));
@@ -279,6 +297,10 @@ impl Daemon {
             error!("{error:#}");
         }
         self.log.append(&Record::of("reload", text));
+        match &self.info.last_reload {
+            Some(Reload { error: Some(error), .. }) => self.notify.as_before(error),
+            _ => self.notify.ready(&self.standing()),
+        }
     }
 
     fn reload(&mut self) -> Result<()> {
@@ -289,6 +311,9 @@ impl Daemon {
         self.put_in_force(config)?;
         if let Some(output) = output {
             self.output.replace(&output);
+        }
+        if let Err(error) = self.privileges.settle(&self.config, self.hooks.owed()) {
+            error!("{error:#}");
         }
         Ok(())
     }
@@ -307,16 +332,16 @@ impl Daemon {
     }
 
     async fn on_stop(mut self) -> Result<()> {
-        match self.config.options.on_exit {
-            OnExit::Keep => {
-                self.note(&Record::of("stop", "shutting down: the gate goes on standing".to_owned()));
-            }
+        let text = match self.config.options.on_exit {
+            OnExit::Keep => "shutting down: the gate goes on standing",
             OnExit::Detach => {
                 Firewall::unload(&self.paths).context("the gate cannot be taken down")?;
-                self.note(&Record::of("stop", "shutting down: the gate is taken down".to_owned()));
                 self.hooks.end_all();
+                "shutting down: the gate is taken down"
             }
-        }
+        };
+        self.notify.stopping(text);
+        self.note(&Record::of("stop", text.to_owned()));
         self.hooks.wind_up(WIND_UP).await;
         self.note_hooks();
         Ok(())

@@ -12,6 +12,7 @@ mod object;
 mod pins;
 mod places;
 mod plain;
+mod privilege;
 mod state;
 mod sys;
 mod waiting;
@@ -24,8 +25,9 @@ pub use load::{Load, Program, Settings};
 pub use object::OBJECT;
 pub use pins::Paths;
 pub use places::{Condition, Place};
+pub use privilege::{NEEDED, need_root};
 pub use state::{AttemptEntry, GrantEntry, State, format_source};
-pub use sys::{boot_now, need_root};
+pub use sys::boot_now;
 pub use waiting::Waiting;
 
 use anyhow::{Context as _, Result};

@@ -18,7 +18,8 @@ use knock_common::watch::WATCH_CELLS;
 
 use super::load::Program;
 use super::plain::Plain;
-use super::sys::{boot_now, need_root};
+use super::privilege::need_root;
+use super::sys::boot_now;
 use crate::config::Config;
 
 /// Where the gate keeps its pins and its run-time files.

@@ -18,7 +18,8 @@ use knock_common::rules::{Door, PortRoles, Role, Service};
 use super::pins::{self, Paths};
 use super::places::{self, Place};
 use super::plain::{InMap, Plain};
-use super::sys::{self, boot_now, need_root};
+use super::privilege::need_root;
+use super::sys::{self, boot_now};
 
 /// The pinned state of a gate, opened by its pins.
 pub struct State {

@@ -191,16 +191,3 @@ pub fn read_array<V: aya::Pod>(map: BorrowedFd<'_>, entries: u32) -> io::Result<
     unsafe { values.set_len(entries as usize) };
     Ok(values)
 }
-
-/// Refuses whoever is not root.
-///
-/// # Errors
-///
-/// With the remedy.
-pub fn need_root() -> anyhow::Result<()> {
-    // SAFETY: takes nothing and cannot fail.
-    if unsafe { libc::geteuid() } == 0 {
-        return Ok(());
-    }
-    anyhow::bail!("not root: run it with sudo")
-}

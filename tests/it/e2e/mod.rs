@@ -14,10 +14,13 @@ mod links;
 mod logging;
 mod machine;
 mod network;
+mod notify;
 mod options;
 mod pins;
+mod privileges;
 mod reload;
 mod sandbox;
+mod service;
 mod story;
 mod traffic;
 
@@ -40,6 +43,9 @@ pub fn trials() -> Vec<Trial> {
         logging::trials(),
         fail2ban::trials(),
         hooks::trials(),
+        notify::trials(),
+        privileges::trials(),
+        service::trials(),
         reload::trials(),
         interfaces::trials(),
         links::trials(),

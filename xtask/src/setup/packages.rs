@@ -28,7 +28,7 @@ const fn server(name: &'static str, files: &'static [&'static str], service: &'s
 }
 
 /// What the lab and the tests of whole hosts run.
-pub const LAB: [Package; 12] = [
+pub const LAB: [Package; 13] = [
     server("openssh-server", &["sshd"], "ssh"),
     package("openssh-client", &["ssh", "ssh-keygen"]),
     // For its client only.
@@ -43,6 +43,8 @@ pub const LAB: [Package; 12] = [
     package("systemd", &["/lib/systemd/systemd", "systemctl", "journalctl", "systemd-analyze"]),
     // For its fail2ban-regex only.
     server("fail2ban", &["fail2ban-regex"], "fail2ban"),
+    // With which it reads the journal.
+    package("python3-systemd", &["/usr/lib/python3/dist-packages/systemd/journal.py"]),
     // For its syslogd.
     package("busybox", &["busybox"]),
 ];

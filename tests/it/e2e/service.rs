@@ -1,0 +1,289 @@
+//! The unit under a real systemd: up before the network, loud when it cannot be, and never half a gate.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use libtest_mimic::Trial;
+use tests::lab::{
+    BOOT_TIMEOUT, Config, Family, Flood, Host, Lab, Machine, MachineRoot, PATIENCE, Probe, SSH_PORT, connect, knockctl,
+    knockctl_path, until,
+};
+
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        "e2e::service";
+        the_unit_is_safe,
+        the_gate_stands_before_the_network,
+        the_gate_outlives_restarts_and_crashes_of_the_daemon,
+        a_reload_tells_systemd_how_it_went,
+        hooks_work_within_the_limits_of_the_unit,
+        a_broken_config_at_boot_is_loud_and_tried_again,
+        a_hanging_daemon_is_started_anew,
+        a_missing_bpffs_is_mounted_for_all,
+        the_journal_has_the_fields_and_fail2ban_finds_them,
+    ]
+}
+
+const UNIT: &str = "knockctl.service";
+const CONFIG: &str = "/etc/knock/knock.toml";
+
+fn packaging() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging")
+}
+
+/// A unit that comes with the network, and needs the gate.
+const NETWORK: &str = "[Unit]\nDefaultDependencies=no\nAfter=network-pre.target\nBefore=network.target\n\
+                       [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/sbin/knockctl status\n";
+
+/// Something that listens where ssh would.
+const LISTENER: &str = "[Service]\nExecStart=/usr/bin/python3 -m http.server 2222\n";
+
+fn write(root: &MachineRoot, path: &str, text: &str) -> Result<()> {
+    let path = root.path().join(path.trim_start_matches('/'));
+    fs::create_dir_all(path.parent().context("a file")?)?;
+    fs::write(&path, text).with_context(|| path.display().to_string())
+}
+
+/// A machine on which the service is installed and enabled, not yet booted.
+fn installed(config: &Config) -> Result<MachineRoot> {
+    let root = MachineRoot::of_host()?;
+    root.copy(&knockctl_path()?, "/usr/sbin/knockctl")?;
+    root.copy(&packaging().join(UNIT), &format!("/usr/lib/systemd/system/{UNIT}"))?;
+    let _ = fs::remove_dir_all(root.path().join("etc/knock"));
+    let _ = fs::remove_dir_all(root.path().join("var/lib/knock"));
+    write(&root, CONFIG, &config.0)?;
+    write(&root, "/etc/systemd/system/network-test.service", NETWORK)?;
+    write(&root, "/etc/systemd/system/listener.service", LISTENER)?;
+    root.enable("network-test.service", "multi-user.target")?;
+    root.enable("listener.service", "multi-user.target")?;
+    // As an administrator does it: [Install] counts.
+    let mut enable = Command::new("systemctl");
+    Host::Server.run(enable.arg("--root").arg(root.path()).args(["enable", UNIT]))?.success()?;
+    Ok(root)
+}
+
+fn boot(config: &Config) -> Result<(Lab, Machine)> {
+    let lab = Lab::new()?;
+    let machine = Machine::boot(Host::Server, installed(config)?)?;
+    machine.wait_for("multi-user.target")?;
+    machine.wait_for("listener.service")?;
+    // No target waits for it but the network's.
+    machine.wait_for(UNIT)?;
+    Ok((lab, machine))
+}
+
+fn port(from: Host) -> Result<Probe> {
+    Ok(connect(from, (Family::V4.address(Host::Server), SSH_PORT).into(), PATIENCE)?.0)
+}
+
+fn knock() -> Result<()> {
+    let server = Family::V4.address(Host::Server).to_string();
+    knockctl(Host::Client, &["knock", &server, "7000/tcp", "8000/udp", "9000/tcp"])?.success().map(drop)
+}
+
+fn until_state(machine: &Machine, property: &str, value: &str) -> Result<()> {
+    let is_it = || (machine.property(UNIT, property).ok()? == value).then_some(());
+    until(&format!("{property}={value}"), BOOT_TIMEOUT, is_it)
+        .with_context(|| machine.journal(UNIT).unwrap_or_default())
+}
+
+fn the_unit_is_safe() -> Result<()> {
+    let (_lab, machine) = boot(&Config::lab())?;
+    // Of 100; what is left is what the gate is about, and root.
+    let mut command = Command::new("systemd-analyze");
+    command.args(["security", "--no-pager", "--offline=true", "--threshold=30"]).arg(packaging().join(UNIT));
+    let ran = Host::Server.run(&mut command)?;
+    assert_eq!(ran.code, 0, "{ran}");
+    let ran = machine.run(&["systemd-analyze", "verify", "--man=no", UNIT])?;
+    assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (0, "", ""), "{ran}");
+    // The daemon has what it needs, also of what the unit would let a hook have.
+    let daemon = machine.property(UNIT, "MainPID")?;
+    let status = machine.must(&["grep", "^Cap\\|^NoNewPrivs\\|^Seccomp:", &format!("/proc/{daemon}/status")])?;
+    for line in ["CapPrm:\t000000c000001000", "CapEff:\t000000c000001000", "CapAmb:\t0000000000000000"] {
+        assert!(status.contains(line), "{status}");
+    }
+    assert!(status.contains("CapInh:\t0000000000000000") && status.contains("NoNewPrivs:\t1"), "{status}");
+    assert!(status.contains("Seccomp:\t2"), "{status}");
+    Ok(())
+}
+
+fn the_gate_stands_before_the_network() -> Result<()> {
+    let (_lab, machine) = boot(&Config::lab())?;
+    assert_eq!(machine.property(UNIT, "ActiveState")?, "active", "{}", machine.journal(UNIT)?);
+    let moment = |unit: &str, name: &str| -> Result<u64> { Ok(machine.property(unit, name)?.parse()?) };
+    let ready = moment(UNIT, "ActiveEnterTimestampMonotonic")?;
+    let network = moment("network-pre.target", "ActiveEnterTimestampMonotonic")?;
+    assert!(ready > 0 && ready <= network, "{ready} {network}");
+    // This unit fails unless the gate stands when it starts.
+    machine.wait_for("network-test.service")?;
+    assert!(machine.property(UNIT, "StatusText")?.contains("the gate stands"));
+    let said = machine.must(&["journalctl", "--no-pager", "-b"])?;
+    assert!(!said.contains("ordering cycle"), "{said}");
+    assert_eq!(port(Host::Client)?, Probe::Silent);
+    knock()?;
+    assert_eq!(port(Host::Client)?, Probe::Open);
+    assert_eq!(port(Host::Stranger)?, Probe::Silent);
+    Ok(())
+}
+
+fn the_gate_outlives_restarts_and_crashes_of_the_daemon() -> Result<()> {
+    let (_lab, machine) = boot(&Config::lab())?;
+    let flood = Flood::start(Host::Stranger, (Family::V4.address(Host::Server), SSH_PORT).into());
+    machine.must(&["systemctl", "restart", UNIT])?;
+    machine.must(&["systemctl", "reload", UNIT])?;
+    machine.must(&["systemctl", "stop", UNIT])?;
+    assert_eq!(machine.property(UNIT, "ActiveState")?, "inactive");
+    assert_eq!(port(Host::Client)?, Probe::Silent);
+    knock()?;
+    assert_eq!(port(Host::Client)?, Probe::Open);
+    machine.must(&["systemctl", "start", UNIT])?;
+    machine.must(&["systemctl", "kill", "--signal=KILL", UNIT])?;
+    until_state(&machine, "NRestarts", "1")?;
+    machine.wait_for(UNIT)?;
+    let flooded = flood.stop()?;
+    assert!(flooded.sent > 1000 && flooded.opened == 0, "{flooded:?}");
+    // And `unload` ends it, for systemd too: nothing starts it again.
+    machine.must(&["knockctl", "unload"])?;
+    until_state(&machine, "ActiveState", "inactive")?;
+    assert_eq!(port(Host::Stranger)?, Probe::Open);
+    Ok(())
+}
+
+fn a_reload_tells_systemd_how_it_went() -> Result<()> {
+    let (_lab, machine) = boot(&Config::lab())?;
+    write(machine.root(), CONFIG, &Config::lab().with("\"9000/tcp\"", "\"9000/tpc\"").0)?;
+    let ran = machine.run(&["systemctl", "reload", UNIT])?;
+    assert_ne!(ran.code, 0, "{ran}");
+    assert_eq!(machine.property(UNIT, "ActiveState")?, "active");
+    let said = machine.journal(UNIT)?;
+    assert!(said.contains("knock.toml:") && said.contains("the gate goes on as it was"), "{said}");
+    assert!(!said.contains("8000/udp"), "the sequence is in the journal: {said}");
+    assert_eq!(port(Host::Client)?, Probe::Silent);
+    // Whoever sends the signal himself finds the reason in the status.
+    machine.must(&["systemctl", "kill", "--kill-who=main", "--signal=HUP", UNIT])?;
+    let status = || machine.property(UNIT, "StatusText").ok().filter(|status| status.contains("reload failed: "));
+    until("the status", BOOT_TIMEOUT, status)?;
+    assert_eq!(machine.property(UNIT, "ActiveState")?, "active");
+    // And one that is right is in force when systemctl returns.
+    write(machine.root(), CONFIG, &Config::lab().with("ports = [\"2222/tcp\"]", "ports = [\"2223/tcp\"]").0)?;
+    machine.must(&["systemctl", "reload", UNIT])?;
+    assert_eq!(port(Host::Client)?, Probe::Open);
+    assert!(machine.property(UNIT, "StatusText")?.contains("the gate stands"));
+    Ok(())
+}
+
+fn hooks_work_within_the_limits_of_the_unit() -> Result<()> {
+    let hook = "ip route add 203.0.113.0/24 dev lo; touch /var/lib/hook; touch /etc/knock/hook; touch /etc/hook; \
+                grep CapEff /proc/self/status > /run/hook";
+    let door = format!("cmd_timeout = \"4s\"\nstart_command = \"{hook}\"");
+    let (_lab, machine) = boot(&Config::lab().with("cmd_timeout = \"4s\"", &door))?;
+    knock()?;
+    let capabilities = until("the hook", BOOT_TIMEOUT, || {
+        let text = fs::read_to_string(format!("/proc/{}/root/run/hook", machine.init())).ok()?;
+        text.ends_with('\n').then_some(text)
+    });
+    let capabilities = capabilities.with_context(|| machine.journal(UNIT).unwrap_or_default())?;
+    // What the unit allows: the daemon's own three, and CAP_NET_RAW.
+    assert_eq!(capabilities, "CapEff:\t000000c000003000\n");
+    assert!(machine.must(&["ip", "route"])?.contains("203.0.113.0/24"));
+    machine.must(&["test", "-e", "/var/lib/hook", "-a", "-e", "/etc/knock/hook"])?;
+    assert_ne!(machine.run(&["test", "-e", "/etc/hook"])?.code, 0);
+    Ok(())
+}
+
+fn a_broken_config_at_boot_is_loud_and_tried_again() -> Result<()> {
+    let lab = Lab::new()?;
+    let machine = Machine::boot(Host::Server, installed(&Config::lab().with("9001/tcp", "99001/tcp"))?)?;
+    // The boot goes on, and whoever needs the gate learns that there is none.
+    machine.wait_for("multi-user.target")?;
+    machine.wait_for("listener.service")?;
+    assert_eq!(machine.property("network-test.service", "ActiveState")?, "failed");
+    until_state(&machine, "NRestarts", "2")?;
+    assert_eq!(machine.property(UNIT, "ActiveState")?, "activating");
+    let said = machine.journal(UNIT)?;
+    assert!(said.matches("99001").count() >= 2 && said.contains("knock.toml:"), "{said}");
+    let console = machine.console.after(0).join("\n");
+    assert!(console.contains("FAILED") && console.contains(UNIT), "{console}");
+    // No half of a gate: neither pins nor a closed port.
+    assert_ne!(machine.run(&["ls", "/sys/fs/bpf/knock"])?.code, 0);
+    assert_eq!(port(Host::Client)?, Probe::Open);
+    write(machine.root(), CONFIG, &Config::lab().0)?;
+    machine.wait_for(UNIT)?;
+    assert_eq!(port(Host::Client)?, Probe::Silent);
+    drop(machine);
+    drop(lab);
+    Ok(())
+}
+
+fn a_hanging_daemon_is_started_anew() -> Result<()> {
+    let lab = Lab::new()?;
+    let root = installed(&Config::lab())?;
+    write(&root, &format!("/etc/systemd/system/{UNIT}.d/soon.conf"), "[Service]\nWatchdogSec=2s\nRestartSec=1s\n")?;
+    let machine = Machine::boot(Host::Server, root)?;
+    machine.wait_for(UNIT)?;
+    // One that works is left alone.
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(machine.property(UNIT, "NRestarts")?, "0", "{}", machine.journal(UNIT)?);
+    machine.must(&["systemctl", "kill", "--kill-who=main", "--signal=STOP", UNIT])?;
+    until_state(&machine, "NRestarts", "1")?;
+    machine.wait_for(UNIT)?;
+    assert!(machine.journal(UNIT)?.contains("watchdog"), "{}", machine.journal(UNIT)?);
+    drop(machine);
+    drop(lab);
+    Ok(())
+}
+
+fn a_missing_bpffs_is_mounted_for_all() -> Result<()> {
+    let (_lab, machine) = boot(&Config::lab())?;
+    machine.must(&["knockctl", "unload"])?;
+    until_state(&machine, "ActiveState", "inactive")?;
+    machine.must(&["umount", "/sys/fs/bpf"])?;
+    machine.must(&["systemctl", "start", UNIT]).with_context(|| machine.journal(UNIT).unwrap_or_default())?;
+    assert_eq!(port(Host::Client)?, Probe::Silent);
+    // Not in the daemon's own file tree: the pins are there for `knockctl`, and when the daemon is gone.
+    machine.must(&["knockctl", "status"])?;
+    machine.must(&["systemctl", "stop", UNIT])?;
+    machine.must(&["knockctl", "status"])?;
+    assert_eq!(port(Host::Client)?, Probe::Silent);
+    Ok(())
+}
+
+fn the_journal_has_the_fields_and_fail2ban_finds_them() -> Result<()> {
+    let stranger = Family::V6.address(Host::Stranger).to_string();
+    for log in ["\"journal\"", "\"syslog\"", "\"stderr\""] {
+        let lab = Lab::new()?;
+        let root = installed(&Config::lab().set("log", log))?;
+        root.copy(&packaging().join("fail2ban/filter.d/knock.conf"), "/etc/fail2ban/filter.d/knock.conf")?;
+        let machine = Machine::boot(Host::Server, root)?;
+        machine.wait_for("multi-user.target")?;
+        machine.wait_for(UNIT)?;
+        connect(Host::Stranger, (Family::V6.address(Host::Server), SSH_PORT).into(), PATIENCE)?;
+        knock()?;
+        let denied = format!("did not knock: {stranger} -> :{SSH_PORT}/tcp");
+        let said = || machine.must(&["journalctl", "--no-pager", "-t", "knock"]).unwrap_or_default();
+        let all = || (said().contains(&denied) && said().contains("OPEN SESAME")).then_some(());
+        until("the lines", BOOT_TIMEOUT, all).with_context(|| format!("{log}: {}", said()))?;
+        if log == "\"journal\"" {
+            let fields = ["EVENT=denied", &format!("SOURCE={stranger}"), "SERVICE=ssh2", "PORT=2222/tcp"];
+            let words = [&["journalctl", "--no-pager", "-o", "json", "PRIORITY=5"], &fields[..]].concat();
+            let found = machine.must(&words)?;
+            assert_eq!(found.lines().count(), 1, "{found}");
+            assert!(found.contains(&denied) && found.contains("\"_SYSTEMD_UNIT\":\"knockctl.service\""), "{found}");
+            // Everybody may say so, but not as the unit.
+            machine.must(&["logger", "-t", "knock", "did not knock: 192.0.2.7 -> :22/tcp"])?;
+            machine.must(&["journalctl", "--sync"])?;
+        }
+        let filter = "/etc/fail2ban/filter.d/knock.conf";
+        let found = machine.must(&["fail2ban-regex", "--out", "ip", "systemd-journal", filter])?;
+        assert_eq!(found.lines().collect::<Vec<_>>(), [&*stranger], "{log}: {}", said());
+        drop(machine);
+        drop(lab);
+    }
+    Ok(())
+}
