@@ -38,7 +38,7 @@ pub fn is_right<F: Frame + ?Sized>(frame: &F, packet: &Packet) -> bool {
         return v4;
     }
     let sum = sum(frame, l4, length);
-    sum != MISSING && fold(sum + pseudo_header(packet, length)) == 0xffff
+    sum != MISSING && fold(sum + pseudo(packet, length, packet.transport as u8)) == 0xffff
 }
 
 #[inline(always)]
@@ -52,11 +52,13 @@ fn header_is_right<F: Frame + ?Sized>(frame: &F, ip: u32) -> bool {
     sum != MISSING && fold(sum) == 0xffff
 }
 
-/// The sum, in memory order, of the pseudo header (RFC 9293 3.1, RFC 8200 8.1). A v4-mapped
-/// address adds its mark `ffff`, which is zero in ones' complement.
+/// The sum, in memory order, of the pseudo header (RFC 9293 3.1, RFC 8200 8.1) of a packet between the
+/// same two hosts, either way. A v4-mapped address adds its mark `ffff`, which is zero in ones'
+/// complement.
 #[inline(always)]
-fn pseudo_header(packet: &Packet, length: u32) -> u64 {
-    let mut sum = u64::from((length as u16).to_be()) + u64::from(u16::from(packet.transport as u8).to_be());
+#[must_use]
+pub fn pseudo(packet: &Packet, length: u32, protocol: u8) -> u64 {
+    let mut sum = u64::from((length as u16).to_be()) + u64::from(u16::from(protocol).to_be());
     let (src, dst) = (packet.src.words(), packet.dst.words());
     let mut index = 0;
     while index < 4 {
@@ -64,6 +66,32 @@ fn pseudo_header(packet: &Packet, length: u32) -> u64 {
         index += 1;
     }
     sum
+}
+
+/// The checksum, in host order, of `bytes`, in which it is still zero, after a sum in memory order of
+/// what goes before.
+#[inline(always)]
+#[must_use]
+pub fn of<const N: usize>(bytes: &[u8; N], before: u64) -> u16 {
+    let mut sum = before;
+    let mut index = 0;
+    while index < N {
+        // Really read: what the compiler knows to be there it would keep on the stack as well.
+        // SAFETY: references to octets of the array.
+        let pair =
+            unsafe { [(&raw const bytes[index]).read_volatile(), (&raw const bytes[index + 1]).read_volatile()] };
+        sum += u64::from(u16::from_ne_bytes(pair));
+        index += 2;
+    }
+    u16::from_be(!fold(sum))
+}
+
+/// The sum, in memory order, of `length` bytes at `offset`, at most [`MAX_KNOCK`]; `None` if they are
+/// not there.
+#[inline(always)]
+pub fn sum_of<F: Frame + ?Sized>(frame: &F, offset: u32, length: u32) -> Option<u64> {
+    let sum = sum(frame, offset, length);
+    (sum != MISSING).then_some(sum)
 }
 
 /// The sum of bytes that are not there.

@@ -46,6 +46,7 @@ counters! {
     DenyTooDeep = "deny_too_deep", "packets denied with too many VLAN tags or extension headers";
     DenyTinyFragment = "deny_tiny_fragment", "first fragments denied that hide ports or flags";
     DenyOverlap = "deny_overlap", "fragments denied that could overwrite TCP flags";
+    RejectLimited = "reject_limited", "denials left without an answer: the source had its share of ICMP errors";
     KnockPacket = "knock_packet", "packets to a knock port";
     AttemptStarted = "attempt_started", "attempts started";
     AttemptAdvanced = "attempt_advanced", "attempts advanced by a step";

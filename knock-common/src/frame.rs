@@ -21,6 +21,16 @@ pub trait Frame {
     fn reaches(&self, length: u32) -> bool;
 }
 
+/// A frame that an answer is written over.
+pub trait FrameMut: Frame {
+    /// Puts `added` bytes before the first one, and cuts the frame off, or fills it up, to `length`.
+    /// False if it cannot. What the new bytes hold is anybody's guess.
+    fn resize(&mut self, added: u32, length: u32) -> bool;
+
+    /// Writes `bytes` at `offset`; `None` if the frame does not reach that far.
+    fn put<const N: usize>(&mut self, offset: u32, bytes: &[u8; N]) -> Option<()>;
+}
+
 /// Fields of a checked run of bytes. `index` counts from its start and must lie within it.
 pub trait View {
     /// One octet.

@@ -6,6 +6,7 @@ use crate::frame::Frame;
 use crate::grant::{FOR_GOOD, GrantKey};
 use crate::knocking;
 use crate::packet::{self, Other, Packet, Shape, Transport};
+use crate::reject;
 use crate::rules::{MAX_PREFIXES, Role, Service};
 use crate::world::{Socket, World};
 
@@ -16,8 +17,10 @@ use crate::world::{Socket, World};
 pub enum Verdict {
     /// On to the network stack, untouched.
     Pass,
-    /// Denied.
+    /// Denied, without a word.
     Deny,
+    /// Denied, and answered as a closed port would (rule 12).
+    Reject,
 }
 
 /// Judges one frame, and moves attempts and grants as it asks.
@@ -41,7 +44,7 @@ pub fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
         Other::TinyFragment => (Verdict::Deny, Counter::DenyTinyFragment),
         Other::Overlap => (Verdict::Deny, Counter::DenyOverlap),
     };
-    world.count(counter);
+    decide(world, counter);
     verdict
 }
 
@@ -60,14 +63,17 @@ pub fn judge_packet<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &
             Verdict::Pass
         }
         Role::Protected(index) => match world.service(index) {
-            Some(service) if service.tag != 0 => guard(world, packet, service),
+            Some(service) if service.tag != 0 => match guard(world, packet, service) {
+                Verdict::Deny if world.rejects() && !world.asks() => reject::verdict(world, frame, packet),
+                verdict => verdict,
+            },
             _ => Verdict::Pass,
         },
     }
 }
 
 /// The verdict on a packet whose headers lie across the buffers of a large frame: judged like any
-/// other, but never a knock.
+/// other, but never a knock, and denied without an answer.
 #[inline(always)]
 pub fn judge_large<W: World>(world: &W, packet: &Packet) -> Verdict {
     if let Role::Protected(index) = world.ports(packet.dport).of(packet.transport).role()
@@ -107,14 +113,24 @@ fn guard<W: World>(world: &W, packet: &Packet, service: &Service) -> Verdict {
 
 #[inline(always)]
 fn pass<W: World>(world: &W, counter: Counter) -> Verdict {
-    world.count(counter);
+    decide(world, counter);
     Verdict::Pass
+}
+
+/// Counts a verdict, or gives it as the explanation that is asked for; true if that was all.
+#[inline(always)]
+fn decide<W: World>(world: &W, counter: Counter) -> bool {
+    if world.asks() {
+        world.explain(counter);
+        return true;
+    }
+    world.count(counter);
+    false
 }
 
 #[inline(always)]
 fn deny<W: World>(world: &W, packet: &Packet, service: &Service, reason: Counter) -> Verdict {
-    world.count(reason);
-    if world.log_denied() {
+    if !decide(world, reason) && world.log_denied() {
         log_denial(world, packet, service);
     }
     Verdict::Deny
@@ -134,7 +150,7 @@ fn is_granted<W: World>(world: &W, packet: &Packet, service: &Service) -> bool {
         if let Some(grant) = world.grant(&key) {
             let now = world.now();
             if grant.is_live(now) {
-                if service.keepalive != 0 && packet.transport as u8 == Transport::Udp as u8 {
+                if service.keepalive != 0 && packet.transport as u8 == Transport::Udp as u8 && !world.asks() {
                     keep_alive(world, &key, grant, now);
                 }
                 return true;

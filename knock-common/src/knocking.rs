@@ -17,7 +17,9 @@ use crate::world::{Socket, World};
 /// here (rules 2 to 5).
 #[inline(always)]
 pub fn knock<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet, index: u32) {
-    if let Some(knock) = world.knock(index) {
+    if world.asks() {
+        world.explain(Counter::KnockPacket);
+    } else if let Some(knock) = world.knock(index) {
         world.at_desk(packet, |desk| {
             // One after the other, not one within the other: a BPF call chain has 512 bytes of stack.
             visit(world, frame, desk, knock);
@@ -31,7 +33,7 @@ pub fn knock<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet,
 /// attempts of its source, unless something listens there (rule 4).
 #[inline(always)]
 pub fn stray<W: World>(world: &W, packet: &Packet) {
-    if world.watch(watch::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0) {
+    if world.watch(watch::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0) && !world.asks() {
         world.at_desk(packet, |desk| end_all(world, desk));
     }
 }

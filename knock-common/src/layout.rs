@@ -19,6 +19,31 @@ pub const MAX_ATTEMPTS: u32 = 65_536;
 /// Trusted networks in one config.
 pub const MAX_TRUSTED: u32 = 1024;
 
+/// Interfaces that can be answered on.
+pub const MAX_PLACES: u32 = 4096;
+
+/// What the answer of a closed port takes from its interface. Key: interface index.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Place {
+    /// Its MAC; zeroes for a device without.
+    pub mac: [u8; 6],
+    /// Time to live of IPv4.
+    pub ttl: u8,
+    /// Hop limit of IPv6.
+    pub hop_limit: u8,
+}
+
+/// Bit of [`name::TOLD`]: nothing is denied, what would be is counted and logged.
+pub const TOLD_OBSERVE: u64 = 1;
+/// Bit of [`name::TOLD`]: what is denied is answered as a closed port would answer it.
+pub const TOLD_REJECT: u64 = 2;
+
+/// A frame with these eight octets of metadata before it asks what decides on it: this word, then one
+/// that becomes the number of a [`crate::counter::Counter`] + 1. No driver puts them there, and no
+/// frame from a wire can.
+pub const QUESTION: u32 = 0x3f3f_6b6e;
+
 /// Names of the program, of its maps and of its load-time constants, as in the object file.
 pub mod name {
     /// The program, for kernels that know multi-buffer frames (5.18).
@@ -54,8 +79,14 @@ pub mod name {
     pub const SERVICES: &str = "SERVICES";
     /// Rules: trusted networks.
     pub const TRUSTED: &str = "TRUSTED";
+    /// Rules: how the program was loaded, for user space to read: bits such as [`super::TOLD_OBSERVE`].
+    pub const TOLD: &str = "TOLD";
     /// Per load: new attempts in this second.
     pub const BUDGET: &str = "BUDGET";
+    /// Per load: what an answer is sent with, by interface index.
+    pub const PLACES: &str = "PLACES";
+    /// Per load: how long ICMP errors are used up, by hash of the source.
+    pub const ERRORS: &str = "ERRORS";
     /// Per load: the clock of a test.
     pub const CLOCK: &str = "CLOCK";
 
@@ -69,6 +100,12 @@ pub mod name {
     pub const ATTEMPT_RATE: &str = "ATTEMPT_RATE";
     /// u32, 0 or 1: emit an event for a denial while there are tokens.
     pub const LOG_DENIED: &str = "LOG_DENIED";
+    /// u32: 0 to drop what is denied, or a random key to answer it as a closed port would.
+    pub const REJECT: &str = "REJECT";
+    /// u32, 0 or 1: let pass what is denied.
+    pub const OBSERVE: &str = "OBSERVE";
+    /// u64: from this boot time in ns on, let pass what is denied; 0 for no such time.
+    pub const TRIAL_UNTIL: &str = "TRIAL_UNTIL";
     /// u32, 0 or 1: read the time from [`CLOCK`] (tests only).
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 }
@@ -82,4 +119,5 @@ const _: () = {
     assert!(size_of::<Service>() == 200);
     assert!(size_of::<Door>() == 120);
     assert!(size_of::<Knock>() == 264);
+    assert!(size_of::<Place>() == 8);
 };

@@ -25,6 +25,7 @@ pub mod hash;
 pub mod knocking;
 pub mod layout;
 pub mod packet;
+pub mod reject;
 pub mod rules;
 pub mod watch;
 pub mod world;

@@ -37,6 +37,15 @@ pub trait World {
     /// `log_denied`.
     fn log_denied(&self) -> bool;
 
+    /// `deny = "reject"`: denials are answered.
+    fn rejects(&self) -> bool;
+    /// True if the MAC, its first four octets as they lie in memory and the last two as a number, is
+    /// that of the interface on which the frame came.
+    fn is_addressed(&self, high: u32, low: u16) -> bool;
+    /// How long ICMP errors of this cell's sources are used up (see [`crate::reject`]). As many cells
+    /// as in the filter of [`crate::watch`].
+    fn errors(&self, cell: u32) -> Option<&Cell64>;
+
     /// What the ports of this number are.
     fn ports(&self, port: u16) -> PortRoles;
     /// The knock port with this index.
@@ -74,6 +83,16 @@ pub trait World {
 
     /// The socket that the packet would reach.
     fn socket(&self, packet: &Packet) -> Socket;
+
+    /// True if the frame is nobody's: it only asks what would decide on it, and nothing is to change.
+    #[inline(always)]
+    fn asks(&self) -> bool {
+        false
+    }
+
+    /// Answers a frame that asks: this counter stands for what decides.
+    #[inline(always)]
+    fn explain(&self, _counter: Counter) {}
 
     /// Counts one.
     fn count(&self, counter: Counter);

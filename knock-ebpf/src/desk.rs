@@ -20,6 +20,14 @@ pub fn with<'a>(packet: Packet) -> Option<&'a Desk> {
     Some(unsafe { (*desk).0.write(Desk::new(packet)) })
 }
 
+/// The packet that lies there.
+#[inline(always)]
+pub fn look<'a>() -> Option<&'a Packet> {
+    let desk = maps::DESK.get_ptr_mut(0)?;
+    // SAFETY: as in `with`, which has written the desk during this frame.
+    Some(&unsafe { (*desk).0.assume_init_ref() }.packet)
+}
+
 /// A copy of the packet that [`put`] left.
 #[inline(always)]
 pub fn packet() -> Option<Packet> {

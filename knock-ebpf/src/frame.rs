@@ -1,8 +1,10 @@
 //! The bytes of the frame: the one place that turns an offset into a packet access.
 
-use aya_ebpf::helpers::{bpf_csum_diff, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
+use aya_ebpf::helpers::{
+    bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+};
 use aya_ebpf::programs::XdpContext;
-use knock_common::frame::{Frame, MAX_OFFSET, View};
+use knock_common::frame::{Frame, FrameMut, MAX_OFFSET, View};
 
 use crate::maps;
 
@@ -41,6 +43,36 @@ impl Frame for Linear<'_> {
     fn reaches(&self, length: u32) -> bool {
         // Bounded for the verifier: no IP packet is longer than this behind its link header.
         length <= 0x1_0100 && self.ctx.data() + length as usize <= self.ctx.data_end()
+    }
+}
+
+impl FrameMut for Linear<'_> {
+    #[inline(always)]
+    fn resize(&mut self, added: u32, length: u32) -> bool {
+        let ctx = self.ctx.ctx;
+        // SAFETY: the context is the one that the kernel gave to the program; every view made before is
+        // gone, since each borrows nothing but an address that is checked anew at its next use.
+        unsafe {
+            if added != 0 && bpf_xdp_adjust_head(ctx, -(added as i32)) != 0 {
+                return false;
+            }
+            // In one piece: the verifier allows no 32-bit arithmetic with packet pointers.
+            let now = one_register(self.ctx.data_end() - self.ctx.data()) as i32;
+            bpf_xdp_adjust_tail(ctx, length as i32 - now) == 0
+        }
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, offset: u32, bytes: &[u8; N]) -> Option<()> {
+        let place = self.view::<N>(offset)?.0 as *mut u8;
+        let mut index = 0;
+        while index < N {
+            // SAFETY: the view was checked to hold N bytes, and the verifier checks it again. Each byte is
+            // really read, so that none of them is kept on the stack.
+            unsafe { place.add(index).write((&raw const bytes[index]).read_volatile()) };
+            index += 1;
+        }
+        Some(())
     }
 }
 

@@ -16,7 +16,7 @@ use knock_common::packet::Packet;
 use knock_common::rules::{Door, Knock, PortRoles, Service};
 use knock_common::world::{Socket, World};
 
-use crate::{desk, maps, settings, sockets};
+use crate::{answer, desk, explain, maps, settings, sockets};
 
 /// The maps and helpers, for one frame.
 pub struct Kernel<'a> {
@@ -58,6 +58,24 @@ impl World for Kernel<'_> {
     #[inline(always)]
     fn log_denied(&self) -> bool {
         settings::log_denied()
+    }
+
+    #[inline(always)]
+    fn rejects(&self) -> bool {
+        settings::reject() != 0
+    }
+
+    #[inline(always)]
+    fn is_addressed(&self, high: u32, low: u16) -> bool {
+        answer::place(self.ctx).is_some_and(|place| {
+            let [a, b, c, d, e, f] = place.mac;
+            u32::from_ne_bytes([a, b, c, d]) == high && u16::from_be_bytes([e, f]) == low
+        })
+    }
+
+    #[inline(always)]
+    fn errors(&self, cell: u32) -> Option<&Cell64> {
+        maps::ERRORS.get(cell)
     }
 
     #[inline(always)]
@@ -145,6 +163,16 @@ impl World for Kernel<'_> {
         // A copy, so that the common path may keep the packet in registers.
         let packet = *packet;
         sockets::find(self.ctx, &packet)
+    }
+
+    #[inline(always)]
+    fn asks(&self) -> bool {
+        explain::asks(self.ctx)
+    }
+
+    #[inline(always)]
+    fn explain(&self, counter: Counter) {
+        explain::answer(self.ctx, counter);
     }
 
     #[inline(always)]

@@ -4,7 +4,9 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod answer;
 mod desk;
+mod explain;
 mod frame;
 mod kernel;
 mod maps;
@@ -13,6 +15,7 @@ mod settings;
 mod sockets;
 
 use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use knock_common::gate::{self, Verdict};
@@ -73,8 +76,18 @@ fn action(ctx: &XdpContext, verdict: Verdict) -> u32 {
     aya_log_ebpf::trace!(ctx, "verdict {}", verdict as u32);
     match verdict {
         Verdict::Pass => xdp_action::XDP_PASS,
+        Verdict::Deny | Verdict::Reject if is_lenient() => xdp_action::XDP_PASS,
         Verdict::Deny => xdp_action::XDP_DROP,
+        Verdict::Reject => answer::send(ctx),
     }
+}
+
+/// True if nothing is denied: the gate only observes, or nobody has confirmed its trial.
+#[inline(always)]
+fn is_lenient() -> bool {
+    let until = settings::trial_until();
+    // SAFETY: takes nothing and reads a clock (kernel 5.8).
+    settings::observe() || (until != 0 && unsafe { bpf_ktime_get_boot_ns() } > until)
 }
 
 /// Some helpers are for GPL-compatible programs only.

@@ -12,7 +12,8 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::desk::Desk;
 use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::{EVENT_BYTES, MAX_ATTEMPTS, MAX_GRANTS, MAX_TRUSTED};
+use knock_common::layout::{EVENT_BYTES, MAX_ATTEMPTS, MAX_GRANTS, MAX_PLACES, MAX_TRUSTED, Place};
+use knock_common::reject::answer::Sheet;
 use knock_common::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
 use knock_common::watch::WATCH_CELLS;
 
@@ -49,6 +50,9 @@ pub static SERVICES: Array<Service> = Array::with_max_entries(MAX_SERVICES as u3
 /// Value 1 for a trusted network.
 #[map]
 pub static TRUSTED: LpmTrie<Addr, u32> = LpmTrie::with_max_entries(MAX_TRUSTED, 1 /* BPF_F_NO_PREALLOC */);
+/// Read and written by user space only.
+#[map]
+pub static TOLD: Array<u64> = Array::with_max_entries(1, 0);
 
 // Of this load alone.
 
@@ -60,6 +64,14 @@ pub static COPY: PerCpuArray<[u8; COPIED]> = PerCpuArray::with_max_entries(1, 0)
 /// The packet that is on its way through the long paths.
 #[map]
 pub static DESK: PerCpuArray<OwnDesk> = PerCpuArray::with_max_entries(1, 0);
+/// By interface index; kept up to date by the loader.
+#[map]
+pub static PLACES: HashMap<u32, Place> = HashMap::with_max_entries(MAX_PLACES, 1 /* BPF_F_NO_PREALLOC */);
+#[map]
+pub static ERRORS: Array<Cell64> = Array::with_max_entries(WATCH_CELLS, 0);
+/// The headers of the answer that is being written.
+#[map]
+pub static SHEET: PerCpuArray<Sheet> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static CLOCK: Array<u64> = Array::with_max_entries(1, 0);
 

@@ -14,6 +14,12 @@ static ATTEMPT_RATE: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static LOG_DENIED: Global<u32> = Global::new(1);
 #[unsafe(no_mangle)]
+static REJECT: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static OBSERVE: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static TRIAL_UNTIL: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
 static TEST_CLOCK: Global<u32> = Global::new(0);
 
 #[inline(always)]
@@ -39,6 +45,23 @@ pub fn attempt_rate() -> u32 {
 #[inline(always)]
 pub fn log_denied() -> bool {
     LOG_DENIED.load() != 0
+}
+
+/// 0: what is denied is dropped. Otherwise the key of the answers.
+#[inline(always)]
+pub fn reject() -> u32 {
+    REJECT.load()
+}
+
+#[inline(always)]
+pub fn observe() -> bool {
+    OBSERVE.load() != 0
+}
+
+/// 0: the gate is not on trial. Otherwise the boot time in ns at which its trial ends.
+#[inline(always)]
+pub fn trial_until() -> u64 {
+    TRIAL_UNTIL.load()
 }
 
 #[inline(always)]

@@ -19,4 +19,6 @@ pub mod hooks;
 pub mod rules;
 #[cfg(feature = "gate")]
 pub mod runtime;
+#[cfg(feature = "gate")]
+pub mod session;
 pub mod settings;

@@ -62,6 +62,45 @@ impl DaemonInfo {
     }
 }
 
+/// `trial.json`: the gate, or its rules, are on trial. Whoever removes the file decides: `knockctl
+/// confirm` for keeping them, the daemon at the end for going back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Trial {
+    /// For how long, in seconds.
+    pub seconds: u64,
+    /// The end, boot time in ns; `None` until the daemon has begun it.
+    pub until: Option<u64>,
+}
+
+impl Trial {
+    /// Writes the file.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be written.
+    pub fn write(&self, paths: &Paths) -> Result<()> {
+        let path = trial_path(paths);
+        let beside = path.with_extension("json-new");
+        fs::write(&beside, serde_json::to_vec(self)?).with_context(|| beside.display().to_string())?;
+        fs::rename(&beside, &path).with_context(|| path.display().to_string())
+    }
+
+    /// What is on trial now.
+    #[must_use]
+    pub fn read(paths: &Paths) -> Option<Self> {
+        serde_json::from_slice(&fs::read(trial_path(paths)).ok()?).ok()
+    }
+
+    /// Ends the trial; false if there is none, or somebody else has ended it.
+    pub fn end(paths: &Paths) -> bool {
+        fs::remove_file(trial_path(paths)).is_ok()
+    }
+}
+
+fn trial_path(paths: &Paths) -> PathBuf {
+    paths.run.join("trial.json")
+}
+
 /// The daemon's lock: held as long as it lives, gone with it however it ends.
 pub struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File);
 

@@ -1,6 +1,6 @@
 //! Config -> the tables that the gate reads, by the way that every config file goes.
 
-use knock_user::config;
+use knock_user::config::{self, Deny};
 use knock_user::rules::RuleSet;
 
 use crate::model;
@@ -18,6 +18,8 @@ pub struct Tables {
     pub attempt_rate: u32,
     /// `log_denied`.
     pub log_denied: bool,
+    /// `deny = "reject"`.
+    pub reject: bool,
 }
 
 /// New attempts per second and CPU, where a config says nothing.
@@ -38,6 +40,7 @@ impl Tables {
             verify_checksums: config.options.verify_checksums.unwrap_or(true),
             attempt_rate: config.options.attempt_rate.unwrap_or(ATTEMPT_RATE),
             log_denied: config.options.log_denied,
+            reject: config.options.deny == Deny::Reject,
         }
     }
 }

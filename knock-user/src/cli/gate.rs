@@ -6,7 +6,9 @@ use clap::{ArgAction, Args, Subcommand};
 
 use crate::commands::allow::AllowArgs;
 use crate::commands::check::CheckArgs;
+use crate::commands::confirm::ConfirmArgs;
 use crate::commands::events::EventsArgs;
+use crate::commands::explain::ExplainArgs;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::revoke::RevokeArgs;
 use crate::commands::status::StatusArgs;
@@ -66,10 +68,14 @@ pub enum GateCommand {
     Check(Loud<CheckArgs>),
     /// Swap the rules for those of the config at once, keeping grants and connections
     Reload(Loud<ReloadArgs>),
+    /// Keep what is on trial (`run --trial`, `reload --trial`)
+    Confirm(Loud<ConfirmArgs>),
     /// Stop the daemon and take the gate off, without trace
     Unload(Loud<UnloadArgs>),
     /// Print the event log
     Events(Loud<EventsArgs>),
+    /// Say what the gate would do with a packet, and which rule says so
+    Explain(Loud<ExplainArgs>),
 }
 
 impl Default for GateCommand {
@@ -89,8 +95,10 @@ impl GateCommand {
             Self::Revoke(loud) => loud.verbose,
             Self::Check(loud) => loud.verbose,
             Self::Reload(loud) => loud.verbose,
+            Self::Confirm(loud) => loud.verbose,
             Self::Unload(loud) => loud.verbose,
             Self::Events(loud) => loud.verbose,
+            Self::Explain(loud) => loud.verbose,
         }
     }
 }

@@ -19,21 +19,8 @@ pub struct AllowArgs {
     #[arg(short, long)]
     pub service: Option<String>,
     /// How long, such as 10m or 1h30m (default: until it is revoked, or a reboot)
-    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = super::span)]
     pub span: Option<Duration>,
-}
-
-/// The longest span, that of `cmd_timeout`.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-fn span(text: &str) -> Result<Duration, String> {
-    let span = text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text));
-    match span {
-        Ok(span) if span.is_zero() => Err("no time at all: use `knockctl revoke` to shut somebody out".to_owned()),
-        Ok(span) if span > LONGEST => Err("longer than ten years: leave --for out to allow for good".to_owned()),
-        Ok(span) => Ok(span),
-        Err(_) => Err("no span of time: write it as 30s, 10m or 1h30m".to_owned()),
-    }
 }
 
 /// Writes the grants. What was done is said even if a later grant fails.
@@ -67,6 +54,7 @@ fn line(source: IpAddr, service: &str, span: Option<Duration>, had: bool) -> Str
 
 #[cfg(test)]
 mod tests {
+    use super::super::span;
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use super::{allow, check, events, reload, revoke, status, unload};
+use super::{allow, check, confirm, events, explain, reload, revoke, status, unload};
 use crate::cli::{GateCommand as Command, Loud};
 use crate::daemon;
 use crate::exit::Exit;
@@ -23,7 +23,9 @@ pub fn run(command: &Command, verbosity: u8, paths: &Paths, out: &mut dyn Write)
         Command::Revoke(Loud { args, .. }) => revoke::run(args, paths, out),
         Command::Check(Loud { args, .. }) => check::run(args, out),
         Command::Reload(Loud { args, .. }) => reload::run(args, paths, out),
+        Command::Confirm(_) => confirm::run(paths, out),
         Command::Unload(_) => unload::run(paths, out),
+        Command::Explain(Loud { args, .. }) => explain::run(args, paths, out),
         Command::Events(Loud { args, .. }) => events::run(args, paths, out),
     }
 }

@@ -13,8 +13,9 @@ use super::{check, count};
 use crate::cli::DEFAULT_CONFIG;
 use crate::config::{Config, ConfigError, Diagnostic};
 use crate::exit::Exit;
-use crate::firewall::{Firewall, Paths, State, need_root};
-use crate::runtime::{self, DaemonInfo};
+use crate::firewall::{Firewall, Manner, Paths, State, need_root};
+use crate::runtime::{self, DaemonInfo, Trial};
+use crate::session::Session;
 
 /// Arguments of `knockctl reload`.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,6 +23,9 @@ pub struct ReloadArgs {
     /// The config file (default: the daemon's; without a daemon /etc/knock/knock.toml)
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Go back to the rules that are in force after this time, unless `knockctl confirm` is said
+    #[arg(long, value_name = "SPAN", value_parser = super::span)]
+    pub trial: Option<Duration>,
 }
 
 /// Checks the config, then swaps the rules. A config with an error changes nothing.
@@ -47,18 +51,34 @@ pub fn run(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
         (None, Holder::Nobody(_)) => Path::new(DEFAULT_CONFIG),
     };
     let config = load(path)?;
+    if let Some(warning) = Session::own().and_then(|session| session.warning(&config, paths)) {
+        log::warn!("{warning}");
+    }
     let rules = format!("{}, {}", count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
     let how = match &holder {
         Holder::Daemon(daemon) => {
-            by_daemon(daemon, paths)?;
+            if let Some(span) = args.trial {
+                Trial { seconds: span.as_secs().max(1), until: None }.write(paths)?;
+            }
+            by_daemon(daemon, paths, Signal::HUP)?;
             format!("by the daemon (process {})", daemon.pid)
         }
+        Holder::Nobody(_) if args.trial.is_some() => bail!(
+            "a trial needs the daemon, which goes back when nobody confirms: start it with the config that you trust, \
+             and reload then"
+        ),
         Holder::Nobody(_) => {
-            Firewall::start(&config, paths, false)?;
-            "the daemon is not running: rules swapped, nothing will be logged".to_owned()
+            // A gate that observes goes on observing until it is run anew.
+            let observe = State::open(paths)?.observes()?;
+            Firewall::start(&config, paths, Manner { observe, ..Manner::default() })?;
+            let what = if observe { ": it only observes, and denies nothing" } else { "" };
+            format!("the daemon is not running: rules swapped, nothing will be logged{what}")
         }
     };
     writeln!(out, "{}: reloaded ({rules}): {how}", path.display())?;
+    if let Some(span) = args.trial {
+        writeln!(out, "on trial for {}: `knockctl confirm` keeps it", humantime::format_duration(span))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -94,9 +114,10 @@ fn say(findings: &[Diagnostic]) {
     }
 }
 
-fn by_daemon(daemon: &DaemonInfo, paths: &Paths) -> Result<()> {
+/// Sends the signal, and waits until the daemon has done what it asks for.
+pub(super) fn by_daemon(daemon: &DaemonInfo, paths: &Paths, signal: Signal) -> Result<()> {
     let gone = || anyhow::anyhow!("the daemon (process {}) ended meanwhile: try again", daemon.pid);
-    process::send(paths, daemon, Signal::HUP)?.ok_or_else(gone)?;
+    process::send(paths, daemon, signal)?.ok_or_else(gone)?;
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         thread::sleep(Duration::from_millis(20));

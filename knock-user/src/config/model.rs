@@ -133,8 +133,10 @@ pub enum OnExit {
 /// What happens to a new connection without a grant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deny {
-    /// It is dropped without an answer.
+    /// It is dropped without an answer: the port looks filtered.
     Drop,
+    /// It is answered as by a port on which nothing listens: the port looks closed.
+    Reject,
 }
 
 /// A named set of protected ports.

@@ -37,7 +37,7 @@ pub(super) fn read(mut table: Table<'_>, report: &Report<'_>) -> Options {
         stealth: boolean(&mut table, report, "stealth").unwrap_or(true),
         verify_checksums: boolean(&mut table, report, "verify_checksums"),
         on_exit: table.take("on_exit").and_then(|item| item.choice(report, ON_EXIT)).unwrap_or(OnExit::Keep),
-        deny: table.take("deny").and_then(|item| read_deny(&item, report)).unwrap_or(Deny::Drop),
+        deny: table.take("deny").and_then(|item| item.choice(report, DENY)).unwrap_or(Deny::Drop),
         max_grants: number(&mut table, report, "max_grants", MAX_ROOM).unwrap_or(MAX_GRANTS),
         max_attempts: number(&mut table, report, "max_attempts", MAX_ROOM).unwrap_or(MAX_ATTEMPTS),
         attempt_rate: number(&mut table, report, "attempt_rate", u32::MAX),
@@ -52,6 +52,7 @@ pub(super) fn read(mut table: Table<'_>, report: &Report<'_>) -> Options {
 }
 
 const MODES: &[(&str, Mode)] = &[("native", Mode::Native), ("generic", Mode::Generic), ("auto", Mode::Auto)];
+const DENY: &[(&str, Deny)] = &[("drop", Deny::Drop), ("reject", Deny::Reject)];
 const ON_EXIT: &[(&str, OnExit)] = &[("keep", OnExit::Keep), ("detach", OnExit::Detach)];
 
 fn boolean(table: &mut Table<'_>, report: &Report<'_>, name: &'static str) -> Option<bool> {
@@ -105,12 +106,4 @@ fn read_trusted(item: &Item<'_>, report: &Report<'_>) -> Vec<ipnet::IpNet> {
         item.error(report, message, "join neighbouring networks under a shorter prefix");
     }
     trusted
-}
-
-fn read_deny(item: &Item<'_>, report: &Report<'_>) -> Option<Deny> {
-    if item.as_str() == Some("reject") {
-        item.error(report, "\"reject\" is not supported yet", "write deny = \"drop\", or leave it out");
-        return None;
-    }
-    item.choice(report, &[("drop", Deny::Drop)])
 }

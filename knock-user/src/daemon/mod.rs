@@ -10,25 +10,27 @@ mod notify;
 mod privileges;
 mod record;
 mod trace;
+mod trial;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use aya::maps::{MapData, RingBuf};
 use knock_common::counter::Counter;
 use knock_common::event::{Event as KernelEvent, Kind};
 use knock_common::grant::FOR_GOOD;
-use log::{Level, error, info};
+use log::{Level, error, info, warn};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::config::{Config, OnExit};
-use crate::firewall::{Firewall, Paths, State, boot_now};
+use crate::firewall::{Firewall, Manner, Paths, State, boot_now};
 use crate::hooks::{Finished, Keeper};
 use crate::runtime::{DaemonInfo, Lock, Reload};
+use crate::session::Session;
 use deadlines::Deadlines;
 use denials::Denials;
 use links::{Announced, Links};
@@ -44,6 +46,12 @@ pub struct RunArgs {
     /// The config file
     #[arg(short, long, value_name = "FILE", default_value = "/etc/knock/knock.toml")]
     pub config: PathBuf,
+    /// Deny nothing: count and log what would be denied
+    #[arg(long)]
+    pub observe: bool,
+    /// Take the gate down again after this time, unless `knockctl confirm` is said
+    #[arg(long, value_name = "SPAN", value_parser = crate::commands::span)]
+    pub trial: Option<Duration>,
 }
 
 /// How often the grant table is looked through while it holds grants.
@@ -65,30 +73,42 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     logging::start(&output, verbosity)?;
     findings.iter().for_each(|finding| output.finding(finding));
     crate::firewall::need_root()?;
+    if let Some(warning) = Session::own().and_then(|session| session.warning(&config, paths)) {
+        warn!("{warning}");
+    }
     let lock = Lock::take(paths)?;
+    if args.trial.is_some() {
+        trial::need_no_gate(paths)?;
+    }
+    let trial_until = args.trial.map_or(0, trial::end_of);
+    let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until };
     let hooks = Keeper::open(paths, &config, boot_now());
-    let firewall = Firewall::start(&config, paths, verbosity >= 2)?;
+    let firewall = Firewall::start(&config, paths, manner)?;
     let mut privileges = Privileges::default();
     privileges.settle(&config, hooks.owed())?;
     let info = DaemonInfo::this(&std::path::absolute(&args.config)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let daemon = Daemon {
+    let mut daemon = Daemon {
         paths: paths.clone(),
         state: firewall.state()?,
-        names: Names::of(&config),
+        names: Names::of(&config, manner.observe),
         log: EventLog::open(paths)?,
         hooks,
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
         denials: Denials::new(config.options.log_denied_rate),
-        verbose: verbosity >= 2,
+        manner,
         firewall,
         config,
         output,
         info,
         notify: Notify::new(),
         privileges,
+        trial: None,
     };
+    if let Some(span) = args.trial {
+        daemon.try_gate(span, trial_until)?;
+    }
     let result = runtime.block_on(daemon.serve());
     drop(lock);
     result
@@ -101,6 +121,7 @@ enum Event {
     Hook(Finished),
     Tick,
     Reload,
+    Confirm,
     Stop,
 }
 
@@ -119,7 +140,8 @@ struct Daemon {
     deadlines: Deadlines,
     next_sweep: Instant,
     denials: Denials,
-    verbose: bool,
+    manner: Manner,
+    trial: Option<trial::Trial>,
 }
 
 impl Daemon {
@@ -127,11 +149,12 @@ impl Daemon {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut confirm = signal(SignalKind::user_defined1())?;
         let ring = self.firewall.events()?;
         // SAFETY: the reader owns the descriptor of its map and keeps it open until it is dropped.
         let mut ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
             .map_err(|error| anyhow::anyhow!("events cannot be awaited: {error}"))?;
-        let mut trace = trace::start(&mut self.firewall, self.verbose);
+        let mut trace = trace::start(&mut self.firewall, self.manner.trace);
         let mut links = Links::open()?;
         // What has come since the interfaces were listed.
         self.follow_links();
@@ -151,6 +174,7 @@ impl Daemon {
                 announced = links.next() => Event::Links(announced?),
                 () = tokio::time::sleep_until(wake) => Event::Tick,
                 _ = hangup.recv() => Event::Reload,
+                _ = confirm.recv() => Event::Confirm,
                 _ = terminate.recv() => Event::Stop,
                 _ = interrupt.recv() => Event::Stop,
             };
@@ -161,10 +185,18 @@ impl Daemon {
                     self.notify.standing(&self.standing());
                 }
                 Event::Hook(finished) => self.hooks.on_finished(finished),
-                Event::Tick => self.on_tick(),
+                Event::Tick => {
+                    if self.trial.as_ref().is_some_and(|trial| trial.until <= boot_now()) && self.on_trial_end()? {
+                        self.hooks.wind_up(WIND_UP).await;
+                        self.note_hooks();
+                        bail!("the trial was not confirmed: the gate is taken down");
+                    }
+                    self.on_tick();
+                }
+                Event::Confirm => self.on_confirm(),
                 Event::Reload => {
                     self.on_reload();
-                    trace = trace::restart(trace, &mut self.firewall, self.verbose);
+                    trace = trace::restart(trace, &mut self.firewall, self.manner.trace);
                 }
                 Event::Stop => return self.on_stop().await,
             }
@@ -174,6 +206,9 @@ impl Daemon {
 
     fn announce(&self) {
         info!("listening: {}", self.standing());
+        if self.manner.observe {
+            warn!("observing: nothing is denied; lines that say \"would deny\" tell what would be");
+        }
     }
 
     /// Where the gate stands.
@@ -194,7 +229,16 @@ impl Daemon {
     /// When there is next something to do.
     fn wake(&self) -> Instant {
         let own = [Some(self.next_sweep), self.denials.renewal, self.deadlines.next().map(instant)];
-        own.into_iter().chain([self.hooks.wake(), self.notify.wake()]).flatten().min().unwrap_or(self.next_sweep)
+        own.into_iter()
+            .chain([self.hooks.wake(), self.notify.wake(), self.trial_end()])
+            .flatten()
+            .min()
+            .unwrap_or(self.next_sweep)
+    }
+
+    /// A little after the end of the trial, so that it is over then.
+    fn trial_end(&self) -> Option<Instant> {
+        self.trial.as_ref().map(|trial| instant(trial.until) + Duration::from_millis(1))
     }
 
     fn on_kernel(&mut self, event: &KernelEvent) {
@@ -287,6 +331,10 @@ impl Daemon {
         let outcome = self.reload();
         self.info.reloads += 1;
         let error = outcome.err().map(|error| format!("{error:#}"));
+        if error.is_some() && self.trial.is_none() {
+            // What was asked for is not to be tried with the next config.
+            crate::runtime::Trial::end(&self.paths);
+        }
         match &error {
             None => self.announce(),
             Some(error) => error!("reload: {error}: the gate goes on as it was"),
@@ -308,7 +356,9 @@ impl Daemon {
         findings.iter().for_each(|finding| self.output.finding(finding));
         let is_same = config.options.log == self.config.options.log;
         let output = if is_same { None } else { Some(Log::open(&config.options.log)?) };
+        let before = self.config.clone();
         self.put_in_force(config)?;
+        self.try_rules(before);
         if let Some(output) = output {
             self.output.replace(&output);
         }
@@ -321,10 +371,10 @@ impl Daemon {
     /// Swaps the rules for those of `config`. With an error nothing has changed.
     fn put_in_force(&mut self, config: Config) -> Result<()> {
         let now = boot_now();
-        self.firewall = Firewall::start(&config, &self.paths, self.verbose)?;
+        self.firewall = Firewall::start(&config, &self.paths, self.manner)?;
         self.hooks.configure(&config, now);
         self.state = self.firewall.state()?;
-        self.names = Names::of(&config);
+        self.names = Names::of(&config, self.manner.observe);
         self.next_sweep = Instant::now();
         self.denials.set_rate(config.options.log_denied_rate);
         self.config = config;
@@ -332,6 +382,10 @@ impl Daemon {
     }
 
     async fn on_stop(mut self) -> Result<()> {
+        // Whoever ends it before he has confirmed does not want it.
+        if self.on_trial_end()? {
+            return Ok(());
+        }
         let text = match self.config.options.on_exit {
             OnExit::Keep => "shutting down: the gate goes on standing",
             OnExit::Detach => {

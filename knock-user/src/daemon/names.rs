@@ -15,15 +15,18 @@ use crate::firewall::{GrantEntry, format_source};
 pub struct Names {
     doors: Vec<(u32, String)>,
     services: Vec<(u32, String)>,
+    /// Nothing is denied.
+    observe: bool,
 }
 
 impl Names {
-    /// The names that `config` gives.
-    pub fn of(config: &Config) -> Self {
+    /// The names that `config` gives; `observe` if nothing is denied.
+    pub fn of(config: &Config, observe: bool) -> Self {
         let name = |name: &knock_common::rules::Name| (name.tag(), name.as_str().to_owned());
         Self {
             doors: config.doors.iter().map(|door| name(&door.name)).collect(),
             services: config.services.iter().map(|service| name(&service.name)).collect(),
+            observe,
         }
     }
 
@@ -76,7 +79,8 @@ impl Names {
                 vec![stage(), of_both("refused", text)]
             }
             Kind::Denied => {
-                let text = format!("did not knock: {source} -> :{port}");
+                let what = if self.observe { "would deny" } else { "did not knock" };
+                let text = format!("{what}: {source} -> :{port}");
                 vec![Record { service: Some(service.to_owned()), ..base("denied", text) }]
             }
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Firewall;
+use super::answers;
 use super::attach::{self, Attached};
 use super::choose::{Choice, choose, needless};
 use super::interfaces::{self, Interface};
@@ -127,6 +128,10 @@ impl Firewall {
         let detached: Vec<_> = links.gone.iter().filter_map(|name| was_here(name)).map(|one| one.index).collect();
         changes.extend(links.gone.iter().filter(|name| was_here(name).is_none()).cloned().map(Change::Gone));
 
+        for interface in &choice.fit {
+            // Its MAC may be another one now.
+            answers::put(&mut self.program, interface)?;
+        }
         let mut before = std::mem::take(&mut self.refused);
         let mut taken = Vec::new();
         for interface in choice.fit.iter().filter(|interface| !links.stands_on(interface)) {

@@ -27,6 +27,8 @@ pub struct Interface {
     pub xdp: Option<(u32, XdpMode)>,
     /// The loopback device.
     pub loopback: bool,
+    /// Its MAC; zeroes for a device without.
+    pub mac: [u8; 6],
 }
 
 /// What the frames of an interface begin with (`ARPHRD_*` of `if_arp.h`).
@@ -131,6 +133,7 @@ pub(super) fn read(message: &LinkMessage) -> Option<Interface> {
         up: flags.contains(LinkFlags::Up),
         xdp: None,
         loopback: flags.contains(LinkFlags::Loopback),
+        mac: [0; 6],
     };
     let mut elsewhere = false;
     for attribute in &message.attributes {
@@ -141,6 +144,7 @@ pub(super) fn read(message: &LinkMessage) -> Option<Interface> {
             LinkAttribute::Link(index) => interface.lower = Some(*index).filter(|index| *index != 0),
             LinkAttribute::LinkNetNsId(_) => elsewhere = true,
             LinkAttribute::LinkInfo(infos) => interface.kind = read_kind(infos),
+            LinkAttribute::Address(mac) => interface.mac = mac.as_slice().try_into().unwrap_or_default(),
             LinkAttribute::Xdp(parts) => interface.xdp = read_xdp(parts),
             _ => {}
         }
@@ -184,6 +188,7 @@ pub(super) mod tests {
             up: true,
             xdp: None,
             loopback: name == "lo",
+            mac: [0; 6],
         }
     }
 

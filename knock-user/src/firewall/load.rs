@@ -9,12 +9,12 @@ use aya::maps::{Array, LpmTrie, Map, MapData};
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use knock_common::layout::name;
-use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED};
+use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, TOLD_OBSERVE, TOLD_REJECT};
 
 use super::interfaces::{Interface, Layer};
 use super::object::OBJECT;
 use super::plain::{InMap, Plain};
-use crate::config::Config;
+use crate::config::{Config, Deny};
 use crate::rules::RuleSet;
 
 /// What the kernel program is told once, when it is loaded.
@@ -28,6 +28,13 @@ pub struct Settings {
     pub attempt_rate: u32,
     /// Tell the daemon of denials.
     pub log_denied: bool,
+    /// Answer what is denied as a closed port would: 0 for no, or the key of the answers, which
+    /// nobody else knows.
+    pub reject: u32,
+    /// Let pass what is denied.
+    pub observe: bool,
+    /// Let pass what is denied from this boot time in ns on; 0 for no such time.
+    pub trial_until: u64,
     /// Write the trace of every verdict.
     pub trace: bool,
     /// Room for grants.
@@ -41,7 +48,7 @@ pub struct Settings {
 impl Settings {
     /// What `config` says, for these interfaces.
     #[must_use]
-    pub fn new(config: &Config, interfaces: &[Interface], trace: bool) -> Self {
+    pub fn new(config: &Config, interfaces: &[Interface], manner: Manner) -> Self {
         let options = &config.options;
         let open = interfaces.iter().any(Interface::leaves_checksums_open);
         Self {
@@ -49,12 +56,39 @@ impl Settings {
             verify_checksums: options.verify_checksums.unwrap_or(!open),
             attempt_rate: options.attempt_rate.unwrap_or_else(|| default_rate(config)),
             log_denied: options.log_denied,
-            trace,
+            reject: if options.deny == Deny::Reject { random_key() } else { 0 },
+            observe: manner.observe,
+            trial_until: manner.trial_until,
+            trace: manner.trace,
             max_grants: options.max_grants,
             max_attempts: options.max_attempts,
             test_clock: false,
         }
     }
+
+    /// What `knockctl` can read of them while the program runs.
+    const fn told(&self) -> u64 {
+        let reject = if self.reject == 0 { 0 } else { TOLD_REJECT };
+        let observe = if self.observe { TOLD_OBSERVE } else { 0 };
+        reject | observe
+    }
+}
+
+/// How the program is to be loaded, beyond what the config says.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Manner {
+    /// Write the trace of every verdict.
+    pub trace: bool,
+    /// Count and log what would be denied, and deny nothing.
+    pub observe: bool,
+    /// From this boot time in ns on, deny nothing, daemon or no daemon; 0 for no such time.
+    pub trial_until: u64,
+}
+
+/// Never 0.
+fn random_key() -> u32 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(0) as u32 | 1
 }
 
 /// As many new attempts as the table holds for the longest sequence, so that a flood of forged
@@ -112,6 +146,7 @@ impl Program {
         let (denied, clock) = (number(settings.log_denied), number(settings.test_clock));
         let trusted = number(!load.rules.trusted.is_empty());
         let level: u8 = if settings.trace { aya_log_level() } else { 0 };
+        let observe = number(settings.observe);
         let mut loader = EbpfLoader::new();
         loader
             .verifier_log_level(VerifierLogLevel::STATS)
@@ -120,6 +155,9 @@ impl Program {
             .override_global(name::HAS_TRUSTED, &trusted, true)
             .override_global(name::ATTEMPT_RATE, &settings.attempt_rate, true)
             .override_global(name::LOG_DENIED, &denied, true)
+            .override_global(name::REJECT, &settings.reject, true)
+            .override_global(name::OBSERVE, &observe, true)
+            .override_global(name::TRIAL_UNTIL, &settings.trial_until, true)
             .override_global(name::TEST_CLOCK, &clock, true)
             .override_global(aya_log::LEVEL, &level, false)
             .map_max_entries(name::GRANTS, settings.max_grants)
@@ -131,6 +169,8 @@ impl Program {
         let ebpf = loader.load(OBJECT).map_err(explain_object)?;
         let mut this = Self { ebpf, name: program };
         this.write_rules(load.rules)?;
+        let mut told: Array<&mut MapData, u64> = this.map(name::TOLD).try_into()?;
+        told.set(0, settings.told(), 0)?;
         this.xdp().load().map_err(explain_program)?;
         Ok(this)
     }

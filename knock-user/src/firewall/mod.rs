@@ -1,6 +1,7 @@
 //! The kernel side as user space sees it: load, attach, pin, reload, unload, and typed views on
 //! the maps. The pins under bpffs are the only durable state; nothing here keeps a second copy.
 
+mod answers;
 mod attach;
 mod choose;
 mod follow;
@@ -13,6 +14,7 @@ mod pins;
 mod places;
 mod plain;
 mod privilege;
+mod question;
 mod state;
 mod sys;
 mod waiting;
@@ -21,11 +23,12 @@ pub use attach::Attached;
 pub use choose::{Choice, choose};
 pub use follow::Change;
 pub use interfaces::{Interface, Layer, XdpMode, list as list_interfaces};
-pub use load::{Load, Program, Settings};
+pub use load::{Load, Manner, Program, Settings};
 pub use object::OBJECT;
 pub use pins::Paths;
 pub use places::{Condition, Place};
 pub use privilege::{NEEDED, need_root};
+pub use question::{Answer, Question, ask};
 pub use state::{AttemptEntry, GrantEntry, State, format_source};
 pub use sys::boot_now;
 pub use waiting::Waiting;
@@ -62,14 +65,14 @@ impl Firewall {
     /// With the remedy: another XDP program on an interface, a driver without native XDP, pins of
     /// another layout, a kernel that lacks a feature, no privilege, no BPF object. An interface that is
     /// not there is no error: a daemon may start before the network. [`Self::follow`] takes it in.
-    pub fn start(config: &Config, paths: &Paths, verbose: bool) -> Result<Self> {
+    pub fn start(config: &Config, paths: &Paths, manner: Manner) -> Result<Self> {
         let rules = RuleSet::compile(config)?;
         pins::prepare(paths)?;
         // Directories that a failed first start made go again; others are not empty.
-        Self::replace(config, &rules, paths, verbose).inspect_err(|_| pins::sweep(paths))
+        Self::replace(config, &rules, paths, manner).inspect_err(|_| pins::sweep(paths))
     }
 
-    fn replace(config: &Config, rules: &RuleSet, paths: &Paths, verbose: bool) -> Result<Self> {
+    fn replace(config: &Config, rules: &RuleSet, paths: &Paths, manner: Manner) -> Result<Self> {
         let adopted = pins::adopt(paths, config)?;
         let patterns = &config.options.interfaces;
         let all = interfaces::list()?;
@@ -77,11 +80,12 @@ impl Firewall {
         choice.refuse_named(patterns)?;
         let links = links::settle(paths, &all)?;
         attach::refuse_foreign(&links, &choice.fit)?;
-        let settings = Settings::new(config, &choice.fit, verbose);
+        let settings = Settings::new(config, &choice.fit, manner);
         let verifies_by_kind = settings.verify_checksums && config.options.verify_checksums.is_none();
         let mut program = Program::load(&Load { rules, settings, adopted: &adopted })?;
         for interface in &choice.fit {
             program.prepare(&interface.layer)?;
+            answers::put(&mut program, interface)?;
         }
         if patterns.iter().any(choose::expects_raw) {
             program.prepare(&Layer::Ip)?;

@@ -78,7 +78,7 @@ impl Paths {
 }
 
 /// The rule maps that `knockctl` reads while the program runs.
-const RULES: [&str; 3] = [name::DOORS, name::SERVICES, name::PORTS];
+const RULES: [&str; 4] = [name::DOORS, name::SERVICES, name::PORTS, name::TOLD];
 
 /// A state map as this build lays it out.
 struct Layout {

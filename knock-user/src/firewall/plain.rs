@@ -3,6 +3,7 @@
 use aya::Pod;
 use knock_common::addr::Addr;
 use knock_common::grant::{Grant, GrantKey};
+use knock_common::layout::Place;
 use knock_common::rules::{Door, Knock, PortRoles, Service};
 
 /// A value that is plain bytes. aya's own trait cannot be implemented for another crate's types.
@@ -32,6 +33,8 @@ unsafe impl InMap for Service {}
 unsafe impl InMap for PortRoles {}
 // SAFETY: octets and words, their sum asserted in the layout.
 unsafe impl InMap for Knock {}
+// SAFETY: eight octets.
+unsafe impl InMap for Place {}
 
 // SAFETY: transparent over a type that is plain by `InMap`.
 unsafe impl<T: InMap> Pod for Plain<T> {}

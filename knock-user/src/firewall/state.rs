@@ -6,13 +6,13 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use knock_common::addr::Addr;
 use knock_common::attempt::{Attempt, SLOTS, Ticks};
 use knock_common::counter::Counter;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
-use knock_common::layout::name;
+use knock_common::layout::{TOLD_OBSERVE, TOLD_REJECT, name};
 use knock_common::rules::{Door, PortRoles, Role, Service};
 
 use super::pins::{self, Paths};
@@ -291,6 +291,30 @@ impl State {
             }
         }
         Ok(ports)
+    }
+
+    /// True if the gate denies nothing, and only counts and logs what it would deny.
+    ///
+    /// # Errors
+    ///
+    /// If the pin cannot be read.
+    pub fn observes(&self) -> Result<bool> {
+        Ok(self.told()? & TOLD_OBSERVE != 0)
+    }
+
+    /// True if denied packets are answered as by a closed port.
+    ///
+    /// # Errors
+    ///
+    /// If the pin cannot be read.
+    pub fn rejects(&self) -> Result<bool> {
+        Ok(self.told()? & TOLD_REJECT != 0)
+    }
+
+    fn told(&self) -> Result<u64> {
+        let path = self.paths.rule(name::TOLD);
+        let map = MapData::from_pin(&path).with_context(|| format!("{}: start the gate again", path.display()))?;
+        Ok(Array::<MapData, u64>::try_from(Map::Array(map))?.get(&0, 0)?)
     }
 
     fn rules<T: InMap>(&self, name: &str) -> Result<Vec<T>> {

@@ -144,6 +144,81 @@ pub fn xdp_link(pin: &Path) -> io::Result<(u32, u32)> {
     }
 }
 
+/// `BPF_PROG_GET_FD_BY_ID` and `BPF_PROG_TEST_RUN` of `enum bpf_cmd`.
+const PROGRAM_BY_ID: libc::c_long = 13;
+const TEST_RUN: libc::c_long = 10;
+
+/// The loaded program with this id.
+///
+/// # Errors
+///
+/// Of bpf(2).
+pub fn program(id: u32) -> io::Result<OwnedFd> {
+    let attr = [id, 0, 0];
+    // SAFETY: the attribute is the arm of this command: an id, and two words that it does not use.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, PROGRAM_BY_ID, attr.as_ptr(), size_of_val(&attr)) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just returned this descriptor, which nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// The arm of `union bpf_attr` for a test run.
+#[repr(C)]
+#[derive(Default)]
+struct TestRunAttr {
+    program: u32,
+    result: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    context_size_in: u32,
+    context_size_out: u32,
+    context_in: u64,
+    context_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch_size: u32,
+    reserved: u32,
+}
+
+/// Sends a frame through an XDP program as if it came to an interface, with `question` in its metadata;
+/// returns the word that stands behind the question afterwards (metadata in test runs: kernel 5.15).
+///
+/// # Errors
+///
+/// Of bpf(2).
+pub fn question(program: BorrowedFd<'_>, frame: &[u8], interface: u32, question: u32) -> io::Result<u32> {
+    const METADATA: usize = 8;
+    let mut data = question.to_ne_bytes().to_vec();
+    data.resize(METADATA, 0);
+    data.extend(frame);
+    // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+    let context = [METADATA as u32, data.len() as u32, 0, interface, 0, 0];
+    let mut after = vec![0_u8; data.len() + METADATA + 2048];
+    let mut attr = TestRunAttr {
+        program: program.as_raw_fd() as u32,
+        data_size_in: data.len() as u32,
+        data_size_out: after.len() as u32,
+        data_in: data.as_ptr() as u64,
+        data_out: after.as_mut_ptr() as u64,
+        repeat: 1,
+        context_size_in: size_of_val(&context) as u32,
+        context_in: context.as_ptr() as u64,
+        ..TestRunAttr::default()
+    };
+    // SAFETY: every pointer is to a buffer of the length beside it, which outlives the call.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, TEST_RUN, &raw mut attr, size_of::<TestRunAttr>()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(u32::from_ne_bytes([after[4], after[5], after[6], after[7]]))
+}
+
 /// `BPF_MAP_LOOKUP_BATCH` of `enum bpf_cmd`; for arrays since kernel 5.6.
 const LOOKUP_BATCH: libc::c_long = 24;
 

@@ -4,6 +4,7 @@ mod client;
 mod commands;
 mod config;
 mod daemon;
+mod explain;
 mod fail2ban;
 mod hooks;
 mod interfaces;
@@ -18,11 +19,13 @@ mod notify;
 mod options;
 mod pins;
 mod privileges;
+mod reject;
 mod reload;
 mod sandbox;
 mod service;
 mod story;
 mod traffic;
+mod trial;
 
 use libtest_mimic::Trial;
 use tests::lab::Ran;
@@ -40,6 +43,7 @@ pub fn trials() -> Vec<Trial> {
         commands::trials(),
         config::trials(),
         daemon::trials(),
+        explain::trials(),
         logging::trials(),
         fail2ban::trials(),
         hooks::trials(),
@@ -51,7 +55,9 @@ pub fn trials() -> Vec<Trial> {
         links::trials(),
         kinds::trials(),
         pins::trials(),
+        reject::trials(),
         killed::trials(),
+        trial::trials(),
         story::trials(),
     ]
     .into_iter()

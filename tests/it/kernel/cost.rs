@@ -32,6 +32,7 @@ fn the_verifier_has_not_much_to_do() -> Result<()> {
         for (what, config, trace) in [
             ("the usual options", CONFIG.replace("trusted", "# trusted"), false),
             ("trusted networks", CONFIG.to_owned(), false),
+            ("deny = reject", CONFIG.replace("[options]", "[options]\ndeny = \"reject\""), false),
             ("trusted networks and -vv", CONFIG.to_owned(), true),
             (
                 "what can be left out",

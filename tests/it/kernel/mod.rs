@@ -9,6 +9,7 @@ mod histories;
 mod limits;
 mod races;
 mod raw;
+mod reject;
 mod sockets;
 
 use libtest_mimic::Trial;
@@ -23,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         buffers::trials(),
         raw::trials(),
         races::trials(),
+        reject::trials(),
         histories::trials(),
         cost::trials(),
     ]

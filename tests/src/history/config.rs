@@ -50,6 +50,7 @@ pub fn random_config(rng: &mut Rng) -> Config {
         stealth: chance(rng, 75),
         verify_checksums: chance(rng, 75),
         log_denied: chance(rng, 75),
+        reject: chance(rng, 40),
         log_tokens: rng.u64(0..8),
         attempt_rate: if chance(rng, 15) { 2 } else { 4096 },
         services,

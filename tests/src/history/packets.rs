@@ -47,9 +47,16 @@ pub fn random_history(config: &Config, rng: &mut Rng, profile: Profile) -> (BTre
         if chance(rng, 18) {
             disguise(rng, &mut packet);
         }
-        packets.push((now, packet));
+        let more = if is_denied_datagram(config, &packet) && chance(rng, 20) { rng.usize(4..9) } else { 0 };
+        packets.extend(vec![(now, packet); 1 + more]);
     }
+    packets.truncate(profile.packets);
     (connections, packets)
+}
+
+/// One of those that are answered only so often.
+fn is_denied_datagram(config: &Config, packet: &PacketSpec) -> bool {
+    packet.to.1 == Protocol::Udp && config.service_of(packet.to).is_some()
 }
 
 fn random_start(rng: &mut Rng) -> Nanos {

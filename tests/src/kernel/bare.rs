@@ -26,6 +26,16 @@ impl Bare {
         sys::load_xdp(&PASS).map(Self).context("the kernel loads no XDP program")
     }
 
+    /// Attaches it to an interface of this thread's network, for as long as the link is kept.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not.
+    pub fn attach(&self, interface: &str) -> Result<OwnedFd> {
+        let index = nix::net::if_::if_nametoindex(interface)?;
+        sys::attach_xdp(self.fd(), index).with_context(|| format!("{interface} takes no XDP program"))
+    }
+
     /// The program.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {

@@ -12,11 +12,12 @@ use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
 use knock_common::event::Event;
 use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::name;
+use knock_common::layout::{Place, name};
 use knock_common::watch;
 
 use super::rules::RuleMaps;
 use super::sys;
+use crate::packet::HERE;
 
 /// A value that is plain bytes.
 #[repr(transparent)]
@@ -30,7 +31,7 @@ macro_rules! plain {
     };
 }
 
-plain!(Addr GrantKey Grant);
+plain!(Addr GrantKey Grant Place);
 plain!(knock_common::rules::PortRoles knock_common::rules::Knock);
 plain!(knock_common::rules::Door knock_common::rules::Service);
 
@@ -42,6 +43,7 @@ pub(super) struct Maps {
     attempts: HashMap<MapData, Plain<Addr>, [u64; SLOTS]>,
     watch: Array<MapData, u64>,
     budget: PerCpuArray<MapData, u64>,
+    errors: MapData,
     tokens: PerCpuArray<MapData, u64>,
     counters: MapData,
     events: RingBuf<MapData>,
@@ -59,6 +61,12 @@ impl Maps {
         let Some(Map::PerCpuArray(counters)) = ebpf.take_map(name::COUNTERS) else {
             anyhow::bail!("the object holds no map {} of its type", name::COUNTERS);
         };
+        let Some(Map::Array(errors)) = ebpf.take_map(name::ERRORS) else {
+            anyhow::bail!("the object holds no map {} of its type", name::ERRORS);
+        };
+        // A test run comes from the loopback device, which is always the first.
+        let mut places: HashMap<MapData, u32, Plain<Place>> = take(ebpf, name::PLACES)?;
+        places.insert(1, Plain(Place { mac: HERE, ttl: 64, hop_limit: 64 }), 0)?;
         Ok(Self {
             clock: take(ebpf, name::CLOCK)?,
             rules: RuleMaps::take(ebpf)?,
@@ -66,6 +74,7 @@ impl Maps {
             attempts: take(ebpf, name::ATTEMPTS)?,
             watch: take(ebpf, name::WATCH)?,
             budget: take(ebpf, name::BUDGET)?,
+            errors,
             tokens: take(ebpf, name::TOKENS)?,
             counters,
             events: take(ebpf, name::EVENTS)?,
@@ -135,7 +144,8 @@ impl Maps {
         self.tokens.get(&0, 0).expect("tokens can be read").to_vec()
     }
 
-    /// Forgets attempts with their part of the filter, the budget that is used up, and grants.
+    /// Forgets attempts with their part of the filter, the budget and the ICMP errors that are used up,
+    /// and grants.
     pub(super) fn forget(&mut self) {
         let sources: Vec<_> = self.attempts.keys().map(|key| key.expect("attempts can be read")).collect();
         for source in sources {
@@ -148,5 +158,11 @@ impl Maps {
         }
         let zeros = PerCpuValues::try_from(vec![0; self.cpus]).expect("a value for each CPU");
         self.budget.set(0, zeros, 0).expect("the budget can be set");
+        let mut cells = vec![0; watch::WATCH_CELLS as usize];
+        let errors = self.errors.fd().as_fd();
+        sys::read_array(errors, watch::WATCH_CELLS, &mut cells).expect("the cells can be read");
+        for (index, _) in (0..).zip(&cells).filter(|(_, cell)| **cell != 0) {
+            sys::write_array(errors, index, &[0]).expect("the cells can be written");
+        }
     }
 }

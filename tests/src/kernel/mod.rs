@@ -43,6 +43,8 @@ use maps::Maps;
 pub const XDP_DROP: u32 = 1;
 /// `XDP_PASS`.
 pub const XDP_PASS: u32 = 2;
+/// `XDP_TX`.
+pub const XDP_TX: u32 = 3;
 
 /// How much fits into the maps.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -219,6 +221,9 @@ pub const fn settings(tables: &Tables, room: Room) -> Settings {
         verify_checksums: tables.verify_checksums,
         attempt_rate: tables.attempt_rate,
         log_denied: tables.log_denied,
+        reject: if tables.reject { 0x1234_5677 } else { 0 },
+        observe: false,
+        trial_until: 0,
         trace: false,
         max_grants: room.grants,
         max_attempts: room.attempts,
@@ -231,7 +236,8 @@ fn verdict(action: u32) -> Result<Verdict> {
     Ok(match action {
         XDP_PASS => Verdict::Pass,
         XDP_DROP => Verdict::Deny,
-        other => bail!("the program returned {other}, which is neither XDP_PASS nor XDP_DROP"),
+        XDP_TX => Verdict::Reject,
+        other => bail!("the program returned {other}, which is none of XDP_PASS, XDP_DROP and XDP_TX"),
     })
 }
 

@@ -18,6 +18,7 @@ struct Constants {
     verify_checksums: bool,
     attempt_rate: u32,
     log_denied: bool,
+    reject: bool,
     trusted: bool,
     room: Room,
 }
@@ -56,6 +57,7 @@ impl Constants {
             verify_checksums: tables.verify_checksums,
             attempt_rate: tables.attempt_rate,
             log_denied: tables.log_denied,
+            reject: tables.reject,
             trusted: !tables.rules.trusted.is_empty(),
             room,
         }

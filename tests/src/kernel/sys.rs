@@ -11,6 +11,7 @@ const MAP_UPDATE_ELEM: libc::c_int = 2;
 const PROG_LOAD: libc::c_int = 5;
 const PROG_TEST_RUN: libc::c_int = 10;
 const MAP_LOOKUP_BATCH: libc::c_int = 24;
+const LINK_CREATE: libc::c_int = 28;
 const PROG_TYPE_XDP: u32 = 6;
 
 /// `union bpf_attr` of `BPF_MAP_*_BATCH`.
@@ -67,6 +68,20 @@ struct Load {
     license: u64,
 }
 
+/// The beginning of `union bpf_attr` of `BPF_LINK_CREATE`.
+#[repr(C)]
+struct Link {
+    program: RawFd,
+    interface: u32,
+    kind: u32,
+    flags: u32,
+}
+
+/// `BPF_XDP` of `enum bpf_attach_type`.
+const XDP: u32 = 37;
+/// `XDP_FLAGS_DRV_MODE`.
+const NATIVE: u32 = 1 << 2;
+
 fn bpf<T>(command: libc::c_int, attr: &mut T) -> Result<i64> {
     let attr: *mut T = attr;
     // SAFETY: the attribute is of its size, and its pointers are to what the command takes, for which
@@ -119,6 +134,14 @@ pub(super) fn load_xdp(instructions: &[u64]) -> Result<OwnedFd> {
         license: address(license),
     };
     let fd = bpf(PROG_LOAD, &mut load)?;
+    // SAFETY: the kernel has just made it, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Attaches a program to an interface of this network, in native mode, until the link is dropped.
+pub(super) fn attach_xdp(program: BorrowedFd<'_>, interface: u32) -> Result<OwnedFd> {
+    let mut link = Link { program: program.as_raw_fd(), interface, kind: XDP, flags: NATIVE };
+    let fd = bpf(LINK_CREATE, &mut link)?;
     // SAFETY: the kernel has just made it, for nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }

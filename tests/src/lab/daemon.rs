@@ -30,6 +30,20 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// Starts it with more arguments, and waits until the gate stands.
+    ///
+    /// # Errors
+    ///
+    /// If the gate does not stand, with what the daemon says.
+    pub fn start_with(config: &Config, args: &[&str]) -> Result<Self> {
+        let config = config.write("gate.toml")?;
+        let mut command = Command::new(knockctl_path()?);
+        command.args(["run", "--config"]).arg(&config).args(args);
+        let daemon = Self { program: Background::start(Host::Server, command, None)?, config };
+        daemon.program.lines.wait_after(0, GATE_STANDS, TIMEOUT)?;
+        Ok(daemon)
+    }
+
     /// Starts it, and does not wait.
     ///
     /// # Errors

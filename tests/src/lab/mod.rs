@@ -23,6 +23,7 @@ mod sshd;
 mod status;
 mod tunnel;
 mod wait;
+mod wire;
 
 pub use background::Background;
 pub use config::Config;
@@ -43,3 +44,4 @@ pub use sshd::{SSH_PORT, Sshd};
 pub use status::Status;
 pub use tunnel::{Device, Frames, Tunnel};
 pub use wait::{TIMEOUT, until};
+pub use wire::{Wire, ip_packet};

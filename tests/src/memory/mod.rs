@@ -3,6 +3,7 @@
 //! Everything is shared and changed through `&self`, as maps are: several threads may judge frames
 //! in one [`Memory`] at once, and race as CPUs do.
 
+mod answer;
 mod beside;
 mod sources;
 mod world;
@@ -40,6 +41,7 @@ pub struct Memory {
     max_grants: usize,
     sources: Sources,
     watch: Vec<Cell64>,
+    errors: Vec<Cell64>,
     budget: Budget,
     tokens: Cell64,
     counters: [AtomicU64; Counter::COUNT],
@@ -74,6 +76,7 @@ impl Memory {
             max_grants: usize::MAX,
             sources: Sources::new(Self::MAX_SOURCES),
             watch: vec![Cell64::default(); WATCH_CELLS as usize],
+            errors: vec![Cell64::default(); WATCH_CELLS as usize],
             budget: Budget::default(),
             tokens: Cell64::default(),
             counters: [const { AtomicU64::new(0) }; Counter::COUNT],

@@ -15,6 +15,7 @@ use knock_common::world::{Socket, World};
 
 use super::{Interruption, Memory, lock};
 use crate::model::{Port, Protocol};
+use crate::packet::HERE;
 
 impl World for Memory {
     fn now(&self) -> u64 {
@@ -35,6 +36,19 @@ impl World for Memory {
 
     fn log_denied(&self) -> bool {
         self.tables.log_denied
+    }
+
+    fn rejects(&self) -> bool {
+        self.tables.reject
+    }
+
+    fn is_addressed(&self, high: u32, low: u16) -> bool {
+        let [a, b, c, d, e, f] = HERE;
+        (high, low) == (u32::from_ne_bytes([a, b, c, d]), u16::from_be_bytes([e, f]))
+    }
+
+    fn errors(&self, cell: u32) -> Option<&Cell64> {
+        self.errors.get(cell as usize)
     }
 
     fn ports(&self, port: u16) -> PortRoles {

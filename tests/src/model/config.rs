@@ -139,6 +139,8 @@ pub struct Config {
     pub verify_checksums: bool,
     /// Log denials.
     pub log_denied: bool,
+    /// Answer what is denied.
+    pub reject: bool,
     /// Denials that may be logged, for nobody refills the tokens in a history.
     pub log_tokens: u64,
     /// New attempts per second of 2^30 ns.

@@ -3,10 +3,12 @@
 use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
 
+use std::net::IpAddr;
+
 use super::config::{Network, Protocol};
 use super::spec::{Fragment, PacketSpec};
 use super::{Model, Nanos};
-use crate::packet::ACK;
+use crate::packet::{ACK, RST};
 
 const MAX_TAGS: usize = 2;
 const MAX_EXTENSIONS: usize = 8;
@@ -22,6 +24,7 @@ impl Model {
             self.count(counter);
             if verdict == Verdict::Deny {
                 self.log_denial();
+                return self.answer(now, packet);
             }
             return verdict;
         }
@@ -80,6 +83,31 @@ impl Model {
             grant.until = Some(end);
             self.count(Counter::GrantExtended);
         }
+    }
+
+    /// Rule 12: what a closed port would answer is answered.
+    fn answer(&mut self, now: Nanos, packet: &PacketSpec) -> Verdict {
+        let whole = packet.fragment == Fragment::Whole && !packet.jumbo && !packet.group;
+        let reset = packet.to.1 == Protocol::Tcp && packet.flags & RST != 0;
+        let sound = packet.is_sound() || !self.config.verify_checksums;
+        if !self.config.reject || !whole || reset || !sound {
+            return Verdict::Deny;
+        }
+        if packet.to.1 == Protocol::Udp && !self.may_have_error(now, packet.source) {
+            self.count(Counter::RejectLimited);
+            return Verdict::Deny;
+        }
+        Verdict::Reject
+    }
+
+    /// A bucket of six errors that fills up by one a second.
+    fn may_have_error(&mut self, now: Nanos, source: IpAddr) -> bool {
+        const SECOND: Nanos = 1_000_000_000;
+        let (at, left) = self.errors.get(&source).copied().unwrap_or((now, 6 * SECOND));
+        let left = (left + (now - at)).min(6 * SECOND);
+        let may = left >= SECOND;
+        self.errors.insert(source, (now, if may { left - SECOND } else { left }));
+        may
     }
 
     fn log_denial(&mut self) {

@@ -81,6 +81,8 @@ pub struct Model {
     begun: (u64, u32),
     /// Denials that may still be logged.
     tokens: u64,
+    /// The ICMP errors that each source may still have, in ns each a second long, and at what time.
+    errors: BTreeMap<IpAddr, (Nanos, Nanos)>,
     counted: Vec<Counter>,
 }
 
@@ -96,6 +98,7 @@ impl Model {
             grants: BTreeMap::new(),
             begun: (0, 0),
             tokens,
+            errors: BTreeMap::new(),
             counted: Vec::new(),
         }
     }

@@ -16,6 +16,9 @@ impl Config {
         let _ = writeln!(text, "stealth = {}", self.stealth);
         let _ = writeln!(text, "verify_checksums = {}", self.verify_checksums);
         let _ = writeln!(text, "log_denied = {}", self.log_denied);
+        if self.reject {
+            text.push_str("deny = \"reject\"\n");
+        }
         let _ = writeln!(text, "attempt_rate = {}", self.attempt_rate);
         for (index, service) in self.services.iter().enumerate() {
             let _ = writeln!(text, "\n[services.s{index}]\nports = {}", list(&service.ports));

@@ -7,7 +7,7 @@ use super::transport::Transport;
 use super::{IPV4, IPV6, checksum};
 
 /// The destination MAC of every frame that is not told otherwise.
-pub(super) const HERE: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
+pub const HERE: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
 /// The source MAC of every frame.
 pub(super) const THERE: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
 pub(super) const BROADCAST: [u8; 6] = [0xff; 6];
@@ -26,6 +26,7 @@ pub struct PacketBuilder {
     header_words: Option<u8>,
     options: Vec<u8>,
     hops: u8,
+    class: u8,
     length: Option<u16>,
     protocol: Option<u8>,
     fragment: u16,
@@ -58,6 +59,7 @@ impl PacketBuilder {
             header_words: None,
             options: Vec::new(),
             hops: 64,
+            class: 0,
             length: None,
             protocol: None,
             fragment: 0,
@@ -124,6 +126,12 @@ impl PacketBuilder {
     /// Time to live, or hop limit.
     pub fn hops(mut self, hops: u8) -> Self {
         self.hops = hops;
+        self
+    }
+
+    /// Type of service, or traffic class.
+    pub fn class(mut self, class: u8) -> Self {
+        self.class = class;
         self
     }
 
@@ -323,7 +331,7 @@ impl PacketBuilder {
     fn ipv4(&self, src: [u8; 4], dst: [u8; 4], protocol: u8, body: usize) -> Vec<u8> {
         let length = 20 + self.options.len();
         let words = self.header_words.unwrap_or((length / 4) as u8);
-        let mut header = vec![self.version.unwrap_or(4) << 4 | words & 0x0f, 0];
+        let mut header = vec![self.version.unwrap_or(4) << 4 | words & 0x0f, self.class];
         header.extend(self.length.unwrap_or((length + body) as u16).to_be_bytes());
         header.extend([0x12, 0x34]);
         header.extend(self.fragment.to_be_bytes());
@@ -337,7 +345,7 @@ impl PacketBuilder {
     }
 
     fn ipv6(&self, src: [u8; 16], dst: [u8; 16], next: u8, body: usize) -> Vec<u8> {
-        let mut header = vec![self.version.unwrap_or(6) << 4, 0, 0, 0];
+        let mut header = vec![self.version.unwrap_or(6) << 4 | self.class >> 4, self.class << 4, 0, 0];
         header.extend(self.length.unwrap_or(body as u16).to_be_bytes());
         header.extend([next, self.hops]);
         header.extend(src);

@@ -15,7 +15,7 @@ mod transport;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-pub use builder::PacketBuilder;
+pub use builder::{HERE, PacketBuilder};
 pub use extension::Extension;
 pub use foreign::{arp_request, ethernet, neighbour_solicitation};
 pub use transport::{ICMP, ICMP6, TCP, UDP};

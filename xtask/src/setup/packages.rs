@@ -38,6 +38,7 @@ pub const LAB: [Package; 13] = [
     package("util-linux", &["unshare", "nsenter"]),
     package("ethtool", &["ethtool"]),
     package("bpftool", &["bpftool"]),
+    package("nmap", &["nmap"]),
     package("procps", &["ps", "sysctl"]),
     // Booted in namespaces, and asked about the unit.
     package("systemd", &["/lib/systemd/systemd", "systemctl", "journalctl", "systemd-analyze"]),

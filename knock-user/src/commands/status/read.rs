@@ -37,6 +37,9 @@ fn read_pins(paths: &Paths, daemon: Option<Daemon>) -> Result<Snapshot> {
     let attempts = state.attempts()?.into_iter();
     Ok(Snapshot {
         loaded: true,
+        observing: state.observes()?,
+        trial_seconds_left: trial_left(paths),
+        deny: if state.rejects()? { "reject" } else { "drop" },
         interfaces: places.into_iter().map(read_place).collect(),
         services: (0..).zip(&services).map(|(index, service)| read_service(index, service, &protected)).collect(),
         doors: doors.iter().map(|door| read_door(door, &services)).collect(),
@@ -64,6 +67,11 @@ fn read_place(place: Place) -> Interface {
         Condition::Open(why) => ("open", Some(why)),
     };
     Interface { name: place.name, mode: place.mode.map(XdpMode::name), state, why }
+}
+
+fn trial_left(paths: &Paths) -> Option<u64> {
+    let until = runtime::Trial::read(paths)?.until?;
+    Some(round_up(Duration::from_nanos(until.saturating_sub(boot_now()))))
 }
 
 fn steps(doors: &[rules::Door], name: &str) -> u32 {

@@ -22,6 +22,12 @@ pub fn text(snapshot: &Snapshot) -> String {
         || "daemon: not running: the gate stands, nothing is logged\n".to_owned(),
         |daemon| format!("daemon: process {}, {}\n", daemon.pid, daemon.config.display()),
     );
+    if let Some(seconds) = snapshot.trial_seconds_left {
+        text += &format!("ON TRIAL: goes back in {}, unless `knockctl confirm` is said\n", span(seconds));
+    }
+    if snapshot.observing {
+        text += "OBSERVING: nothing is denied; the counters tell what would be\n";
+    }
     section(&mut text, ["INTERFACE", "MODE", "STATE"], &snapshot.interfaces, "no interfaces", |row: &Interface| {
         let state = match (row.state, &row.why) {
             ("absent", _) => "not there yet".to_owned(),

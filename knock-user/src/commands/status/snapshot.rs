@@ -14,6 +14,12 @@ pub struct Snapshot {
     pub loaded: bool,
     /// The daemon, if it lives.
     pub daemon: Option<Daemon>,
+    /// Nothing is denied, only counted and logged.
+    pub observing: bool,
+    /// Seconds until what is on trial goes, unless it is confirmed.
+    pub trial_seconds_left: Option<u64>,
+    /// `drop` or `reject`: what happens to a new connection without a grant.
+    pub deny: &'static str,
     /// Where the gate stands, or is meant to.
     pub interfaces: Vec<Interface>,
     /// What it protects.
@@ -114,6 +120,9 @@ impl Snapshot {
             version: env!("CARGO_PKG_VERSION"),
             loaded: false,
             daemon,
+            observing: false,
+            trial_seconds_left: None,
+            deny: "drop",
             interfaces: Vec::new(),
             services: Vec::new(),
             doors: Vec::new(),

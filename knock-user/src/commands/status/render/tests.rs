@@ -15,6 +15,9 @@ fn full() -> Snapshot {
     Snapshot {
         version: "1.2.3",
         loaded: true,
+        observing: false,
+        trial_seconds_left: None,
+        deny: "drop",
         daemon: Some(Daemon { pid: 4242, config: "/etc/knock/knock.toml".into() }),
         interfaces: vec![
             Interface { name: "eth0".into(), mode: Some("native"), state: "up", why: None },

@@ -1,0 +1,90 @@
+//! Rule 12: a denied packet is answered as a closed port would answer it, where `deny = "reject"`
+//! says so.
+//!
+//! What the stack would not answer stays unanswered here as well: a group frame, a frame to another
+//! host's MAC, a reset, a wrong checksum, a fragment, a source that is no host; and more ICMP
+//! errors to one source than the stack sends.
+
+pub mod answer;
+
+use crate::addr::Addr;
+use crate::checksum;
+use crate::counter::Counter;
+use crate::desk::Desk;
+use crate::flags::TcpFlags;
+use crate::frame::{Frame, View as _};
+use crate::gate::Verdict;
+use crate::packet::{Packet, Transport};
+use crate::watch;
+use crate::world::World;
+
+/// Between two ICMP errors to one source once its burst is used up: `net.ipv4.icmp_ratelimit` and
+/// `net.ipv6.icmp.ratelimit`, at their default of 1000 ms.
+const INTERVAL: u64 = 1_000_000_000;
+/// How many it may have at once: `XRLIM_BURST_FACTOR` of `net/ipv4/icmp.c`.
+const BURST: u64 = 6;
+
+/// What becomes of a packet that the gate denies: [`Verdict::Reject`] if it is to be answered.
+#[inline(always)]
+pub fn verdict<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet) -> Verdict {
+    if !packet.may_knock() || packet.flags & TcpFlags::RST != 0 {
+        return Verdict::Deny;
+    }
+    match world.at_desk(packet, |desk| is_answered(world, frame, desk)) {
+        Some(true) => Verdict::Reject,
+        _ => Verdict::Deny,
+    }
+}
+
+#[inline(never)]
+fn is_answered<W: World, F: Frame + ?Sized>(world: &W, frame: &F, desk: &Desk) -> bool {
+    let packet = &desk.packet;
+    if !is_host(&packet.src) || !is_here(world, frame, packet) {
+        return false;
+    }
+    if world.verify_checksums() && !checksum::is_right(frame, packet) {
+        return false;
+    }
+    match packet.transport {
+        Transport::Tcp => true,
+        Transport::Udp => may_have_error(world, packet),
+    }
+}
+
+/// True if the frame was sent to this host's MAC. A device without Ethernet headers has none.
+#[inline(always)]
+fn is_here<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet) -> bool {
+    if packet.ip == 0 {
+        return true;
+    }
+    frame.view::<6>(0).is_some_and(|mac| world.is_addressed(mac.word(0), mac.be16(4)))
+}
+
+/// True for an address that one host can have: not unspecified, loopback, multicast or reserved.
+#[inline(always)]
+const fn is_host(source: &Addr) -> bool {
+    let words = source.words();
+    if source.is_v4() {
+        let first = words[3].to_ne_bytes()[0];
+        first != 0 && first != 127 && first < 224
+    } else {
+        let top = words[0].to_ne_bytes()[0];
+        // No address of ::/32 is a host's: unspecified, loopback, mapped, compatible.
+        top != 0xff && words[0] != 0
+    }
+}
+
+/// Takes one ICMP error of those that the source may have. A race that is lost is an error unsent.
+#[inline(always)]
+fn may_have_error<W: World>(world: &W, packet: &Packet) -> bool {
+    let Some(cell) = world.errors(watch::cell_of(&packet.src)) else { return false };
+    // When the source will have its whole burst again.
+    let rested = cell.load();
+    let now = world.now();
+    let from = if rested > now { rested } else { now };
+    if from - now > (BURST - 1) * INTERVAL || !cell.swap(rested, from + INTERVAL) {
+        world.count(Counter::RejectLimited);
+        return false;
+    }
+    true
+}

@@ -1,0 +1,208 @@
+//! `knockctl explain`: what the loaded program would do with a packet, and which rule says so.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use anyhow::Result;
+use knock_common::counter::Counter;
+use knock_common::flags::TcpFlags;
+use knock_common::packet::Transport;
+use serde::Serialize;
+
+use super::source;
+use crate::config::{Port, PortNames, transport_name};
+use crate::exit::Exit;
+use crate::firewall::{Paths, Question, State, ask, boot_now, need_root};
+
+/// Arguments of `knockctl explain`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// The source address
+    #[arg(value_name = "SOURCE")]
+    pub source: String,
+    /// The destination port: 2222, 2222/tcp, 51820/udp, ssh
+    #[arg(value_name = "PORT[/PROTO]")]
+    pub port: String,
+    /// The destination address (default: the interface's own)
+    #[arg(long, value_name = "IP")]
+    pub to: Option<IpAddr>,
+    /// The source port
+    #[arg(long, value_name = "PORT", default_value_t = 40_000)]
+    pub from_port: u16,
+    /// The flags of a TCP segment
+    #[arg(long, value_name = "FLAG,...", value_delimiter = ',', default_value = "syn", value_parser = flag)]
+    pub flags: Vec<u8>,
+    /// The interface on which it comes (default: the first that fits)
+    #[arg(short, long, value_name = "NAME")]
+    pub interface: Option<String>,
+    /// One line of JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn flag(text: &str) -> Result<u8, String> {
+    let found = TcpFlags::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    found.map(|(_, bit)| *bit).ok_or_else(|| {
+        let names = TcpFlags::NAMES.map(|(name, _)| name);
+        format!("no TCP flag: write one of {}", names.join(", "))
+    })
+}
+
+/// What is said of a packet.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    source: String,
+    destination: String,
+    port: String,
+    interface: String,
+    /// `pass`, `drop`, `reject` or `observe`.
+    verdict: &'static str,
+    rule: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<String>,
+}
+
+/// Asks the program and says what it says. A denial is a negative answer.
+///
+/// # Errors
+///
+/// No address, no port, nothing loaded, not root.
+pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
+    need_root()?;
+    let source = IpAddr::from(source::parse(&args.source)?);
+    let port = Port::parse(&args.port, &PortNames::of_host())
+        .map_err(|error| anyhow::anyhow!("{}: {error}: write it as 2222/tcp or 51820/udp", args.port))?;
+    let state = State::open(paths)?;
+    let question = Question {
+        source,
+        from: args.from_port,
+        to: args.to,
+        port: port.number,
+        transport: port.transport,
+        flags: args.flags.iter().fold(0, |all, flag| all | flag),
+        interface: args.interface.clone(),
+    };
+    let answer = ask(paths, &question)?;
+    let (passes, rule, reason) = answer.counter.map_or(NOTHING, meaning);
+    let verdict = match (passes, state.observes()?, state.rejects()?) {
+        (true, ..) => "pass",
+        (false, true, _) => "observe",
+        (false, false, true) => "reject",
+        (false, false, false) => "drop",
+    };
+    let explanation = Explanation {
+        source: source.to_string(),
+        destination: answer.to.to_string(),
+        port: format!("{}/{}", port.number, transport_name(port.transport)),
+        interface: answer.interface,
+        verdict,
+        rule,
+        reason,
+        service: service_of(&state, port)?,
+        grant: if answer.counter == Some(Counter::PassGranted) { grant_of(&state, port, source)? } else { None },
+    };
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&explanation)?)?;
+    } else {
+        write!(out, "{}", text(&explanation, args, port))?;
+    }
+    Ok(if passes { Exit::Done } else { Exit::Negative })
+}
+
+const NOTHING: (bool, &str, &str) = (true, "14", "no service protects this port: it is none of the gate's business");
+
+/// Whether it passes, the rule of the gate, and what it says.
+fn meaning(counter: Counter) -> (bool, &'static str, &'static str) {
+    match counter {
+        Counter::PassGranted => (true, "8", "the source holds a live grant"),
+        Counter::PassTrusted => (true, "8", "the source is in a trusted network"),
+        Counter::PassConnected => (true, "10", "it belongs to a connection that a socket here owns"),
+        Counter::PassNoSocket => {
+            (true, "10", "nothing here listens on the port: the stack answers as for any closed port")
+        }
+        Counter::PassUnchecked => (true, "10", "it asks for no connection, and stealth = false does not look further"),
+        Counter::DenyNew => (false, "9", "it asks for a new connection, and the source holds no grant"),
+        Counter::DenyUdp => (false, "11", "a datagram to a protected port, and the source holds no grant"),
+        Counter::DenyProbe => {
+            (false, "10", "it belongs to no connection: a probe of a port on which something listens")
+        }
+        Counter::KnockPacket => {
+            (true, "6", "a knock: it goes on to the stack like any packet to a port without a service")
+        }
+        other => (!other.name().starts_with("deny"), "13", other.what()),
+    }
+}
+
+fn text(explanation: &Explanation, args: &ExplainArgs, port: Port) -> String {
+    let Explanation { source, destination, port: name, interface, .. } = explanation;
+    let flags: Vec<_> =
+        TcpFlags::NAMES.iter().filter(|(_, bit)| args.flags.contains(bit)).map(|(name, _)| *name).collect();
+    let kind = match port.transport {
+        Transport::Tcp => format!(" ({})", flags.join(", ")),
+        Transport::Udp => String::new(),
+    };
+    let verdict = match explanation.verdict {
+        "pass" => "passes",
+        "observe" => "passes, because the gate only observes; it would be denied",
+        "reject" => "is denied, and answered as by a closed port",
+        _ => "is denied, without an answer",
+    };
+    let mut text = format!("{source} -> {destination}:{name}{kind} on {interface}: {verdict}\n");
+    text += &format!("rule {}: {}\n", explanation.rule, explanation.reason);
+    if let Some(service) = &explanation.service {
+        text += &format!("service: {service}\n");
+    }
+    if let Some(grant) = &explanation.grant {
+        text += &format!("grant: {grant}\n");
+    }
+    text
+}
+
+/// The name of the service that protects the port.
+fn service_of(state: &State, port: Port) -> Result<Option<String>> {
+    let services = state.services()?;
+    let found = state
+        .protected()?
+        .into_iter()
+        .find(|(number, transport, _)| (*number, *transport) == (port.number, transport_name(port.transport)));
+    Ok(found.and_then(|(.., index)| services.get(index as usize)).map(|service| service.name.as_str().to_owned()))
+}
+
+/// The grant that covers the source: its source, and the time left.
+fn grant_of(state: &State, port: Port, source: IpAddr) -> Result<Option<String>> {
+    let Some(name) = service_of(state, port)? else { return Ok(None) };
+    let tag = state.services()?.iter().find(|service| service.name.as_str() == name).map_or(0, |service| service.tag);
+    let now = boot_now();
+    let covers = |entry: &crate::firewall::GrantEntry| {
+        entry.key.service == tag && knock_common::addr::Addr::from(source).masked(entry.key.bits) == entry.key.source
+    };
+    let found = state.grants()?.into_iter().filter(covers).max_by_key(|entry| entry.key.bits);
+    Ok(found.map(|entry| {
+        let left = entry.left(now).map_or_else(
+            || "for good".to_owned(),
+            |left| format!("{} left", humantime::format_duration(std::time::Duration::from_secs(left.as_secs() + 1))),
+        );
+        format!("{} by {}, {left}", entry.source(), entry.origin())
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_denial_denies_and_everything_else_passes() {
+        for counter in Counter::ALL {
+            assert_eq!(meaning(*counter).0, !counter.name().starts_with("deny"), "{}", counter.name());
+        }
+    }
+
+    #[test]
+    fn flags_have_names() {
+        assert_eq!(flag("SYN"), Ok(TcpFlags::SYN));
+        assert!(flag("sin").unwrap_err().contains("syn"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Rules on trial: they go by themselves unless somebody confirms them, who must still be able to reach
+//! the server for that.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use log::{error, info, warn};
+
+use super::Daemon;
+use super::record::Record;
+use crate::config::Config;
+use crate::firewall::{Firewall, Paths, State, boot_now};
+use crate::runtime;
+
+/// A trial under way.
+pub struct Trial {
+    /// Its end, boot time in ns.
+    pub until: u64,
+    before: Before,
+}
+
+/// What was there before it.
+enum Before {
+    /// No gate.
+    Nothing,
+    /// A gate with this config.
+    Rules(Box<Config>),
+}
+
+/// When a trial that begins now ends, boot time in ns.
+pub fn end_of(span: Duration) -> u64 {
+    boot_now().saturating_add(span.as_nanos() as u64)
+}
+
+/// Refuses the trial of a whole gate where one stands: what it was before is known to nobody.
+///
+/// # Errors
+///
+/// With the remedy.
+pub fn need_no_gate(paths: &Paths) -> Result<()> {
+    if State::exists(paths) {
+        bail!(
+            "a gate stands already: run the daemon with the config that you trust, and try another with `knockctl reload \
+             --trial`; or take the gate down first with `knockctl unload`"
+        );
+    }
+    Ok(())
+}
+
+impl Daemon {
+    /// Begins the trial of the whole gate.
+    pub(super) fn try_gate(&mut self, span: Duration, until: u64) -> Result<()> {
+        runtime::Trial { seconds: span.as_secs(), until: Some(until) }.write(&self.paths)?;
+        self.trial = Some(Trial { until, before: Before::Nothing });
+        warn!("on trial: in {span:?} the gate is taken down, unless you say `knockctl confirm`");
+        Ok(())
+    }
+
+    /// Begins the trial of the rules that have just come into force, if one was asked for.
+    pub(super) fn try_rules(&mut self, before: Config) {
+        let Some(wanted) = runtime::Trial::read(&self.paths).filter(|trial| trial.until.is_none()) else { return };
+        let span = Duration::from_secs(wanted.seconds);
+        let until = end_of(span);
+        if let Err(error) = (runtime::Trial { until: Some(until), ..wanted }).write(&self.paths) {
+            error!("the trial will not be seen by `knockctl confirm`: {error:#}");
+        }
+        // Of two trials, one after the other, the first knows what to go back to.
+        let before = self.trial.take().map_or_else(|| Before::Rules(Box::new(before)), |trial| trial.before);
+        self.trial = Some(Trial { until, before });
+        warn!("on trial: in {span:?} the rules go back to what they were, unless you say `knockctl confirm`");
+    }
+
+    /// Somebody has confirmed the trial.
+    pub(super) fn on_confirm(&mut self) {
+        let Some(trial) = self.trial.take() else { return };
+        runtime::Trial::end(&self.paths);
+        let outcome = match trial.before {
+            Before::Rules(_) => Ok(()),
+            // The program has its end in it: load it without.
+            Before::Nothing => {
+                self.manner.trial_until = 0;
+                self.put_in_force(self.config.clone())
+            }
+        };
+        self.info.reloads += 1;
+        let error = outcome.err().map(|error| format!("{error:#}"));
+        if let Some(error) = &error {
+            error!("confirm: {error}");
+        }
+        self.info.last_reload = Some(runtime::Reload { ok: error.is_none(), error });
+        if let Err(error) = self.info.write(&self.paths) {
+            error!("{error:#}");
+        }
+        self.note(&Record::of("confirm", "confirmed: the trial is over".to_owned()));
+    }
+
+    /// The time is up, or the daemon is to end: goes back, unless somebody has confirmed. True if there
+    /// is no gate any more.
+    pub(super) fn on_trial_end(&mut self) -> Result<bool> {
+        let Some(trial) = self.trial.take() else { return Ok(false) };
+        if !runtime::Trial::end(&self.paths) {
+            // The signal is on its way, or was lost.
+            self.trial = Some(trial);
+            self.on_confirm();
+            return Ok(false);
+        }
+        match trial.before {
+            Before::Nothing => {
+                Firewall::unload(&self.paths).context("the gate on trial cannot be taken down")?;
+                self.hooks.end_all();
+                self.note(&Record::of("trial", "not confirmed: the gate is taken down".to_owned()));
+                Ok(true)
+            }
+            Before::Rules(config) => {
+                self.put_in_force(*config).context("the rules cannot go back to what they were")?;
+                self.note(&Record::of("trial", "not confirmed: the rules are what they were before".to_owned()));
+                info!("the config file still holds what was tried: {}", self.config.path.display());
+                Ok(false)
+            }
+        }
+    }
+}

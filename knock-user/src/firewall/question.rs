@@ -1,0 +1,180 @@
+//! Asks the loaded program what it would do with a packet, by `BPF_PROG_TEST_RUN`. The packet changes
+//! nothing: no counter, no attempt, no grant, no line in the log.
+
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use etherparse::PacketBuilder;
+use futures_util::TryStreamExt as _;
+use knock_common::counter::Counter;
+use knock_common::flags::TcpFlags;
+use knock_common::layout::QUESTION;
+use knock_common::packet::Transport;
+use rtnetlink::packet_route::address::AddressAttribute;
+
+use super::interfaces::{self, Interface, Layer};
+use super::links;
+use super::pins::Paths;
+use super::sys;
+
+/// A packet that somebody might send.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Its source address.
+    pub source: IpAddr,
+    /// Its source port.
+    pub from: u16,
+    /// Its destination address; `None` for the interface's own.
+    pub to: Option<IpAddr>,
+    /// Its destination port.
+    pub port: u16,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// The flags of a TCP segment.
+    pub flags: u8,
+    /// The interface on which it comes; `None` for the first with the gate and a fitting address.
+    pub interface: Option<String>,
+}
+
+/// What the program says of it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The interface that was taken.
+    pub interface: String,
+    /// The destination address that was taken.
+    pub to: IpAddr,
+    /// What decided; `None` if the packet is none of the gate's business.
+    pub counter: Option<Counter>,
+}
+
+/// Asks the program that runs on an interface.
+///
+/// # Errors
+///
+/// No gate on the interface, no address of the family, or what bpf(2) says.
+pub fn ask(paths: &Paths, question: &Question) -> Result<Answer> {
+    let all = interfaces::list()?;
+    let links = links::read(paths, &all)?;
+    let standing: Vec<_> = all.iter().filter(|interface| links.stands_on(interface)).collect();
+    let names = || standing.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>().join(", ");
+    let wanted: Vec<&Interface> = match &question.interface {
+        None => standing.clone(),
+        Some(name) => standing.iter().copied().filter(|interface| interface.name == *name).collect(),
+    };
+    if wanted.is_empty() {
+        match &question.interface {
+            Some(name) => bail!("{name}: the gate does not stand there: it stands on {}", names()),
+            None => bail!("the gate stands on no interface yet: see `knockctl status`"),
+        }
+    }
+    let (interface, to) = match question.to {
+        Some(to) => (wanted[0], to),
+        None => own_address(&wanted, question.source)?,
+    };
+    if to.is_ipv4() != question.source.is_ipv4() {
+        bail!("{} and {to} are of two families: give --to an address of the source's", question.source);
+    }
+    let (id, _) = interface.xdp.with_context(|| format!("{}: its program is gone", interface.name))?;
+    let program = sys::program(id).with_context(|| format!("program {id} on {}", interface.name))?;
+    let frame = frame(question, to, interface)?;
+    let number = sys::question(program.as_fd(), &frame, interface.index, QUESTION)
+        .context("the program on the interface cannot be asked: start the gate again with this knockctl")?;
+    let counter = match number {
+        0 => None,
+        number => Some(*Counter::ALL.get(number as usize - 1).ok_or_else(|| anyhow!("unknown reason {number}"))?),
+    };
+    Ok(Answer { interface: interface.name.clone(), to, counter })
+}
+
+/// The first of the interfaces that has an address of the source's family, and that address.
+fn own_address<'a>(interfaces: &[&'a Interface], source: IpAddr) -> Result<(&'a Interface, IpAddr)> {
+    let addresses = std::thread::scope(|scope| scope.spawn(addresses).join().expect("the dump does not panic"))
+        .context("addresses cannot be listed by netlink")?;
+    for interface in interfaces {
+        let own = addresses
+            .iter()
+            .filter(|(index, address)| *index == interface.index && address.is_ipv4() == source.is_ipv4());
+        // A link-local address only if there is no other.
+        let own = own.map(|(_, address)| *address).min_by_key(is_link_local);
+        if let Some(address) = own {
+            return Ok((interface, address));
+        }
+    }
+    let family = if source.is_ipv4() { "IPv4" } else { "IPv6" };
+    bail!("no interface with the gate has an {family} address: name the destination with --to")
+}
+
+fn is_link_local(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
+/// All addresses, with the index of their interface.
+fn addresses() -> Result<Vec<(u32, IpAddr)>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        let connection = tokio::spawn(connection);
+        let messages: Vec<_> = handle.address().get().execute().try_collect().await?;
+        connection.abort();
+        let address = |attributes: &[AddressAttribute]| {
+            let local = attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::Local(address) => Some(*address),
+                _ => None,
+            });
+            local.or_else(|| {
+                attributes.iter().find_map(|attribute| match attribute {
+                    AddressAttribute::Address(address) => Some(*address),
+                    _ => None,
+                })
+            })
+        };
+        Ok(messages.iter().filter_map(|one| Some((one.header.index, address(&one.attributes)?))).collect())
+    })
+}
+
+/// The frame, as it would come to the interface.
+fn frame(question: &Question, to: IpAddr, interface: &Interface) -> Result<Vec<u8>> {
+    const SENDER: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
+    const HOPS: u8 = 64;
+    let ethernet = PacketBuilder::ethernet2(SENDER, interface.mac);
+    let ip = match (question.source, to) {
+        (IpAddr::V4(source), IpAddr::V4(to)) => ethernet.ipv4(source.octets(), to.octets(), HOPS),
+        (IpAddr::V6(source), IpAddr::V6(to)) => ethernet.ipv6(source.octets(), to.octets(), HOPS),
+        _ => bail!("{} and {to} are of two families", question.source),
+    };
+    let mut frame = Vec::new();
+    match question.transport {
+        Transport::Udp => ip.udp(question.from, question.port).write(&mut frame, &[])?,
+        Transport::Tcp => {
+            let has = |flag: u8| question.flags & flag != 0;
+            let mut tcp = ip.tcp(question.from, question.port, 1, 64_240);
+            for (flag, set) in [
+                (TcpFlags::FIN, etherparse::PacketBuilderStep::fin as fn(_) -> _),
+                (TcpFlags::SYN, etherparse::PacketBuilderStep::syn),
+                (TcpFlags::RST, etherparse::PacketBuilderStep::rst),
+                (TcpFlags::PSH, etherparse::PacketBuilderStep::psh),
+                (TcpFlags::ECE, etherparse::PacketBuilderStep::ece),
+                (TcpFlags::CWR, etherparse::PacketBuilderStep::cwr),
+            ] {
+                if has(flag) {
+                    tcp = set(tcp);
+                }
+            }
+            if has(TcpFlags::ACK) {
+                tcp = tcp.ack(1);
+            }
+            if has(TcpFlags::URG) {
+                tcp = tcp.urg(1);
+            }
+            tcp.write(&mut frame, &[])?;
+        }
+    }
+    if interface.layer == Layer::Ip {
+        frame.drain(..14);
+    }
+    Ok(frame)
+}

@@ -1,0 +1,90 @@
+//! Rule 12: the answer that the kernel program writes is that of the host build, of every frame that is
+//! answered.
+
+use anyhow::Result;
+use knock_common::gate::Verdict::{Deny, Reject};
+use knock_common::reject::answer::Sender;
+use libtest_mimic::Trial;
+use tests::kernel::{Run, XDP_DROP, XDP_TX};
+use tests::memory::Memory;
+use tests::packet::extension::{DESTINATION, Extension};
+use tests::packet::{FIN, PSH, RST, SERVICE_VLAN, SYN, VLAN};
+use tests::tables::Tables;
+
+use super::gate::{CONFIG, Gate, NOW, alone, datagram, pairs, syn};
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials!["kernel::reject"; the_kernel_writes_the_answer_of_the_host_build]
+}
+
+/// As the tests load the program. The identification is any number.
+const SENDER: Sender = Sender { ttl: 64, hop_limit: 64, id: 0, key: 0x1234_5677 };
+
+fn the_kernel_writes_the_answer_of_the_host_build() -> Result<()> {
+    alone(|| {
+        let config = CONFIG.replace("[options]", "[options]\ndeny = \"reject\"");
+        let mut gate = Gate::of(&config)?;
+        for (client, server) in pairs() {
+            let segment = |flags| tests::packet::PacketBuilder::between(client, server).tcp(40_000, 2222, flags);
+            let far = Extension::generic(DESTINATION, 2);
+            let header = |packet: tests::packet::PacketBuilder| match client.is_ipv6() {
+                true => packet.extension(far.clone()),
+                false => packet.options(&[1; 12]),
+            };
+            let frames = [
+                (syn(client, server, 2222), Reject),
+                (syn(client, server, 2222).vlan(VLAN), Reject),
+                (syn(client, server, 2222).vlan(SERVICE_VLAN).vlan(VLAN), Reject),
+                (header(syn(client, server, 2222)).vlan(VLAN), Reject),
+                (syn(client, server, 2222).payload(&[9; 333]).class(0x2b).padded(500), Reject),
+                (segment(0), Reject),
+                (segment(FIN | PSH).payload(b"x"), Reject),
+                (segment(SYN | RST), Deny),
+                (syn(client, server, 2222).broadcast(), Deny),
+                (syn(client, server, 2222).wrong_checksum(), Deny),
+                (syn(client, server, 2222).first_fragment(16), Deny),
+                (datagram(client, server, 51820), Reject),
+                (datagram(client, server, 51820).vlan(VLAN).vlan(VLAN), Reject),
+                (header(datagram(client, server, 51820)).payload(&[3; 77]), Reject),
+                (datagram(client, server, 51820).payload(&[5; 1300]).vlan(VLAN), Reject),
+                (datagram(client, server, 51820).wrong_checksum(), Deny),
+            ];
+            for (number, (packet, expected)) in frames.into_iter().enumerate() {
+                gate.0.reset();
+                let frame = packet.build();
+                let memory = Memory::new(Tables::from_toml(&config));
+                memory.set_now(NOW);
+                let (verdict, answer) = memory.answer(&frame, SENDER);
+                assert_eq!(verdict, expected, "frame {number} from {client}");
+                let mut after = vec![0; 4096];
+                let ran = Run::new(&frame).copying_to(&mut after).on(gate.0.fd())?;
+                after.truncate(ran.length);
+                let Some(mut answer) = answer else {
+                    assert_eq!(ran.action, XDP_DROP, "frame {number} from {client}");
+                    continue;
+                };
+                assert_eq!(ran.action, XDP_TX, "frame {number} from {client}");
+                if client.is_ipv4() && packet_of(&after)[9] == 1 {
+                    // The identification is random, and the checksum goes with it.
+                    let ip = after.len() - packet_of(&after).len();
+                    for at in [ip + 4, ip + 5, ip + 10, ip + 11] {
+                        answer[at] = after[at];
+                    }
+                }
+                assert_eq!(answer, after, "frame {number} from {client}");
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What lies behind the link header.
+fn packet_of(frame: &[u8]) -> &[u8] {
+    let mut at = 12;
+    while [[0x81, 0x00], [0x88, 0xa8], [0x91, 0x00]].contains(&[frame[at], frame[at + 1]]) {
+        at += 4;
+    }
+    &frame[at + 2..]
+}
