@@ -74,7 +74,6 @@ fn errors_in_options_are_named() {
         ("log_denied = 1", "3:14: error: options.log_denied: must be true or false, not a number"),
         ("mode = \"skb\"", "3:8: error: options.mode: \"skb\" is not known here"),
         ("on_exit = []", "3:11: error: options.on_exit: must be a string, not a list"),
-        ("deny = \"refuse\"", "3:8: error: options.deny: \"refuse\""),
         ("deny = \"answer\"", "3:8: error: options.deny: \"answer\" is not known here"),
         ("max_grants = 0", "3:14: error: options.max_grants: must be from 1 to 16777216"),
         ("max_grants = 99999999999999999999", "3:14: error: options.max_grants: must be from 1 to 16777216"),

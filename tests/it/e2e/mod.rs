@@ -26,6 +26,7 @@ mod service;
 mod story;
 mod traffic;
 mod trial;
+mod wireguard;
 
 use libtest_mimic::Trial;
 use tests::lab::Ran;
@@ -58,6 +59,7 @@ pub fn trials() -> Vec<Trial> {
         reject::trials(),
         killed::trials(),
         trial::trials(),
+        wireguard::trials(),
         story::trials(),
     ]
     .into_iter()

@@ -28,7 +28,7 @@ const fn server(name: &'static str, files: &'static [&'static str], service: &'s
 }
 
 /// What the lab and the tests of whole hosts run.
-pub const LAB: [Package; 13] = [
+pub const LAB: [Package; 16] = [
     server("openssh-server", &["sshd"], "ssh"),
     package("openssh-client", &["ssh", "ssh-keygen"]),
     // For its client only.
@@ -39,6 +39,9 @@ pub const LAB: [Package; 13] = [
     package("ethtool", &["ethtool"]),
     package("bpftool", &["bpftool"]),
     package("nmap", &["nmap"]),
+    // In user space, so that it needs no module.
+    package("wireguard-go", &["wireguard-go"]),
+    package("wireguard-tools", &["wg"]),
     package("procps", &["ps", "sysctl"]),
     // Booted in namespaces, and asked about the unit.
     package("systemd", &["/lib/systemd/systemd", "systemctl", "journalctl", "systemd-analyze"]),

@@ -77,6 +77,7 @@ COUNTED  WHAT
 fn programs_see_every_field() {
     let expected = concat!(
         r#"{"version":"1.2.3","loaded":true,"daemon":{"pid":4242,"config":"/etc/knock/knock.toml"},"#,
+        r#""observing":false,"trial_seconds_left":null,"deny":"drop","#,
         r#""interfaces":[{"name":"eth0","mode":"native","state":"up","why":null},"#,
         r#"{"name":"ppp*","mode":null,"state":"absent","why":null},"#,
         r#"{"name":"wlan10","mode":null,"state":"open","why":"busy"}],"#,
@@ -117,11 +118,21 @@ nothing counted yet
 }
 
 #[test]
+fn a_gate_that_is_not_for_ever_says_so() {
+    let snapshot = Snapshot { observing: true, trial_seconds_left: Some(42), ..full() };
+    let text = text(&snapshot);
+    assert!(text.contains("ON TRIAL: goes back in 42s, unless `knockctl confirm` is said"), "{text}");
+    assert!(text.contains("OBSERVING: nothing is denied"), "{text}");
+}
+
+#[test]
 fn nothing_is_loaded() {
     let nothing = Snapshot { version: "1.2.3", ..Snapshot::nothing(None) };
     assert_eq!(text(&nothing), "nothing is loaded: start the gate with `knockctl run`\n");
     let expected = concat!(
-        r#"{"version":"1.2.3","loaded":false,"daemon":null,"interfaces":[],"services":[],"doors":[],"#,
+        r#"{"version":"1.2.3","loaded":false,"daemon":null,"#,
+        r#""observing":false,"trial_seconds_left":null,"deny":"drop","#,
+        r#""interfaces":[],"services":[],"doors":[],"#,
         r#""grants":[],"attempts":[],"counters":{}}"#,
         "\n",
     );
