@@ -64,6 +64,11 @@ pub fn config() -> Config {
     Config::lab().set("cmd_timeout", "\"30m\"")
 }
 
+/// The same, and a daemon that takes the gate along when it is told to stop: no good at a restart.
+pub fn detaching() -> Config {
+    config().option("on_exit", "\"detach\"")
+}
+
 /// The machine, and the lab around it.
 pub struct Debian {
     /// An ssh session, while there is one. It goes first.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use libtest_mimic::Trial;
 use tests::lab::{Family, Flood, Host, Probe, SSH_PORT, Session};
 
-use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config};
+use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config, detaching};
 use crate::trials::trials;
 
 /// The trials.
@@ -53,7 +53,7 @@ fn installed(debian: &Debian) -> Result<()> {
 }
 
 fn started(debian: &Debian) -> Result<()> {
-    debian.configure(&config())?;
+    debian.configure(&detaching())?;
     debian.must("knockctl check")?;
     debian.must(&format!("systemctl start {UNIT}"))?;
     debian.machine.wait_for(UNIT)?;
@@ -99,6 +99,9 @@ fn upgraded(debian: &mut Debian) -> Result<()> {
 
 /// No port stays closed without the tool that opens it; the config stays.
 fn removed(debian: &mut Debian) -> Result<()> {
+    debian.configure(&config())?;
+    debian.must("knockctl reload")?;
+    assert_eq!(debian.port(Host::Stranger)?, Probe::Silent);
     debian.must("apt-get remove --yes knock")?;
     assert_eq!(debian.port(Host::Stranger)?, Probe::Open);
     assert!(!debian.has(PINS)? && !debian.has("/usr/sbin/knockctl")? && !debian.has("/run/knock")?);

@@ -123,6 +123,8 @@ enum Event {
     Reload,
     Confirm,
     Stop,
+    /// Another daemon comes next: the gate stays, whatever the config says.
+    MakeRoom,
 }
 
 struct Daemon {
@@ -150,6 +152,7 @@ impl Daemon {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut confirm = signal(SignalKind::user_defined1())?;
+        let mut make_room = signal(SignalKind::user_defined2())?;
         let ring = self.firewall.events()?;
         // SAFETY: the reader owns the descriptor of its map and keeps it open until it is dropped.
         let mut ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
@@ -177,6 +180,7 @@ impl Daemon {
                 _ = confirm.recv() => Event::Confirm,
                 _ = terminate.recv() => Event::Stop,
                 _ = interrupt.recv() => Event::Stop,
+                _ = make_room.recv() => Event::MakeRoom,
             };
             match event {
                 Event::Kernel(events) => events.iter().for_each(|event| self.on_kernel(event)),
@@ -199,6 +203,10 @@ impl Daemon {
                     trace = trace::restart(trace, &mut self.firewall, self.manner.trace);
                 }
                 Event::Stop => return self.on_stop().await,
+                Event::MakeRoom => {
+                    self.config.options.on_exit = OnExit::Keep;
+                    return self.on_stop().await;
+                }
             }
             self.note_hooks();
         }

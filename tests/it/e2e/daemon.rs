@@ -4,6 +4,8 @@ use std::fs;
 
 use anyhow::Result;
 use libtest_mimic::Trial;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tests::lab::{
     Background, Config, Daemon, Family, GATE_STANDS, Host, Probe, SSH_PORT, Status, TIMEOUT, knockctl, knockctl_path,
     until,
@@ -20,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         a_second_daemon_is_refused_and_the_first_goes_on,
         a_restart_keeps_links_grants_attempts_and_counters,
         on_exit_detach_takes_the_gate_down,
+        sigusr2_leaves_the_gate_to_the_next_daemon,
         unload_ends_the_daemon_too,
         the_log_tells_what_happens,
         a_denial_is_logged_under_a_limit,
@@ -86,6 +89,19 @@ fn on_exit_detach_takes_the_gate_down() -> Result<()> {
     assert!(world.gate()?.terminate()?.success());
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     assert!(!std::path::Path::new("/sys/fs/bpf/knock").exists());
+    Ok(())
+}
+
+fn sigusr2_leaves_the_gate_to_the_next_daemon() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let detaching = Config::lab().option("on_exit", "\"detach\"");
+    let mut daemon = Daemon::start(&detaching, None)?;
+    world.knock_open()?;
+    kill(Pid::from_raw(i32::try_from(daemon.id())?), Signal::SIGUSR2)?;
+    assert!(daemon.wait()?.success());
+    assert_eq!(world.connect(Host::Stranger)?.0, Probe::Silent);
+    world.daemon = Some(Daemon::start(&detaching, None)?);
+    assert_eq!(Status::read()?.grants().len(), 1);
     Ok(())
 }
 

@@ -12,9 +12,10 @@ use crate::compile::Built;
 use crate::{paths, shell, step};
 
 /// What it holds beside the program: from where in the workspace, and where to.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("packaging/README-INSTALL", "README-INSTALL"),
     ("packaging/knockctl.service", "knockctl.service"),
+    ("packaging/notify-reload.conf", "notify-reload.conf"),
     ("packaging/fail2ban", "fail2ban"),
     ("packaging/logrotate.d", "logrotate.d"),
     ("examples/knock.toml", "examples/knock.toml"),
