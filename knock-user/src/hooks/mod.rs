@@ -2,7 +2,7 @@
 //! has ended.
 //!
 //! Whether a grant lives is the kernel's table's to say. The daemon holds what it owes (the
-//! [`journal`]) against that table: when an event tells of a change, and with every sweep. So a stop
+//! `journal`) against that table: when an event tells of a change, and with every sweep. So a stop
 //! command runs once, whatever ended the grant, and however many daemons came and went meanwhile.
 
 mod journal;
