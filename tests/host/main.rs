@@ -5,6 +5,7 @@ mod common;
 mod frames;
 mod gate;
 mod histories;
+mod import;
 mod knocks;
 mod limits;
 mod races;

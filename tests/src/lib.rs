@@ -3,6 +3,7 @@
 pub mod agree;
 pub mod history;
 pub mod kernel;
+pub mod knockd;
 pub mod lab;
 pub mod memory;
 pub mod model;

@@ -9,6 +9,7 @@ use crate::commands::check::CheckArgs;
 use crate::commands::confirm::ConfirmArgs;
 use crate::commands::events::EventsArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::import::ImportArgs;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::revoke::RevokeArgs;
 use crate::commands::status::StatusArgs;
@@ -76,6 +77,8 @@ pub enum GateCommand {
     Events(Loud<EventsArgs>),
     /// Say what the gate would do with a packet, and which rule says so
     Explain(Loud<ExplainArgs>),
+    /// Write our config from knockd's: what its commands open and close becomes services
+    Import(Loud<ImportArgs>),
 }
 
 impl Default for GateCommand {
@@ -99,6 +102,7 @@ impl GateCommand {
             Self::Unload(loud) => loud.verbose,
             Self::Events(loud) => loud.verbose,
             Self::Explain(loud) => loud.verbose,
+            Self::Import(loud) => loud.verbose,
         }
     }
 }

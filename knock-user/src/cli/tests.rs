@@ -37,9 +37,20 @@ fn no_command_is_status() {
 #[test]
 fn help_lists_every_command_and_no_inner_option() {
     let help = Cli::command().render_long_help().to_string();
-    for name in
-        ["run", "status", "allow", "revoke", "check", "reload", "unload", "events", "knock", "completions", "man"]
-    {
+    for name in [
+        "run",
+        "status",
+        "allow",
+        "revoke",
+        "check",
+        "reload",
+        "unload",
+        "events",
+        "knock",
+        "import",
+        "completions",
+        "man",
+    ] {
         assert!(help.lines().any(|line| line.trim_start().split(' ').next() == Some(name)), "{name} in:\n{help}");
     }
     assert!(!help.contains("run-dir") && !help.contains("KNOCK_"), "{help}");

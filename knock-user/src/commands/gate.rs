@@ -1,10 +1,10 @@
 //! The commands of the gate, each to its own file.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use anyhow::Result;
 
-use super::{allow, check, confirm, events, explain, reload, revoke, status, unload};
+use super::{allow, check, confirm, events, explain, import, reload, revoke, status, unload};
 use crate::cli::{GateCommand as Command, Loud};
 use crate::daemon;
 use crate::exit::Exit;
@@ -27,5 +27,6 @@ pub fn run(command: &Command, verbosity: u8, paths: &Paths, out: &mut dyn Write)
         Command::Unload(_) => unload::run(paths, out),
         Command::Explain(Loud { args, .. }) => explain::run(args, paths, out),
         Command::Events(Loud { args, .. }) => events::run(args, paths, out),
+        Command::Import(Loud { args, .. }) => import::run(args, out, &mut io::stderr()),
     }
 }

@@ -13,6 +13,8 @@ pub mod events;
 pub mod explain;
 #[cfg(feature = "gate")]
 mod gate;
+#[cfg(feature = "gate")]
+pub mod import;
 pub mod man;
 #[cfg(feature = "gate")]
 mod pause;

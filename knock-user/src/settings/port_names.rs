@@ -41,6 +41,12 @@ impl PortNames {
     pub fn get(&self, name: &str, transport: Transport) -> Option<u16> {
         self.0.iter().find(|one| one.0 == name && one.1 == transport).map(|one| one.2)
     }
+
+    /// What a port is called, if it has a name.
+    #[must_use]
+    pub fn name_of(&self, port: u16, transport: Transport) -> Option<&str> {
+        self.0.iter().find(|one| one.2 == port && one.1 == transport).map(|one| one.0.as_str())
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +60,8 @@ mod tests {
         assert_eq!(names.get("ssh", Transport::Tcp), Some(22));
         assert_eq!(names.get("ssh", Transport::Udp), None);
         assert_eq!(names.get("ns", Transport::Udp), Some(53));
+        assert_eq!(names.name_of(53, Transport::Udp), Some("domain"));
+        assert_eq!(names.name_of(53, Transport::Tcp), None);
         for name in ["none", "bad", "zero", "q", "x", "c"] {
             assert_eq!(names.get(name, Transport::Tcp), None, "{name}");
         }

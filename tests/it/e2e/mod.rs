@@ -7,6 +7,7 @@ mod daemon;
 mod explain;
 mod fail2ban;
 mod hooks;
+mod import;
 mod interfaces;
 mod killed;
 mod kinds;
@@ -43,6 +44,7 @@ pub fn trials() -> Vec<Trial> {
         client::trials(),
         commands::trials(),
         config::trials(),
+        import::trials(),
         daemon::trials(),
         explain::trials(),
         logging::trials(),

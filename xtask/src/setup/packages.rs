@@ -28,11 +28,12 @@ const fn server(name: &'static str, files: &'static [&'static str], service: &'s
 }
 
 /// What the lab and the tests of whole hosts run.
-pub const LAB: [Package; 16] = [
+pub const LAB: [Package; 17] = [
     server("openssh-server", &["sshd"], "ssh"),
     package("openssh-client", &["ssh", "ssh-keygen"]),
-    // For its client only.
-    server("knockd", &["knock"], "knockd"),
+    // A client, and what our import is compared with.
+    server("knockd", &["knock", "knockd"], "knockd"),
+    package("iptables", &["iptables", "iptables-save"]),
     package("iproute2", &["ip", "ss"]),
     package("curl", &["curl"]),
     package("util-linux", &["unshare", "nsenter"]),

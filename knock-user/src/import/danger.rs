@@ -1,0 +1,69 @@
+//! Sequences that knockd takes and that are weak, or do not do what they seem to.
+
+use super::draft::Draft;
+use super::grammar::Says;
+use super::settle::{Candidate, same_knocks};
+
+/// Says so of every door that is in.
+pub fn name(doors: &mut [Candidate<'_>]) {
+    let alive: Vec<usize> = (0..doors.len()).filter(|&index| doors[index].left_out.is_none()).collect();
+    for &index in &alive {
+        shape(&mut doors[index].draft);
+        for &other in &alive {
+            if other != index
+                && let Some(text) = beside(&doors[index].draft, &doors[other].draft, index < other)
+            {
+                doors[index].draft.say(is_sequence, text, true);
+            }
+        }
+    }
+}
+
+const fn is_sequence(says: &Says) -> bool {
+    matches!(says, Says::Sequence(_))
+}
+
+fn shape(draft: &mut Draft<'_>) {
+    let steps = draft.sequence().to_vec();
+    let Some(first) = steps.first() else { return };
+    if steps.len() == 1 {
+        draft.say(is_sequence, "a single knock: any scan of this port makes it", true);
+    }
+    if steps.windows(2).any(|pair| pair[0] == pair[1]) {
+        draft.say(is_sequence, "the same step twice in a row: a packet that is sent again makes both", true);
+    }
+    let ascending = steps.is_sorted_by_key(|step| step.number);
+    let descending = steps.is_sorted_by(|one, next| one.number >= next.number);
+    if (ascending || descending) && steps.iter().any(|step| step.number != first.number) {
+        let way = if ascending { "ascending" } else { "descending" };
+        draft.say(
+            is_sequence,
+            format!("{way} ports, in the order in which scanners go; under knockd that opens it"),
+            true,
+        );
+    }
+    let tcp = steps.iter().any(|step| step.transport == knock_common::packet::Transport::Tcp);
+    if tcp && draft.flags.is_empty() {
+        let text = "without tcpflags every TCP segment counts, answers of connections too; \"syn\" is safer";
+        draft.say(is_sequence, text, true);
+    }
+}
+
+/// What one sequence is to another.
+fn beside(draft: &Draft<'_>, other: &Draft<'_>, first: bool) -> Option<String> {
+    let (steps, others) = (draft.sequence().len(), other.sequence().len());
+    if steps == 0 || others == 0 || !same_knocks(draft, other) {
+        return None;
+    }
+    let line = other.section.line;
+    match steps.cmp(&others) {
+        std::cmp::Ordering::Less if first => Some(format!(
+            "the beginning of the door on line {line}: who knocks there knocks here as well; under knockd that one never opened"
+        )),
+        std::cmp::Ordering::Less => {
+            Some(format!("the beginning of the door on line {line}: who knocks there knocks here as well"))
+        }
+        std::cmp::Ordering::Equal if first => Some(format!("the same sequence as the door on line {line}")),
+        _ => None,
+    }
+}

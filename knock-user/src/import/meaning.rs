@@ -1,0 +1,274 @@
+//! What the commands of a door mean, for both families together.
+
+use std::time::Duration;
+
+use super::commands::{self, Families, Rule, Verb};
+use crate::config::PortNames;
+
+/// The commands of a door, as knockd would run them for each family.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Commands {
+    /// When an IPv4 source has knocked. `None`: nothing runs.
+    pub start: Option<String>,
+    /// When an IPv6 source has knocked.
+    pub start_6: Option<String>,
+    /// `cmd_timeout` later.
+    pub stop: Option<String>,
+    /// The same for IPv6.
+    pub stop_6: Option<String>,
+}
+
+impl Commands {
+    /// From what the directives say: the commands for IPv6 are those for IPv4 unless there are others,
+    /// an empty command does nothing, and nothing stops where nothing starts.
+    pub fn new(start: Option<&str>, start_6: Option<&str>, stop: Option<&str>, stop_6: Option<&str>) -> Self {
+        let some = |command: Option<&str>| command.filter(|text| !text.is_empty()).map(str::to_owned);
+        let (start, six) = (some(start), some(start_6.or(start)));
+        Self {
+            stop: start.as_ref().and_then(|_| some(stop)),
+            stop_6: six.as_ref().and_then(|_| some(stop_6.or(stop))),
+            start,
+            start_6: six,
+        }
+    }
+
+    /// True if something runs later.
+    pub const fn stops(&self) -> bool {
+        self.stop.is_some() || self.stop_6.is_some()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        [&self.start, &self.start_6, &self.stop, &self.stop_6].into_iter().flatten()
+    }
+}
+
+/// What the door does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Meaning {
+    /// It lets the source in.
+    Open(Open),
+    /// It takes that back.
+    Close(Vec<Rule>),
+    /// It runs commands that are not understood, for this reason.
+    Hooks(String),
+    /// Nothing but a line in the log.
+    Log,
+}
+
+/// How a source is let in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Open {
+    /// By which rules.
+    pub rules: Vec<Rule>,
+    /// A stop command takes them away after `cmd_timeout`.
+    pub stops: bool,
+    /// They go by themselves after this time.
+    pub lasts: Option<Duration>,
+    /// How much of an IPv4 source is let in, if not all of it.
+    pub prefix_v4: Option<u8>,
+    /// The same for IPv6.
+    pub prefix_v6: Option<u8>,
+    /// What still runs for IPv6.
+    pub hooks: Commands,
+}
+
+/// One family's commands.
+enum One {
+    Nothing,
+    Open { rules: Vec<Rule>, stops: bool, lasts: Option<Duration> },
+    Close(Vec<Rule>),
+    Other(String),
+}
+
+/// Understands them. What wants a look is added to `looks`, what is good to know to `notes`.
+pub fn of(commands: &Commands, names: &PortNames, notes: &mut Vec<String>, looks: &mut Vec<String>) -> Meaning {
+    let v4 = one(commands.start.as_deref(), commands.stop.as_deref(), names, notes);
+    let same = commands.start == commands.start_6 && commands.stop == commands.stop_6;
+    if same {
+        let (meaning, rules) = match v4 {
+            One::Nothing => return Meaning::Log,
+            One::Other(reason) => return Meaning::Hooks(reason),
+            One::Close(rules) => (Meaning::Close(rules.clone()), rules),
+            One::Open { rules, stops, lasts } => (Meaning::Open(opened(rules.clone(), stops, lasts)), rules),
+        };
+        let opens = matches!(meaning, Meaning::Open(_));
+        let only = |families| rules.iter().all(|rule| rule.families == families);
+        if opens && only(Families::V4) {
+            notes.push("this was for IPv4 only; the service is protected, and opened, for IPv6 as well".to_owned());
+        } else if opens && only(Families::V6) {
+            notes.push("this was for IPv6 only; the service is protected, and opened, for IPv4 as well".to_owned());
+        }
+        return meaning;
+    }
+    let v6 = one(commands.start_6.as_deref(), commands.stop_6.as_deref(), names, notes);
+    both(v4, v6, commands, looks)
+}
+
+fn both(v4: One, v6: One, commands: &Commands, looks: &mut Vec<String>) -> Meaning {
+    let idle = |family: &str| format!("knockd did nothing for {family} here; the service opens and closes for both");
+    match (v4, v6) {
+        (One::Nothing, One::Nothing) => Meaning::Log,
+        (One::Open { rules, stops, lasts }, One::Nothing) => {
+            looks.push(idle("IPv6"));
+            Meaning::Open(opened(rules, stops, lasts))
+        }
+        (One::Nothing, One::Open { rules, stops, lasts }) => {
+            looks.push(idle("IPv4"));
+            Meaning::Open(opened(rules, stops, lasts))
+        }
+        (One::Close(rules), One::Nothing) | (One::Nothing, One::Close(rules)) => Meaning::Close(rules),
+        (One::Close(rules), One::Close(others)) if alike(&rules, &others) => Meaning::Close(rules),
+        (One::Open { rules, stops, lasts }, One::Open { rules: others, stops: stops_6, lasts: lasts_6 })
+            if alike(&rules, &others) =>
+        {
+            if stops != stops_6 || lasts != lasts_6 {
+                looks.push("IPv4 and IPv6 did not stay open for the same time; the shorter one counts".to_owned());
+            }
+            let lasts = lasts.into_iter().chain(lasts_6).min();
+            let prefix_v6 = prefix(&others, Families::V6);
+            Meaning::Open(Open { prefix_v6, ..opened(rules, stops || stops_6, lasts) })
+        }
+        (One::Open { rules, stops, lasts }, One::Other(reason)) if commands.start_6 != commands.start => {
+            looks.push(format!("the command for IPv6 stays a hook: {reason}"));
+            let hooks = Commands {
+                start_6: commands.start_6.clone(),
+                stop_6: commands.stop_6.clone().filter(|_| commands.stop_6 != commands.stop),
+                ..Commands::default()
+            };
+            Meaning::Open(Open { hooks, ..opened(rules, stops, lasts) })
+        }
+        (One::Other(reason), _) | (_, One::Other(reason)) => Meaning::Hooks(reason),
+        _ => Meaning::Hooks("its commands for IPv4 and IPv6 do not do the same".to_owned()),
+    }
+}
+
+fn opened(rules: Vec<Rule>, stops: bool, lasts: Option<Duration>) -> Open {
+    let prefixes = (prefix(&rules, Families::V4), prefix(&rules, Families::V6));
+    Open { rules, stops, lasts, prefix_v4: prefixes.0, prefix_v6: prefixes.1, hooks: Commands::default() }
+}
+
+/// The prefix length for one family: the longest, if the rules differ.
+fn prefix(rules: &[Rule], family: Families) -> Option<u8> {
+    let whole = if family == Families::V4 { 32 } else { 128 };
+    let of_family = rules.iter().filter(|rule| rule.families == family || rule.families == Families::Both);
+    of_family.map(|rule| rule.prefix.unwrap_or(whole).min(whole)).max().filter(|&bits| bits < whole)
+}
+
+fn one(start: Option<&str>, stop: Option<&str>, names: &PortNames, notes: &mut Vec<String>) -> One {
+    let Some(start) = start else { return One::Nothing };
+    let change = match commands::understand(start, names) {
+        Ok(change) => change,
+        Err(reason) => return One::Other(reason),
+    };
+    let stopped = match stop.map(|stop| commands::understand(stop, names)) {
+        None => None,
+        Some(Ok(change)) => Some(change),
+        Some(Err(reason)) => return One::Other(format!("of its stop command: {reason}")),
+    };
+    for note in change.notes {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    match (change.verb, stopped) {
+        (Verb::Add, None) => One::Open { rules: change.rules, stops: false, lasts: change.lasts },
+        (Verb::Add, Some(stop)) if stop.verb == Verb::Delete && alike(&change.rules, &stop.rules) => {
+            One::Open { rules: change.rules, stops: true, lasts: change.lasts }
+        }
+        (Verb::Add, Some(_)) => One::Other("its stop command does not take the same rule away".to_owned()),
+        (Verb::Delete, None) => One::Close(change.rules),
+        (Verb::Delete, Some(_)) => One::Other("it closes, and its stop command does something else".to_owned()),
+    }
+}
+
+/// True if both are about the same ports in the same places, whichever family and prefix.
+fn alike(rules: &[Rule], others: &[Rule]) -> bool {
+    let same = |rule: &Rule, other: &Rule| rule.place == other.place && rule.ports == other.ports;
+    rules.iter().all(|rule| others.iter().any(|other| same(rule, other)))
+        && others.iter().all(|other| rules.iter().any(|rule| same(rule, other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADD: &str = "iptables -I INPUT -s %IP% -p tcp --dport 22 -j ACCEPT";
+    const DELETE: &str = "iptables -D INPUT -s %IP% -p tcp --dport 22 -j ACCEPT";
+    const ADD_6: &str = "ip6tables -I INPUT -s %IP%/64 -p tcp --dport 22 -j ACCEPT";
+    const DELETE_6: &str = "ip6tables -D INPUT -s %IP%/64 -p tcp --dport 22 -j ACCEPT";
+
+    fn meaning(directives: [Option<&str>; 4]) -> (Meaning, usize, usize) {
+        let [start, start_6, stop, stop_6] = directives;
+        let (mut notes, mut looks) = (Vec::new(), Vec::new());
+        let commands = Commands::new(start, start_6, stop, stop_6);
+        (of(&commands, &PortNames::default(), &mut notes, &mut looks), notes.len(), looks.len())
+    }
+
+    fn word(directives: [Option<&str>; 4]) -> String {
+        let (meaning, _, looks) = meaning(directives);
+        let looks = if looks > 0 { " look" } else { "" };
+        match meaning {
+            Meaning::Open(open) => {
+                let prefix = open.prefix_v6.map_or_else(String::new, |bits| format!(" /{bits}"));
+                let hooks = if open.hooks == Commands::default() { "" } else { " hooks" };
+                format!("open{}{prefix}{hooks}{looks}", if open.stops { " stops" } else { "" })
+            }
+            Meaning::Close(_) => format!("close{looks}"),
+            Meaning::Hooks(reason) => format!("hooks: {reason}{looks}"),
+            Meaning::Log => format!("log{looks}"),
+        }
+    }
+
+    #[test]
+    fn a_stop_command_that_takes_the_rule_away_ends_the_grant() {
+        for (directives, meant) in [
+            ([Some(ADD), None, None, None], "open"),
+            ([Some(ADD), None, Some(DELETE), None], "open stops"),
+            ([Some(DELETE), None, None, None], "close"),
+            ([None; 4], "log"),
+            ([Some(""), None, Some(DELETE), None], "log"),
+            ([None, None, Some(DELETE), None], "log"),
+            ([Some(ADD), None, Some(ADD), None], "hooks: its stop command does not take the same rule away"),
+            ([Some(DELETE), None, Some(ADD), None], "hooks: it closes, and its stop command does something else"),
+            (
+                [Some("open %IP%"), None, Some(DELETE), None],
+                "hooks: open is no command of a firewall that is known here",
+            ),
+            (
+                [Some(ADD), None, Some("close %IP%"), None],
+                "hooks: of its stop command: close is no command of a firewall that is known here",
+            ),
+        ] {
+            assert_eq!(word(directives), meant, "{directives:?}");
+        }
+    }
+
+    #[test]
+    fn both_families_are_one_service() {
+        for (directives, meant) in [
+            ([Some(ADD), Some(ADD_6), Some(DELETE), Some(DELETE_6)], "open stops /64"),
+            // knockd's own mistake: the command for IPv4 cannot take the rule for IPv6 away.
+            ([Some(ADD), Some(ADD_6), Some(DELETE), None], "open stops /64"),
+            ([Some(ADD), Some(""), Some(DELETE), None], "open stops look"),
+            ([Some(""), Some(ADD_6), None, Some(DELETE_6)], "open stops /64 look"),
+            ([Some(ADD), Some("six %IP%"), Some(DELETE), None], "open stops hooks look"),
+            ([Some(DELETE), Some(DELETE_6), None, None], "close"),
+            ([Some(ADD), Some(DELETE_6), None, None], "hooks: its commands for IPv4 and IPv6 do not do the same"),
+            (
+                [Some("four %IP%"), Some(ADD_6), None, None],
+                "hooks: four is no command of a firewall that is known here",
+            ),
+        ] {
+            assert_eq!(word(directives), meant, "{directives:?}");
+        }
+    }
+
+    #[test]
+    fn commands_fall_back_as_in_knockd() {
+        let commands = Commands::new(Some("a"), None, Some("b"), Some(""));
+        assert_eq!((commands.start_6.as_deref(), commands.stop_6.as_deref()), (Some("a"), None));
+        let commands = Commands::new(Some("a"), Some(""), Some("b"), None);
+        assert_eq!((commands.start_6, commands.stop_6), (None, None));
+    }
+}

@@ -1,0 +1,190 @@
+//! `knockd.conf` becomes our config.
+//!
+//! [`grammar`] reads the file as knockd does, [`commands`] says what its commands do, [`settle`]
+//! what can stand beside each other here, and [`write`] puts it down. All of it is pure: what the
+//! host knows comes in with the [`Request`].
+
+mod commands;
+mod danger;
+mod draft;
+mod grammar;
+mod lines;
+mod meaning;
+mod names;
+mod number;
+mod options;
+mod ports;
+mod rules;
+mod sequence;
+mod services;
+mod settle;
+mod text;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::commands::Families;
+pub use self::grammar::Refusal;
+pub use self::sequence::unused;
+
+use self::draft::Draft;
+use self::grammar::{File, Says, Section};
+use self::meaning::Meaning;
+use self::ports::Lookup;
+use self::settle::{Candidate, Deed};
+use self::write::Plan;
+use crate::config::{Config, ConfigError, PortNames, PortRange};
+
+/// In the message about a config that our own reader refuses: a mistake of the import.
+pub const UNEXPECTED: &str = "it becomes a config that is refused";
+
+/// What there is beside the file.
+pub struct Request<'a> {
+    /// What the file is called.
+    pub file: String,
+    /// What the host calls its ports.
+    pub names: PortNames,
+    /// `--interface`
+    pub interface: Option<String>,
+    /// `--ports`: for commands that name none.
+    pub ports: Vec<PortRange>,
+    /// What `iptables-save` or `ip6tables-save` says. Asked only if it matters.
+    pub rules: &'a dyn Fn(Families) -> Result<String, String>,
+    /// How many unused sequences a one-time file has, or why it cannot be opened.
+    pub one_time: &'a dyn Fn(&[u8]) -> Result<usize, String>,
+}
+
+/// A config, and what to say about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Imported {
+    /// The text, which `Config::parse` takes.
+    pub text: String,
+    /// One for each door of the file.
+    pub rows: Vec<Row>,
+    /// What a person should look at.
+    pub looks: Vec<Look>,
+    /// The ports that are protected: the packet filter must let them through.
+    pub ports: Vec<PortRange>,
+    /// The interface on which they are.
+    pub interface: String,
+}
+
+/// A door of knockd.conf.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// The line where it begins.
+    pub line: usize,
+    /// Its name here, or that in the file if it is left out.
+    pub name: String,
+    /// How many steps it has.
+    pub steps: String,
+    /// What it becomes.
+    pub becomes: String,
+    /// It is not in the config.
+    pub left_out: bool,
+}
+
+/// Something to look at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// The line of the file; 0 if it is about no line.
+    pub line: usize,
+    /// What it is.
+    pub text: String,
+}
+
+/// Reads a knockd.conf and writes our config.
+///
+/// # Errors
+///
+/// The first thing for which knockd 0.8 would not start, or what cannot be known without help.
+pub fn import(file: &[u8], request: &Request<'_>) -> Result<Imported, Refusal> {
+    let file = grammar::parse(file, request.one_time)?;
+    let options = options::read(&file, request.interface.as_deref())?;
+    let mut lookup = Lookup::default();
+    let mut plans = plans(&file, &mut lookup, request)?;
+    let services = hold_together(&mut plans);
+    let written = write::write(&file, &plans, services, &options, &lookup, request);
+    let text = written.text.to_string();
+    if let Err(error) = Config::parse(&text, "knock.toml") {
+        return Err(unexpected(&error, &written.text));
+    }
+    Ok(Imported { text, rows: written.rows, looks: written.looks, ports: written.ports, interface: options.interface })
+}
+
+fn plans<'a>(
+    file: &'a File,
+    lookup: &mut Lookup,
+    request: &Request<'_>,
+) -> Result<Vec<(&'a Section, Plan<'a>)>, Refusal> {
+    let doors = file.sections.iter().filter(|section| !section.is_options());
+    doors
+        .map(|section| {
+            let plan = match Draft::new(section) {
+                Ok(draft) => Plan::Door(Box::new(candidate(draft, lookup, request)?)),
+                Err((remarks, why)) => Plan::LeftOut(remarks, why),
+            };
+            Ok((section, plan))
+        })
+        .collect()
+}
+
+/// Finds out what a door does.
+fn candidate<'a>(mut draft: Draft<'a>, lookup: &mut Lookup, request: &Request<'_>) -> Result<Candidate<'a>, Refusal> {
+    let (mut notes, mut looks) = (Vec::new(), Vec::new());
+    let meaning = meaning::of(&draft.commands, &request.names, &mut notes, &mut looks);
+    let line = draft.start_line();
+    let deed = match meaning {
+        Meaning::Open(open) => Deed::Open(lookup.of(&open.rules, line, request)?, open),
+        Meaning::Close(rules) => Deed::Close(lookup.of(&rules, line, request)?),
+        Meaning::Hooks(reason) => Deed::Hooks(reason),
+        Meaning::Log => Deed::Log,
+    };
+    let is_start = |says: &Says| matches!(says, Says::Start(_) | Says::Start6(_));
+    for (texts, look) in [(notes, false), (looks, true)] {
+        for text in texts {
+            draft.say(is_start, text, look);
+        }
+    }
+    Ok(Candidate { draft, deed, left_out: None })
+}
+
+/// Leaves out what cannot be beside the rest, and says what is weak. Returns the services' ports.
+fn hold_together(plans: &mut Vec<(&Section, Plan<'_>)>) -> Vec<Vec<PortRange>> {
+    let mut places = Vec::new();
+    let mut doors = Vec::new();
+    for (place, (_, plan)) in plans.iter_mut().enumerate() {
+        if let Plan::Door(_) = plan {
+            let Plan::Door(door) = std::mem::replace(plan, Plan::LeftOut(Vec::new(), String::new())) else { continue };
+            places.push(place);
+            doors.push(*door);
+        }
+    }
+    let services = settle::settle(&mut doors);
+    danger::name(&mut doors);
+    for door in &mut doors {
+        let is_start = |says: &Says| matches!(says, Says::Start(_) | Says::Start6(_));
+        if let Deed::Hooks(reason) = &door.deed {
+            let reason = format!("stays a command: {reason}");
+            door.draft.say(is_start, reason, true);
+            if door.draft.commands.all().any(|text| text.contains("%DOOR%") || text.contains("%SERVICE%")) {
+                door.draft.say(is_start, "%DOOR% and %SERVICE% mean something here, and nothing to knockd", true);
+            }
+        }
+    }
+    for (place, door) in places.into_iter().zip(doors) {
+        plans[place].1 = Plan::Door(Box::new(door));
+    }
+    services
+}
+
+/// The config that came out is refused: says from which line of knockd.conf that is.
+fn unexpected(error: &ConfigError, text: &text::Text) -> Refusal {
+    let found = error.diagnostics().iter().find(|finding| finding.is_error());
+    let (line, message) = found.map_or((0, error.to_string()), |finding| {
+        (text.origin(finding.line).unwrap_or(0), format!("{}: {}", finding.key, finding.message))
+    });
+    let help = "this is a mistake of the import: leave that door out of the file, and add it by hand";
+    Refusal::new(line, format!("{UNEXPECTED}: {message}"), help)
+}

@@ -1,0 +1,384 @@
+//! Whole files: what they become. Every text that comes out is a config.
+
+use super::*;
+
+const ARTICLE: &str = include_str!("../../../tests/src/knockd/article.conf");
+const DOORS: &str = include_str!("../../../tests/src/knockd/doors.conf");
+
+/// What `iptables-save` says where the article's chain is set up.
+const SAVED: &str = "*filter
+-A INPUT -p tcp -m tcp --dport 2222 -m conntrack --ctstate NEW -j SSH2
+-A SSH2 -m limit --limit 3/min -j LOG --log-prefix \"did not knock: \"
+-A SSH2 -j DROP
+COMMIT
+";
+
+fn one_time(path: &[u8]) -> Result<usize, String> {
+    if path == b"/etc/knockd/once" { Ok(3) } else { Err("No such file or directory".to_owned()) }
+}
+
+fn saved(families: Families) -> Result<String, String> {
+    if families == Families::V4 { Ok(SAVED.to_owned()) } else { Err("ip6tables-save: not found".to_owned()) }
+}
+
+fn request() -> Request<'static> {
+    Request {
+        file: "/etc/knockd.conf".into(),
+        names: PortNames::parse("ssh 22/tcp\nhttps 443/tcp\n"),
+        interface: None,
+        ports: Vec::new(),
+        rules: &saved,
+        one_time: &one_time,
+    }
+}
+
+#[track_caller]
+fn imported(file: &str) -> (Imported, Config) {
+    let imported = import(file.as_bytes(), &request()).unwrap_or_else(|refusal| panic!("{refusal}\n{file}"));
+    let config =
+        Config::parse(&imported.text, "knock.toml").unwrap_or_else(|error| panic!("{error}\n{}", imported.text));
+    (imported, config.0)
+}
+
+/// A door that opens 22/tcp as knockd's own example does, with these lines more.
+fn door(name: &str, lines: &str) -> String {
+    format!("[{name}]\ncommand = iptables -I INPUT -s %IP% -p tcp --dport 22 -j ACCEPT\n{lines}\n")
+}
+
+fn refused(file: &str) -> String {
+    import(file.as_bytes(), &request()).unwrap_err().to_string()
+}
+
+#[track_caller]
+fn assert_looks(imported: &Imported, expected: &[(usize, &str)]) {
+    let looks: Vec<_> = imported.looks.iter().filter(|look| look.line > 0).collect();
+    assert_eq!(looks.len(), expected.len(), "{looks:#?}");
+    for (look, (line, text)) in looks.iter().zip(expected) {
+        assert_eq!(look.line, *line, "{look:?}");
+        assert!(look.text.contains(text), "{look:?} has no {text:?}");
+    }
+}
+
+/// The lines that are no comments.
+fn keys(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+}
+
+#[test]
+fn the_articles_file_becomes_its_service() {
+    let (imported, config) = imported(ARTICLE);
+    assert_eq!(
+        keys(&imported.text),
+        [
+            "[options]",
+            "interfaces = [\"eth0\"]",
+            "log = \"syslog\"",
+            "syslog_ident = \"knockd\"",
+            "syslog_facility = \"user\"",
+            "[services.ssh2]",
+            "ports = [\"2222/tcp\"]",
+            "[doors.opencloseSSH]",
+            "service = \"ssh2\"",
+            "sequence = [\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]",
+            "seq_timeout = \"10s\"",
+            "tcpflags = [\"syn\"]",
+            "cmd_timeout = \"1m\"",
+        ]
+    );
+    assert!(config.doors[0].hooks.is_empty());
+    assert_eq!(imported.rows[0].becomes, "opens ssh2 (2222/tcp) for 1m");
+    assert_looks(&imported, &[(5, "ascending ports")]);
+}
+
+#[test]
+fn doors_of_one_port_share_a_service() {
+    let (imported, config) = imported(DOORS);
+    let doors: Vec<_> = config
+        .doors
+        .iter()
+        .map(|door| (door.name.as_str(), config.service_of(door).name.as_str(), door.sequence.len(), door.cmd_timeout))
+        .collect();
+    assert_eq!(doors, [("openSSH", "ssh", 3, None), ("closeSSH", "ssh", 3, None), ("openHTTPS", "https", 4, None)]);
+    let becomes: Vec<_> = imported.rows.iter().map(|row| (row.line, row.becomes.as_str())).collect();
+    assert_eq!(
+        becomes,
+        [(5, "opens ssh (22/tcp) for good"), (11, "closes ssh (22/tcp)"), (17, "opens https (443/tcp) for good")]
+    );
+    assert_looks(&imported, &[(6, "ascending ports"), (12, "descending ports")]);
+}
+
+#[test]
+fn every_line_of_the_file_is_in_the_text() {
+    for file in [ARTICLE, DOORS] {
+        let (imported, _) = imported(file);
+        for (number, line) in file.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+            let quote = match line.strip_prefix("# ") {
+                Some(comment) => format!("# {comment}"),
+                None => format!("# knockd.conf {}: {}", number + 1, line.trim()),
+            };
+            assert!(imported.text.contains(&quote), "{quote}\n{}", imported.text);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_said_is_knockds_default() {
+    let (_, config) = imported(&door("d", "sequence = 7,9,8"));
+    assert_eq!(config.doors[0].seq_timeout.as_secs(), 25);
+    assert_eq!((config.doors[0].tcpflags.set, config.doors[0].tcpflags.clear), (0, 0));
+    assert_eq!(config.doors[0].cmd_timeout, None);
+    let stop = "stop_command = iptables -D INPUT -s %IP% -p tcp --dport 22 -j ACCEPT";
+    let (_, config) = imported(&door("d", &format!("sequence = 7,9,8\n{stop}")));
+    assert_eq!(config.doors[0].cmd_timeout.map(|time| time.as_secs()), Some(10));
+}
+
+#[test]
+fn the_last_line_counts_and_the_others_say_so() {
+    let (imported, config) = imported(&door(
+        "d",
+        "sequence = 1,2,3\nsequence = 7,9,8\ntimeout = 3\nseq_timeout = 4\ntcpflags = syn\ntcpflags = !syn,fin",
+    ));
+    let door = &config.doors[0];
+    assert_eq!((door.sequence[0].number, door.seq_timeout.as_secs()), (7, 4));
+    assert_eq!((door.tcpflags.set, door.tcpflags.clear), (0b01, 0b10));
+    for said in ["#     overridden by line 4", "#     overridden by line 6", "#     joined with line 8"] {
+        assert!(imported.text.contains(said), "{said}\n{}", imported.text);
+    }
+}
+
+#[test]
+fn times_that_we_cannot_have_are_the_nearest_we_can() {
+    const STOP: &str =
+        "stop_command = iptables -D INPUT -s %IP% -p tcp --dport 22 -j ACCEPT\ntcpflags=syn\nsequence = 7,9,8";
+    for (lines, seq, cmd, looks) in [
+        ("seq_timeout = 86400\ncmd_timeout = 7", 86_400, 7, 0),
+        ("seq_timeout = 99999999\ncmd_timeout = 0", 86_400, 1, 2),
+        ("seq_timeout = 1\ncmd_timeout = -1", 1, 315_360_000, 1),
+        ("cmd_timeout = 99999999999", 25, 315_360_000, 1),
+    ] {
+        let (imported, config) = imported(&door("d", &format!("{STOP}\n{lines}")));
+        let door = &config.doors[0];
+        assert_eq!((door.seq_timeout.as_secs(), door.cmd_timeout.unwrap().as_secs()), (seq, cmd), "{lines}");
+        assert_eq!(imported.looks.iter().filter(|look| look.line > 0).count(), looks, "{lines}: {:?}", imported.looks);
+    }
+}
+
+#[test]
+fn doors_that_cannot_be_are_left_out_with_the_reason() {
+    for (lines, why) in [
+        ("sequence = 7,9,", "its sequence has port 0, which no host can knock here"),
+        ("sequence =", "its sequence has port 0, which no host can knock here"),
+        ("sequence = 7,ssh", "its sequence has port 0, which no host can knock here"),
+        ("sequence = 7,9,8\nseq_timeout = 0", "with 0 seconds for the sequence, knockd never opened it"),
+        ("sequence = 7,9,8\nseq_timeout = -5", "with -5 seconds for the sequence, knockd never opened it"),
+        ("sequence = 7,9,8\ntarget = example.org", "its target is no address, so knockd never opened it"),
+        ("sequence = 7,9,8\ntarget = 224.0.0.1", "its target is no address of one host"),
+        ("sequence = 7,22,8", "step 2 of its sequence is a port that another command opens: a knock there is denied"),
+    ] {
+        let (imported, config) = imported(&door("d", lines));
+        assert_eq!((config.doors.len(), config.services.len()), (0, 0), "{lines}");
+        assert_eq!(imported.rows[0].becomes, format!("left out: {why}"), "{lines}");
+        assert!(imported.rows[0].left_out && imported.looks.iter().any(|look| look.text.contains(why)));
+        assert!(imported.text.contains(&format!("# knockd.conf 3: {}", lines.lines().next().unwrap())));
+    }
+    // One knock needs no time.
+    let (_, config) = imported(&door("d", "sequence = 7\nseq_timeout = 0"));
+    assert_eq!(config.doors.len(), 1);
+}
+
+#[test]
+fn dangers_are_named() {
+    let other = |lines: &str| format!("{}{}", door("a", "sequence = 9,7,8\ntcpflags = syn"), door("b", lines));
+    for (file, line, text) in [
+        (door("d", "sequence = 7\ntcpflags = syn"), 3, "a single knock"),
+        (door("d", "sequence = 7,7,6\ntcpflags = syn"), 3, "the same step twice"),
+        (door("d", "sequence = 7,9,8"), 3, "without tcpflags"),
+        (door("d", "sequence = -1,9,80\ntcpflags = syn"), 3, "knockd reads other numbers"),
+        (other("sequence = 9,7,8,1\ntcpflags = syn"), 3, "under knockd that one never opened"),
+        (other("sequence = 9,7\ntcpflags = syn"), 7, "the beginning of the door on line 1"),
+        (other("sequence = 9,7,8\ntcpflags = syn"), 3, "the same sequence as the door on line 5"),
+        (door("d d", "sequence = 7,9,8\ntcpflags = syn"), 1, "renamed"),
+        (door("d", "sequence = 7,9,8\ntcpflags = syn\ntarget = 2001:DB8::1"), 5, "it compares letters"),
+        (door("d", "sequence = 7,9,8\ntcpflags = syn\nstart_command_6 ="), 5, "knockd did nothing for IPv6"),
+    ] {
+        let (imported, _) = imported(&file);
+        let found = imported.looks.iter().any(|look| look.line == line && look.text.contains(text));
+        assert!(found, "{file}\n{:#?}", imported.looks);
+        assert!(imported.text.contains("LOOK: "), "{}", imported.text);
+    }
+}
+
+#[test]
+fn a_command_that_is_not_known_stays_a_hook() {
+    let (imported, config) = imported(
+        "[d]\nsequence=7,9,8\ntcpflags=syn\ncommand=/bin/open \"%IP%\" 'x'\ncommand_6=\nstop_command=/bin/close %IP%\n",
+    );
+    let door = &config.doors[0];
+    assert_eq!(door.hooks.start.v4.as_deref(), Some("/bin/open \"%IP%\" 'x'"));
+    assert_eq!((door.hooks.start.v6.as_deref(), door.hooks.stop.v6.as_deref()), (None, None));
+    assert_eq!(door.hooks.stop.v4.as_deref(), Some("/bin/close %IP%"));
+    assert_eq!(door.cmd_timeout.map(|time| time.as_secs()), Some(10));
+    assert!(config.services.iter().all(|service| service.ports.is_empty()));
+    assert!(imported.looks.iter().any(|look| look.text.starts_with("stays a command: /bin/open")));
+    let (_, config) = imported_only_v6();
+    assert_eq!(
+        (config.doors[0].hooks.start.v4.as_deref(), config.doors[0].hooks.start.v6.as_deref()),
+        (None, Some("a"))
+    );
+    assert_eq!((config.doors[0].hooks.stop.v4.as_deref(), config.doors[0].hooks.stop.v6.as_deref()), (None, Some("b")));
+}
+
+fn imported_only_v6() -> (Imported, Config) {
+    imported("[d]\nsequence=7,9,8\ntcpflags=syn\ncommand_6=a\nstop_command=b\n")
+}
+
+#[test]
+fn a_door_without_commands_only_logs() {
+    let (imported, config) = imported("[d]\nsequence=7,9,8\ntcpflags=syn\ncommand=\n");
+    assert!(config.doors[0].hooks.is_empty());
+    assert_eq!(imported.rows[0].becomes, "only logs");
+}
+
+#[test]
+fn a_door_that_closes_what_no_door_opens_stays_a_hook() {
+    let (imported, config) =
+        imported("[d]\nsequence=7,9,8\ntcpflags=syn\ncommand=iptables -D INPUT -s %IP% -p tcp --dport 22 -j ACCEPT\n");
+    assert_eq!(imported.rows[0].becomes, "runs its commands, as hooks");
+    assert!(config.doors[0].hooks.start.v4.is_some());
+}
+
+#[test]
+fn doors_with_overlapping_ports_become_doors_of_several_services() {
+    let file = "[one]\nsequence=7,9,8\ntcpflags=syn\ncommand=ufw allow proto tcp from %IP% to any port 22\n\
+        [both]\nsequence=6,9,8\ntcpflags=syn\ncommand=ufw allow proto tcp from %IP% to any port 22,443\n\
+        [close]\nsequence=5,9,8\ntcpflags=syn\ncommand=ufw delete allow proto tcp from %IP% to any port 22,443\n";
+    let (imported, config) = imported(file);
+    let doors: Vec<_> = config
+        .doors
+        .iter()
+        .map(|door| {
+            format!("{}:{}:{}", door.name.as_str(), config.service_of(door).name.as_str(), door.sequence[0].number)
+        })
+        .collect();
+    assert_eq!(doors, ["one:ssh:7", "both:ssh:6", "both-2:https:6", "close:ssh:5", "close-2:https:5"]);
+    assert_eq!(imported.rows[1].name, "both, both-2");
+    assert_eq!(imported.rows[1].becomes, "opens ssh (22/tcp) and https (443/tcp) for good");
+}
+
+#[test]
+fn names_may_come_again() {
+    let twice = format!("{}{}", door("ssh", "sequence = 7,9,8"), door("ssh", "sequence = 6,9,8"));
+    let (_, config) = imported(&twice);
+    let names: Vec<_> = config.doors.iter().map(|door| door.name.as_str()).collect();
+    assert_eq!(names, ["ssh", "ssh-2"]);
+    // A door without a service has one of its own name.
+    let (_, config) = imported(&format!("[ssh]\nsequence=5,9,8\ncommand=x\n{}", door("d", "sequence = 7,9,8")));
+    assert_eq!(config.services[0].name.as_str(), "ssh-2");
+}
+
+#[test]
+fn the_same_knock_cannot_open_and_close() {
+    let close = "[c]\nsequence=7,9,8\ncommand=iptables -D INPUT -s %IP% -p tcp --dport 22 -j ACCEPT\n";
+    let (imported, config) = imported(&format!("{}{close}", door("o", "sequence = 7,9,8")));
+    assert_eq!(config.doors.len(), 1);
+    assert!(imported.rows[1].becomes.contains("one knock would open and close"), "{:?}", imported.rows);
+}
+
+#[test]
+fn there_is_room_for_64_doors() {
+    let doors = |count: u16| (0..count).map(|n| door("d", &format!("sequence = {},9,8", 1000 + n))).collect::<String>();
+    assert_eq!(imported(&doors(64)).1.doors.len(), 64);
+    let (imported, config) = imported(&doors(70));
+    assert_eq!(config.doors.len(), 64);
+    assert_eq!(imported.rows.iter().filter(|row| row.left_out).count(), 6);
+    // Nine doors cannot share their first knock.
+    let crowd: String = (0..12).map(|n| door("d", &format!("sequence = 7,{},8", 1000 + n))).collect();
+    assert_eq!(import(crowd.as_bytes(), &request()).unwrap().rows.iter().filter(|row| row.left_out).count(), 4);
+}
+
+#[test]
+fn a_prefix_of_the_source_is_kept() {
+    let file = "[d]\nsequence=7,9,8\ntcpflags=syn\ncommand=iptables -I INPUT -s %IP%/24 -p tcp --dport 22 -j ACCEPT\n\
+        command_6=ip6tables -I INPUT -s %IP%/64 -p tcp --dport 22 -j ACCEPT\n";
+    let (_, config) = imported(file);
+    assert_eq!((config.doors[0].grant_prefix_v4, config.doors[0].grant_prefix_v6), (24, 64));
+}
+
+#[test]
+fn a_set_with_a_timeout_closes_by_itself() {
+    let file = "[d]\nsequence=7,9,8\ncommand=nft add element inet filter knocked { %IP% timeout 90s }\n";
+    let imported = import(file.as_bytes(), &Request { ports: vec![port("2222/tcp")], ..request() }).unwrap();
+    assert_eq!(imported.rows[0].becomes, "opens knocked (2222/tcp) for 1m 30s");
+}
+
+fn port(text: &str) -> PortRange {
+    PortRange::parse(text, &PortNames::default()).unwrap()
+}
+
+#[test]
+fn ports_that_nobody_names_are_asked_for() {
+    let file = "[a]\nsequence=7,9,8\n# c\ncommand=iptables -I NONE -s %IP% -j ACCEPT\n\
+        [b]\nsequence=6,9,8\ncommand=iptables -I OTHER -s %IP% -j ACCEPT\n";
+    let said = refused(file);
+    assert!(said.starts_with("4: error: its command names no port, and no rule leads into chain NONE"), "{said}");
+    assert!(said.contains("--ports 2222/tcp") && said.contains("--rules"), "{said}");
+    let asked = |file: &str| import(file.as_bytes(), &Request { ports: vec![port("2222/tcp")], ..request() });
+    let said = asked(file).unwrap_err().to_string();
+    assert!(said.starts_with("7: error: --ports cannot stand for both chain NONE and chain OTHER"), "{said}");
+    let imported = asked(&file.replace("OTHER", "NONE")).unwrap();
+    assert_eq!(imported.rows[1].becomes, "opens none (2222/tcp) for good");
+    for (command, said) in [
+        ("iptables -I INPUT -s %IP% -j ACCEPT", "lets the source in to all of them"),
+        ("ip6tables -I SSH2 -s %IP% -j ACCEPT", "ip6tables-save: not found"),
+        ("ufw allow from %IP%", "the firewall does not say which"),
+        ("nft add element t s { %IP% }", "set s does not say which"),
+    ] {
+        let refusal = refused(&format!("[d]\nsequence=7,9,8\ncommand={command}\n"));
+        assert!(refusal.contains(said), "{command}: {refusal}");
+    }
+}
+
+#[test]
+fn the_log_goes_to_one_place() {
+    for (lines, log, looks) in [
+        ("", None, 0),
+        ("UseSyslog", Some("syslog"), 0),
+        ("LogFile = /var/log/knockd.log", Some("/var/log/knockd.log"), 0),
+        ("UseSyslog\nLogFile = /l\nPidFile = /p", Some("/l"), 1),
+        ("LogFile = /l\nLogFile = /m", Some("/m"), 0),
+        ("LogFile = /l\nLogFile =\nUseSyslog", Some("syslog"), 0),
+        ("LogFile = l\nUseSyslog", Some("syslog"), 1),
+    ] {
+        let (imported, _) = imported(&format!("[options]\ninterface = eth1\n{lines}\n"));
+        let table: toml::Table = imported.text.parse().unwrap();
+        assert_eq!(table["options"].get("log").and_then(toml::Value::as_str), log, "{lines}");
+        assert_eq!(imported.looks.len(), looks, "{lines}: {:?}", imported.looks);
+    }
+    let (imported, _) = imported("[d]\nusesyslog\nsequence=1,3,2\ntcpflags=syn\n");
+    assert!(imported.text.contains("log = \"syslog\""));
+}
+
+#[test]
+fn the_first_interface_counts_unless_another_is_given() {
+    let interface = |lines: &str, given: Option<&str>| {
+        let request = Request { interface: given.map(str::to_owned), ..request() };
+        let imported = import(format!("[options]\n{lines}").as_bytes(), &request)?;
+        let table: toml::Table = imported.text.parse().unwrap();
+        Ok::<_, Refusal>(table["options"]["interfaces"][0].as_str().unwrap().to_owned())
+    };
+    for (lines, given, name) in [
+        ("", None, "eth0"),
+        ("Interface = ppp0\ninterface = eth1", None, "ppp0"),
+        ("Interface =\ninterface = eth1", None, "eth1"),
+        ("interface = eth0:1", None, "eth0"),
+        ("interface = any", None, "*"),
+        ("interface = eth1", Some("eth2"), "eth2"),
+        ("interface = no/thing", Some("eth2"), "eth2"),
+    ] {
+        assert_eq!(interface(lines, given).as_deref(), Ok(name), "{lines}");
+    }
+    let said = interface("interface = no/thing", None).unwrap_err().to_string();
+    assert!(
+        said.starts_with("2: error: \"no/thing\" can be no interface\n  help: name the interface with --interface")
+    );
+}

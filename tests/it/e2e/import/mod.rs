@@ -1,0 +1,24 @@
+//! `knockctl import` beside knockd itself: the same files, the same clients, the same doors.
+
+mod files;
+mod knockd;
+mod parity;
+mod runs;
+mod syslog;
+
+use libtest_mimic::Trial;
+
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    use files::{knockd_takes_what_the_import_takes, the_command_writes_what_the_daemon_reads};
+    use parity::{debians_file_does_what_it_did_under_knockd, the_articles_file_does_what_it_did_under_knockd};
+    trials![
+        "e2e::import";
+        knockd_takes_what_the_import_takes,
+        the_command_writes_what_the_daemon_reads,
+        the_articles_file_does_what_it_did_under_knockd,
+        debians_file_does_what_it_did_under_knockd,
+    ]
+}

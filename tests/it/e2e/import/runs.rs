@@ -1,0 +1,157 @@
+//! What a client does, and what the ports are to it afterwards.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use socket2::{Domain, Protocol, Socket, Type};
+use tests::lab::{Family, Host, PATIENCE, Probe, Session, connect};
+use tests::packet::PacketBuilder;
+
+/// How long a port may take to become what it should be: knockd starts a shell, and that iptables.
+const SETTLES: Duration = Duration::from_secs(3);
+/// How long a port that stays shut is watched.
+const WATCHED: Duration = Duration::from_millis(600);
+
+/// One thing that the client does.
+#[derive(Clone, Copy)]
+pub enum Act {
+    /// Runs `knock` with these words behind the server's address.
+    Knock(&'static [&'static str]),
+    /// Sends bare segments with these flags to these ports.
+    Segments(&'static [(u16, u8)]),
+    /// Does nothing.
+    Wait(f64),
+    /// Opens an ssh session, which must echo ever after.
+    Session,
+}
+
+/// A run, and what comes of it.
+pub struct Run {
+    /// What it is.
+    pub what: &'static str,
+    /// What is done.
+    pub acts: &'static [Act],
+    /// The port that is tried.
+    pub port: u16,
+    /// True if it is open then, under knockd.
+    pub knockd: bool,
+    /// True if it is open then, under ours.
+    pub ours: bool,
+    /// Why they differ, where they do.
+    pub because: &'static str,
+}
+
+/// A run that ends in the same way under both.
+pub const fn same(what: &'static str, acts: &'static [Act], port: u16, open: bool) -> Run {
+    Run { what, acts, port, knockd: open, ours: open, because: "" }
+}
+
+/// Plays all runs, and returns what the port was after each, and what is wrong with that.
+///
+/// # Errors
+///
+/// If one cannot be played.
+pub fn play(runs: &[Run], wanted: impl Fn(&Run) -> bool) -> Result<Vec<bool>> {
+    let mut session: Option<Session> = None;
+    let mut seen = Vec::new();
+    for run in runs {
+        ensure!((run.knockd != run.ours) != run.because.is_empty(), "{}: a difference has a reason", run.what);
+        for act in run.acts {
+            match act {
+                Act::Knock(words) => knock(words)?,
+                Act::Segments(segments) => segments_to(segments)?,
+                Act::Wait(seconds) => sleep(Duration::from_secs_f64(*seconds)),
+                Act::Session => session = Some(Session::open(Family::V4)?),
+            }
+        }
+        seen.push(is_open(run.port, wanted(run))?);
+        if let Some(session) = &mut session {
+            session.echo()?;
+        }
+        // Whoever else asks is never let in.
+        ensure!(connect_from("192.0.2.77".parse()?, run.port)? == Probe::Silent, "{}: open for a neighbour", run.what);
+        ensure!(connect(Host::Stranger, server(run.port), PATIENCE)?.0 == Probe::Silent, "{}: open for all", run.what);
+    }
+    Ok(seen)
+}
+
+fn server(port: u16) -> SocketAddr {
+    (Family::V4.address(Host::Server), port).into()
+}
+
+fn knock(words: &[&str]) -> Result<()> {
+    let server = Family::V4.address(Host::Server).to_string();
+    let mut command = Command::new("knock");
+    // Options come first.
+    let (options, ports): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with('-'));
+    Host::Client.run(command.args(options).arg(server).args(ports))?.success().map(drop)
+}
+
+/// Segments without a connection, from a port of their own each.
+fn segments_to(segments: &[(u16, u8)]) -> Result<()> {
+    let (IpAddr::V4(client), IpAddr::V4(server)) = (Family::V4.address(Host::Client), Family::V4.address(Host::Server))
+    else {
+        bail!("IPv4 addresses");
+    };
+    Host::Client.enter(|| {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::TCP))?;
+        socket.set_header_included_v4(true)?;
+        for (index, &(port, flags)) in segments.iter().enumerate() {
+            let source = 40_000 + u16::try_from(index)?;
+            let frame = PacketBuilder::between(client, server).tcp(source, port, flags).build();
+            socket.send_to(&frame[14..], &SocketAddr::from((server, 0)).into())?;
+        }
+        Ok(())
+    })
+}
+
+/// What the port is to the client: as it should be as soon as it is that, or as it is after a while.
+fn is_open(port: u16, wanted: bool) -> Result<bool> {
+    let start = Instant::now();
+    loop {
+        let open = match connect(Host::Client, server(port), PATIENCE)?.0 {
+            Probe::Open => true,
+            Probe::Silent => false,
+            Probe::Refused => bail!("nothing listens on {port}"),
+        };
+        // Shut at once may be open in a moment; shut after having been open is meant.
+        let (patience, settled) = if wanted { (SETTLES, open) } else { (if open { SETTLES } else { WATCHED }, false) };
+        if settled || start.elapsed() > patience {
+            return Ok(open);
+        }
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// Connects from another address of the client's host.
+fn connect_from(source: IpAddr, port: u16) -> Result<Probe> {
+    Host::Client.enter(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+        match socket.connect_timeout(&server(port).into(), PATIENCE) {
+            Ok(()) => Ok(Probe::Open),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Ok(Probe::Silent),
+            Err(error) => bail!("{error}"),
+        }
+    })
+}
+
+/// Servers on ports of the server, until they are dropped.
+///
+/// # Errors
+///
+/// If a port is taken.
+pub fn listen(ports: &[u16]) -> Result<Vec<TcpListener>> {
+    let listen = |&port| {
+        // Their connections are never accepted, only established.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&SocketAddr::from(([0, 0, 0, 0], port)).into())?;
+        socket.listen(4096)?;
+        Ok(socket.into())
+    };
+    Host::Server.enter(|| ports.iter().map(listen).collect())
+}
