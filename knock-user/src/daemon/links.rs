@@ -7,12 +7,11 @@ use log::{info, warn};
 use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use tokio::task::JoinHandle;
 
 use super::Daemon;
 use super::record::Record;
-use crate::firewall::Firewall;
+use crate::firewall::{Firewall, Interface};
 
 /// The announcements.
 pub struct Links {
@@ -23,8 +22,8 @@ pub struct Links {
 /// What was announced.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Announced {
-    /// Something about these interfaces: index and name.
-    Some(Vec<(u32, String)>),
+    /// Something about these interfaces, as they were then.
+    Some(Vec<Interface>),
     /// Announcements were lost: anything may have changed.
     Lost,
 }
@@ -33,7 +32,7 @@ impl Announced {
     /// True if it may concern the gate.
     pub fn concerns(&self, firewall: &Firewall) -> bool {
         match self {
-            Self::Some(links) => links.iter().any(|(index, name)| firewall.cares_for(*index, name)),
+            Self::Some(links) => links.iter().any(|link| firewall.cares_for(link)),
             Self::Lost => true,
         }
     }
@@ -65,7 +64,7 @@ impl Links {
             match message.payload {
                 NetlinkPayload::InnerMessage(
                     RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link),
-                ) => found.push((link.header.index, name(&link))),
+                ) => found.extend(Interface::announced(&link)),
                 NetlinkPayload::Overrun(_) => {
                     self.skip().await;
                     return Ok(Announced::Lost);
@@ -91,18 +90,15 @@ impl Drop for Links {
     }
 }
 
-fn name(link: &LinkMessage) -> String {
-    let name =
-        |attribute: &LinkAttribute| if let LinkAttribute::IfName(name) = attribute { Some(name.clone()) } else { None };
-    link.attributes.iter().find_map(name).unwrap_or_default()
-}
-
 impl Daemon {
     pub(super) fn on_links(&mut self, announced: &Announced) {
         if *announced == Announced::Lost {
             info!("too many changes of interfaces at once: they are listed anew");
         }
         if announced.concerns(&self.firewall) {
+            if let Announced::Some(links) = announced {
+                links.iter().for_each(|link| self.firewall.hurry(link));
+            }
             self.follow_links();
         }
     }

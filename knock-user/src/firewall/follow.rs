@@ -96,11 +96,24 @@ pub(super) type Refused = BTreeMap<u32, (Interface, String)>;
 pub(super) type Covered = BTreeMap<u32, (String, String)>;
 
 impl Firewall {
-    /// True if a change of the interface called `name` with this index may concern the gate.
+    /// True if a change of the interface may concern the gate.
     #[must_use]
-    pub fn cares_for(&self, index: u32, name: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(name))
-            || self.attached.iter().any(|attached| attached.index == index)
+    pub fn cares_for(&self, link: &Interface) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(&link.name))
+            || self.attached.iter().any(|attached| attached.index == link.index)
+    }
+
+    /// Attaches the program to an interface that has just been announced, before all are looked at: it
+    /// may be up in a moment. Only where nothing speaks against it; whatever fails or is left out here is
+    /// for [`Self::follow`], which must come next.
+    pub fn hurry(&mut self, link: &Interface) {
+        let new = link.xdp.is_none() && !self.attached.iter().any(|attached| attached.index == link.index);
+        let plain = choose(&self.patterns, std::slice::from_ref(link)).fit == [link.clone()] && link.lower.is_none();
+        // A pin of that name is of an interface that is gone, or has another name by now.
+        let free = !self.paths.link(&link.name).exists();
+        if new && plain && free && !self.refused.contains_key(&link.index) && self.take_in(link, &[]).is_ok() {
+            self.hurried.insert(link.index);
+        }
     }
 
     /// Brings the gate to the interfaces that there are now: new ones get the same program, with
@@ -133,7 +146,10 @@ impl Firewall {
             answers::put(&mut self.program, interface)?;
         }
         let mut before = std::mem::take(&mut self.refused);
-        let mut taken = Vec::new();
+        let mut taken: Vec<_> = std::mem::take(&mut self.hurried).into_iter().collect();
+        for interface in choice.fit.iter().filter(|interface| taken.contains(&interface.index)) {
+            changes.extend(self.notes(interface, &choice));
+        }
         for interface in choice.fit.iter().filter(|interface| !links.stands_on(interface)) {
             let before = before.remove(&interface.index);
             if let Some(same) = before.filter(|(before, _)| before == interface) {

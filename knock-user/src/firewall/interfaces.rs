@@ -59,6 +59,12 @@ impl Layer {
 }
 
 impl Interface {
+    /// What an announcement says of an interface; `None` for one without a name.
+    #[must_use]
+    pub fn announced(message: &LinkMessage) -> Option<Self> {
+        read(message)
+    }
+
     /// True where frames of the same host, or of a guest on it, arrive with checksums not filled in yet.
     #[must_use]
     pub fn leaves_checksums_open(&self) -> bool {
@@ -120,7 +126,7 @@ fn dump() -> Result<Vec<Interface>> {
 }
 
 /// What a message says of an interface; `None` for one without a name.
-pub(super) fn read(message: &LinkMessage) -> Option<Interface> {
+fn read(message: &LinkMessage) -> Option<Interface> {
     let flags = message.header.flags;
     let mut interface = Interface {
         name: String::new(),

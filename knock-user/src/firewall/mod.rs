@@ -33,6 +33,8 @@ pub use state::{AttemptEntry, GrantEntry, State, format_source};
 pub use sys::boot_now;
 pub use waiting::Waiting;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
 
@@ -49,6 +51,7 @@ pub struct Firewall {
     attached: Vec<Attached>,
     refused: follow::Refused,
     covered: follow::Covered,
+    hurried: BTreeSet<u32>,
     /// Checksums are verified because no interface that was there leaves them open.
     verifies_by_kind: bool,
 }
@@ -105,7 +108,17 @@ impl Firewall {
         let (patterns, mode) = (patterns.clone(), config.options.mode);
         let covered = choice.covered.into_iter().map(|(one, why)| (one.index, (one.name, why))).collect();
         let paths = paths.clone();
-        let this = Self { paths, program, patterns, mode, attached, refused, covered, verifies_by_kind };
+        let this = Self {
+            paths,
+            program,
+            patterns,
+            mode,
+            attached,
+            refused,
+            covered,
+            hurried: BTreeSet::new(),
+            verifies_by_kind,
+        };
         this.tell();
         Ok(this)
     }
