@@ -213,6 +213,7 @@ impl Firewall {
     fn take_in(&mut self, interface: &Interface, all: &[Interface]) -> Result<()> {
         attach::refuse_foreign(&links::Links::default(), std::slice::from_ref(interface))?;
         self.program.prepare(&interface.layer)?;
+        answers::put(&mut self.program, interface)?;
         attach::attach_new(&self.paths, interface, all, self.mode, &mut self.program)
     }
 
