@@ -58,6 +58,7 @@ counters! {
     GrantExtended = "grant_extended", "grants extended by a completed door or by keepalive";
     GrantClosed = "grant_closed", "close doors completed";
     GrantRefused = "grant_refused", "grants refused: the table was full";
+    GrantSpent = "grant_spent", "doors completed with a one-time sequence that was used before";
     EventLost = "event_lost", "events lost: the ring buffer was full";
     DenialUnlogged = "denial_unlogged", "denials left out of the log by its rate limit";
 }

@@ -48,6 +48,8 @@ pub enum Kind {
     Denied = 6,
     /// A door completed but the grant table was full.
     Refused = 7,
+    /// A door completed with a one-time sequence that was used before.
+    Spent = 8,
 }
 
 impl Kind {
@@ -62,6 +64,7 @@ impl Kind {
             5 => Self::Wrong,
             6 => Self::Denied,
             7 => Self::Refused,
+            8 => Self::Spent,
             _ => return None,
         })
     }

@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::grant::{Grant, GrantKey, Origin, Prefix};
 use crate::packet::Packet;
 use crate::rules::{Action, Door, Knock, MAX_DOORS, MAX_PREFIXES, Service};
+use crate::spent::Spent;
 use crate::watch;
 use crate::world::{Socket, World};
 
@@ -285,7 +286,9 @@ fn complete<W: World>(world: &W, desk: &Desk, door: &Door) -> u32 {
     let (packet, now) = (&desk.packet, desk.now.get());
     let Some(service) = world.service(u32::from(door.service)) else { return 0 };
     let prefix = if packet.src.is_v4() { &door.prefix_v4 } else { &door.prefix_v6 };
-    let (kind, until) = if door.action == Action::Close as u8 {
+    let (kind, until) = if door.once != 0 && !spend(world, packet, door, now) {
+        (Kind::Spent, 0)
+    } else if door.action == Action::Close as u8 {
         close(world, packet, service);
         (Kind::Closed, 0)
     } else {
@@ -295,6 +298,7 @@ fn complete<W: World>(world: &W, desk: &Desk, door: &Door) -> u32 {
         Kind::Opened => Counter::GrantOpened,
         Kind::Extended => Counter::GrantExtended,
         Kind::Closed => Counter::GrantClosed,
+        Kind::Spent => Counter::GrantSpent,
         _ => Counter::GrantRefused,
     });
     world.emit(desk.event(Event {
@@ -311,6 +315,12 @@ fn complete<W: World>(world: &W, desk: &Desk, door: &Door) -> u32 {
         reserved: [0; 2],
     }));
     kind as u32
+}
+
+/// Uses up a one-time sequence, also if there is no room for the grant then: it was on the wire.
+#[inline(always)]
+fn spend<W: World>(world: &W, packet: &Packet, door: &Door, now: u64) -> bool {
+    world.spend(door.once, &Spent { at: now, source: packet.src, door: door.tag, reserved: 0 })
 }
 
 #[inline(always)]

@@ -6,9 +6,10 @@ use crate::attempt::Attempts;
 use crate::event::Event;
 use crate::grant::{Grant, GrantKey};
 use crate::rules::{Door, Knock, PortRoles, Service};
+use crate::spent::Spent;
 
 /// Raised whenever a pinned map's key, value or meaning changes.
-pub const LAYOUT_VERSION: u64 = 1;
+pub const LAYOUT_VERSION: u64 = 2;
 
 /// Octets of the ring buffer.
 pub const EVENT_BYTES: u32 = 256 * 1024;
@@ -16,6 +17,8 @@ pub const EVENT_BYTES: u32 = 256 * 1024;
 pub const MAX_GRANTS: u32 = 65_536;
 /// Default of `max_attempts`.
 pub const MAX_ATTEMPTS: u32 = 65_536;
+/// One-time sequences that were used and are not yet marked in their files.
+pub const MAX_SPENT: u32 = 1024;
 /// Trusted networks in one config.
 pub const MAX_TRUSTED: u32 = 1024;
 
@@ -65,6 +68,8 @@ pub mod name {
     pub const COUNTERS: &str = "COUNTERS";
     /// Pinned: the ring buffer.
     pub const EVENTS: &str = "EVENTS";
+    /// Pinned: one-time sequences that were used.
+    pub const SPENT: &str = "SPENT";
     /// Pinned: [`super::LAYOUT_VERSION`].
     pub const LAYOUT: &str = "LAYOUT";
     /// Pinned: denials that may still be logged, refilled by the daemon.
@@ -117,7 +122,8 @@ const _: () = {
     assert!(size_of::<Event>() == 48);
     assert!(size_of::<PortRoles>() == 4);
     assert!(size_of::<Service>() == 200);
-    assert!(size_of::<Door>() == 120);
+    assert!(size_of::<Door>() == 128);
+    assert!(size_of::<Spent>() == 32);
     assert!(size_of::<Knock>() == 264);
     assert!(size_of::<Place>() == 8);
 };

@@ -27,5 +27,6 @@ pub mod layout;
 pub mod packet;
 pub mod reject;
 pub mod rules;
+pub mod spent;
 pub mod watch;
 pub mod world;

@@ -133,7 +133,7 @@ pub struct Door {
     pub tag: u32,
     /// Twelve bits over the whole definition: an attempt of a door that a reload changed is dead.
     pub check: u16,
-    /// Number of steps, 1 to [`MAX_STEPS`]; 0: not configured.
+    /// Number of steps, 1 to [`MAX_STEPS`]; 0: not configured, or shut, having no sequence left.
     pub steps: u8,
     /// An [`Action`] as its number.
     pub action: u8,
@@ -143,8 +143,10 @@ pub struct Door {
     pub slot: u8,
     /// What the flags of a TCP knock must be.
     pub flags: FlagTest,
-    /// Unused, zero.
-    pub reserved: [u8; 3],
+    /// For `status`: 1 with a start command, 2 with a stop command, 3 with both.
+    pub hooks: u8,
+    /// For `status`: one-time sequences left when the rules were loaded, that in force among them.
+    pub left: u16,
     /// What a grant to an IPv4 source covers.
     pub prefix_v4: Prefix,
     /// What a grant to an IPv6 source covers.
@@ -155,6 +157,8 @@ pub struct Door {
     pub seq_ticks: u64,
     /// How long a grant lasts, in ns; 0: for good.
     pub cmd_timeout: u64,
+    /// Its sequence as a number if that is good for one time only; 0: for any number of times.
+    pub once: u64,
 }
 
 impl Door {

@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::grant::{Grant, GrantKey};
 use crate::packet::Packet;
 use crate::rules::{Door, Knock, PortRoles, Service};
+use crate::spent::Spent;
 
 /// What a socket look-up found for a packet's addresses and ports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +66,10 @@ pub trait World {
     fn replace_grant(&self, key: &GrantKey, grant: &Grant) -> bool;
     /// Removes the grant; false if there was none.
     fn remove_grant(&self, key: &GrantKey) -> bool;
+
+    /// Notes that the one-time sequence `key` is used. False if it was before, or if there is no room
+    /// for the note. Of several CPUs that do so at once one gets true.
+    fn spend(&self, key: u64, spent: &Spent) -> bool;
 
     /// The attempts of `source`.
     fn attempts(&self, source: &Addr) -> Option<&Attempts>;

@@ -14,6 +14,7 @@ use knock_common::event::Event;
 use knock_common::grant::{Grant, GrantKey, HOST_BITS};
 use knock_common::packet::Packet;
 use knock_common::rules::{Door, Knock, PortRoles, Service};
+use knock_common::spent::Spent;
 use knock_common::world::{Socket, World};
 
 use crate::{answer, desk, explain, maps, settings, sockets};
@@ -122,6 +123,11 @@ impl World for Kernel<'_> {
     #[inline(always)]
     fn remove_grant(&self, key: &GrantKey) -> bool {
         maps::GRANTS.remove(key).is_ok()
+    }
+
+    #[inline(always)]
+    fn spend(&self, key: u64, spent: &Spent) -> bool {
+        maps::SPENT.insert(key, spent, u64::from(BPF_NOEXIST)).is_ok()
     }
 
     #[inline(always)]

@@ -12,9 +12,10 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::desk::Desk;
 use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::{EVENT_BYTES, MAX_ATTEMPTS, MAX_GRANTS, MAX_PLACES, MAX_TRUSTED, Place};
+use knock_common::layout::{EVENT_BYTES, MAX_ATTEMPTS, MAX_GRANTS, MAX_PLACES, MAX_SPENT, MAX_TRUSTED, Place};
 use knock_common::reject::answer::Sheet;
 use knock_common::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
+use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
 
 use crate::frame::COPIED;
@@ -23,6 +24,9 @@ use crate::frame::COPIED;
 
 #[map]
 pub static GRANTS: HashMap<GrantKey, Grant> = HashMap::with_max_entries(MAX_GRANTS, 0);
+/// Filled with `BPF_NOEXIST`: of several CPUs one succeeds.
+#[map]
+pub static SPENT: HashMap<u64, Spent> = HashMap::with_max_entries(MAX_SPENT, 0);
 #[map]
 pub static ATTEMPTS: LruHashMap<Addr, Attempts> = LruHashMap::with_max_entries(MAX_ATTEMPTS, 0);
 #[map]

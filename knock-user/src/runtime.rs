@@ -148,6 +148,13 @@ pub fn daemon(paths: &Paths) -> Option<DaemonInfo> {
     (pid.trim() == info.pid.to_string()).then_some(info)
 }
 
+/// The config file of the daemon, also of one that no longer lives.
+#[must_use]
+pub fn last_config(paths: &Paths) -> Option<PathBuf> {
+    let info: DaemonInfo = serde_json::from_slice(&fs::read(info_path(paths)).ok()?).ok()?;
+    Some(info.config)
+}
+
 /// Where the daemon's lock is.
 #[must_use]
 pub fn lock_path(paths: &Paths) -> PathBuf {

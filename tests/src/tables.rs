@@ -33,9 +33,12 @@ impl Tables {
     /// If it has an error.
     #[must_use]
     pub fn from_toml(text: &str) -> Self {
-        let (config, _) = config::Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
+        Self::compile(&parse(text))
+    }
+
+    fn compile(config: &config::Config) -> Self {
         Self {
-            rules: RuleSet::compile(&config).unwrap_or_else(|error| panic!("{error}\n{text}")),
+            rules: RuleSet::compile(config).unwrap_or_else(|error| panic!("{error}\n{config:?}")),
             stealth: config.options.stealth,
             verify_checksums: config.options.verify_checksums.unwrap_or(true),
             attempt_rate: config.options.attempt_rate.unwrap_or(ATTEMPT_RATE),
@@ -45,8 +48,18 @@ impl Tables {
     }
 }
 
+fn parse(text: &str) -> config::Config {
+    let (config, _) = config::Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
+    config
+}
+
 impl From<&model::Config> for Tables {
     fn from(config: &model::Config) -> Self {
-        Self::from_toml(&config.to_toml())
+        let mut parsed = parse(&config.to_toml());
+        for (door, model) in parsed.doors.iter_mut().zip(&config.doors) {
+            // Its sequence would come from a file, which is all that the gate does not see.
+            door.one_time = model.once.then(|| config::OneTime { path: "/nowhere".into(), left: 1 });
+        }
+        Self::compile(&parsed)
     }
 }

@@ -15,7 +15,7 @@ use crate::frame::{Frame, View as _};
 
 /// The transports that have ports to gate.
 #[repr(u8)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Transport {
     /// RFC 9293.
     Tcp = 6,

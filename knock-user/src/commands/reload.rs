@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use anyhow::{Result, bail};
+use log::warn;
 use rustix::process::Signal;
 
 use super::process::{self, Holder, PATIENCE};
@@ -50,7 +51,7 @@ pub fn run(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
         (Some(path), Holder::Nobody(_)) => path,
         (None, Holder::Nobody(_)) => Path::new(DEFAULT_CONFIG),
     };
-    let config = load(path)?;
+    let mut config = load(path)?;
     if let Some(warning) = Session::own().and_then(|session| session.warning(&config, paths)) {
         log::warn!("{warning}");
     }
@@ -68,6 +69,9 @@ pub fn run(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
              and reload then"
         ),
         Holder::Nobody(_) => {
+            for said in crate::onetime::settle_pinned(&mut config, paths).said {
+                warn!("{}", said.text);
+            }
             // A gate that observes goes on observing until it is run anew.
             let observe = State::open(paths)?.observes()?;
             Firewall::start(&config, paths, Manner { observe, ..Manner::default() })?;

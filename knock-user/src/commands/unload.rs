@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::process::{self, Holder};
+use crate::cli::DEFAULT_CONFIG;
 use crate::exit::Exit;
 use crate::firewall::{Firewall, Paths, Waiting, need_root};
 use crate::hooks;
+use crate::onetime;
 use crate::runtime;
 
 /// Arguments of `knockctl unload`: none.
@@ -18,7 +20,7 @@ use crate::runtime;
 pub struct UnloadArgs {}
 
 /// Stops the daemon, takes the gate off every interface, runs the stop commands that are owed, removes
-/// pins and files. Looks into no map, so that it takes away pins of any layout.
+/// pins and files. Depends on no map, so that it takes away pins of any layout.
 ///
 /// # Errors
 ///
@@ -40,8 +42,13 @@ pub fn run(paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
             }
         }
     };
+    let config = runtime::last_config(paths).unwrap_or_else(|| DEFAULT_CONFIG.into());
+    let marked = onetime::settle_last(&config, paths);
     Firewall::unload(paths)?;
     out.write_all(text(stopped, loaded, &interfaces).as_bytes())?;
+    for line in marked {
+        writeln!(out, "{line}")?;
+    }
     // Every grant has ended with the gate, and there is no daemon any more to undo what it ran for it.
     let hooks = hooks::settle(paths);
     remove_files(paths);

@@ -6,18 +6,21 @@ use std::time::Duration;
 use knock_common::rules::{Action, MAX_STEPS};
 
 use super::hooks::{self, PlacedHooks};
-use super::model::{BARE_CMD_TIMEOUT, Door, SEQ_TIMEOUT};
+use super::model::{BARE_CMD_TIMEOUT, Door, OneTime, SEQ_TIMEOUT};
 use super::port::{Port, PortError};
 use super::port_names::PortNames;
 use super::report::{Report, Span};
 use super::value::{Entry, Item};
-use super::{duration, name, suggest, tcpflags};
+use super::{duration, name, onetime, suggest, tcpflags};
+use crate::onetime::Sheet;
 
 /// A door and the places of what it says.
 pub(super) struct PlacedDoor {
     pub(super) door: Door,
     /// It names no service, and gets one of its own.
     pub(super) bare: bool,
+    /// Its file of one-time sequences.
+    pub(super) sheet: Option<Sheet>,
     pub(super) key: String,
     pub(super) span: Span,
     pub(super) steps: Vec<Span>,
@@ -61,8 +64,19 @@ pub(super) fn read(
         Some(item) => item.choice(report, &[("open", Action::Open), ("close", Action::Close)]),
         None => Some(Action::Open),
     };
-    let sequence = table.need(report, "sequence", "[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]");
-    let sequence = sequence.and_then(|item| read_sequence(&item, names, report));
+    let once = table.take("one_time_sequences");
+    let sequence = match &once {
+        None => table.need(report, "sequence", "[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]"),
+        Some(_) => table.take("sequence"),
+    };
+    if let (Some(once), Some(_)) = (&once, &sequence) {
+        once.error(report, "beside a sequence", "keep one of them: a door has one sequence, or a file of them");
+    }
+    let sheet = optional(once.as_ref(), |item| onetime::read(item, names, report));
+    let sequence = match (&once, sequence) {
+        (Some(_), None) => Some(Vec::new()),
+        (_, sequence) => sequence.and_then(|item| read_sequence(&item, names, report)),
+    };
     let flags_item = table.take("tcpflags");
     let flags = flags_item.as_ref().map_or(Some(tcpflags::REQUEST), |item| tcpflags::read(item, report));
     let seq_timeout = match table.take("seq_timeout") {
@@ -109,6 +123,7 @@ pub(super) fn read(
             service: service?,
             action: action?,
             sequence,
+            one_time: once.and_then(|item| Some(OneTime { path: item.as_str()?.into(), left: 0 })),
             tcpflags: flags?,
             seq_timeout: seq_timeout?,
             cmd_timeout: if bare { Some(lasts?.unwrap_or(BARE_CMD_TIMEOUT)) } else { lasts? },
@@ -118,6 +133,7 @@ pub(super) fn read(
             hooks: hooks?,
         },
         bare,
+        sheet: sheet?,
         key: entry.item.key.clone(),
         span: entry.name_span.clone(),
         steps,

@@ -15,6 +15,7 @@ mod log;
 mod model;
 mod name;
 mod network;
+mod onetime;
 mod options;
 mod service;
 mod tcpflags;
@@ -32,9 +33,11 @@ use toml::de::DeTable;
 pub use self::error::ConfigError;
 pub use self::interface::InterfacePattern;
 pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
+pub(crate) use self::onetime::choose as choose_one_time;
+
 pub use self::model::{
-    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, MAX_HOOKS, Mode, OnExit, Options,
-    SEQ_TIMEOUT, Service,
+    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, MAX_HOOKS, Mode, OnExit, OneTime,
+    Options, SEQ_TIMEOUT, Service,
 };
 pub use crate::settings::{Diagnostic, Excerpt, Port, PortError, PortNames, PortRange, Severity, transport_name};
 
@@ -57,7 +60,8 @@ impl Config {
         parse(text, &file, path, &Host::here(mode))
     }
 
-    /// Reads the text of a config. Nothing of this host counts but its names of ports.
+    /// Reads the text of a config. Nothing of this host counts but its names of ports, and the files of
+    /// one-time sequences that the text names.
     ///
     /// # Errors
     ///
@@ -127,12 +131,16 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
     if report.has_errors() {
         return None;
     }
-    Some(Config {
+    let (doors, sheets): (Vec<_>, Vec<_>) =
+        doors.into_iter().flatten().map(|placed| (placed.door, placed.sheet)).unzip();
+    let mut config = Config {
         path: PathBuf::from(path),
         options: options?,
         services: services.into_iter().flatten().map(|placed| placed.service).collect(),
-        doors: doors.into_iter().flatten().map(|placed| placed.door).collect(),
-    })
+        doors,
+    };
+    onetime::fill(&mut config, &sheets, report);
+    Some(config)
 }
 
 /// The named sections under `services` or `doors`.

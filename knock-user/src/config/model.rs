@@ -160,8 +160,10 @@ pub struct Door {
     pub service: usize,
     /// `action`. Default [`Action::Open`].
     pub action: Action,
-    /// `sequence`: 1 to 32 ports, none of them protected.
+    /// `sequence`: 1 to 32 ports, none of them protected. Empty if there is no one-time sequence left.
     pub sequence: Vec<Port>,
+    /// `one_time_sequences`: where the sequence comes from, if it is good for one time only.
+    pub one_time: Option<OneTime>,
     /// `tcpflags`: what the flags of a TCP knock must be.
     pub tcpflags: FlagTest,
     /// `seq_timeout`: time for the whole sequence, from its first knock. Default [`SEQ_TIMEOUT`].
@@ -176,6 +178,15 @@ pub struct Door {
     pub grant_prefix_v6: u8,
     /// `start_command`, `stop_command` and their `_6` variants.
     pub hooks: Hooks,
+}
+
+/// A file of one-time sequences.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OneTime {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// Unused sequences in it that can be used, that in force among them.
+    pub left: usize,
 }
 
 /// The commands that the daemon runs for a door.

@@ -10,6 +10,7 @@ use super::*;
 
 mod hooks;
 mod log;
+mod onetime;
 
 const OPTIONS: &str = "[options]\ninterfaces = [\"eth0\"]\n";
 const SERVICE: &str = "[services.s]\nports = [\"22/tcp\"]\n";

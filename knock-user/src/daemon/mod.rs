@@ -7,6 +7,7 @@ mod links;
 mod logging;
 mod names;
 mod notify;
+mod onetime;
 mod privileges;
 mod record;
 mod trace;
@@ -37,6 +38,7 @@ use links::{Announced, Links};
 use logging::Log;
 use names::Names;
 use notify::Notify;
+use onetime::OneTime;
 use privileges::Privileges;
 use record::{EventLog, Record};
 
@@ -68,7 +70,7 @@ const WIND_UP: Duration = Duration::from_secs(5);
 ///
 /// A config with errors, another daemon, or a gate that cannot be put up.
 pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
-    let (config, findings) = Config::load(&args.config).map_err(refusal)?;
+    let (mut config, findings) = Config::load(&args.config).map_err(refusal)?;
     let output = Log::open(&config.options.log)?;
     logging::start(&output, verbosity)?;
     findings.iter().for_each(|finding| output.finding(finding));
@@ -82,6 +84,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     }
     let trial_until = args.trial.map_or(0, trial::end_of);
     let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until };
+    let settled = crate::onetime::settle_pinned(&mut config, paths);
     let hooks = Keeper::open(paths, &config, boot_now());
     let firewall = Firewall::start(&config, paths, manner)?;
     let mut privileges = Privileges::default();
@@ -94,6 +97,8 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         names: Names::of(&config, manner.observe),
         log: EventLog::open(paths)?,
         hooks,
+        one_time: OneTime::default(),
+        swapped: false,
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
         denials: Denials::new(config.options.log_denied_rate),
@@ -109,6 +114,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     if let Some(span) = args.trial {
         daemon.try_gate(span, trial_until)?;
     }
+    daemon.note_one_time(settled.said, settled.failed);
     let result = runtime.block_on(daemon.serve());
     drop(lock);
     result
@@ -139,6 +145,9 @@ struct Daemon {
     hooks: Keeper,
     notify: Notify,
     privileges: Privileges,
+    one_time: OneTime,
+    /// Other rules were put in force without a reload.
+    swapped: bool,
     deadlines: Deadlines,
     next_sweep: Instant,
     denials: Denials,
@@ -200,13 +209,16 @@ impl Daemon {
                 Event::Confirm => self.on_confirm(),
                 Event::Reload => {
                     self.on_reload();
-                    trace = trace::restart(trace, &mut self.firewall, self.manner.trace);
+                    self.swapped = true;
                 }
                 Event::Stop => return self.on_stop().await,
                 Event::MakeRoom => {
                     self.config.options.on_exit = OnExit::Keep;
                     return self.on_stop().await;
                 }
+            }
+            if std::mem::take(&mut self.swapped) {
+                trace = trace::restart(trace, &mut self.firewall, self.manner.trace);
             }
             self.note_hooks();
         }
@@ -253,7 +265,7 @@ impl Daemon {
         let Some(kind) = Kind::from_number(event.kind) else { return };
         match kind {
             Kind::Stage => self.deadlines.set(event.source, event.door, event.until, event.step),
-            Kind::Wrong | Kind::Opened | Kind::Extended | Kind::Closed | Kind::Refused => {
+            Kind::Wrong | Kind::Opened | Kind::Extended | Kind::Closed | Kind::Refused | Kind::Spent => {
                 self.deadlines.clear(event.source, event.door);
             }
             Kind::Denied if !self.denials.admit() => return,
@@ -266,6 +278,9 @@ impl Daemon {
             self.note(&record);
         }
         self.hooks.hear(event, kind, &self.state);
+        if self.uses_up(event.door, kind) {
+            self.next_sweep = Instant::now();
+        }
         if self.hooks.owed() > 0 {
             // A revoke tells nobody.
             self.next_sweep = self.next_sweep.min(Instant::now() + SWEEP);
@@ -282,11 +297,12 @@ impl Daemon {
             self.on_refill();
         }
         self.output.tell_lost();
-        if self.next_sweep <= now
-            && let Err(error) = self.sweep()
-        {
-            error!("grants cannot be swept: {error:#}");
-            self.next_sweep = now + IDLE_SWEEP;
+        if self.next_sweep <= now {
+            if let Err(error) = self.sweep() {
+                error!("grants cannot be swept: {error:#}");
+                self.next_sweep = now + IDLE_SWEEP;
+            }
+            self.check_one_time();
         }
         self.hooks.begin();
     }
@@ -377,7 +393,9 @@ impl Daemon {
     }
 
     /// Swaps the rules for those of `config`. With an error nothing has changed.
-    fn put_in_force(&mut self, config: Config) -> Result<()> {
+    fn put_in_force(&mut self, mut config: Config) -> Result<()> {
+        // Also rules of a while ago, whose one-time sequences were used since.
+        let settled = crate::onetime::settle_pinned(&mut config, &self.paths);
         let now = boot_now();
         self.firewall = Firewall::start(&config, &self.paths, self.manner)?;
         self.hooks.configure(&config, now);
@@ -386,6 +404,7 @@ impl Daemon {
         self.next_sweep = Instant::now();
         self.denials.set_rate(config.options.log_denied_rate);
         self.config = config;
+        self.note_one_time(settled.said, settled.failed);
         Ok(())
     }
 

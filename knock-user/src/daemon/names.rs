@@ -78,6 +78,10 @@ impl Names {
                 let text = format!("{source}: {door}: no grant for {service}: the table is full (options.max_grants)");
                 vec![stage(), of_both("refused", text)]
             }
+            Kind::Spent => {
+                let text = format!("{source}: {door}: this one-time sequence was used before: nothing is opened");
+                vec![stage(), of_both("spent", text)]
+            }
             Kind::Denied => {
                 let what = if self.observe { "would deny" } else { "did not knock" };
                 let text = format!("{what}: {source} -> :{port}");

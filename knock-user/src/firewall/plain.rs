@@ -5,6 +5,7 @@ use knock_common::addr::Addr;
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::Place;
 use knock_common::rules::{Door, Knock, PortRoles, Service};
+use knock_common::spent::Spent;
 
 /// A value that is plain bytes. aya's own trait cannot be implemented for another crate's types.
 #[repr(transparent)]
@@ -25,6 +26,8 @@ unsafe impl InMap for Addr {}
 unsafe impl InMap for GrantKey {}
 // SAFETY: words only, 32 bytes (asserted in the layout).
 unsafe impl InMap for Grant {}
+// SAFETY: words only, 32 bytes (asserted in the layout).
+unsafe impl InMap for Spent {}
 // SAFETY: octets and words, their sum asserted in the layout.
 unsafe impl InMap for Door {}
 // SAFETY: octets and words, their sum asserted in the layout.

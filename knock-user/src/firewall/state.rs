@@ -14,6 +14,7 @@ use knock_common::counter::Counter;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
 use knock_common::layout::{TOLD_OBSERVE, TOLD_REJECT, name};
 use knock_common::rules::{Door, PortRoles, Role, Service};
+use knock_common::spent::Spent;
 
 use super::pins::{self, Paths};
 use super::places::{self, Place};
@@ -216,6 +217,38 @@ impl State {
         Ok(grant.map(|grant| grant.0))
     }
 
+    /// One-time sequences that were used and are not yet forgotten: key and use, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn spent(&self) -> Result<Vec<(u64, Spent)>> {
+        let map: HashMap<MapData, u64, Plain<Spent>> = spent(&self.paths)?;
+        let mut entries = Vec::new();
+        for item in &map {
+            let (key, spent) = item?;
+            entries.push((key, spent.0));
+        }
+        entries.sort_by_key(|(key, spent)| (spent.at, *key));
+        Ok(entries)
+    }
+
+    /// Forgets that one-time sequences were used: their files say so by now, and no door has them.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn forget_spent(&self, keys: &[u64]) -> Result<()> {
+        let mut map: HashMap<MapData, u64, Plain<Spent>> = spent(&self.paths)?;
+        for key in keys {
+            match map.remove(key) {
+                Ok(()) | Err(aya::maps::MapError::KeyNotFound) => {}
+                Err(error) => return Err(anyhow!(error)),
+            }
+        }
+        Ok(())
+    }
+
     /// Attempts under way, by source.
     ///
     /// # Errors
@@ -252,7 +285,7 @@ impl State {
     ///
     /// If the pin cannot be read.
     pub fn doors(&self) -> Result<Vec<Door>> {
-        Ok(self.rules::<Door>(name::DOORS)?.into_iter().take_while(|door| door.steps != 0).collect())
+        Ok(self.rules::<Door>(name::DOORS)?.into_iter().take_while(|door| door.tag != 0).collect())
     }
 
     /// Services of the running rules, in the order of their indices.
@@ -360,6 +393,12 @@ impl State {
     pub fn places(&self) -> Result<Vec<Place>> {
         places::read(&self.paths)
     }
+}
+
+fn spent(paths: &Paths) -> Result<HashMap<MapData, u64, Plain<Spent>>> {
+    let path = paths.map(name::SPENT);
+    let map = MapData::from_pin(&path).with_context(|| format!("{}", path.display()))?;
+    Ok(Map::HashMap(map).try_into()?)
 }
 
 fn hash<K: InMap, V: aya::Pod>(paths: &Paths, name: &str) -> Result<HashMap<MapData, Plain<K>, V>> {

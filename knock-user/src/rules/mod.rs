@@ -124,13 +124,15 @@ fn compile_door(config: &Config, index: usize, door: &config::Door, slot: u8) ->
         action: door.action as u8,
         service: door.service as u16,
         slot,
-        reserved: [0; 3],
+        hooks: u8::from(!door.hooks.start.is_empty()) | u8::from(!door.hooks.stop.is_empty()) << 1,
+        left: door.one_time.as_ref().map_or(0, |one_time| u16::try_from(one_time.left).unwrap_or(u16::MAX)),
         flags: door.tcpflags,
         prefix_v4: Prefix::new(u32::from(V4_BITS + door.grant_prefix_v4)),
         prefix_v6: Prefix::new(u32::from(door.grant_prefix_v6)),
         target: door.target.map_or(Addr::ANY, Addr::from),
         seq_ticks: Ticks::span(nanoseconds(door.seq_timeout)),
         cmd_timeout: door.cmd_timeout.map_or(0, nanoseconds),
+        once: if door.one_time.is_some() { crate::onetime::key(&door.name, &door.sequence) } else { 0 },
     }
 }
 

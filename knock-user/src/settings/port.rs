@@ -8,7 +8,7 @@ use knock_common::packet::Transport;
 use super::port_names::PortNames;
 
 /// One port of one transport. Never port 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Port {
     /// The number.
     pub number: u16,

@@ -33,6 +33,11 @@ impl<'t> Report<'t> {
         self.add(Severity::Warning, span, key, message.into(), Some(help.into()));
     }
 
+    /// Something about another file.
+    pub(crate) fn push(&self, finding: Diagnostic) {
+        self.found.borrow_mut().push(finding);
+    }
+
     /// Something about the file as a whole.
     pub(crate) fn warn_of_file(&self, message: impl Into<String>, help: impl Into<String>) {
         self.found.borrow_mut().push(Diagnostic {
@@ -73,7 +78,8 @@ impl<'t> Report<'t> {
     /// All findings, in the order of the text.
     pub(crate) fn into_findings(self) -> Vec<Diagnostic> {
         let mut found = self.found.into_inner();
-        found.sort_by_key(|one| (one.line, one.column, one.severity));
+        // What is said of other files comes last.
+        found.sort_by_key(|one| (one.file != self.file, one.line, one.column, one.severity));
         found
     }
 

@@ -17,6 +17,7 @@ mod logging;
 mod machine;
 mod network;
 mod notify;
+mod onetime;
 mod options;
 mod pins;
 mod privileges;
@@ -53,6 +54,7 @@ pub fn trials() -> Vec<Trial> {
         notify::trials(),
         privileges::trials(),
         service::trials(),
+        onetime::trials(),
         reload::trials(),
         interfaces::trials(),
         links::trials(),

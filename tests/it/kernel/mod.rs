@@ -7,6 +7,7 @@ mod events;
 mod gate;
 mod histories;
 mod limits;
+mod once;
 mod races;
 mod raw;
 mod reject;
@@ -19,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
     [
         sockets::trials(),
         limits::trials(),
+        once::trials(),
         events::trials(),
         empty::trials(),
         buffers::trials(),

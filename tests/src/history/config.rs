@@ -117,6 +117,7 @@ fn random_door(rng: &mut Rng, config: &Config, ports: &[Port]) -> Door {
         service: rng.usize(..config.services.len()),
         action,
         sequence: (0..steps).map(|_| pick(rng, ports)).collect(),
+        once: chance(rng, 20),
         flags: if chance(rng, 75) { Flags::SYN } else { pick(rng, &FLAGS) },
         target: chance(rng, 20).then(|| address(pick(rng, &SERVERS))),
         seq_timeout: pick(rng, &[200 * MILLISECOND, SECOND, 2500 * MILLISECOND, 10 * SECOND]),

@@ -13,6 +13,7 @@ use knock_common::counter::Counter;
 use knock_common::event::Event;
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::{Place, name};
+use knock_common::spent::Spent;
 use knock_common::watch;
 
 use super::rules::RuleMaps;
@@ -31,7 +32,7 @@ macro_rules! plain {
     };
 }
 
-plain!(Addr GrantKey Grant Place);
+plain!(Addr GrantKey Grant Place Spent);
 plain!(knock_common::rules::PortRoles knock_common::rules::Knock);
 plain!(knock_common::rules::Door knock_common::rules::Service);
 
@@ -40,6 +41,7 @@ pub(super) struct Maps {
     pub(super) clock: Array<MapData, u64>,
     pub(super) rules: RuleMaps,
     grants: HashMap<MapData, Plain<GrantKey>, Plain<Grant>>,
+    spent: HashMap<MapData, u64, Plain<Spent>>,
     attempts: HashMap<MapData, Plain<Addr>, [u64; SLOTS]>,
     watch: Array<MapData, u64>,
     budget: PerCpuArray<MapData, u64>,
@@ -71,6 +73,7 @@ impl Maps {
             clock: take(ebpf, name::CLOCK)?,
             rules: RuleMaps::take(ebpf)?,
             grants: take(ebpf, name::GRANTS)?,
+            spent: take(ebpf, name::SPENT)?,
             attempts: take(ebpf, name::ATTEMPTS)?,
             watch: take(ebpf, name::WATCH)?,
             budget: take(ebpf, name::BUDGET)?,
@@ -89,6 +92,18 @@ impl Maps {
 
     pub(super) fn put_grant(&mut self, key: GrantKey, grant: Grant) {
         self.grants.insert(Plain(key), Plain(grant), 0).expect("there is room for the grant");
+    }
+
+    pub(super) fn spent(&self) -> Table<u64, Spent> {
+        let entries = self.spent.iter().map(|entry| entry.expect("used sequences can be read"));
+        entries.map(|(key, spent)| (key, spent.0)).collect()
+    }
+
+    pub(super) fn fill_spent(&mut self, count: u32) {
+        for number in 0..count {
+            let nobody = Spent { at: 0, source: Addr::ANY, door: 0, reserved: 0 };
+            self.spent.insert(u64::from(number) + 1, Plain(nobody), 0).expect("there is room");
+        }
     }
 
     pub(super) fn attempts(&self) -> Table<Addr, [u64; SLOTS]> {
@@ -145,7 +160,7 @@ impl Maps {
     }
 
     /// Forgets attempts with their part of the filter, the budget and the ICMP errors that are used up,
-    /// and grants.
+    /// grants, and which one-time sequences were used.
     pub(super) fn forget(&mut self) {
         let sources: Vec<_> = self.attempts.keys().map(|key| key.expect("attempts can be read")).collect();
         for source in sources {
@@ -155,6 +170,10 @@ impl Maps {
         let keys: Vec<_> = self.grants.keys().map(|key| key.expect("grants can be read")).collect();
         for key in keys {
             self.grants.remove(&key).expect("grants can be removed");
+        }
+        let keys: Vec<_> = self.spent.keys().map(|key| key.expect("used sequences can be read")).collect();
+        for key in keys {
+            self.spent.remove(&key).expect("used sequences can be removed");
         }
         let zeros = PerCpuValues::try_from(vec![0; self.cpus]).expect("a value for each CPU");
         self.budget.set(0, zeros, 0).expect("the budget can be set");

@@ -23,6 +23,8 @@ use knock_common::event::Event;
 use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::name;
+use knock_common::rules::Door;
+use knock_common::spent::Spent;
 use knock_common::watch;
 use knock_user::firewall::{Load, Program, Settings};
 use knock_user::rules::RuleSet;
@@ -148,6 +150,27 @@ impl Kernel {
     #[must_use]
     pub fn all_grants(&self) -> HashMap<GrantKey, Grant> {
         self.maps.grants()
+    }
+
+    /// One-time sequences that were used.
+    #[must_use]
+    pub fn all_spent(&self) -> HashMap<u64, Spent> {
+        self.maps.spent()
+    }
+
+    /// Notes so many sequences as used that no door has.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room.
+    pub fn fill_spent(&mut self, count: u32) {
+        self.maps.fill_spent(count);
+    }
+
+    /// The doors that are loaded.
+    #[must_use]
+    pub fn doors(&self) -> &[Door] {
+        &self.rules.doors
     }
 
     /// Writes a grant, as `knockctl allow` does.

@@ -22,6 +22,7 @@ use knock_common::event::Event;
 use knock_common::gate::{self, Verdict};
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::rules::PortRoles;
+use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
 
 pub use self::beside::Beside;
@@ -39,6 +40,7 @@ pub struct Memory {
     sockets: Mutex<Sockets>,
     grants: Mutex<HashMap<GrantKey, Grant>>,
     max_grants: usize,
+    spent: Mutex<HashMap<u64, Spent>>,
     sources: Sources,
     watch: Vec<Cell64>,
     errors: Vec<Cell64>,
@@ -74,6 +76,7 @@ impl Memory {
             sockets: Mutex::default(),
             grants: Mutex::default(),
             max_grants: usize::MAX,
+            spent: Mutex::default(),
             sources: Sources::new(Self::MAX_SOURCES),
             watch: vec![Cell64::default(); WATCH_CELLS as usize],
             errors: vec![Cell64::default(); WATCH_CELLS as usize],

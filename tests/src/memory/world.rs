@@ -9,8 +9,10 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::event::Event;
 use knock_common::grant::{Grant, GrantKey};
+use knock_common::layout::MAX_SPENT;
 use knock_common::packet::{Packet, Transport};
 use knock_common::rules::{Door, Knock, PortRoles, Service};
+use knock_common::spent::Spent;
 use knock_common::world::{Socket, World};
 
 use super::{Interruption, Memory, lock};
@@ -96,6 +98,19 @@ impl World for Memory {
 
     fn remove_grant(&self, key: &GrantKey) -> bool {
         lock(&self.grants).remove(key).is_some()
+    }
+
+    fn spend(&self, key: u64, spent: &Spent) -> bool {
+        use std::collections::hash_map::Entry;
+        let mut all = lock(&self.spent);
+        let room = all.len() < MAX_SPENT as usize;
+        match all.entry(key) {
+            Entry::Vacant(entry) if room => {
+                entry.insert(*spent);
+                true
+            }
+            _ => false,
+        }
     }
 
     fn attempts(&self, source: &Addr) -> Option<&Attempts> {

@@ -114,6 +114,8 @@ pub struct Door {
     pub action: Action,
     /// The ports, in order.
     pub sequence: Vec<Port>,
+    /// It can be completed one time only.
+    pub once: bool,
     /// What the flags of its TCP knocks must be.
     pub flags: Flags,
     /// The only destination that counts.

@@ -126,6 +126,10 @@ impl Model {
     fn complete(&mut self, now: Nanos, packet: &PacketSpec, index: usize) {
         let door = &self.config.doors[index];
         let service = door.service;
+        if door.once && !self.spent.insert(index) {
+            self.count(Counter::GrantSpent);
+            return;
+        }
         if door.action == Action::Close {
             self.grants.retain(|(of, network), _| *of != service || !network.holds(packet.source));
             self.count(Counter::GrantClosed);

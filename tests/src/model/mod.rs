@@ -77,6 +77,8 @@ pub struct Model {
     attempts: BTreeMap<(IpAddr, usize), Attempt>,
     /// By index of the service and network. May hold grants that have ended.
     grants: BTreeMap<(usize, Network), Grant>,
+    /// Indices of the doors whose one time was.
+    spent: BTreeSet<usize>,
     /// New attempts in the second with this number.
     begun: (u64, u32),
     /// Denials that may still be logged.
@@ -96,6 +98,7 @@ impl Model {
             sockets,
             attempts: BTreeMap::new(),
             grants: BTreeMap::new(),
+            spent: BTreeSet::new(),
             begun: (0, 0),
             tokens,
             errors: BTreeMap::new(),

@@ -106,6 +106,12 @@ fn read_door(door: &rules::Door, services: &[rules::Service]) -> Door {
         service: service.map_or_else(String::new, |service| service.name.as_str().to_owned()),
         action: if door.action == Action::Close as u8 { "close" } else { "open" },
         steps: door.steps.into(),
+        hooks: [(1, "start"), (2, "stop")]
+            .into_iter()
+            .filter(|(bit, _)| door.hooks & bit != 0)
+            .map(|(_, name)| name)
+            .collect(),
+        sequences_left: (door.once != 0).then_some(door.left),
     }
 }
 

@@ -40,9 +40,16 @@ pub fn text(snapshot: &Snapshot) -> String {
     section(&mut text, ["SERVICE", "PORTS"], &snapshot.services, "no services", |row: &Service| {
         [row.name.clone(), if row.ports.is_empty() { "-".to_owned() } else { row.ports.join(", ") }]
     });
-    section(&mut text, ["DOOR", "SERVICE", "ACTION", "STEPS"], &snapshot.doors, "no doors", |row: &Door| {
-        [row.name.clone(), row.service.clone(), row.action.to_owned(), row.steps.to_string()]
-    });
+    let cells = |row: &Door| [row.name.clone(), row.service.clone(), row.action.to_owned(), row.steps.to_string()];
+    if snapshot.doors.iter().all(|door| door.notes().is_empty()) {
+        section(&mut text, ["DOOR", "SERVICE", "ACTION", "STEPS"], &snapshot.doors, "no doors", cells);
+    } else {
+        let head = ["DOOR", "SERVICE", "ACTION", "STEPS", "NOTES"];
+        section(&mut text, head, &snapshot.doors, "no doors", |row: &Door| {
+            let [door, service, action, steps] = cells(row);
+            [door, service, action, steps, row.notes()]
+        });
+    }
     let head = ["GRANT", "SERVICE", "DOOR", "BY", "LEFT", "SINCE"];
     section(&mut text, head, &snapshot.grants, "no grants", |row: &Grant| {
         [

@@ -76,8 +76,26 @@ pub struct Door {
     pub service: String,
     /// `open` or `close`.
     pub action: &'static str,
-    /// Length of its sequence.
+    /// Length of its sequence; 0 if none is left: the door is shut.
     pub steps: u32,
+    /// `start` and `stop`, for the commands that it has.
+    pub hooks: Vec<&'static str>,
+    /// One-time sequences left, that in force among them; `None` if its sequence is good for any number of
+    /// times.
+    pub sequences_left: Option<u16>,
+}
+
+impl Door {
+    /// What there is to say of it beside the usual.
+    pub fn notes(&self) -> String {
+        let hooks = (!self.hooks.is_empty()).then(|| format!("hooks: {}", self.hooks.join(", ")));
+        let left = self.sequences_left.map(|left| match left {
+            0 => "shut: no one-time sequence left".to_owned(),
+            1 => "1 one-time sequence left".to_owned(),
+            more => format!("{more} one-time sequences left"),
+        });
+        [hooks, left].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// A live grant.

@@ -148,7 +148,7 @@ impl Log {
     /// The same for an event that is more than a notice.
     pub fn event_at(&self, level: Level, record: &Record) {
         let fields = record.fields();
-        self.place().write(&Line { level, named: true, text: &record.text, fields: &fields });
+        self.place().write(&Line { level, named: level == Level::Info, text: &record.text, fields: &fields });
     }
 
     /// Writes what is weak in a config. Without the lines of the file: they hold the sequences, and a log

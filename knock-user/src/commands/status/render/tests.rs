@@ -11,7 +11,14 @@ fn grant(source: &str, door: Option<&str>, origin: &'static str, seconds_left: O
 }
 
 fn full() -> Snapshot {
-    let door = |name: &str, action, steps| Door { name: name.into(), service: "ssh2".into(), action, steps };
+    let door = |name: &str, action, steps| Door {
+        name: name.into(),
+        service: "ssh2".into(),
+        action,
+        steps,
+        hooks: Vec::new(),
+        sequences_left: None,
+    };
     Snapshot {
         version: "1.2.3",
         loaded: true,
@@ -82,15 +89,34 @@ fn programs_see_every_field() {
         r#"{"name":"ppp*","mode":null,"state":"absent","why":null},"#,
         r#"{"name":"wlan10","mode":null,"state":"open","why":"busy"}],"#,
         r#""services":[{"name":"ssh2","ports":["2222/tcp","6000-6010/udp"]}],"#,
-        r#""doors":[{"name":"opencloseSSH","service":"ssh2","action":"open","steps":3},"#,
-        r#"{"name":"closeSSH","service":"ssh2","action":"close","steps":2}],"#,
+        r#""doors":[{"name":"opencloseSSH","service":"ssh2","action":"open","steps":3,"hooks":[],"sequences_left":null},"#,
+        r#"{"name":"closeSSH","service":"ssh2","action":"close","steps":2,"hooks":["start"],"sequences_left":0}],"#,
         r#""grants":[{"source":"192.0.2.7","service":"ssh2","door":null,"origin":"command","seconds_left":null},"#,
         r#"{"source":"2001:db8::/64","service":"ssh2","door":"opencloseSSH","origin":"knock","seconds_left":42}],"#,
         r#""attempts":[{"source":"198.51.100.9","door":"opencloseSSH","stage":1,"steps":3,"seconds_left":8}],"#,
         r#""counters":{"pass_granted":12,"deny_new":0,"grant_opened":1}}"#,
         "\n",
     );
-    assert_eq!(json(&full()).unwrap(), expected);
+    let mut shut = full();
+    (shut.doors[1].hooks, shut.doors[1].sequences_left) = (vec!["start"], Some(0));
+    assert_eq!(json(&shut).unwrap(), expected);
+}
+
+#[test]
+fn doors_with_hooks_or_one_time_sequences_have_notes() {
+    let mut noted = full();
+    noted.doors[0].hooks = vec!["start", "stop"];
+    (noted.doors[1].hooks, noted.doors[1].sequences_left, noted.doors[1].steps) = (vec!["start"], Some(0), 0);
+    let expected = "
+DOOR          SERVICE  ACTION  STEPS  NOTES
+opencloseSSH  ssh2     open    3      hooks: start, stop
+closeSSH      ssh2     close   0      hooks: start; shut: no one-time sequence left
+
+";
+    let shown = text(&noted);
+    assert!(shown.contains(expected), "{shown}");
+    (noted.doors[0].hooks, noted.doors[0].sequences_left) = (Vec::new(), Some(1));
+    assert!(text(&noted).contains("open    3      1 one-time sequence left\n"), "{}", text(&noted));
 }
 
 #[test]
