@@ -99,8 +99,8 @@ fn loads(seeds: Range<u64>) -> Vec<Vec<u64>> {
             Some((config, key)) if config == seed / PER_CONFIG => key,
             _ => {
                 let config = Scenario::config_of(seed);
-                let flags = [config.stealth, config.verify_checksums, config.log_denied, config.trusted.is_empty()];
-                (flags, config.attempt_rate)
+                let flags = [config.stealth, config.verify_checksums, config.log_denied, config.reject];
+                (flags, config.trusted.is_empty(), config.attempt_rate)
             }
         };
         last = Some((seed / PER_CONFIG, key));
