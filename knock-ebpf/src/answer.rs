@@ -15,7 +15,7 @@ pub fn place(ctx: &XdpContext) -> Option<&Place> {
     let index = ctx.ingress_ifindex() as u32;
     // SAFETY: octets that are only read; the loader replaces a value as a whole, and a removed one is
     // kept for those that hold it.
-    unsafe { maps::PLACES.get(&index) }
+    unsafe { maps::PLACES.get(index) }
 }
 
 /// Turns the frame into the answer to the packet on the desk, and sends it. What cannot be answered

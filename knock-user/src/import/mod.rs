@@ -1,7 +1,7 @@
 //! `knockd.conf` becomes our config.
 //!
-//! [`grammar`] reads the file as knockd does, [`commands`] says what its commands do, [`settle`]
-//! what can stand beside each other here, and [`write`] puts it down. All of it is pure: what the
+//! `grammar` reads the file as knockd does, `commands` says what its commands do, `settle`
+//! what can stand beside each other here, and `write` puts it down. All of it is pure: what the
 //! host knows comes in with the [`Request`].
 
 mod commands;
