@@ -146,7 +146,7 @@ struct Daemon {
     notify: Notify,
     privileges: Privileges,
     one_time: OneTime,
-    /// Other rules were put in force without a reload.
+    /// Other rules were put in force: another program runs, and tells of its verdicts elsewhere.
     swapped: bool,
     deadlines: Deadlines,
     next_sweep: Instant,
@@ -207,10 +207,7 @@ impl Daemon {
                     self.on_tick();
                 }
                 Event::Confirm => self.on_confirm(),
-                Event::Reload => {
-                    self.on_reload();
-                    self.swapped = true;
-                }
+                Event::Reload => self.on_reload(),
                 Event::Stop => return self.on_stop().await,
                 Event::MakeRoom => {
                     self.config.options.on_exit = OnExit::Keep;
@@ -398,6 +395,7 @@ impl Daemon {
         let settled = crate::onetime::settle_pinned(&mut config, &self.paths);
         let now = boot_now();
         self.firewall = Firewall::start(&config, &self.paths, self.manner)?;
+        self.swapped = true;
         self.hooks.configure(&config, now);
         self.state = self.firewall.state()?;
         self.names = Names::of(&config, self.manner.observe);
