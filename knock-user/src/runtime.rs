@@ -55,10 +55,7 @@ impl DaemonInfo {
     ///
     /// If the directory cannot be written.
     pub fn write(&self, paths: &Paths) -> Result<()> {
-        let path = info_path(paths);
-        let beside = path.with_extension("json-new");
-        fs::write(&beside, serde_json::to_vec(self)?).with_context(|| beside.display().to_string())?;
-        fs::rename(&beside, &path).with_context(|| path.display().to_string())
+        write_json(&info_path(paths), self)
     }
 }
 
@@ -79,10 +76,7 @@ impl Trial {
     ///
     /// If the directory cannot be written.
     pub fn write(&self, paths: &Paths) -> Result<()> {
-        let path = trial_path(paths);
-        let beside = path.with_extension("json-new");
-        fs::write(&beside, serde_json::to_vec(self)?).with_context(|| beside.display().to_string())?;
-        fs::rename(&beside, &path).with_context(|| path.display().to_string())
+        write_json(&trial_path(paths), self)
     }
 
     /// What is on trial now.
@@ -99,6 +93,21 @@ impl Trial {
 
 fn trial_path(paths: &Paths) -> PathBuf {
     paths.run.join("trial.json")
+}
+
+/// Writes a run-time file, as a whole or not at all; its directory is made if it is not there. Nothing of
+/// it outlives a power cut, nor needs to.
+///
+/// # Errors
+///
+/// If the directory cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let beside = path.with_extension("json-new");
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    fs::write(&beside, serde_json::to_vec(value)?).with_context(|| beside.display().to_string())?;
+    fs::rename(&beside, path).with_context(|| path.display().to_string())
 }
 
 /// The daemon's lock: held as long as it lives, gone with it however it ends.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
 use log::warn;
 use serde::{Deserialize, Serialize};
 
 use super::pins::Paths;
 use crate::config::InterfacePattern;
+use crate::runtime;
 
 /// What the file says.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -46,18 +46,11 @@ impl Waiting {
 
     /// Writes the file, as a whole or not at all. The gate does not depend on it.
     pub fn write(self, paths: &Paths) {
-        if let Err(error) = self.try_write(paths) {
+        let interfaces = self.interfaces.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+        let written = Written { interfaces, refused: self.refused };
+        if let Err(error) = runtime::write_json(&Self::path(paths), &written) {
             warn!("{error:#}: `knockctl status` will not know what the gate waits for");
         }
-    }
-
-    fn try_write(self, paths: &Paths) -> Result<()> {
-        let interfaces = self.interfaces.iter().map(|pattern| pattern.as_str().to_owned()).collect();
-        let json = serde_json::to_vec(&Written { interfaces, refused: self.refused })?;
-        let (path, beside) = (Self::path(paths), paths.run.join("interfaces.json-new"));
-        fs::create_dir_all(&paths.run).with_context(|| paths.run.display().to_string())?;
-        fs::write(&beside, json).with_context(|| beside.display().to_string())?;
-        fs::rename(&beside, &path).with_context(|| path.display().to_string())
     }
 }
 
