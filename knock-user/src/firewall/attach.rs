@@ -35,10 +35,10 @@ pub fn refuse_foreign(links: &Links, interfaces: &[Interface]) -> Result<()> {
             && !links.stands_on(interface)
         {
             bail!(
-                "{0}: another XDP program is there: {1} (id {id}); detach it (`ip link set dev {0} xdp off`, or the \
+                "{0}: another XDP program is there: {1}; detach it (`ip link set dev {0} xdp off`, or the \
                  program that put it there), or leave {0} out of options.interfaces",
                 interface.name,
-                program_name(id)
+                program_named(id)
             );
         }
     }
@@ -181,10 +181,10 @@ pub fn release_all(paths: &Paths) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn program_name(id: u32) -> String {
-    programs::loaded_programs()
-        .filter_map(Result::ok)
-        .find(|program| program.id() == id)
-        .and_then(|program| program.name_as_str().map(str::to_owned))
-        .unwrap_or_else(|| "unnamed".to_owned())
+/// A daemon that has given up `CAP_SYS_ADMIN` may not list programs (`BPF_PROG_GET_NEXT_ID`), and says who may.
+fn program_named(id: u32) -> String {
+    programs::loaded_programs().filter_map(Result::ok).find(|program| program.id() == id).map_or_else(
+        || format!("id {id} (`bpftool prog show id {id}` names it)"),
+        |program| format!("{} (id {id})", program.name_as_str().unwrap_or("unnamed")),
+    )
 }
