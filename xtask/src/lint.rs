@@ -20,7 +20,7 @@ pub fn verb() -> Result<()> {
         shell::run(cargo.args(["--", "-Dwarnings"]))?;
         // `--all-targets` leaves out what has `test = false` in its manifest.
         let mut cargo = shell::cargo("clippy");
-        cargo.args(["--package", "tests", "--test", "it", "--test", "kernel"]);
+        cargo.args(["--package", "tests", "--test", "it", "--test", "kernel", "--test", "package"]);
         shell::run(cargo.args(["--", "-Dwarnings"]))
     });
     checks.run("clippy, BPF", || bpf(&tools));
