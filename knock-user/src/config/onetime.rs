@@ -7,7 +7,7 @@ use knock_common::rules::Action;
 
 use super::contradictions::same_knocks;
 use super::model::{Config, Door};
-use crate::onetime::{FEW, Line, Sheet};
+use crate::onetime::{FEW, Line, Sheet, out_of_reach, remedy};
 use crate::rules::slots;
 use crate::settings::report::Report;
 use crate::settings::value::Item;
@@ -28,7 +28,14 @@ pub(super) fn read(item: &Item<'_>, names: &PortNames, report: &Report<'_>) -> O
     match Sheet::read(path, names) {
         Ok(sheet) => Some(sheet),
         Err(error) => {
-            item.error(report, format!("{text}: {}", reason(&error)), "name a file with one sequence a line");
+            let help = match error.kind() {
+                ErrorKind::PermissionDenied => remedy(&error),
+                ErrorKind::NotFound if out_of_reach(path).is_some() => {
+                    "name a file with one sequence a line, in a folder that the service sees, such as /etc/knock"
+                }
+                _ => "name a file with one sequence a line",
+            };
+            item.error(report, format!("{text}: {}", reason(&error)), help);
             None
         }
     }

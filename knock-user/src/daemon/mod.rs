@@ -84,7 +84,10 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     }
     let trial_until = args.trial.map_or(0, trial::end_of);
     let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until };
-    let settled = crate::onetime::settle_pinned(&mut config, paths);
+    let mut settled = crate::onetime::settle_pinned(&mut config, paths);
+    if !settled.failed {
+        settled.said.extend(crate::onetime::rehearse(&config));
+    }
     let hooks = Keeper::open(paths, &config, boot_now());
     let firewall = Firewall::start(&config, paths, manner)?;
     let mut privileges = Privileges::default();
@@ -379,6 +382,7 @@ impl Daemon {
         let output = if is_same { None } else { Some(Log::open(&config.options.log)?) };
         let before = self.config.clone();
         self.put_in_force(config)?;
+        self.rehearse_one_time();
         self.try_rules(before);
         if let Some(output) = output {
             self.output.replace(&output);

@@ -70,7 +70,18 @@ impl Daemon {
             said.into_iter().partition(|said| failed && said.level == Level::Error);
         let new = if errors == self.one_time.failed { Vec::new() } else { errors.clone() };
         self.one_time.failed = errors;
-        for Said { level, door, text } in new.into_iter().chain(others) {
+        self.log_one_time(new.into_iter().chain(others));
+    }
+
+    /// Warns of files that could not be changed if a sequence were used now.
+    pub(super) fn rehearse_one_time(&mut self) {
+        if self.one_time.failed.is_empty() {
+            self.log_one_time(onetime::rehearse(&self.config));
+        }
+    }
+
+    fn log_one_time(&mut self, said: impl IntoIterator<Item = Said>) {
+        for Said { level, door, text } in said {
             let record = Record { door: Some(door), ..Record::of("onetime", text) };
             self.output.event_at(level, &record);
             self.log.append(&record);

@@ -4,6 +4,7 @@
 //! whoever lives. User space then marks the line in the file, swaps the next sequence in, and only then lets
 //! the kernel forget the note. So at every moment the note, or the file, or both say that it was used.
 
+mod place;
 mod sheet;
 
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,7 @@ use knock_common::rules::Name;
 use knock_common::spent::Spent;
 use log::Level;
 
+pub use place::{out_of_reach, remedy};
 pub use sheet::{Line, Sheet};
 
 use crate::config::{Config, choose_one_time};
@@ -102,6 +104,21 @@ pub fn settle_pinned(config: &mut Config, paths: &Paths) -> Settled {
     settle_doors(config, &spent.unwrap_or_default(), true)
 }
 
+/// Looks whether uses can be marked, before one has to be: says of which doors they cannot.
+#[must_use]
+pub fn rehearse(config: &Config) -> Vec<Said> {
+    let names = PortNames::default();
+    let said = config.doors.iter().filter_map(|door| {
+        let path = &door.one_time.as_ref()?.path;
+        let error = Sheet::read(path, &names).and_then(|sheet| sheet.rehearse()).err()?;
+        let (name, place, remedy) = (door.name.as_str(), path.display(), remedy(&error));
+        let text =
+            format!("{name}: {place} cannot be changed: {error}: the door will shut after its next use: {remedy}");
+        Some(Said { level: Level::Warn, door: name.to_owned(), text })
+    });
+    said.collect()
+}
+
 /// The last chance to mark what was used: the pins with the kernel's notes are about to go. Returns lines to
 /// show.
 pub fn settle_last(config: &Path, paths: &Paths) -> Vec<String> {
@@ -138,7 +155,8 @@ fn settle_door(
     let mut sheet = match Sheet::read(&path, names) {
         Ok(sheet) => sheet,
         Err(error) => {
-            said(Level::Error, format!("{}: cannot be read: {error}: {shut}", path.display()));
+            let text = format!("{}: cannot be read: {error}: {}: {shut}", path.display(), remedy(&error));
+            said(Level::Error, text);
             settled.failed = true;
             if !spent.contains_key(&key(&name, &config.doors[index].sequence)) {
                 // It may have been used long ago, and nobody can say.
@@ -156,7 +174,9 @@ fn settle_door(
         .collect();
     if !uses.is_empty() {
         if let Err(error) = sheet.mark(&uses) {
-            said(Level::Error, format!("{}: a used sequence cannot be marked: {error}: {shut}", path.display()));
+            let place = path.display();
+            let text = format!("{place}: a used sequence cannot be marked: {error}: {}: {shut}", remedy(&error));
+            said(Level::Error, text);
             settled.failed = true;
             return;
         }

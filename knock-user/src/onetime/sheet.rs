@@ -120,9 +120,26 @@ impl Sheet {
         (self.texts, self.lines) = (texts, lines);
         Ok(())
     }
+
+    /// Does all that a mark takes but the last step, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If a use could not be marked now.
+    pub fn rehearse(&self) -> io::Result<()> {
+        replace(&self.path, &self.texts.concat(), |beside, _, _| fs::remove_file(beside))
+    }
 }
 
 fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
+    replace(path, octets, |beside, path, folder| {
+        fs::rename(beside, path)?;
+        File::open(folder)?.sync_all()
+    })
+}
+
+/// Writes a file beside `path`, and lets `finish` put it in its place: with both, and with their folder.
+fn replace(path: &Path, octets: &[u8], finish: impl FnOnce(&Path, &Path, &Path) -> io::Result<()>) -> io::Result<()> {
     // What a link points to is written, not the link.
     let path = fs::canonicalize(path)?;
     let about = fs::metadata(&path)?;
@@ -143,8 +160,7 @@ fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
         }
         file.set_permissions(about.permissions())?;
         file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        File::open(folder)?.sync_all()
+        finish(&beside, &path, folder)
     })();
     if outcome.is_err() {
         let _ = fs::remove_file(&beside);
@@ -166,7 +182,11 @@ fn find_repeats(lines: &mut [Line]) {
 }
 
 fn parse(text: &[u8], names: &PortNames) -> Line {
-    let Ok(text) = str::from_utf8(text) else { return Line::Unreadable("not UTF-8") };
+    let Ok(text) = str::from_utf8(text) else {
+        // Of a remark in another encoding nothing is wanted.
+        let is_remark = text.trim_ascii_start().starts_with(b"#");
+        return if is_remark { Line::Remark } else { Line::Unreadable("not UTF-8") };
+    };
     let text = text.trim();
     if let Some(rest) = text.strip_prefix(MARK) {
         // `# used TIME by ADDRESS: SEQUENCE`. A remark that only looks like it is one.
@@ -182,13 +202,15 @@ fn parse(text: &[u8], names: &PortNames) -> Line {
 /// `7000/tcp, 8000:udp, 9000`.
 fn parse_sequence(text: &str, names: &PortNames) -> Result<Vec<Port>, &'static str> {
     let mut steps = Vec::new();
+    // knockd takes no notice of what is behind the last number.
+    let text = text.split_once('#').map_or(text, |(sequence, _)| sequence);
     for item in text.split(',') {
         let item = item.trim();
         if item.is_empty() {
             return Err("an empty step");
         }
         // knockd allows blanks around the colon.
-        let item: String = item.chars().filter(|character| !character.is_whitespace()).collect();
+        let item = item.split(':').map(str::trim).collect::<Vec<_>>().join(":");
         steps.push(Port::parse(&item, names).map_err(|error| match error {
             PortError::Zero => "port 0 cannot be knocked",
             _ => "a step that is no port",
@@ -215,9 +237,18 @@ mod tests {
     #[test]
     fn our_notation_and_that_of_knockd_are_read() {
         let same = "7000/tcp 8000/udp 9000/tcp";
-        for text in ["7000/tcp, 8000/udp, 9000", "7000:tcp,8000:udp,9000:tcp", " 7000,8000 : UDP , 9000 \r\n"] {
+        for text in [
+            "7000/tcp, 8000/udp, 9000",
+            "7000:tcp,8000:udp,9000:tcp",
+            " 7000,8000 : UDP , 9000 \r\n",
+            "7000,8000:udp,9000 # on the telephone",
+        ] {
             assert_eq!(shown(line(text)), same, "{text:?}");
             assert!(matches!(line(text), Line::Unused(_)));
+        }
+        // What knockd leaves of a line that was used, with and without a blank in front.
+        for text in ["#7000,8000:udp,9000\n", "#000,8000:udp,9000\n", " #7000\n"] {
+            assert_eq!(line(text), Line::Remark, "{text:?}");
         }
     }
 
@@ -240,12 +271,16 @@ mod tests {
             ("70000", "a step that is no port"),
             ("7000/icmp", "a step that is no port"),
             ("7000-7002", "a step that is no port"),
+            ("70 00,8000", "a step that is no port"),
+            ("7000 8000", "a step that is no port"),
+            ("7000, # the rest is lost", "an empty step"),
             ("sequence = 7000", "a step that is no port"),
             (&["7"; 33].join(","), "more than 32 steps"),
         ] {
             assert_eq!(line(text), Line::Unreadable(why), "{text:?}");
         }
         assert_eq!(parse(b"7000,\xff", &PortNames::default()), Line::Unreadable("not UTF-8"));
+        assert_eq!(parse(b" # \xfcber", &PortNames::default()), Line::Remark);
     }
 
     fn sheet(folder: &Path, text: &str) -> Sheet {
@@ -291,9 +326,19 @@ mod tests {
         // In the way of the file beside it, and not to be removed.
         let beside = folder.path().join("door.once.new");
         fs::create_dir(&beside).unwrap();
+        assert!(sheet.rehearse().is_err());
         assert!(sheet.mark(&[(0, "192.0.2.7".into(), SystemTime::UNIX_EPOCH)]).is_err());
         assert_eq!(sheet.unused().count(), 1);
         assert_eq!(fs::read_to_string(folder.path().join("door.once")).unwrap(), "7000\n");
+    }
+
+    #[test]
+    fn a_rehearsal_leaves_all_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let sheet = sheet(folder.path(), "7000\n");
+        sheet.rehearse().unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("door.once")).unwrap(), "7000\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

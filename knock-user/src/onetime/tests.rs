@@ -158,6 +158,32 @@ fn uses_of_several_doors_are_settled_together() {
 }
 
 #[test]
+fn two_doors_may_have_one_file() {
+    let mut lab = Lab::new(FIVE, "1\n");
+    lab.config = Lab::load(&lab.path("a"), &lab.path("a"));
+    // One knock completes both.
+    let notes = [lab.use_up(0), lab.use_up(1)];
+    let settled = settle(&mut lab.config, &notes);
+    assert_eq!(settled.marked.len(), 2);
+    assert_eq!((lab.sequence(0)[0].as_str(), lab.sequence(1)[0].as_str()), ("7001/tcp", "7001/tcp"));
+    assert_eq!(lab.text("a").matches("# used ").count(), 1);
+}
+
+#[test]
+fn what_could_not_be_marked_is_told_before_it_is_used() {
+    let lab = Lab::new(FIVE, "9000, 9001\n");
+    assert_eq!(rehearse(&lab.config), []);
+    fs::create_dir(lab.path("b.new")).unwrap();
+    let said = rehearse(&lab.config);
+    assert_eq!(said.len(), 1);
+    assert_eq!((said[0].level, said[0].door.as_str()), (Level::Warn, "b"));
+    assert!(
+        said[0].text.contains("the door will shut after its next use") && !said[0].text.contains("9000"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn a_note_of_a_sequence_that_no_file_has_is_kept() {
     let mut lab = Lab::new(FIVE, "9000, 9001\n");
     let note = lab.use_up(0);

@@ -1,6 +1,7 @@
 //! The unit under a real systemd: up before the network, loud when it cannot be, and never half a gate.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         the_gate_outlives_restarts_and_crashes_of_the_daemon,
         a_reload_tells_systemd_how_it_went,
         hooks_work_within_the_limits_of_the_unit,
+        one_time_sequences_are_marked_within_the_limits_of_the_unit,
         a_broken_config_at_boot_is_loud_and_tried_again,
         a_hanging_daemon_is_started_anew,
         a_missing_bpffs_is_mounted_for_all,
@@ -83,8 +85,12 @@ fn port(from: Host) -> Result<Probe> {
 }
 
 fn knock() -> Result<()> {
+    knock_at(&["7000/tcp", "8000/udp", "9000/tcp"])
+}
+
+fn knock_at(ports: &[&str]) -> Result<()> {
     let server = Family::V4.address(Host::Server).to_string();
-    knockctl(Host::Client, &["knock", &server, "7000/tcp", "8000/udp", "9000/tcp"])?.success().map(drop)
+    knockctl(Host::Client, &[&["knock", &server], ports].concat())?.success().map(drop)
 }
 
 fn until_state(machine: &Machine, property: &str, value: &str) -> Result<()> {
@@ -194,6 +200,108 @@ fn hooks_work_within_the_limits_of_the_unit() -> Result<()> {
     assert!(machine.must(&["ip", "route"])?.contains("203.0.113.0/24"));
     machine.must(&["test", "-e", "/var/lib/hook", "-a", "-e", "/etc/knock/hook"])?;
     assert_ne!(machine.run(&["test", "-e", "/etc/hook"])?.code, 0);
+    Ok(())
+}
+
+/// A door with a file of one-time sequences: its name, the file, and the knocks of three lines.
+struct Once(&'static str, &'static str, [[&'static str; 3]; 3]);
+
+const ONCE: [Once; 3] = [
+    // In the folder of the config.
+    Once(
+        "opencloseSSH",
+        "/etc/knock/ssh.once",
+        [["7000", "8000:udp", "9000"], ["7001", "8001:udp", "9001"], ["7002", "8002", "9002"]],
+    ),
+    // Where knockd's manual has it.
+    Once(
+        "manual",
+        "/etc/knockd/smtp_sequences",
+        [["7100", "8100:udp", "9100"], ["7101", "8101", "9101"], ["7102", "8102", "9102"]],
+    ),
+    // Where the service may not write.
+    Once(
+        "elsewhere",
+        "/etc/once.d/ssh",
+        [["7200", "8200:udp", "9200"], ["7201", "8201", "9201"], ["7202", "8202", "9202"]],
+    ),
+];
+
+/// Knocks, and says whether the port was open then; nobody is let in afterwards.
+fn opens(machine: &Machine, ports: &[&str]) -> Result<bool> {
+    knock_at(ports)?;
+    let probe = port(Host::Client)?;
+    if probe == Probe::Open {
+        machine.must(&["knockctl", "revoke", "--all"])?;
+    }
+    Ok(probe == Probe::Open)
+}
+
+fn one_time_sequences_are_marked_within_the_limits_of_the_unit() -> Result<()> {
+    let lab = Lab::new()?;
+    let sequence = "sequence = [\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]\n";
+    let mut config = Config::lab().with(sequence, &format!("one_time_sequences = {:?}\n", ONCE[0].1));
+    for Once(name, path, _) in &ONCE[1..] {
+        config.0 += &format!("[doors.{name}]\nservice = \"ssh2\"\none_time_sequences = {path:?}\n");
+    }
+    let root = installed(&config)?;
+    for Once(_, path, lines) in &ONCE {
+        let lines: Vec<_> = lines.iter().map(|line| format!(" {}\n", line.join(","))).collect();
+        write(&root, path, &lines.concat())?;
+        fs::set_permissions(root.path().join(&path[1..]), fs::Permissions::from_mode(0o600))?;
+    }
+    let machine = Machine::boot(Host::Server, root)?;
+    machine.wait_for(UNIT)?;
+    machine.wait_for("listener.service")?;
+    // It says at the start what would go wrong.
+    let said = machine.journal(UNIT)?;
+    let warned: Vec<_> = said.lines().filter(|line| line.contains("cannot be changed")).collect();
+    assert_eq!(warned.len(), 1, "{said}");
+    for words in ["elsewhere: /etc/once.d/ssh", "Read-only file system", "/etc/knock,", "ReadWritePaths="] {
+        assert!(warned[0].contains(words), "{words}: {said}");
+    }
+    let uses = |path: &str| {
+        let text = fs::read_to_string(machine.root().path().join(&path[1..])).unwrap_or_default();
+        text.lines().filter(|line| line.starts_with("# used ")).count()
+    };
+    let until_used = |path: &str, number: usize| {
+        until(&format!("{number} uses in {path}"), BOOT_TIMEOUT, || (uses(path) == number).then_some(()))
+            .with_context(|| machine.journal(UNIT).unwrap_or_default())
+    };
+    for Once(name, path, lines) in &ONCE[..2] {
+        assert!(opens(&machine, &lines[0])?, "{name}: {}", machine.journal(UNIT)?);
+        until_used(path, 1)?;
+        assert!(!opens(&machine, &lines[0])?, "{name}");
+        // The next one is in force as soon as the log says how many are left.
+        let next = || machine.journal(UNIT).ok()?.contains(&format!("{name}: 2 one-time sequences left")).then_some(());
+        until("the next sequence", BOOT_TIMEOUT, next)?;
+        assert!(opens(&machine, &lines[1])?, "{name}: {}", machine.journal(UNIT)?);
+        until_used(path, 2)?;
+        assert_eq!(machine.must(&["stat", "-c", "%a %U %G", path])?.trim(), "600 root root");
+    }
+    machine.must(&["systemctl", "restart", UNIT])?;
+    for Once(name, _, lines) in &ONCE[..2] {
+        assert!(!opens(&machine, &lines[0])? && !opens(&machine, &lines[1])?, "{name}");
+    }
+    assert!(opens(&machine, &ONCE[0].2[2])?, "{}", machine.journal(UNIT)?);
+    // Where it cannot be marked the door shuts, and the remedy that is named is one.
+    let Once(_, path, lines) = &ONCE[2];
+    assert!(opens(&machine, &lines[0])?);
+    let complaint = "elsewhere: /etc/once.d/ssh: a used sequence cannot be marked: Read-only file system";
+    let told = || machine.journal(UNIT).ok().filter(|said| said.contains(complaint));
+    let said = until("the complaint", BOOT_TIMEOUT, told)?;
+    let told = said.lines().find(|line| line.contains(complaint)).context("it")?;
+    assert!(told.contains("ReadWritePaths="), "{told}");
+    assert!(!opens(&machine, &lines[0])? && !opens(&machine, &lines[1])?);
+    let dropin = format!("/etc/systemd/system/{UNIT}.d/once.conf");
+    write(machine.root(), &dropin, "[Service]\nReadWritePaths=/etc/once.d\n")?;
+    machine.must(&["systemctl", "daemon-reload"])?;
+    machine.must(&["systemctl", "restart", UNIT])?;
+    until_used(path, 1)?;
+    assert!(!opens(&machine, &lines[0])? && opens(&machine, &lines[1])?, "{}", machine.journal(UNIT)?);
+    until_used(path, 2)?;
+    drop(machine);
+    drop(lab);
     Ok(())
 }
 
