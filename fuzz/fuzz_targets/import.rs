@@ -22,7 +22,7 @@ fuzz_target!(|file: &[u8]| {
         interface: None,
         ports: if given { port().collect() } else { Vec::new() },
         rules: &|_: Families| Ok(String::from_utf8_lossy(file).into_owned()),
-        one_time: &|path| if path == b"/once" { Ok(2) } else { Err("No such file or directory".into()) },
+        one_time: &|path| if path == b"/once" { Ok(b"7000,8000\n".to_vec()) } else { Err("No such file or directory".into()) },
     };
     if let Err(refusal) = import(file, &request) {
         assert!(!refusal.message.contains(UNEXPECTED), "{refusal}");

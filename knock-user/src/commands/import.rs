@@ -132,13 +132,13 @@ fn rules(file: Option<&Path>, families: Families) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Opens a file as knockd does, and counts what is left in it.
-fn one_time(name: &[u8]) -> Result<usize, String> {
+/// Opens a file as knockd does.
+fn one_time(name: &[u8]) -> Result<Vec<u8>, String> {
     let mut octets = Vec::new();
     let path = Path::new(std::ffi::OsStr::from_bytes(name));
     let file = OpenOptions::new().read(true).write(true).open(path);
     file.and_then(|file| file.take(MAX_FILE).read_to_end(&mut octets)).map_err(|error| error.to_string())?;
-    Ok(import::unused(&octets))
+    Ok(octets)
 }
 
 /// Writes a file that only its owner may read: the sequences are secret.

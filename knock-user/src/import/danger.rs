@@ -1,8 +1,11 @@
 //! Sequences that knockd takes and that are weak, or do not do what they seem to.
 
-use super::draft::Draft;
+use knock_common::packet::Transport;
+
+use super::draft::{Draft, Knock};
 use super::grammar::Says;
 use super::settle::{Candidate, same_knocks};
+use crate::config::Port;
 
 /// Says so of every door that is in.
 pub fn name(doors: &mut [Candidate<'_>]) {
@@ -23,29 +26,40 @@ const fn is_sequence(says: &Says) -> bool {
     matches!(says, Says::Sequence(_))
 }
 
-fn shape(draft: &mut Draft<'_>) {
-    let steps = draft.sequence().to_vec();
-    let Some(first) = steps.first() else { return };
+const fn is_file(says: &Says) -> bool {
+    matches!(says, Says::OneTime(_))
+}
+
+const ANY_SEGMENT: &str = "without tcpflags every TCP segment counts, answers of connections too; \"syn\" is safer";
+
+/// What is weak about a sequence by itself.
+pub fn weakness(steps: &[Port]) -> Vec<String> {
+    let mut weak = Vec::new();
+    let Some(first) = steps.first() else { return weak };
     if steps.len() == 1 {
-        draft.say(is_sequence, "a single knock: any scan of this port makes it", true);
+        weak.push("a single knock: any scan of this port makes it".to_owned());
     }
     if steps.windows(2).any(|pair| pair[0] == pair[1]) {
-        draft.say(is_sequence, "the same step twice in a row: a packet that is sent again makes both", true);
+        weak.push("the same step twice in a row: a packet that is sent again makes both".to_owned());
     }
     let ascending = steps.is_sorted_by_key(|step| step.number);
     let descending = steps.is_sorted_by(|one, next| one.number >= next.number);
     if (ascending || descending) && steps.iter().any(|step| step.number != first.number) {
         let way = if ascending { "ascending" } else { "descending" };
-        draft.say(
-            is_sequence,
-            format!("{way} ports, in the order in which scanners go; under knockd that opens it"),
-            true,
-        );
+        weak.push(format!("{way} ports, in the order in which scanners go; under knockd that opens it"));
     }
-    let tcp = steps.iter().any(|step| step.transport == knock_common::packet::Transport::Tcp);
-    if tcp && draft.flags.is_empty() {
-        let text = "without tcpflags every TCP segment counts, answers of connections too; \"syn\" is safer";
+    weak
+}
+
+fn shape(draft: &mut Draft<'_>) {
+    if matches!(draft.knock, Knock::OneTime(_)) && draft.flags.is_empty() {
+        draft.say(is_file, ANY_SEGMENT, true);
+    }
+    for text in weakness(draft.sequence()) {
         draft.say(is_sequence, text, true);
+    }
+    if draft.sequence().iter().any(|step| step.transport == Transport::Tcp) && draft.flags.is_empty() {
+        draft.say(is_sequence, ANY_SEGMENT, true);
     }
 }
 

@@ -73,7 +73,6 @@ impl<'a> Draft<'a> {
         let mut remarks = overridden(section);
         let fail = |remarks: Vec<Remark>, why: String| Err((remarks, why));
         let knock = match knock(section, &mut remarks) {
-            Ok(Knock::OneTime(_)) => return fail(remarks, "one-time sequences are not supported yet".to_owned()),
             Ok(knock) => knock,
             Err(why) => return fail(remarks, why),
         };

@@ -1,8 +1,8 @@
 //! `knockd.conf` becomes our config.
 //!
 //! `grammar` reads the file as knockd does, `commands` says what its commands do, `settle`
-//! what can stand beside each other here, and `write` puts it down. All of it is pure: what the
-//! host knows comes in with the [`Request`].
+//! what can stand beside each other here, and `write` puts it down. What the host knows comes in
+//! with the [`Request`], but for files of one-time sequences, which are read as the daemon will read them.
 
 mod commands;
 mod danger;
@@ -12,6 +12,7 @@ mod lines;
 mod meaning;
 mod names;
 mod number;
+mod once;
 mod options;
 mod ports;
 mod rules;
@@ -26,7 +27,6 @@ mod tests;
 
 pub use self::commands::Families;
 pub use self::grammar::Refusal;
-pub use self::sequence::unused;
 
 use self::draft::Draft;
 use self::grammar::{File, Says, Section};
@@ -38,6 +38,12 @@ use crate::config::{Config, ConfigError, PortNames, PortRange};
 
 /// In the message about a config that our own reader refuses: a mistake of the import.
 pub const UNEXPECTED: &str = "it becomes a config that is refused";
+
+/// What the config is called where it is read for a check.
+const NAME: &str = "knock.toml";
+
+/// Reads the file with a name as knockd writes it, or says why that cannot be.
+pub type ReadFile<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, String> + 'a;
 
 /// What there is beside the file.
 pub struct Request<'a> {
@@ -51,8 +57,8 @@ pub struct Request<'a> {
     pub ports: Vec<PortRange>,
     /// What `iptables-save` or `ip6tables-save` says. Asked only if it matters.
     pub rules: &'a dyn Fn(Families) -> Result<String, String>,
-    /// How many unused sequences a one-time file has, or why it cannot be opened.
-    pub one_time: &'a dyn Fn(&[u8]) -> Result<usize, String>,
+    /// What is in a one-time file, or why it cannot be opened as knockd does.
+    pub one_time: &'a ReadFile<'a>,
 }
 
 /// A config, and what to say about it.
@@ -100,16 +106,23 @@ pub struct Look {
 ///
 /// The first thing for which knockd 0.8 would not start, or what cannot be known without help.
 pub fn import(file: &[u8], request: &Request<'_>) -> Result<Imported, Refusal> {
-    let file = grammar::parse(file, request.one_time)?;
+    let left = |path: &[u8]| Ok(sequence::unused(&(request.one_time)(path)?).count());
+    let file = grammar::parse(file, &left)?;
     let options = options::read(&file, request.interface.as_deref())?;
     let mut lookup = Lookup::default();
     let mut plans = plans(&file, &mut lookup, request)?;
     let services = hold_together(&mut plans);
-    let written = write::write(&file, &plans, services, &options, &lookup, request);
-    let text = written.text.to_string();
-    if let Err(error) = Config::parse(&text, "knock.toml") {
-        return Err(unexpected(&error, &written.text));
+    let write = |plans: &_| write::write(&file, plans, services.clone(), &options, &lookup, request);
+    let mut written = write(&plans);
+    match Config::parse(&written.text.to_string(), NAME) {
+        Err(error) => return Err(unexpected(&error, &written.text)),
+        Ok((_, findings)) => {
+            if once::tell(&mut plans, &findings) {
+                written = write(&plans);
+            }
+        }
     }
+    let text = written.text.to_string();
     Ok(Imported { text, rows: written.rows, looks: written.looks, ports: written.ports, interface: options.interface })
 }
 
@@ -121,7 +134,7 @@ fn plans<'a>(
     let doors = file.sections.iter().filter(|section| !section.is_options());
     doors
         .map(|section| {
-            let plan = match Draft::new(section) {
+            let plan = match Draft::new(section).and_then(|draft| once::look(draft, request)) {
                 Ok(draft) => Plan::Door(Box::new(candidate(draft, lookup, request)?)),
                 Err((remarks, why)) => Plan::LeftOut(remarks, why),
             };

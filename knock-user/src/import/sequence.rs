@@ -57,11 +57,11 @@ pub fn parse(text: &[u8]) -> Result<Vec<Step>, SequenceError> {
     Ok(steps)
 }
 
-/// How many sequences of a one-time file knockd has not used yet. It skips lines that begin with
-/// `#`, and those that are no sequence.
-pub fn unused(file: &[u8]) -> usize {
-    let is_unused = |text: &[u8]| !text.is_empty() && text[0] != b'#' && parse(text).is_ok();
-    lines(file).filter(|line| is_unused(line.text)).count()
+/// The sequences of a one-time file that knockd has not used yet, with the numbers of their lines. It skips
+/// lines that begin with `#`, and those that are no sequence.
+pub fn unused(file: &[u8]) -> impl Iterator<Item = (usize, Vec<Step>)> {
+    let lines = lines(file).filter(|line| !line.text.is_empty() && line.text[0] != b'#');
+    lines.filter_map(|line| Some((line.number, parse(line.text).ok()?)))
 }
 
 #[cfg(test)]
@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn used_and_broken_lines_do_not_count() {
-        assert_eq!(unused(b" 1,2,3\n#4,5,6\n\n7,8:sctp\n 9,10:udp\n"), 2);
-        assert_eq!(unused(b"# 1,2\n"), 0);
+        let numbers = |file| unused(file).map(|(number, _)| number).collect::<Vec<_>>();
+        assert_eq!(numbers(b" 1,2,3\n#4,5,6\n\n7,8:sctp\n 9,10:udp\n"), [1, 5]);
+        assert!(numbers(b"# 1,2\n  #3,4\n").is_empty());
     }
 }

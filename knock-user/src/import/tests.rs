@@ -13,8 +13,9 @@ const SAVED: &str = "*filter
 COMMIT
 ";
 
-fn one_time(path: &[u8]) -> Result<usize, String> {
-    if path == b"/etc/knockd/once" { Ok(3) } else { Err("No such file or directory".to_owned()) }
+fn one_time(path: &[u8]) -> Result<Vec<u8>, String> {
+    let path = std::path::Path::new(std::str::from_utf8(path).unwrap());
+    std::fs::read(path).map_err(|_| "No such file or directory".to_owned())
 }
 
 fn saved(families: Families) -> Result<String, String> {
@@ -381,4 +382,104 @@ fn the_first_interface_counts_unless_another_is_given() {
     assert!(
         said.starts_with("2: error: \"no/thing\" can be no interface\n  help: name the interface with --interface")
     );
+}
+
+/// What becomes of a door that has a file with this in it. The file is called F.
+#[track_caller]
+fn imported_with_file(octets: &[u8], lines: &str) -> (Imported, Config) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("once");
+    std::fs::write(&path, octets).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let name = path.display().to_string();
+    let (mut imported, config) = imported(&door("d", &format!("one_time_sequences = {name}\n{lines}")));
+    imported.text = imported.text.replace(&name, "F");
+    (imported, config)
+}
+
+/// As knockd leaves a file of which two lines were used: one with a blank in front, one without.
+const KNOCKDS: &[u8] = b"# f\xfcr alle\n#7000,8000:udp,9000\n#100,8100:udp,9100\n 7200, 9300 : UDP,9100\n \
+    7300,8400:tcp,8300 # the old phone\n7400,9500:udp,8400\n7500,9600:udp,8500\n";
+
+#[test]
+fn a_file_of_one_time_sequences_goes_on() {
+    let (imported, config) = imported_with_file(
+        KNOCKDS,
+        "tcpflags = syn\nstop_command = iptables -D INPUT -s %IP% -p tcp --dport 22 -j ACCEPT",
+    );
+    let lines = keys(&imported.text);
+    assert_eq!(
+        &lines[lines.iter().position(|line| *line == "[doors.d]").unwrap()..],
+        [
+            "[doors.d]",
+            "service = \"ssh\"",
+            "one_time_sequences = \"F\"",
+            "tcpflags = [\"syn\"]",
+            "seq_timeout = \"25s\"",
+            "cmd_timeout = \"10s\"",
+        ]
+    );
+    assert!(imported.text.contains("# knockd.conf 3: one_time_sequences = F\n#     the same file goes on"));
+    assert_eq!(imported.rows[0].steps, "from a file");
+    assert!(!imported.rows[0].left_out);
+    let door = &config.doors[0];
+    let steps: Vec<_> = door.sequence.iter().map(ToString::to_string).collect();
+    assert_eq!(steps, ["7200/tcp", "9300/udp", "9100/tcp"]);
+    assert_eq!(door.one_time.as_ref().unwrap().left, 4);
+    let looks: Vec<_> = imported.looks.iter().filter(|look| look.line == 3).map(|look| look.text.as_str()).collect();
+    assert!(looks.iter().all(|text| text.contains("no access to that place")), "{looks:?}");
+}
+
+#[test]
+fn what_is_other_in_a_file_of_one_time_sequences_is_named_without_its_ports() {
+    for (line, text) in [
+        ("7000,9000,8000\n7000,9000,8000", "line 2 of its file: left out: this sequence was used, or stands further"),
+        ("7000,9000,8000:tcp # lost\n7001,9001,8001", "line 1 of its file: knockd passes it over, and here it counts"),
+        ("7000/udp,9000,8000", "line 1 of its file: knockd reads other ports there"),
+        ("7000,9000,\n7001,9001,8001", "line 1 of its file: left out: an empty step"),
+        ("7000,9000 8000\n7001,9001,8001", "line 1 of its file: left out: a step that is no port"),
+        ("7000,22,8000\n7001,9001,8001", "line 1 of its file: left out: one of its ports is protected by a service"),
+        ("7000", "line 1 of its file: a single knock"),
+        ("7000,8000,9000", "line 1 of its file: ascending ports"),
+        ("7000,9000,8000", "of its file: 1 sequence left: add lines"),
+        ("7000,22", "of its file: no sequence left: the door is shut: add lines"),
+        // Where the tests have their files.
+        ("7000,9000,8000", "knockctl.service has no access to that place: move the file to /etc/knock"),
+    ] {
+        let (imported, _) = imported_with_file(line.as_bytes(), "tcpflags = syn");
+        let look = imported.looks.iter().find(|look| look.line == 3 && look.text.contains(text));
+        assert!(look.is_some(), "{line}: {:#?}", imported.looks);
+        assert!(imported.text.contains(&format!("#     LOOK: {}", look.unwrap().text)), "{}", imported.text);
+        assert!(imported.looks.iter().all(|look| !look.text.contains("7000")), "{:?}", imported.looks);
+    }
+    let (imported, _) = imported_with_file("7000,8000\n".repeat(40).as_bytes(), "");
+    assert!(imported.looks.len() < 30, "{:?}", imported.looks);
+    assert!(imported.looks.iter().any(|look| look.text.contains("without tcpflags")));
+}
+
+#[test]
+fn a_file_that_is_none_leaves_its_door_out() {
+    // knockd would open it for writing, and find lines in it.
+    let file = "[d]\none_time_sequences = /dev/full\n";
+    let request = Request { one_time: &|_| Ok(b"7000,9000,8000\n".to_vec()), ..request() };
+    let imported = import(file.as_bytes(), &request).unwrap();
+    assert_eq!(imported.rows[0].becomes, "left out: its file cannot be used here: it is no regular file");
+    assert!(imported.rows[0].left_out);
+    let imported = import(b"[d]\none_time_sequences = once\n", &request).unwrap();
+    assert_eq!(imported.rows[0].becomes, "left out: the name of its file is not an absolute path");
+}
+
+#[test]
+fn a_door_with_a_file_may_open_several_services() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("once");
+    std::fs::write(&path, "7000,9000,8000\n").unwrap();
+    let file = format!(
+        "[d]\none_time_sequences = {}\ncommand = iptables -I INPUT -s %IP% -p tcp -m multiport --dports 22,443 -j ACCEPT\n{}",
+        path.display(),
+        door("e", "sequence = 5,9,8")
+    );
+    let (_, config) = imported(&file);
+    let with_file = config.doors.iter().filter(|door| door.one_time.is_some()).count();
+    assert_eq!((config.services.len(), with_file), (2, 2));
 }

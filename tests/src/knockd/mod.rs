@@ -4,6 +4,12 @@ use fastrand::Rng;
 
 /// The article's, with ports for its letters: one door, a chain, a pair of commands.
 pub const ARTICLE: &str = include_str!("article.conf");
+/// The same for both address families, each with its own commands.
+pub const BOTH: &str = concat!(
+    include_str!("article.conf"),
+    "        start_command_6 = /sbin/ip6tables -C SSH2 -s %IP% -j ACCEPT || /sbin/ip6tables -I SSH2 -s %IP% -j ACCEPT\n",
+    "        stop_command_6  = /sbin/ip6tables -D SSH2 -s %IP% -j ACCEPT\n"
+);
 /// Two doors for one port, and a helper script, as in knockd's own example.
 pub const DOORS: &str = include_str!("doors.conf");
 

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use knock_user::config::{PortNames, PortRange};
 use knock_user::import::{Families, Request, import};
 use tests::knockd::{bent, built};
-use tests::lab::{Host, Lab, knockctl, sandbox};
+use tests::lab::{Family, Host, Lab, knockctl, sandbox};
 
 use super::knockd::iptables;
 use crate::e2e::assert_says;
@@ -73,7 +73,7 @@ pub fn the_command_writes_what_the_daemon_reads() -> Result<()> {
     let ran = knockctl(Host::Server, &["import", &from, "-o", &to])?;
     assert_says(&ran, 2, &["knockd.conf:8: error: its command names no port", "--ports 2222/tcp"]);
     assert!(!Path::new(&to).exists());
-    iptables(&["-N SSH2", "-A INPUT -p tcp --dport 2222 -j SSH2"])?;
+    iptables(Family::V4, &["-N SSH2", "-A INPUT -p tcp --dport 2222 -j SSH2"])?;
     let ran = knockctl(Host::Server, &["import", &from, "--dry-run", "-o", &to])?;
     assert_says(&ran, 0, &["opencloseSSH", "opens ssh2 (2222/tcp) for 1m", "1 door to import"]);
     assert!(!Path::new(&to).exists() && !ran.stdout.contains("7000"), "{ran}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use tests::lab::{Background, Host, Mount, TIMEOUT, sandbox, until};
+use tests::lab::{Background, Family, Host, Mount, TIMEOUT, sandbox, until};
 
 /// knockd on the server, until it is dropped.
 pub struct Knockd {
@@ -63,10 +63,11 @@ pub fn shipped() -> Result<String> {
     Ok(fs::read_to_string(path)?)
 }
 
-/// Changes the packet filter of the server.
-pub fn iptables(rules: &[&str]) -> Result<()> {
+/// Changes the packet filter of the server for one address family.
+pub fn iptables(family: Family, rules: &[&str]) -> Result<()> {
+    let program = if family == Family::V4 { "iptables" } else { "ip6tables" };
     for rule in rules {
-        let words: Vec<_> = ["iptables"].into_iter().chain(rule.split(' ')).collect();
+        let words: Vec<_> = [program].into_iter().chain(rule.split(' ')).collect();
         Host::Server.must(&words)?;
     }
     Ok(())

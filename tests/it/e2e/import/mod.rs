@@ -13,12 +13,17 @@ use crate::trials::trials;
 /// The trials.
 pub fn trials() -> Vec<Trial> {
     use files::{knockd_takes_what_the_import_takes, the_command_writes_what_the_daemon_reads};
-    use parity::{debians_file_does_what_it_did_under_knockd, the_articles_file_does_what_it_did_under_knockd};
+    use parity::{
+        commands_for_ipv6_do_what_they_did_under_knockd, debians_file_does_what_it_did_under_knockd,
+        one_time_sequences_do_what_they_did_under_knockd, the_articles_file_does_what_it_did_under_knockd,
+    };
     trials![
         "e2e::import";
         knockd_takes_what_the_import_takes,
         the_command_writes_what_the_daemon_reads,
         the_articles_file_does_what_it_did_under_knockd,
         debians_file_does_what_it_did_under_knockd,
+        one_time_sequences_do_what_they_did_under_knockd,
+        commands_for_ipv6_do_what_they_did_under_knockd,
     ]
 }

@@ -1,6 +1,9 @@
 //! The same runs of the same client, against knockd with iptables and against the gate with the
 //! imported config. What differs is listed, with the reason.
 
+use std::cell::RefCell;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -8,7 +11,7 @@ use tests::lab::{Config, Daemon, Family, GATE_STANDS, Host, Lab, SSH_PORT, Sshd,
 use tests::packet::{ACK, FIN, SYN};
 
 use super::knockd::{Knockd, iptables, shipped};
-use super::runs::{Act, Run, listen, play, same};
+use super::runs::{Act, Run, listen, neighbour, play, same};
 use super::syslog::Syslog;
 use Act::{Knock, Segments, Session, Wait};
 
@@ -111,46 +114,173 @@ const SHIPPED: [Run; 15] = [
     },
 ];
 
+/// A file of one-time sequences in knockd's notation, with the blank in front that its manual advises, and
+/// without.
+const FILE: &str = "# for the telephone\n 7000,8000:udp,9000\n7100:tcp, 9100:udp ,8100\n 7200,9200:UDP,8200\n";
+
+/// With such a file, three seconds for the sequence, and as many until the port is shut again.
+const ONE_TIME: [Run; 7] = [
+    same("a later sequence", &[Knock(&["7100:tcp", "9100:udp", "8100:tcp"])], SSH_PORT, false),
+    same("the first sequence", &[Knock(&["7000:tcp", "8000:udp", "9000:tcp"])], SSH_PORT, true),
+    same("the time is over", &[Wait(4.0)], SSH_PORT, false),
+    same("the first sequence again", &[Knock(&["7000:tcp", "8000:udp", "9000:tcp"])], SSH_PORT, false),
+    same("the second sequence", &[Knock(&["7100:tcp", "9100:udp", "8100:tcp"])], SSH_PORT, true),
+    same("its time is over", &[Wait(4.0)], SSH_PORT, false),
+    same("the second sequence again", &[Knock(&["7100:tcp", "9100:udp", "8100:tcp"])], SSH_PORT, false),
+];
+
+/// With the file that knockd has left.
+const GOES_ON: [Run; 4] = [
+    same("used under knockd", &[Knock(&["7000:tcp", "8000:udp", "9000:tcp"])], SSH_PORT, false),
+    same("used under knockd as well", &[Knock(&["7100:tcp", "9100:udp", "8100:tcp"])], SSH_PORT, false),
+    same("the third sequence", &[Knock(&["7200:tcp", "9200:udp", "8200:tcp"])], SSH_PORT, true),
+    same("the third sequence again", &[Wait(4.0), Knock(&["7200:tcp", "9200:udp", "8200:tcp"])], SSH_PORT, false),
+];
+
+/// Over IPv6, with three seconds for the sequence, and five until the port is shut again.
+const IPV6: [Run; 11] = [
+    same("no knock", &[], SSH_PORT, false),
+    same("the right knock", &[Knock(&["7000:tcp", "8000:udp", "9000:tcp"])], SSH_PORT, true),
+    same("a session stands when the time is over", &[Session, Wait(6.0)], SSH_PORT, false),
+    same("the wrong order", &[Knock(&["7000:tcp", "9000:tcp", "8000:udp"])], SSH_PORT, false),
+    same("the wrong protocol", &[Knock(&["7000", "8000", "9000"]), Wait(4.0)], SSH_PORT, false),
+    same("too slow", &[Knock(&["7000:tcp", "8000:udp"]), Wait(4.1), Knock(&["9000:tcp"])], SSH_PORT, false),
+    same("slow, but in time", &[Knock(&["-d500", "7000:tcp", "8000:udp", "9000:tcp"])], SSH_PORT, true),
+    same("the time is over", &[Wait(6.0)], SSH_PORT, false),
+    same("flags that are none", &[Segments(&[(7000, FIN), (9000, FIN)]), Knock(&["8000:udp"])], SSH_PORT, false),
+    same(
+        "flags that are none, in between",
+        &[Segments(&[(7000, SYN), (7000, FIN | ACK)]), Knock(&["8000:udp", "9000"])],
+        SSH_PORT,
+        true,
+    ),
+    Run {
+        what: "the first knock sent twice",
+        acts: &[Wait(6.0), Knock(&["7000:tcp", "7000:tcp", "8000:udp", "9000:tcp"])],
+        port: SSH_PORT,
+        knockd: false,
+        ours: true,
+        because: RETRANSMITTED,
+    },
+];
+
+/// A file in the article's form, with a port that is shut again after so many seconds.
+fn with_times(file: &str, open: &str) -> Result<String> {
+    let changed = file.replace("= 10\n", "= 3\n").replace("= 60\n", &format!("= {open}\n"));
+    ensure!(changed != file);
+    Ok(changed)
+}
+
 pub fn the_articles_file_does_what_it_did_under_knockd() -> Result<()> {
-    let file = tests::knockd::ARTICLE.replace("= 10\n", "= 3\n").replace("= 60\n", "= 5\n");
-    ensure!(file != tests::knockd::ARTICLE);
+    let file = with_times(tests::knockd::ARTICLE, "5")?;
     let _lab = Lab::new()?;
     let _sshd = Sshd::start()?;
-    iptables(&CHAIN)?;
-    compare(&file, &ARTICLE, "-I INPUT -i eth0 -p tcp --dport 2222 -j ACCEPT")
+    iptables(Family::V4, &CHAIN)?;
+    compare(Family::V4, &file, &ARTICLE, PASS_SSH, || Ok(())).map(drop)
+}
+
+pub fn commands_for_ipv6_do_what_they_did_under_knockd() -> Result<()> {
+    let file = with_times(tests::knockd::BOTH, "5")?;
+    let _lab = Lab::new()?;
+    let _sshd = Sshd::start()?;
+    for family in Family::ALL {
+        iptables(family, &CHAIN)?;
+    }
+    let config = compare(Family::V6, &file, &IPV6, PASS_SSH, || Ok(()))?;
+    // One service for both, and nothing that runs.
+    ensure!(config.matches("[services.").count() == 1 && !config.contains("\nstart_command"), "{config}");
+    Ok(())
 }
 
 pub fn debians_file_does_what_it_did_under_knockd() -> Result<()> {
     let _lab = Lab::new()?;
     let _servers = listen(&[22, 443])?;
     let file = shipped()?;
-    iptables(&POLICY)?;
-    compare(&file, &SHIPPED, "-I INPUT -i eth0 -p tcp -m multiport --dports 22,443 -j ACCEPT")
+    iptables(Family::V4, &POLICY)?;
+    let pass = "-I INPUT -i eth0 -p tcp -m multiport --dports 22,443 -j ACCEPT";
+    compare(Family::V4, &file, &SHIPPED, pass, || Ok(())).map(drop)
+}
+
+pub fn one_time_sequences_do_what_they_did_under_knockd() -> Result<()> {
+    let path = Path::new(sandbox::DIR).join("door.once");
+    let write = |text: &str| -> Result<()> {
+        fs::write(&path, text)?;
+        Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?)
+    };
+    write(FILE)?;
+    let sequence = "sequence      = 7000:tcp,8000:udp,9000:tcp";
+    let file = with_times(tests::knockd::ARTICLE, "3")?;
+    ensure!(file.contains(sequence));
+    let file = file.replace(sequence, &format!("One_Time_Sequences = {}", path.display()));
+    let _lab = Lab::new()?;
+    let _sshd = Sshd::start()?;
+    iptables(Family::V4, &CHAIN)?;
+    let left = RefCell::default();
+    let config = compare(Family::V4, &file, &ONE_TIME, PASS_SSH, || {
+        left.replace(fs::read_to_string(&path)?);
+        write(FILE)
+    })?;
+    let left = left.take();
+    let knockds = "# for the telephone\n#7000,8000:udp,9000\n#100:tcp, 9100:udp ,8100\n 7200,9200:UDP,8200\n";
+    ensure!(left == knockds, "{left}");
+    let ours = fs::read_to_string(&path)?;
+    let marked = ours.lines().filter(|line| line.starts_with("# used ")).count();
+    ensure!(marked == 2 && ours.ends_with("\n 7200,9200:UDP,8200\n"), "{ours}");
+    ensure!(config.contains(&format!("\none_time_sequences = {path:?}\n")), "{config}");
+
+    // What was begun under knockd goes on here.
+    write(&left)?;
+    let (syslog, _daemon) = gate(&config)?;
+    let seen = play(Family::V4, &GOES_ON, |run| run.ours)?;
+    ensure!(seen == GOES_ON.map(|run| run.ours), "{seen:?}\n{}", syslog.said());
+    let ours = fs::read_to_string(&path)?;
+    ensure!(ours.starts_with(&knockds[..knockds.len() - " 7200,9200:UDP,8200\n".len()]), "{ours}");
+    Ok(())
+}
+
+/// The packet filter lets the article's port through to the gate.
+const PASS_SSH: &str = "-I INPUT -i eth0 -p tcp --dport 2222 -j ACCEPT";
+
+/// The gate with this config, as it stands.
+fn gate(config: &str) -> Result<(Syslog, Daemon)> {
+    let syslog = Syslog::start()?;
+    let daemon = Daemon::begin(&Config(config.to_owned()), None)?;
+    until("the gate", TIMEOUT, || syslog.said().contains(GATE_STANDS).then_some(()))?;
+    Ok((syslog, daemon))
 }
 
 /// Plays the runs against knockd, imports its file beside its rules, lets the ports through, and plays
-/// them against ours.
-fn compare(file: &str, runs: &[Run], pass: &str) -> Result<()> {
-    Host::Client.must(&["ip", "addr", "add", "192.0.2.77/24", "dev", "eth0"])?;
+/// them against ours. Returns the config.
+fn compare(
+    family: Family,
+    file: &str,
+    runs: &[Run],
+    pass: &str,
+    between: impl FnOnce() -> Result<()>,
+) -> Result<String> {
+    let bits = if family == Family::V4 { 24 } else { 64 };
+    let neighbour = format!("{}/{bits}", neighbour(family));
+    // One that no program takes by itself.
+    let unasked: &[&str] = if family == Family::V4 { &[] } else { &["nodad", "preferred_lft", "0"] };
+    Host::Client.must(&[&["ip", "addr", "add", &neighbour, "dev", "eth0"], unasked].concat())?;
     let path = Path::new(sandbox::DIR).join("knockd.conf");
-    std::fs::write(&path, file)?;
+    fs::write(&path, file)?;
     let knockd = Knockd::start(&path)?;
-    let under_knockd = play(runs, |run| run.knockd)?;
+    let under_knockd = play(family, runs, |run| run.knockd)?;
     let log = knockd.log();
     drop(knockd);
+    between()?;
 
     let config = imported(&path)?;
     // What its commands have left behind is not what lets anybody in here.
-    iptables(&["-F INPUT"])?;
-    iptables(if pass.contains("2222") { &CHAIN[..1] } else { &POLICY[..1] })?;
+    iptables(family, &["-F INPUT"])?;
+    iptables(family, if pass.contains("2222") { &CHAIN[..1] } else { &POLICY[..1] })?;
     if pass.contains("2222") {
-        iptables(&[CHAIN[2]])?;
+        iptables(family, &[CHAIN[2]])?;
     }
-    iptables(&[pass])?;
-    let syslog = Syslog::start()?;
-    let _daemon = Daemon::begin(&Config(config.clone()), None)?;
-    until("the gate", TIMEOUT, || syslog.said().contains(GATE_STANDS).then_some(()))?;
-    let under_ours = play(runs, |run| run.ours)?;
+    iptables(family, &[pass])?;
+    let (syslog, _daemon) = gate(&config)?;
+    let under_ours = play(family, runs, |run| run.ours)?;
 
     let mut wrong = Vec::new();
     for (run, (knockd, ours)) in runs.iter().zip(under_knockd.into_iter().zip(under_ours)) {
@@ -165,11 +295,11 @@ fn compare(file: &str, runs: &[Run], pass: &str) -> Result<()> {
     // Both call a knock by the same words, under the same name.
     let first = config_door(&config)?;
     for words in ["Stage 1", "Stage 2", "OPEN SESAME"] {
-        let line = format!("{}: {first}: {words}", Family::V4.address(Host::Client));
+        let line = format!("{}: {first}: {words}", family.address(Host::Client));
         ensure!(log.contains(&line) && said.contains(&line) && said.contains(" knockd["), "{line}\n{log}\n{said}");
     }
     ensure!(wrong.is_empty(), "not as expected:\n{}\n{log}\n{config}\n{said}", wrong.join("\n"));
-    Ok(())
+    Ok(config)
 }
 
 /// The name of the first door in a config.
@@ -184,5 +314,5 @@ fn imported(file: &Path) -> Result<String> {
     let words = ["import", &file.display().to_string(), "--force", "-o", &to.display().to_string()];
     knockctl(Host::Server, &words)?.success()?;
     // A veth pair hands packets over before their checksums are filled in; ours knows that itself.
-    Ok(std::fs::read_to_string(to)?)
+    Ok(fs::read_to_string(to)?)
 }

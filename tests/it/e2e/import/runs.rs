@@ -1,6 +1,6 @@
 //! What a client does, and what the ports are to it afterwards.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -49,41 +49,50 @@ pub const fn same(what: &'static str, acts: &'static [Act], port: u16, open: boo
     Run { what, acts, port, knockd: open, ours: open, because: "" }
 }
 
-/// Plays all runs, and returns what the port was after each, and what is wrong with that.
+/// Plays all runs over one address family, and returns what the port was after each, and what is wrong with that.
 ///
 /// # Errors
 ///
 /// If one cannot be played.
-pub fn play(runs: &[Run], wanted: impl Fn(&Run) -> bool) -> Result<Vec<bool>> {
+pub fn play(family: Family, runs: &[Run], wanted: impl Fn(&Run) -> bool) -> Result<Vec<bool>> {
     let mut session: Option<Session> = None;
     let mut seen = Vec::new();
     for run in runs {
         ensure!((run.knockd != run.ours) != run.because.is_empty(), "{}: a difference has a reason", run.what);
         for act in run.acts {
             match act {
-                Act::Knock(words) => knock(words)?,
-                Act::Segments(segments) => segments_to(segments)?,
+                Act::Knock(words) => knock(family, words)?,
+                Act::Segments(segments) => segments_to(family, segments)?,
                 Act::Wait(seconds) => sleep(Duration::from_secs_f64(*seconds)),
-                Act::Session => session = Some(Session::open(Family::V4)?),
+                Act::Session => session = Some(Session::open(family)?),
             }
         }
-        seen.push(is_open(run.port, wanted(run))?);
+        seen.push(is_open(family, run.port, wanted(run))?);
         if let Some(session) = &mut session {
             session.echo()?;
         }
         // Whoever else asks is never let in.
-        ensure!(connect_from("192.0.2.77".parse()?, run.port)? == Probe::Silent, "{}: open for a neighbour", run.what);
-        ensure!(connect(Host::Stranger, server(run.port), PATIENCE)?.0 == Probe::Silent, "{}: open for all", run.what);
+        ensure!(connect_from(neighbour(family), run.port)? == Probe::Silent, "{}: open for a neighbour", run.what);
+        let stranger = connect(Host::Stranger, server(family, run.port), PATIENCE)?.0;
+        ensure!(stranger == Probe::Silent, "{}: open for all", run.what);
     }
     Ok(seen)
 }
 
-fn server(port: u16) -> SocketAddr {
-    (Family::V4.address(Host::Server), port).into()
+/// An address of the client's host that never knocks.
+pub const fn neighbour(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77)),
+        Family::V6 => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x77)),
+    }
 }
 
-fn knock(words: &[&str]) -> Result<()> {
-    let server = Family::V4.address(Host::Server).to_string();
+fn server(family: Family, port: u16) -> SocketAddr {
+    (family.address(Host::Server), port).into()
+}
+
+fn knock(family: Family, words: &[&str]) -> Result<()> {
+    let server = family.address(Host::Server).to_string();
     let mut command = Command::new("knock");
     // Options come first.
     let (options, ports): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with('-'));
@@ -91,14 +100,16 @@ fn knock(words: &[&str]) -> Result<()> {
 }
 
 /// Segments without a connection, from a port of their own each.
-fn segments_to(segments: &[(u16, u8)]) -> Result<()> {
-    let (IpAddr::V4(client), IpAddr::V4(server)) = (Family::V4.address(Host::Client), Family::V4.address(Host::Server))
-    else {
-        bail!("IPv4 addresses");
-    };
+fn segments_to(family: Family, segments: &[(u16, u8)]) -> Result<()> {
+    let (client, server) = (family.address(Host::Client), family.address(Host::Server));
     Host::Client.enter(|| {
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::TCP))?;
-        socket.set_header_included_v4(true)?;
+        let socket = match family {
+            Family::V4 => Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::TCP))?,
+            Family::V6 => Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(nix::libc::IPPROTO_RAW)))?,
+        };
+        if family == Family::V4 {
+            socket.set_header_included_v4(true)?;
+        }
         for (index, &(port, flags)) in segments.iter().enumerate() {
             let source = 40_000 + u16::try_from(index)?;
             let frame = PacketBuilder::between(client, server).tcp(source, port, flags).build();
@@ -109,10 +120,10 @@ fn segments_to(segments: &[(u16, u8)]) -> Result<()> {
 }
 
 /// What the port is to the client: as it should be as soon as it is that, or as it is after a while.
-fn is_open(port: u16, wanted: bool) -> Result<bool> {
+fn is_open(family: Family, port: u16, wanted: bool) -> Result<bool> {
     let start = Instant::now();
     loop {
-        let open = match connect(Host::Client, server(port), PATIENCE)?.0 {
+        let open = match connect(Host::Client, server(family, port), PATIENCE)?.0 {
             Probe::Open => true,
             Probe::Silent => false,
             Probe::Refused => bail!("nothing listens on {port}"),
@@ -129,9 +140,11 @@ fn is_open(port: u16, wanted: bool) -> Result<bool> {
 /// Connects from another address of the client's host.
 fn connect_from(source: IpAddr, port: u16) -> Result<Probe> {
     Host::Client.enter(|| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        let family = if source.is_ipv4() { Family::V4 } else { Family::V6 };
+        let to = server(family, port);
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
         socket.bind(&SocketAddr::new(source, 0).into())?;
-        match socket.connect_timeout(&server(port).into(), PATIENCE) {
+        match socket.connect_timeout(&to.into(), PATIENCE) {
             Ok(()) => Ok(Probe::Open),
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Ok(Probe::Silent),
             Err(error) => bail!("{error}"),
