@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use libtest_mimic::Trial;
-use tests::lab::{Config, Daemon, Family, Host, Lab, Probe, Ran, Status, knockctl, knockctl_as_nobody, knockctl_path};
+use tests::lab::{Config, Family, Host, Lab, Probe, Ran, Status, knockctl, knockctl_as_nobody, knockctl_path};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
@@ -34,13 +34,6 @@ fn ctl(args: &[&str]) -> Result<Ran> {
     knockctl(Host::Server, args)
 }
 
-/// A world with the gate of a config.
-fn gate(config: &Config) -> Result<World> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(config, None)?);
-    Ok(world)
-}
-
 fn nothing_loaded_is_a_negative_answer_or_an_error() -> Result<()> {
     let _lab = Lab::new()?;
     assert_says(&ctl(&["status"])?, 1, &["nothing is loaded", "knockctl run"]);
@@ -59,7 +52,7 @@ fn nothing_loaded_is_a_negative_answer_or_an_error() -> Result<()> {
 }
 
 fn no_command_is_status() -> Result<()> {
-    let _world = gate(&Config::lab())?;
+    let _world = World::guarded(Family::V4, &Config::lab())?;
     let (status, plain) = (ctl(&["status"])?, ctl(&[])?);
     assert_says(&plain, 0, &["eth0", "eth1", "native", "ssh2", "2222/tcp", "opencloseSSH", "closeSSH"]);
     let first = |ran: &Ran| ran.stdout.lines().next().map(str::to_owned);
@@ -73,7 +66,7 @@ fn as_nobody(host: Host, args: &[&str]) -> Result<Ran> {
 }
 
 fn who_is_not_root_is_told_so() -> Result<()> {
-    let _world = gate(&Config::lab())?;
+    let _world = World::guarded(Family::V4, &Config::lab())?;
     // A config that everybody may read.
     std::fs::write("/run/open.toml", &Config::lab().0)?;
     let run = &["run", "--config", "/run/open.toml"][..];
@@ -86,7 +79,7 @@ fn who_is_not_root_is_told_so() -> Result<()> {
 }
 
 fn the_client_needs_no_root() -> Result<()> {
-    let world = gate(&Config::lab())?;
+    let world = World::guarded(Family::V4, &Config::lab())?;
     let ran = as_nobody(Host::Client, &["knock", "-v", "192.0.2.1", "7000", "8000/udp", "9000:tcp"])?;
     assert_says(&ran, 0, &["hitting tcp 192.0.2.1:7000\n", "hitting udp 192.0.2.1:8000\n"]);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
@@ -94,7 +87,7 @@ fn the_client_needs_no_root() -> Result<()> {
 }
 
 fn an_unknown_service_is_named_with_those_there_are() -> Result<()> {
-    let _world = gate(&Config::lab())?;
+    let _world = World::guarded(Family::V4, &Config::lab())?;
     for command in ["allow", "revoke"] {
         assert_fails(&ctl(&[command, "192.0.2.7", "--service", "sssh"])?, &["sssh", "ssh2"]);
     }
@@ -103,7 +96,7 @@ fn an_unknown_service_is_named_with_those_there_are() -> Result<()> {
 }
 
 fn a_bad_address_is_named() -> Result<()> {
-    let _world = gate(&Config::lab())?;
+    let _world = World::guarded(Family::V4, &Config::lab())?;
     for address in ["192.0.2.777", "no-such-name", ""] {
         for command in ["allow", "revoke"] {
             assert_fails(&ctl(&[command, address])?, &[address]);
@@ -113,13 +106,13 @@ fn a_bad_address_is_named() -> Result<()> {
 }
 
 fn a_grant_that_is_not_there_cannot_be_revoked() -> Result<()> {
-    let _world = gate(&Config::lab())?;
+    let _world = World::guarded(Family::V4, &Config::lab())?;
     assert_says(&ctl(&["revoke", "192.0.2.7"])?, 1, &["192.0.2.7"]);
     Ok(())
 }
 
 fn a_full_table_refuses_new_grants_and_keeps_old_ones() -> Result<()> {
-    let mut world = gate(&Config::lab().option("max_grants", "2"))?;
+    let mut world = World::guarded(Family::V4, &Config::lab().option("max_grants", "2"))?;
     // Room for two, or for as many as the kernel rounds that up to.
     let mut taken = 0;
     let refused = loop {
@@ -146,7 +139,7 @@ fn a_full_table_refuses_new_grants_and_keeps_old_ones() -> Result<()> {
 }
 
 fn status_shows_what_is_under_way() -> Result<()> {
-    let world = gate(&Config::lab())?;
+    let world = World::guarded(Family::V4, &Config::lab())?;
     world.knock(&["7000/tcp", "8000/udp"], std::time::Duration::ZERO)?;
     world.command(&["allow", "203.0.113.9", "--for", "10m"])?;
     world.connect(Host::Stranger)?;
@@ -174,7 +167,7 @@ fn status_shows_what_is_under_way() -> Result<()> {
 
 fn a_grant_for_good_stays() -> Result<()> {
     // A door without cmd_timeout.
-    let world = gate(&Config::lab().with("cmd_timeout = \"4s\"\n", ""))?;
+    let world = World::guarded(Family::V4, &Config::lab().with("cmd_timeout = \"4s\"\n", ""))?;
     world.knock_open()?;
     assert!(Status::read()?.grants()[0]["seconds_left"].is_null());
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
@@ -195,7 +188,7 @@ fn check_answers_without_a_gate() -> Result<()> {
 }
 
 fn a_mapped_address_is_the_ipv4_address() -> Result<()> {
-    let world = gate(&Config::lab())?;
+    let world = World::guarded(Family::V4, &Config::lab())?;
     world.command(&["allow", "::ffff:192.0.2.2"])?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     world.command(&["revoke", "192.0.2.2"])?;
@@ -204,7 +197,7 @@ fn a_mapped_address_is_the_ipv4_address() -> Result<()> {
 }
 
 fn everything_is_revoked_at_once() -> Result<()> {
-    let world = gate(&Config::lab())?;
+    let world = World::guarded(Family::V4, &Config::lab())?;
     world.knock_open()?;
     world.command(&["allow", "203.0.113.9"])?;
     world.command(&["allow", "2001:db8:9::9", "--for", "1h"])?;
@@ -215,7 +208,7 @@ fn everything_is_revoked_at_once() -> Result<()> {
 }
 
 fn watching_ends_with_its_reader() -> Result<()> {
-    let _world = gate(&Config::lab())?;
+    let _world = World::guarded(Family::V4, &Config::lab())?;
     let path = knockctl_path()?;
     let script = format!("'{}' status --watch --json | head -n 1", path.display());
     let line = Host::Server.must(&["timeout", "20", "sh", "-c", &script])?;

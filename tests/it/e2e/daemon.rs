@@ -63,15 +63,14 @@ fn links() -> Result<Vec<String>> {
 }
 
 fn a_restart_keeps_links_grants_attempts_and_counters() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&patient(), None)?);
+    let mut world = World::guarded(Family::V4, &patient())?;
     world.command(&["allow", "203.0.113.9"])?;
     world.connect(Host::Stranger)?;
     world.knock(&["7000/tcp", "8000/udp"], std::time::Duration::ZERO)?;
     let (before, denied) = (links()?, Status::read()?.counter("deny_new"));
     assert!(denied > 0);
     world.gate()?.kill()?;
-    world.daemon = Some(Daemon::start(&patient(), None)?);
+    world.start(&patient())?;
     assert_eq!(links()?, before);
     let status = Status::read()?;
     assert_eq!(status.grants().len(), 1);
@@ -83,8 +82,7 @@ fn a_restart_keeps_links_grants_attempts_and_counters() -> Result<()> {
 }
 
 fn on_exit_detach_takes_the_gate_down() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&Config::lab().option("on_exit", "\"detach\""), None)?);
+    let mut world = World::guarded(Family::V4, &Config::lab().option("on_exit", "\"detach\""))?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert!(world.gate()?.terminate()?.success());
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
@@ -100,7 +98,7 @@ fn sigusr2_leaves_the_gate_to_the_next_daemon() -> Result<()> {
     kill(Pid::from_raw(i32::try_from(daemon.id())?), Signal::SIGUSR2)?;
     assert!(daemon.wait()?.success());
     assert_eq!(world.connect(Host::Stranger)?.0, Probe::Silent);
-    world.daemon = Some(Daemon::start(&detaching, None)?);
+    world.start(&detaching)?;
     assert_eq!(Status::read()?.grants().len(), 1);
     Ok(())
 }
@@ -118,8 +116,7 @@ fn unload_ends_the_daemon_too() -> Result<()> {
 }
 
 fn the_log_tells_what_happens() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&Config::lab().set("cmd_timeout", "\"1s\""), None)?);
+    let mut world = World::guarded(Family::V4, &Config::lab().set("cmd_timeout", "\"1s\""))?;
     for family in Family::ALL {
         world.family = family;
         let (client, stranger) = (world.address(Host::Client), world.address(Host::Stranger));

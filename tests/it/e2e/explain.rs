@@ -21,12 +21,6 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn gate(config: &Config) -> Result<World> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(config, None)?);
-    Ok(world)
-}
-
 fn config() -> Config {
     Config::lab()
         .with("[\"2222/tcp\"]", "[\"2222/tcp\", \"5000/udp\", \"2300/tcp\"]")
@@ -34,7 +28,7 @@ fn config() -> Config {
 }
 
 fn the_rule_that_decides_is_named() -> Result<()> {
-    let world = gate(&config())?;
+    let world = World::guarded(Family::V4, &config())?;
     world.command(&["allow", "198.51.100.9", "--for", "10m"])?;
     world.command(&["allow", "2001:db8:2::9"])?;
     let explain = |args: &[&str]| knockctl(Host::Server, &[&["explain"], args].concat());
@@ -64,7 +58,7 @@ fn the_rule_that_decides_is_named() -> Result<()> {
 }
 
 fn a_question_changes_nothing() -> Result<()> {
-    let mut world = gate(&config())?;
+    let mut world = World::guarded(Family::V4, &config())?;
     let _listener = Host::Server.enter(|| Ok(TcpListener::bind(world.server(7777))?))?;
     let mark = world.gate()?.mark();
     let client = world.address(Host::Client).to_string();
@@ -84,7 +78,7 @@ fn a_question_changes_nothing() -> Result<()> {
 }
 
 fn a_question_that_cannot_be_asked_is_refused() -> Result<()> {
-    let _world = gate(&config())?;
+    let _world = World::guarded(Family::V4, &config())?;
     for (args, words) in [
         (&["explain", "host.example", "2222"][..], &["host.example", "192.0.2.7"][..]),
         (&["explain", "192.0.2.7", "99999"], &["99999"]),
@@ -114,7 +108,7 @@ fn who_observes_is_told_what_would_be_denied() -> Result<()> {
     assert_says(&knockctl(Host::Server, &["explain", "198.51.100.2", &port])?, 1, &["only observes", "rule 9"]);
     // A daemon that does not observe denies again, on the spot.
     world.gate()?.kill()?;
-    world.daemon = Some(Daemon::start(&config(), None)?);
+    world.start(&config())?;
     assert_eq!(world.connect(Host::Stranger)?.0, tests::lab::Probe::Silent);
     Ok(())
 }

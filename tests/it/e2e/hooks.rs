@@ -83,8 +83,7 @@ const MINUS: &str = "- 192.0.2.2";
 
 /// A lab whose client has knocked, and whose start command has run.
 fn opened(config: &Config, log: &Log) -> Result<World> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(config, None)?);
+    let world = World::guarded(Family::V4, config)?;
     world.knock_open()?;
     assert_eq!(log.wait(1)?, [PLUS]);
     Ok(world)
@@ -96,8 +95,7 @@ fn a_hook_runs_after_the_kernel_has_opened() -> Result<()> {
     let path = log.path();
     let start =
         format!("{knockctl} status --json | grep -c '\"source\":\"%IP%\"' >> {path}; sleep 3; echo slow >> {path}");
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&hooked(&start, "true"), None)?);
+    let mut world = World::guarded(Family::V4, &hooked(&start, "true"))?;
     for family in Family::ALL {
         world.family = family;
         world.knock_open()?;
@@ -117,8 +115,7 @@ fn a_hook_is_told_of_everything_in_both_families() -> Result<()> {
     let config = hooked(&say("4"), "true")
         .with("[doors.closeSSH]", &format!("start_command_6 = '''{}'''\n[doors.closeSSH]", say("6")));
     let config = config.with("seq_timeout", "grant_prefix_v6 = 64\nseq_timeout");
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&config, None)?);
+    let mut world = World::guarded(Family::V4, &config)?;
     for (number, family) in Family::ALL.into_iter().enumerate() {
         world.family = family;
         world.knock_open()?;
@@ -178,8 +175,7 @@ fn a_hook_that_hangs_is_killed_with_its_children() -> Result<()> {
     let log = Log::new();
     let start = format!("trap '' TERM; sleep 7777 & echo $! >> {}; echo hanging; wait; sleep 7777", log.path());
     let config = hooked(&start, "true").option("hook_timeout", "\"1s\"").option("max_hooks", "2");
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&config, None)?);
+    let world = World::guarded(Family::V4, &config)?;
     world.knock_open()?;
     let child = log.wait(1)?.remove(0);
     let stat = PathBuf::from(format!("/proc/{child}/stat"));
@@ -194,8 +190,7 @@ fn a_hook_that_hangs_is_killed_with_its_children() -> Result<()> {
 
 fn a_hook_that_fails_is_told_of() -> Result<()> {
     let config = hooked("/nonexistent/program %IP%", "echo gone; exit 7").set("cmd_timeout", "\"1s\"");
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&config, None)?);
+    let world = World::guarded(Family::V4, &config)?;
     world.knock_open()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     let daemon = world.daemon.as_ref().expect("it was started");
@@ -224,8 +219,7 @@ fn a_hook_that_fails_is_told_of() -> Result<()> {
 
 fn a_flood_is_bounded_and_the_gate_goes_on() -> Result<()> {
     let config = hooked("yes flood", "true").option("hook_timeout", "\"3s\"");
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&config, None)?);
+    let mut world = World::guarded(Family::V4, &config)?;
     world.knock_open()?;
     // The daemon is not kept from its other work.
     let mark = world.gate()?.mark();
@@ -297,7 +291,7 @@ fn a_grant_that_ends_without_a_daemon_is_undone_by_the_next() -> Result<()> {
     world.knock_open()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     assert_eq!(log.lines(), [PLUS]);
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     let mut lines = log.wait(3)?;
     lines[1..].sort();
     assert_eq!(lines, [PLUS.to_owned(), format!("+ {}", world.address(Host::Client)), MINUS.to_owned()]);
@@ -313,7 +307,7 @@ fn a_daemon_killed_while_a_stop_command_runs_does_not_run_it_twice() -> Result<(
     world.revoke()?;
     log.wait(2)?;
     world.gate()?.kill()?;
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     assert_eq!(log.wait(3)?, [PLUS, "begun", MINUS]);
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(log.lines().len(), 3);
@@ -325,9 +319,9 @@ fn a_restart_undoes_nothing() -> Result<()> {
     let config = plus_minus(&log);
     let mut world = opened(&config, &log)?;
     assert!(world.gate()?.terminate()?.success());
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     world.gate()?.kill()?;
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(log.lines(), [PLUS]);
     world.revoke()?;
@@ -356,7 +350,7 @@ fn a_lost_table_is_undone() -> Result<()> {
     let mut world = opened(&config, &log)?;
     world.gate()?.kill()?;
     fs::remove_dir_all("/sys/fs/bpf/knock")?;
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     assert_eq!(log.wait(2)?, [PLUS, MINUS]);
     assert_eq!(Status::read()?.grants().len(), 0);
     Ok(())
@@ -376,7 +370,7 @@ fn unload_undoes_everything() -> Result<()> {
         assert_eq!(log.lines(), [PLUS, MINUS]);
         assert!(!Path::new(sandbox::STATE).exists());
         let _ = fs::remove_file(&log.0);
-        world.daemon = Some(Daemon::start(&config, None)?);
+        world.start(&config)?;
         world.knock_open()?;
         log.wait(1)?;
     }

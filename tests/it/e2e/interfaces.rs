@@ -152,8 +152,7 @@ fn auto_says_that_it_is_generic() -> Result<()> {
 }
 
 fn generic_mode_gates_too() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&Config::lab().option("mode", "\"generic\""), None)?);
+    let mut world = World::guarded(Family::V4, &Config::lab().option("mode", "\"generic\""))?;
     for family in Family::ALL {
         world.family = family;
         assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);

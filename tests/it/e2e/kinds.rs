@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use libtest_mimic::Trial;
-use tests::lab::{Config, Daemon, Device, Family, Frames, Host, Late, Probe, Tunnel, ip, knockctl};
+use tests::lab::{Config, Device, Family, Frames, Host, Late, Probe, Tunnel, ip, knockctl};
 use tests::story::World;
 
 use super::links::{assert_gated, assert_place, place, program};
@@ -49,7 +49,7 @@ fn a_tun_device_is_gated_without_ethernet_headers() -> Result<()> {
     let _tunnel = tunnel(Frames::Tun)?;
     // Its packets are whole: their checksums are verified.
     let config = config("[\"eth0\", \"tun0\"]", "auto").with("verify_checksums = false", "verify_checksums = true");
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     assert_place("tun0", "generic", "up")?;
     assert_place("eth0", "native", "up")?;
     assert_ne!(program("tun0")?, program("eth0")?);
@@ -69,8 +69,7 @@ fn a_tun_device_is_gated_without_ethernet_headers() -> Result<()> {
 }
 
 fn a_tun_device_that_appears_later_is_gated() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&config("[\"eth0\", \"tun*\"]", "auto"), None)?);
+    let mut world = World::guarded(Family::V4, &config("[\"eth0\", \"tun*\"]", "auto"))?;
     let daemon = world.gate()?;
     let tunnel = tunnel(Frames::Tun)?;
     daemon.wait_after(0, "tun0 (generic): it appeared")?;
@@ -92,7 +91,7 @@ fn native_mode_on_a_tun_device_names_the_remedy() -> Result<()> {
 fn a_tap_device_is_gated_in_its_driver() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let _tunnel = tunnel(Frames::Tap)?;
-    world.daemon = Some(Daemon::start(&config("[\"tun0\"]", "native"), None)?);
+    world.start(&config("[\"tun0\"]", "native"))?;
     assert_place("tun0", "native", "up")?;
     assert_gated(&world, TUN)
 }
@@ -109,7 +108,7 @@ fn what_the_gate_cannot_read_is_refused_with_the_reason() -> Result<()> {
         assert_fails(&knockctl(Host::Server, &["run", "--config", &named])?, &words);
         assert_says(&knockctl(Host::Server, &["check", &named])?, 0, &words);
         // A pattern passes over it.
-        world.daemon = Some(Daemon::start(&config("[\"eth0\", \"o*\"]", "auto"), None)?);
+        world.start(&config("[\"eth0\", \"o*\"]", "auto"))?;
         world.gate()?.wait_after(0, "odd0: no gate there")?;
         let place = place("odd0")?;
         assert!(place["state"] == "open" && place["why"].as_str().is_some_and(|why| why.contains(name)), "{place}");
@@ -152,12 +151,12 @@ fn a_bridge_is_gated_on_its_port_or_as_a_whole() -> Result<()> {
     let file = write(&config("[\"br0\"]", "native"))?;
     assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &["br0", "name its ports (eth0)", "\"auto\""]);
 
-    world.daemon = Some(Daemon::start(&config("[\"eth0\"]", "native"), None)?);
+    world.start(&config("[\"eth0\"]", "native"))?;
     world.gate()?.wait_after(0, "eth0: a port of the bridge br0")?;
     assert_client_is_gated(&mut world)?;
     world.command(&["unload"])?;
 
-    world.daemon = Some(Daemon::start(&config("[\"br0\"]", "auto"), None)?);
+    world.start(&config("[\"br0\"]", "auto"))?;
     assert_place("br0", "generic", "up")?;
     assert_client_is_gated(&mut world)
 }
@@ -169,11 +168,11 @@ fn a_macvlan_is_gated_below_or_by_itself() -> Result<()> {
     let file = write(&config("[\"mv0\"]", "native"))?;
     assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &["mv0", "name eth0, on which it lies"]);
 
-    world.daemon = Some(Daemon::start(&config("[\"eth0\"]", "native"), None)?);
+    world.start(&config("[\"eth0\"]", "native"))?;
     assert_client_is_gated(&mut world)?;
     world.command(&["unload"])?;
 
-    world.daemon = Some(Daemon::start(&config("[\"mv0\"]", "auto"), None)?);
+    world.start(&config("[\"mv0\"]", "auto"))?;
     assert_place("mv0", "generic", "up")?;
     assert_client_is_gated(&mut world)
 }

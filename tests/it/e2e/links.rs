@@ -41,9 +41,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// The lab with a gate that waits for the late interfaces.
 fn waiting(interfaces: &str) -> Result<World> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&waiting_config(interfaces), None)?);
-    Ok(world)
+    World::guarded(Family::V4, &waiting_config(interfaces))
 }
 
 fn waiting_config(interfaces: &str) -> Config {
@@ -329,7 +327,7 @@ fn what_happened_without_a_daemon_is_made_up_for() -> Result<()> {
     let why = place("late0")?["why"].clone();
     assert!(why.as_str().is_some_and(|why| why.contains("nobody has taken it in")), "{why}");
     let links = program("lan0")?;
-    world.daemon = Some(Daemon::start(&waiting_config(interfaces), None)?);
+    world.start(&waiting_config(interfaces))?;
     assert_place("late0", "native", "up")?;
     assert_place("lan0", "native", "up")?;
     assert_eq!(place("eth0")?["state"], "absent");

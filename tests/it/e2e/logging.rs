@@ -83,7 +83,7 @@ fn a_syslog_that_is_late_or_restarted_gets_the_rest() -> Result<()> {
     let dev = Dev::new()?;
     let config = Config::lab().set("log", SYSLOG).option("syslog_ident", "\"knockd\"");
     // The gate stands though there is no syslog, and standard error says why its lines are there.
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     let said = world.gate()?.after(0).join("\n");
     assert!(said.contains("/dev/log: ") && said.contains("logging to standard error until it is there"), "{said}");
     let mut mark = world.gate()?.mark();
@@ -245,8 +245,7 @@ fn the_place_of_the_log_changes_with_a_reload() -> Result<()> {
 }
 
 fn every_denial_is_logged_or_counted() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&Config::lab().option("log_denied_rate", "3"), None)?);
+    let mut world = World::guarded(Family::V4, &Config::lab().option("log_denied_rate", "3"))?;
     let flood = Flood::start(Host::Stranger, world.server(SSH_PORT));
     std::thread::sleep(Duration::from_millis(2500));
     let flooded = flood.stop()?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use libtest_mimic::Trial;
 use socket2::{Domain, Socket, Type};
-use tests::lab::{Config, Daemon, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, send_udp};
+use tests::lab::{Config, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, send_udp};
 use tests::story::World;
 
 use crate::trials::trials;
@@ -62,7 +62,7 @@ fn the_server_reaches_others_from_the_protected_port() -> Result<()> {
     const PORT: u16 = 2223;
     let mut world = World::new(Family::V4, None)?;
     let config = Config::lab().with("\"2222/tcp\"", &format!("\"{SSH_PORT}/tcp\", \"{PORT}/tcp\""));
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     for family in Family::ALL {
         let from = SocketAddr::from((family.address(Host::Server), PORT));
         let to = SocketAddr::from((family.address(Host::Client), 4000));
@@ -94,8 +94,7 @@ fn a_local_client_is_not_asked_to_knock() -> Result<()> {
 
 fn udp_is_denied_and_granted() -> Result<()> {
     const PORT: u16 = 5000;
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&Config::lab().with("[\"2222/tcp\"]", "[\"2222/tcp\", \"5000/udp\"]"), None)?);
+    let mut world = World::guarded(Family::V4, &Config::lab().with("[\"2222/tcp\"]", "[\"2222/tcp\", \"5000/udp\"]"))?;
     for family in Family::ALL {
         world.family = family;
         let server = (world.address(Host::Server), PORT).into();
@@ -127,8 +126,7 @@ fn knocks_with_checksums_count_where_they_are_verified() -> Result<()> {
 /// Knocks with checksums as the interface leaves them; and if those do not count, once more with
 /// checksums filled in.
 fn knocks_open(config: &Config, open_checksums_count: bool) -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(config, None)?);
+    let mut world = World::guarded(Family::V4, config)?;
     for family in Family::ALL {
         world.family = family;
         Host::Client.must(&["ethtool", "-K", "eth0", "tx", "on"])?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use libtest_mimic::Trial;
 use nix::mount::{MsFlags, mount};
-use tests::lab::{Config, Daemon, Family, Host, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
+use tests::lab::{Config, Family, Host, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
 
 use super::assert_says;
@@ -110,8 +110,7 @@ fn wait_left(number: u64) -> Result<()> {
 
 fn a_sequence_opens_once_and_the_next_follows() -> Result<()> {
     let file = File::new(&LINES)?;
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&file.config(), None)?);
+    let mut world = World::guarded(Family::V4, &file.config())?;
     assert_eq!(left()?, 5);
     for (line, family) in Family::ALL.into_iter().cycle().take(4).enumerate() {
         world.family = family;
@@ -152,8 +151,7 @@ fn spent() -> Result<usize> {
 
 fn a_used_sequence_is_refused_with_a_dead_daemon_and_stays_used() -> Result<()> {
     let file = File::new(&LINES)?;
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&file.config(), None)?);
+    let mut world = World::guarded(Family::V4, &file.config())?;
     let config = world.gate()?.config().display().to_string();
     world.gate()?.kill()?;
     knock_and_revoke(&world, 0)?;
@@ -168,7 +166,7 @@ fn a_used_sequence_is_refused_with_a_dead_daemon_and_stays_used() -> Result<()> 
     knock_in_vain(&world, 1)?;
     assert_eq!(file.used(), 1);
     // So does the next daemon.
-    world.daemon = Some(Daemon::start(&file.config(), None)?);
+    world.start(&file.config())?;
     assert_eq!((file.used(), left()?), (2, 3));
     knock_in_vain(&world, 0)?;
     knock_in_vain(&world, 1)?;
@@ -180,8 +178,7 @@ fn a_used_sequence_is_refused_with_a_dead_daemon_and_stays_used() -> Result<()> 
 
 fn a_file_that_cannot_be_written_keeps_the_door_shut() -> Result<()> {
     let file = File::new(&LINES)?;
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&file.config(), None)?);
+    let mut world = World::guarded(Family::V4, &file.config())?;
     file.make_read_only(true)?;
     knock_and_revoke(&world, 0)?;
     world.gate()?.wait_after(0, "error: opencloseSSH: ")?;
@@ -197,7 +194,7 @@ fn a_file_that_cannot_be_written_keeps_the_door_shut() -> Result<()> {
     shut(&world)?;
     world.gate()?.kill()?;
     shut(&world)?;
-    world.daemon = Some(Daemon::start(&file.config(), None)?);
+    world.start(&file.config())?;
     shut(&world)?;
     let complaints = world.gate()?.after(0).iter().filter(|line| line.contains("cannot be marked")).count();
     assert!((1..=2).contains(&complaints), "told, and not with every attempt: {complaints}");
@@ -209,8 +206,7 @@ fn a_file_that_cannot_be_written_keeps_the_door_shut() -> Result<()> {
 
 fn without_a_sequence_the_door_is_shut_and_the_daemon_up() -> Result<()> {
     let file = File::new(&LINES[..1])?;
-    let mut world = World::new(Family::V6, None)?;
-    world.daemon = Some(Daemon::start(&file.config(), None)?);
+    let mut world = World::guarded(Family::V6, &file.config())?;
     knock_and_revoke(&world, 0)?;
     world.gate()?.wait_after(0, "no one-time sequence left in ")?;
     wait_left(0)?;
@@ -225,7 +221,7 @@ fn without_a_sequence_the_door_is_shut_and_the_daemon_up() -> Result<()> {
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     // It starts like that, too.
     world.gate()?.terminate()?;
-    world.daemon = Some(Daemon::start(&file.config(), None)?);
+    world.start(&file.config())?;
     assert_eq!(left()?, 0);
     fs::write(file.path(), format!("{}{}\n{}\n", file.text(), LINES[0].join(","), LINES[3].join(",")))?;
     let said = world.command(&["reload"])?;
@@ -237,14 +233,13 @@ fn without_a_sequence_the_door_is_shut_and_the_daemon_up() -> Result<()> {
 
 fn unload_marks_what_nobody_has_marked() -> Result<()> {
     let file = File::new(&LINES)?;
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&file.config(), None)?);
+    let mut world = World::guarded(Family::V4, &file.config())?;
     world.gate()?.kill()?;
     knock_and_revoke(&world, 0)?;
     let said = world.command(&["unload"])?;
     assert!(said.contains("one-time sequence of line 2 used by 192.0.2.2"), "{said}");
     assert_eq!(file.used(), 1);
-    world.daemon = Some(Daemon::start(&file.config(), None)?);
+    world.start(&file.config())?;
     knock_in_vain(&world, 0)?;
     knock_and_revoke(&world, 1)
 }

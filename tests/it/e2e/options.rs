@@ -30,16 +30,9 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A world with the gate of a config.
-fn gate(family: Family, config: &Config) -> Result<World> {
-    let mut world = World::new(family, None)?;
-    world.daemon = Some(Daemon::start(config, None)?);
-    Ok(world)
-}
-
 fn trusted_networks_never_knock() -> Result<()> {
     let config = Config::lab().option("trusted", "[\"198.51.100.0/24\", \"2001:db8:2::/48\"]");
-    let mut world = gate(Family::V4, &config)?;
+    let mut world = World::guarded(Family::V4, &config)?;
     for family in Family::ALL {
         world.family = family;
         assert_eq!(world.connect(Host::Stranger)?.0, Probe::Open, "{}", family.name());
@@ -64,7 +57,7 @@ fn connect_from(source: IpAddr, to: SocketAddr) -> Result<Probe> {
 
 fn a_grant_may_cover_a_prefix() -> Result<()> {
     let config = Config::lab().set("cmd_timeout", "\"60s\"\ngrant_prefix_v6 = 64\ngrant_prefix_v4 = 30");
-    let mut world = gate(Family::V6, &config)?;
+    let mut world = World::guarded(Family::V6, &config)?;
     for (family, near, far) in [
         (Family::V6, "2001:db8:1::77", "2001:db8:1:1::77"),
         // 192.0.2.0/30 has 192.0.2.3.
@@ -91,7 +84,7 @@ fn a_grant_may_cover_a_prefix() -> Result<()> {
 
 fn a_door_may_count_knocks_on_one_address_only() -> Result<()> {
     let config = Config::lab().set("cmd_timeout", "\"4s\"\ntarget = \"198.51.100.1\"");
-    let world = gate(Family::V4, &config)?;
+    let world = World::guarded(Family::V4, &config)?;
     world.knock_open()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     tests::lab::knockctl(Host::Client, &["knock", "198.51.100.1", "7000", "8000/udp", "9000"])?.success()?;
@@ -136,7 +129,7 @@ fn a_door_may_ask_for_flags() -> Result<()> {
         "[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]",
         "[\"7000/tcp\", \"9000/tcp\"]\ntcpflags = [\"fin\", \"!syn\"]",
     );
-    let world = gate(Family::V4, &config)?;
+    let world = World::guarded(Family::V4, &config)?;
     world.knock(&["7000/tcp", "9000/tcp"], Duration::ZERO)?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     segment(7000, SYN | FIN)?;
@@ -152,7 +145,7 @@ fn traffic_keeps_a_udp_grant_alive() -> Result<()> {
     let config = Config::lab()
         .with("ports = [\"2222/tcp\"]", "ports = [\"5000/udp\"]\nkeepalive = true")
         .set("cmd_timeout", "\"1s\"");
-    let mut world = gate(Family::V4, &config)?;
+    let mut world = World::guarded(Family::V4, &config)?;
     for family in Family::ALL {
         world.family = family;
         let server = world.server(5000);
@@ -174,12 +167,12 @@ fn traffic_keeps_a_udp_grant_alive() -> Result<()> {
 }
 
 fn a_probe_without_syn_is_dropped_unless_stealth_is_off() -> Result<()> {
-    let world = gate(Family::V4, &Config::lab())?;
+    let world = World::guarded(Family::V4, &Config::lab())?;
     assert_eq!(segment(SSH_PORT, ACK)?, None);
     assert_eq!(segment(7777, ACK)?, Some(RST));
     assert_eq!(Status::read()?.counter("deny_probe"), 1);
     drop(world);
-    let _world = gate(Family::V4, &Config::lab().option("stealth", "false"))?;
+    let _world = World::guarded(Family::V4, &Config::lab().option("stealth", "false"))?;
     assert_eq!(segment(SSH_PORT, ACK)?, Some(RST));
     assert_eq!(segment(SSH_PORT, SYN)?, None);
     assert_eq!(segment(SSH_PORT, 0)?, None);
@@ -187,7 +180,7 @@ fn a_probe_without_syn_is_dropped_unless_stealth_is_off() -> Result<()> {
 }
 
 fn denials_are_not_logged_if_nobody_wants_to_know() -> Result<()> {
-    let mut world = gate(Family::V4, &Config::lab().set("log_denied", "false"))?;
+    let mut world = World::guarded(Family::V4, &Config::lab().set("log_denied", "false"))?;
     let mark = world.gate()?.mark();
     world.connect(Host::Client)?;
     world.knock_open()?;
@@ -216,7 +209,7 @@ fn a_knock_reaches_what_listens_on_its_port() -> Result<()> {
 }
 
 fn new_attempts_have_a_budget() -> Result<()> {
-    let world = gate(Family::V4, &Config::lab().option("attempt_rate", "1"))?;
+    let world = World::guarded(Family::V4, &Config::lab().option("attempt_rate", "1"))?;
     // The one that starts and ends again and again uses the budget up.
     let ports: Vec<String> = (0..50).flat_map(|_| ["7000/tcp".to_owned(), "7777/tcp".to_owned()]).collect();
     let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
@@ -233,7 +226,7 @@ fn new_attempts_have_a_budget() -> Result<()> {
 
 fn ports_may_be_a_range_and_both_transports() -> Result<()> {
     let config = Config::lab().with("[\"2222/tcp\"]", "[\"2222/tcp\", \"6000-6010/tcp\", \"6000-6010/udp\"]");
-    let world = gate(Family::V4, &config)?;
+    let world = World::guarded(Family::V4, &config)?;
     for (port, expected) in
         [(5999, Probe::Refused), (6000, Probe::Silent), (6010, Probe::Silent), (6011, Probe::Refused)]
     {

@@ -7,9 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
-use tests::lab::{
-    Background, Config, Daemon, Family, GATE_STANDS, Host, Probe, TIMEOUT, knockctl, knockctl_path, until,
-};
+use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Probe, TIMEOUT, knockctl, knockctl_path, until};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
@@ -44,8 +42,7 @@ fn sets(process: u32) -> Result<[u64; 5]> {
 }
 
 fn a_daemon_keeps_what_a_reload_needs_and_no_more() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&Config::lab().set("interfaces", "[\"eth*\", \"late0\"]"), None)?);
+    let mut world = World::guarded(Family::V4, &Config::lab().set("interfaces", "[\"eth*\", \"late0\"]"))?;
     let id = world.gate()?.id();
     assert_eq!(sets(id)?, [NEEDED, NEEDED, NEEDED, 0, 0]);
     // It is enough to swap the rules, to take in an interface, and to let it go.
@@ -69,7 +66,7 @@ fn a_daemon_with_hooks_passes_on_what_it_does_not_use() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let own = sets(std::process::id())?;
     let hooks = || Config::lab().with("cmd_timeout = \"4s\"", "cmd_timeout = \"4s\"\nstart_command = \"/bin/true\"");
-    world.daemon = Some(Daemon::start(&hooks(), None)?);
+    world.start(&hooks())?;
     let id = world.gate()?.id();
     assert_eq!(sets(id)?, [NEEDED, own[1], own[2], own[3], own[4]]);
     // Without hooks they go; with them again, there is a word.

@@ -36,7 +36,7 @@ fn gate(family: Family, verify_checksums: bool) -> Result<(World, Wire, UdpSocke
         .option("deny", "\"reject\"");
     let mut world = World::new(family, None)?;
     let socket = Host::Server.enter(|| Ok(UdpSocket::bind(world.server(UDP_PORT))?))?;
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     let wire = Wire::tap(Host::Client)?;
     Ok((world, wire, socket))
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use libtest_mimic::Trial;
-use tests::lab::{
-    Config, Daemon, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Session, Status, accepted, connect,
-};
+use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Session, Status, accepted, connect};
 use tests::lab::{PATIENCE, knockctl};
 use tests::story::World;
 
@@ -60,8 +58,7 @@ fn no_syn_gets_through_while_rules_are_swapped() -> Result<()> {
 
 fn grants_attempts_and_sessions_are_kept() -> Result<()> {
     let patient = || Config::lab().set("seq_timeout", "\"60s\"");
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&patient(), None)?);
+    let mut world = World::guarded(Family::V4, &patient())?;
     let mut session = open_session(&world)?;
     world.command(&["allow", "203.0.113.9"])?;
     world.connect(Host::Stranger)?;
@@ -127,8 +124,7 @@ fn an_interface_can_be_left_out_and_taken_in() -> Result<()> {
 }
 
 fn the_grant_table_can_grow_with_its_grants() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&Config::lab().option("max_grants", "3"), None)?);
+    let mut world = World::guarded(Family::V4, &Config::lab().option("max_grants", "3"))?;
     let addresses: Vec<String> = (1..=4).map(|last| format!("203.0.113.{last}")).collect();
     for address in &addresses[..3] {
         world.command(&["allow", address])?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use libtest_mimic::Trial;
-use tests::lab::{Config, Daemon, Family, Host, PATIENCE, TIMEOUT, send_udp};
+use tests::lab::{Config, Family, Host, PATIENCE, TIMEOUT, send_udp};
 use tests::story::World;
 
 use crate::trials::trials;
@@ -29,8 +29,7 @@ fn config() -> Config {
 }
 
 fn a_connection_carries_much_data_after_its_grant() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&config(), None)?);
+    let mut world = World::guarded(Family::V4, &config())?;
     for family in Family::ALL {
         world.family = family;
         carry(&world, 64 << 20)?;
@@ -43,7 +42,7 @@ fn large_frames_are_gated_and_carried() -> Result<()> {
     for host in [Host::Server, Host::Client] {
         host.must(&["ip", "link", "set", "eth0", "mtu", "9000"])?;
     }
-    world.daemon = Some(Daemon::start(&config(), None)?);
+    world.start(&config())?;
     for family in Family::ALL {
         world.family = family;
         assert_eq!(world.port(Host::Client)?.what(), "silent");
@@ -80,8 +79,7 @@ fn carry(world: &World, length: usize) -> Result<()> {
 
 fn fragmented_datagrams_pass_where_datagrams_do() -> Result<()> {
     const OPEN: u16 = 5001;
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&config(), None)?);
+    let mut world = World::guarded(Family::V4, &config())?;
     for family in Family::ALL {
         world.family = family;
         let long = [7; 4000];

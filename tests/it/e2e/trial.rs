@@ -68,7 +68,7 @@ fn a_gate_on_trial_lets_everybody_in_at_its_end_without_a_daemon() -> Result<()>
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     // The next daemon makes a gate of it again.
-    world.daemon = Some(Daemon::start(&Config::lab(), None)?);
+    world.start(&Config::lab())?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())
 }
@@ -76,7 +76,7 @@ fn a_gate_on_trial_lets_everybody_in_at_its_end_without_a_daemon() -> Result<()>
 /// A standing gate, and a config that protects another port.
 fn other_rules(world: &mut World) -> Result<()> {
     let config = Config::lab().with("[\"2222/tcp\"]", "[\"2300/tcp\"]");
-    world.daemon = Some(Daemon::start(&Config::lab(), None)?);
+    world.start(&Config::lab())?;
     config.write("gate.toml")?;
     Ok(())
 }
@@ -110,8 +110,7 @@ fn rules_that_are_confirmed_stay() -> Result<()> {
 }
 
 fn a_trial_that_cannot_be_is_refused() -> Result<()> {
-    let mut world = World::new(Family::V4, None)?;
-    world.daemon = Some(Daemon::start(&Config::lab(), None)?);
+    let mut world = World::guarded(Family::V4, &Config::lab())?;
     let file = world.gate()?.config().display().to_string();
     world.gate()?.kill()?;
     assert_fails(&knockctl(Host::Server, &["run", "--config", &file, "--trial", "9s"])?, &["stands already", "reload"]);

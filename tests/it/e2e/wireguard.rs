@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use libtest_mimic::Trial;
-use tests::lab::{Background, Config, Daemon, Family, Host, PATIENCE, Probe, Status, TIMEOUT, connect, sandbox, until};
+use tests::lab::{Background, Config, Family, Host, PATIENCE, Probe, Status, TIMEOUT, connect, sandbox, until};
 use tests::story::World;
 
 use crate::trials::trials;
@@ -58,7 +58,7 @@ fn a_tunnel_stands_behind_a_knock_as_long_as_it_is_used() -> Result<()> {
     let config = Config::lab()
         .with("ports = [\"2222/tcp\"]", "ports = [\"51820/udp\"]\nkeepalive = true")
         .set("cmd_timeout", "\"3s\"");
-    world.daemon = Some(Daemon::start(&config, None)?);
+    world.start(&config)?;
     let server = End::new(Host::Server, "wg-server", "203.0.113.1/24")?;
     let client = End::new(Host::Client, "wg-client", "203.0.113.2/24")?;
     server.peer(&client, &[])?;

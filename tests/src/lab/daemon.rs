@@ -25,9 +25,7 @@ impl Daemon {
     ///
     /// If the gate does not stand, with what the daemon says.
     pub fn start(config: &Config, prefix: Option<&'static str>) -> Result<Self> {
-        let daemon = Self::begin(config, prefix)?;
-        daemon.program.lines.wait_after(0, GATE_STANDS, TIMEOUT)?;
-        Ok(daemon)
+        Self::begin(config, prefix)?.standing()
     }
 
     /// Starts it with more arguments, and waits until the gate stands.
@@ -36,12 +34,7 @@ impl Daemon {
     ///
     /// If the gate does not stand, with what the daemon says.
     pub fn start_with(config: &Config, args: &[&str]) -> Result<Self> {
-        let config = config.write("gate.toml")?;
-        let mut command = Command::new(knockctl_path()?);
-        command.args(["run", "--config"]).arg(&config).args(args);
-        let daemon = Self { program: Background::start(Host::Server, command, None)?, config };
-        daemon.program.lines.wait_after(0, GATE_STANDS, TIMEOUT)?;
-        Ok(daemon)
+        Self::run(config, args, None)?.standing()
     }
 
     /// Starts it, and does not wait.
@@ -50,10 +43,20 @@ impl Daemon {
     ///
     /// If it cannot be started.
     pub fn begin(config: &Config, prefix: Option<&'static str>) -> Result<Self> {
+        Self::run(config, &[], prefix)
+    }
+
+    fn run(config: &Config, args: &[&str], prefix: Option<&'static str>) -> Result<Self> {
         let config = config.write("gate.toml")?;
         let mut command = Command::new(knockctl_path()?);
-        command.args(["run", "--config"]).arg(&config);
+        command.args(["run", "--config"]).arg(&config).args(args);
         Ok(Self { program: Background::start(Host::Server, command, prefix)?, config })
+    }
+
+    /// The same, once it has said that the gate stands.
+    fn standing(self) -> Result<Self> {
+        self.wait_after(0, GATE_STANDS)?;
+        Ok(self)
     }
 
     /// Its config file.

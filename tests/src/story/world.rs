@@ -52,6 +52,26 @@ impl World {
         Ok(Self { family, daemon: None, session: None, sshd: Sshd::start()?, prefix, _lab: lab })
     }
 
+    /// A lab whose server has a gate with this config.
+    ///
+    /// # Errors
+    ///
+    /// If the gate does not stand.
+    pub fn guarded(family: Family, config: &Config) -> Result<Self> {
+        let mut world = Self::new(family, None)?;
+        world.start(config)?;
+        Ok(world)
+    }
+
+    /// Starts a daemon with this config, in place of the one that may have run.
+    ///
+    /// # Errors
+    ///
+    /// If the gate does not stand then.
+    pub fn start(&mut self, config: &Config) -> Result<&mut Daemon> {
+        Ok(self.daemon.insert(Daemon::start(config, self.prefix)?))
+    }
+
     /// The address of a host.
     #[must_use]
     pub fn address(&self, host: Host) -> IpAddr {
@@ -71,7 +91,7 @@ impl World {
     /// If the gate does not stand then.
     pub fn gate(&mut self) -> Result<&mut Daemon> {
         if self.daemon.as_mut().is_none_or(|daemon| !daemon.runs()) {
-            self.daemon = Some(Daemon::start(&Config::lab(), self.prefix)?);
+            self.start(&Config::lab())?;
         }
         self.daemon.as_mut().context("it was just started")
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
-use tests::lab::{Background, Config, Daemon, Family, Host, Probe, Status, TIMEOUT, until};
+use tests::lab::{Background, Config, Family, Host, Probe, Status, TIMEOUT, until};
 use tests::story::World;
 
 use super::super::assert_fails;
@@ -40,8 +40,7 @@ fn is_granted(source: &str) -> Option<()> {
 
 fn the_door_never_closes_until_it_is_told() -> Result<()> {
     for (family, signal) in [(Family::V4, Signal::SIGINT), (Family::V6, Signal::SIGTERM)] {
-        let mut world = World::new(family, None)?;
-        world.daemon = Some(Daemon::start(&Config::lab(), None)?);
+        let world = World::guarded(family, &Config::lab())?;
         let home = Home::of(&world, &format!("open_for = \"{}s\"", WINDOW.as_secs()))?;
         let mut keeper = keep_open(&home, &[])?;
         let source = world.address(Host::Client).to_string();

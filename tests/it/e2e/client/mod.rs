@@ -14,7 +14,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use libtest_mimic::Trial;
-use tests::lab::{Config, Daemon, Family, Host, Mount, NOBODY, Ran, knockctl, knockctl_as_nobody};
+use tests::lab::{Config, Family, Host, Mount, NOBODY, Ran, knockctl, knockctl_as_nobody};
 use tests::story::World;
 
 /// The trials.
@@ -27,9 +27,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// A world with the lab's gate, whose door stays open for long.
 fn gate(family: Family) -> Result<World> {
-    let mut world = World::new(family, None)?;
-    world.daemon = Some(Daemon::start(&Config::lab().set("cmd_timeout", "\"1h\""), None)?);
-    Ok(world)
+    World::guarded(family, &Config::lab().set("cmd_timeout", "\"1h\""))
 }
 
 /// The home of the account without rights.

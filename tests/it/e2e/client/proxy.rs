@@ -11,9 +11,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
-use tests::lab::{
-    Config, Daemon, Family, Host, Probe, Session, Status, TIMEOUT, knockctl, knockctl_path, sandbox, ssh,
-};
+use tests::lab::{Config, Family, Host, Probe, Session, Status, TIMEOUT, knockctl, knockctl_path, sandbox, ssh};
 use tests::story::World;
 
 use super::super::{assert_fails, assert_says};
@@ -67,7 +65,7 @@ fn a_knock_that_was_lost_is_made_again() -> Result<()> {
         let mut world = World::new(family, None)?;
         // A gate that does not know the door yet.
         let right = Config::lab().set("cmd_timeout", "\"1h\"");
-        world.daemon = Some(Daemon::start(&right.clone().with("8000/udp", "8001/udp"), None)?);
+        world.start(&right.clone().with("8000/udp", "8001/udp"))?;
         let home = Home::of(&world, "")?;
         let mut command = ssh_behind(&home, "myserver --stdio")?;
         let mark = world.gate()?.mark();
