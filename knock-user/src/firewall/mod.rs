@@ -30,7 +30,7 @@ pub use places::{Condition, Place};
 pub use privilege::{NEEDED, need_root};
 pub use question::{Answer, Question, ask};
 pub use state::{AttemptEntry, GrantEntry, State, format_source};
-pub use sys::boot_now;
+pub use sys::{FrameContext, Ran, boot_now, test_run};
 pub use waiting::Waiting;
 
 use std::collections::BTreeSet;

@@ -1,8 +1,9 @@
 //! Asks the loaded program what it would do with a packet, by `BPF_PROG_TEST_RUN`. The packet changes
 //! nothing: no counter, no attempt, no grant, no line in the log.
 
+use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use etherparse::PacketBuilder;
@@ -16,7 +17,7 @@ use rtnetlink::packet_route::address::AddressAttribute;
 use super::interfaces::{self, Interface, Layer};
 use super::links;
 use super::pins::Paths;
-use super::sys;
+use super::sys::{self, FrameContext};
 
 /// A packet that somebody might send.
 #[derive(Clone, Debug)]
@@ -78,13 +79,31 @@ pub fn ask(paths: &Paths, question: &Question) -> Result<Answer> {
     let (id, _) = interface.xdp.with_context(|| format!("{}: its program is gone", interface.name))?;
     let program = sys::program(id).with_context(|| format!("program {id} on {}", interface.name))?;
     let frame = frame(question, to, interface)?;
-    let number = sys::question(program.as_fd(), &frame, interface.index, QUESTION)
+    let number = put(program.as_fd(), &frame, interface.index)
         .context("the program on the interface cannot be asked: start the gate again with this knockctl")?;
     let counter = match number {
         0 => None,
         number => Some(*Counter::ALL.get(number as usize - 1).ok_or_else(|| anyhow!("unknown reason {number}"))?),
     };
     Ok(Answer { interface: interface.name.clone(), to, counter })
+}
+
+/// Sends a frame through a program as if it came to an interface, with the question in its metadata; returns
+/// the word that stands behind the question afterwards (metadata in test runs: kernel 5.15).
+fn put(program: BorrowedFd<'_>, frame: &[u8], interface: u32) -> io::Result<u32> {
+    const METADATA: usize = 8;
+    let mut data = QUESTION.to_ne_bytes().to_vec();
+    data.resize(METADATA, 0);
+    data.extend(frame);
+    let context = FrameContext {
+        data: METADATA as u32,
+        data_end: data.len() as u32,
+        ingress_ifindex: interface,
+        ..FrameContext::default()
+    };
+    let mut after = vec![0_u8; data.len() + METADATA + 2048];
+    sys::test_run(program, &data, &mut after, Some(&context), 1)?;
+    Ok(u32::from_ne_bytes([after[4], after[5], after[6], after[7]]))
 }
 
 /// The first of the interfaces that has an address of the source's family, and that address.

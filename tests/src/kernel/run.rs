@@ -3,16 +3,13 @@
 use std::os::fd::BorrowedFd;
 
 use anyhow::{Context as _, Result};
-
-use super::sys;
+pub use knock_user::firewall::Ran;
+use knock_user::firewall::{FrameContext, test_run};
 
 /// The kernel runs no shorter frame than an Ethernet header.
 pub const LEAST: usize = 14;
 /// A longer one it spreads over buffers of a page, less what it keeps for itself.
 pub const LINEAR: usize = 4096 - 256 - 320;
-
-/// Octets of `struct xdp_md`.
-const CONTEXT: usize = 24;
 
 /// A frame, and how it is handed to the program.
 #[derive(Debug)]
@@ -20,19 +17,8 @@ const CONTEXT: usize = 24;
 pub struct Run<'a> {
     frame: &'a [u8],
     after: &'a mut [u8],
-    context: Option<[u8; CONTEXT]>,
+    context: Option<FrameContext>,
     repeat: u32,
-}
-
-/// What came of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ran {
-    /// What the program returned last.
-    pub action: u32,
-    /// The mean time of a run, in whole ns.
-    pub nanoseconds: u32,
-    /// The length of the frame after it.
-    pub length: usize,
 }
 
 impl<'a> Run<'a> {
@@ -49,10 +35,7 @@ impl<'a> Run<'a> {
 
     /// The first buffer holds `linear` octets and others the rest.
     pub fn split_at(mut self, linear: usize) -> Self {
-        let mut context = [0; CONTEXT];
-        // struct xdp_md: data, data_end, and four that stay zero.
-        context[4..8].copy_from_slice(&(linear as u32).to_ne_bytes());
-        self.context = Some(context);
+        self.context = Some(FrameContext { data_end: linear as u32, ..FrameContext::default() });
         self
     }
 
@@ -68,8 +51,7 @@ impl<'a> Run<'a> {
     ///
     /// If the kernel does not.
     pub fn on(self, program: BorrowedFd<'_>) -> Result<Ran> {
-        let context = self.context.as_ref().map_or(&[][..], <[u8; CONTEXT]>::as_slice);
-        sys::test_run(program, self.frame, self.after, context, self.repeat)
+        test_run(program, self.frame, self.after, self.context.as_ref(), self.repeat)
             .with_context(|| format!("BPF_PROG_TEST_RUN of {} octets", self.frame.len()))
     }
 }

@@ -5,11 +5,8 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::libc;
 
-use super::run::Ran;
-
 const MAP_UPDATE_ELEM: libc::c_int = 2;
 const PROG_LOAD: libc::c_int = 5;
-const PROG_TEST_RUN: libc::c_int = 10;
 const MAP_LOOKUP_BATCH: libc::c_int = 24;
 const LINK_CREATE: libc::c_int = 28;
 const PROG_TYPE_XDP: u32 = 6;
@@ -35,28 +32,6 @@ struct Element {
     key: u64,
     value: u64,
     flags: u64,
-}
-
-/// `union bpf_attr` of `BPF_PROG_TEST_RUN`.
-#[repr(C)]
-#[derive(Default)]
-struct TestRun {
-    program: RawFd,
-    result: u32,
-    data_size_in: u32,
-    data_size_out: u32,
-    data_in: u64,
-    data_out: u64,
-    repeat: u32,
-    duration: u32,
-    context_size_in: u32,
-    context_size_out: u32,
-    context_in: u64,
-    context_out: u64,
-    flags: u32,
-    cpu: u32,
-    batch_size: u32,
-    reserved: u32,
 }
 
 /// The beginning of `union bpf_attr` of `BPF_PROG_LOAD`.
@@ -144,27 +119,4 @@ pub(super) fn attach_xdp(program: BorrowedFd<'_>, interface: u32) -> Result<Owne
     let fd = bpf(LINK_CREATE, &mut link)?;
     // SAFETY: the kernel has just made it, for nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
-}
-
-/// Runs a program on a frame; puts what is the frame afterwards into `after`, unless that is empty.
-pub(super) fn test_run(
-    program: BorrowedFd<'_>,
-    frame: &[u8],
-    after: &mut [u8],
-    context: &[u8],
-    repeat: u32,
-) -> Result<Ran> {
-    let mut run = TestRun {
-        program: program.as_raw_fd(),
-        data_size_in: frame.len() as u32,
-        data_in: address(frame),
-        data_size_out: after.len() as u32,
-        data_out: if after.is_empty() { 0 } else { after.as_mut_ptr() as u64 },
-        repeat,
-        context_size_in: context.len() as u32,
-        context_in: if context.is_empty() { 0 } else { address(context) },
-        ..TestRun::default()
-    };
-    bpf(PROG_TEST_RUN, &mut run)?;
-    Ok(Ran { action: run.result, nanoseconds: run.duration, length: run.data_size_out as usize })
 }
