@@ -9,14 +9,14 @@ use anyhow::{Context, Result, ensure};
 
 use super::VERSION;
 use super::stage::Stage;
-use crate::setup::cargo_deb;
+use crate::setup::tool::CARGO_DEB;
 use crate::{paths, shell, step};
 
 /// Builds the package from what is built and staged; a revision is the packaging's own version.
 pub fn build(stage: &Stage, revision: u32) -> Result<PathBuf> {
     step::line("dist", format!("Debian package, revision {revision}"), || {
         fs::write(stage.dir.join("changelog"), changelog(stage, revision)?)?;
-        let mut command = shell::command(cargo_deb::path());
+        let mut command = shell::command(CARGO_DEB.path());
         command
             .args(["--package", "knock-user", "--no-build", "--locked", "--quiet", "--compress-system"])
             .args(["--deb-revision", &revision.to_string(), "--output"])

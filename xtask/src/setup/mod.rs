@@ -4,14 +4,13 @@
 //! only then is anything changed. What cannot be had is an error with the command that gets it.
 
 mod apt;
-pub mod cargo_deb;
 mod choice;
 mod components;
 pub mod debian;
-mod linker;
 mod packages;
 mod rustc;
 mod rustup;
+pub mod tool;
 mod toolchain;
 
 use std::path::PathBuf;
@@ -21,6 +20,7 @@ use clap::ValueEnum;
 
 use self::choice::Choice;
 use self::packages::Package;
+use self::tool::Tool;
 use crate::step;
 
 pub use self::components::has_std_of;
@@ -63,6 +63,12 @@ impl Needs {
             debian: is(&[Purpose::Test]),
         }
     }
+
+    /// What cargo installs for them.
+    fn tools(self) -> impl Iterator<Item = &'static Tool> {
+        let tools = [(self.linker, &tool::BPF_LINKER), (self.dist, &tool::CARGO_DEB)];
+        tools.into_iter().filter_map(|(needed, tool)| needed.then_some(tool))
+    }
 }
 
 /// What the set-up found or installed.
@@ -86,16 +92,18 @@ pub fn setup(purpose: Option<Purpose>) -> Result<Tools> {
     })?;
     let mut missing = Vec::new();
     if needs.lab {
-        missing.extend(look("programs of the lab", &packages::LAB)?);
+        missing.extend(look("programs of the lab", packages::LAB)?);
     }
-    if needs.linker && !linker::look()? {
-        missing.extend(look("LLVM for bpf-linker", &packages::LINKER)?);
+    for tool in needs.tools() {
+        if !tool.look()? && !tool.packages.is_empty() {
+            missing.extend(look(&format!("what {} is built with", tool.name), tool.packages)?);
+        }
     }
     if needs.dist {
-        missing.extend(look("programs for packages", &packages::DIST)?);
+        missing.extend(look("programs for packages", packages::DIST)?);
     }
     if needs.debian {
-        missing.extend(look("programs to try packages", &packages::DEBIAN)?);
+        missing.extend(look("programs to try packages", packages::DEBIAN)?);
     }
     if let Some(obstacle) = packages::obstacle()
         && !missing.is_empty()
@@ -128,13 +136,10 @@ pub fn setup(purpose: Option<Purpose>) -> Result<Tools> {
     if needs.lints {
         components::bpf(&mut toolchain)?;
     }
-    if needs.linker {
-        linker::build_if_needed()?;
+    for tool in needs.tools() {
+        tool.build_if_needed()?;
     }
-    if needs.dist {
-        cargo_deb::build_if_needed()?;
-    }
-    Ok(Tools { toolchain, linker: linker::path() })
+    Ok(Tools { toolchain, linker: tool::BPF_LINKER.path() })
 }
 
 /// Says which of the packages are missing.

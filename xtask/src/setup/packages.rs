@@ -28,7 +28,7 @@ const fn server(name: &'static str, files: &'static [&'static str], service: &'s
 }
 
 /// What the lab and the tests of whole hosts run.
-pub const LAB: [Package; 17] = [
+pub const LAB: &[Package] = &[
     server("openssh-server", &["sshd"], "ssh"),
     package("openssh-client", &["ssh", "ssh-keygen"]),
     // A client, and what our import is compared with.
@@ -55,10 +55,10 @@ pub const LAB: [Package; 17] = [
 ];
 
 /// What bpf-linker is built with.
-pub const LINKER: [Package; 1] = [package("llvm-22-dev", &["/usr/lib/llvm-22/bin/llvm-config"])];
+pub const LINKER: &[Package] = &[package("llvm-22-dev", &["/usr/lib/llvm-22/bin/llvm-config"])];
 
 /// What Debian packages and tarballs are made with.
-pub const DIST: [Package; 4] = [
+pub const DIST: &[Package] = &[
     // Asks the shared libraries for the packages that they come from.
     package("dpkg-dev", &["dpkg-shlibdeps"]),
     package("xz-utils", &["xz"]),
@@ -67,17 +67,17 @@ pub const DIST: [Package; 4] = [
 ];
 
 /// What the packages are tried with.
-pub const DEBIAN: [Package; 1] = [package("debootstrap", &["debootstrap"])];
+pub const DEBIAN: &[Package] = &[package("debootstrap", &["debootstrap"])];
 
 /// Debian's own Rust, and the source of its core.
-pub const COMPILER: [Package; 3] = [
+pub const COMPILER: &[Package] = &[
     package("rustc-web", &["/usr/bin/rustc"]),
     package("rust-web-src", &["/usr/lib/rustlib/src/rust/library/Cargo.lock"]),
     package("cargo-web", &["/usr/bin/cargo"]),
 ];
 
 /// The clippy of Debian's Rust.
-pub const CLIPPY: [Package; 1] = [package("rust-web-clippy", &["/usr/bin/cargo-clippy"])];
+pub const CLIPPY: &[Package] = &[package("rust-web-clippy", &["/usr/bin/cargo-clippy"])];
 
 // The package's name and the version that is asked for go together.
 const _: () = assert!(LLVM == 22);
@@ -139,12 +139,12 @@ mod tests {
             line(&LAB[..2], "sudo "),
             "sudo apt-get update && sudo apt-get install -y --no-install-recommends openssh-server openssh-client"
         );
-        assert_eq!(line(&LINKER, ""), "apt-get update && apt-get install -y --no-install-recommends llvm-22-dev");
+        assert_eq!(line(LINKER, ""), "apt-get update && apt-get install -y --no-install-recommends llvm-22-dev");
     }
 
     #[test]
     fn names_are_listed_with_commas() {
-        assert_eq!(names(&COMPILER), "rustc-web, rust-web-src, cargo-web");
+        assert_eq!(names(COMPILER), "rustc-web, rust-web-src, cargo-web");
         assert_eq!(names(&[]), "");
     }
 }

@@ -113,7 +113,7 @@ impl Search {
              and the same command again",
             self.rejected.join("; "),
             rustup::install_line(PINNED),
-            packages::install_line(&packages::COMPILER),
+            packages::install_line(packages::COMPILER),
         )
     }
 
@@ -125,7 +125,7 @@ impl Search {
             _ => return Vec::new(),
         };
         if lints {
-            wanted.extend(packages::missing(&packages::CLIPPY));
+            wanted.extend(packages::missing(packages::CLIPPY));
         }
         wanted
     }
