@@ -73,11 +73,7 @@ impl Session {
         let source = knock_common::addr::Addr::from(self.client);
         let now = crate::firewall::boot_now();
         let grants = State::open(paths).and_then(|state| state.grants()).unwrap_or_default();
-        grants.iter().any(|entry| {
-            entry.key.service == service
-                && source.masked(entry.key.bits) == entry.key.source
-                && entry.left(now).is_none_or(|left| left > LONG)
-        })
+        grants.iter().any(|entry| entry.covers(service, &source) && entry.left(now).is_none_or(|left| left > LONG))
     }
 }
 

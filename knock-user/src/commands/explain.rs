@@ -4,15 +4,17 @@ use std::io::Write;
 use std::net::IpAddr;
 
 use anyhow::Result;
+use knock_common::addr::Addr;
 use knock_common::counter::Counter;
 use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
+use knock_common::rules::Service;
 use serde::Serialize;
 
 use super::source;
 use crate::config::{Port, PortNames, transport_name};
 use crate::exit::Exit;
-use crate::firewall::{Paths, Question, State, ask, boot_now, need_root};
+use crate::firewall::{GrantEntry, Paths, Question, State, ask, boot_now, need_root};
 
 /// Arguments of `knockctl explain`.
 #[derive(clap::Args, Clone, Debug)]
@@ -93,6 +95,11 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         (false, false, true) => "reject",
         (false, false, false) => "drop",
     };
+    let service = service_of(&state, port)?;
+    let grant = match (answer.counter, &service) {
+        (Some(Counter::PassGranted), Some(service)) => grant_of(&state, service, source)?,
+        _ => None,
+    };
     let explanation = Explanation {
         source: source.to_string(),
         destination: answer.to.to_string(),
@@ -101,8 +108,8 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         verdict,
         rule,
         reason,
-        service: service_of(&state, port)?,
-        grant: if answer.counter == Some(Counter::PassGranted) { grant_of(&state, port, source)? } else { None },
+        service: service.map(|service| service.name.as_str().to_owned()),
+        grant,
     };
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&explanation)?)?;
@@ -161,24 +168,20 @@ fn text(explanation: &Explanation, args: &ExplainArgs, port: Port) -> String {
     text
 }
 
-/// The name of the service that protects the port.
-fn service_of(state: &State, port: Port) -> Result<Option<String>> {
-    let services = state.services()?;
+/// The service that protects the port.
+fn service_of(state: &State, port: Port) -> Result<Option<Service>> {
     let found = state
         .protected()?
         .into_iter()
         .find(|(number, transport, _)| (*number, *transport) == (port.number, transport_name(port.transport)));
-    Ok(found.and_then(|(.., index)| services.get(index as usize)).map(|service| service.name.as_str().to_owned()))
+    let Some((.., index)) = found else { return Ok(None) };
+    Ok(state.services()?.get(index as usize).copied())
 }
 
 /// The grant that covers the source: its source, and the time left.
-fn grant_of(state: &State, port: Port, source: IpAddr) -> Result<Option<String>> {
-    let Some(name) = service_of(state, port)? else { return Ok(None) };
-    let tag = state.services()?.iter().find(|service| service.name.as_str() == name).map_or(0, |service| service.tag);
-    let now = boot_now();
-    let covers = |entry: &crate::firewall::GrantEntry| {
-        entry.key.service == tag && knock_common::addr::Addr::from(source).masked(entry.key.bits) == entry.key.source
-    };
+fn grant_of(state: &State, service: &Service, source: IpAddr) -> Result<Option<String>> {
+    let (source, now) = (Addr::from(source), boot_now());
+    let covers = |entry: &GrantEntry| entry.covers(service.tag, &source);
     let found = state.grants()?.into_iter().filter(covers).max_by_key(|entry| entry.key.bits);
     Ok(found.map(|entry| {
         let left = entry.left(now).map_or_else(

@@ -352,9 +352,7 @@ impl Daemon {
         }
         info!("re-reading config file: {}", self.config.path.display());
         self.notify.reloading();
-        let outcome = self.reload();
-        self.info.reloads += 1;
-        let error = outcome.err().map(|error| format!("{error:#}"));
+        let error = self.reload().err().map(|error| format!("{error:#}"));
         if error.is_some() && self.trial.is_none() {
             // What was asked for is not to be tried with the next config.
             crate::runtime::Trial::end(&self.paths);
@@ -364,14 +362,20 @@ impl Daemon {
             Some(error) => error!("reload: {error}: the gate goes on as it was"),
         }
         let text = error.as_ref().map_or_else(|| "reloaded".to_owned(), |error| format!("reload failed: {error}"));
+        self.leave_word(error.clone());
+        self.log.append(&Record::of("reload", text));
+        match &error {
+            Some(error) => self.notify.as_before(error),
+            None => self.notify.ready(&self.standing()),
+        }
+    }
+
+    /// Leaves word for who has asked for other rules: they are in force, or why they are not.
+    fn leave_word(&mut self, error: Option<String>) {
+        self.info.reloads += 1;
         self.info.last_reload = Some(Reload { ok: error.is_none(), error });
         if let Err(error) = self.info.write(&self.paths) {
             error!("{error:#}");
-        }
-        self.log.append(&Record::of("reload", text));
-        match &self.info.last_reload {
-            Some(Reload { error: Some(error), .. }) => self.notify.as_before(error),
-            _ => self.notify.ready(&self.standing()),
         }
     }
 

@@ -82,15 +82,11 @@ impl Daemon {
                 self.put_in_force(self.config.clone())
             }
         };
-        self.info.reloads += 1;
         let error = outcome.err().map(|error| format!("{error:#}"));
         if let Some(error) = &error {
             error!("confirm: {error}");
         }
-        self.info.last_reload = Some(runtime::Reload { ok: error.is_none(), error });
-        if let Err(error) = self.info.write(&self.paths) {
-            error!("{error:#}");
-        }
+        self.leave_word(error);
         self.note(&Record::of("confirm", "confirmed: the trial is over".to_owned()));
     }
 

@@ -44,6 +44,12 @@ impl GrantEntry {
         format_source(self.key.source, self.key.bits)
     }
 
+    /// True if it lets `source` reach the service with this tag.
+    #[must_use]
+    pub fn covers(&self, service: u32, source: &Addr) -> bool {
+        self.key.service == service && source.masked(self.key.bits) == self.key.source
+    }
+
     /// Time left; `None` for good.
     #[must_use]
     pub fn left(&self, now: u64) -> Option<Duration> {
