@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Firewall;
-use super::answers;
 use super::attach::{self, Attached};
 use super::choose::{Choice, choose, needless};
 use super::interfaces::{self, Interface};
@@ -141,10 +140,7 @@ impl Firewall {
         let detached: Vec<_> = links.gone.iter().filter_map(|name| was_here(name)).map(|one| one.index).collect();
         changes.extend(links.gone.iter().filter(|name| was_here(name).is_none()).cloned().map(Change::Gone));
 
-        for interface in &choice.fit {
-            // Its MAC may be another one now.
-            answers::put(&mut self.program, interface)?;
-        }
+        self.answers.settle(&mut self.program, all.iter().filter(|interface| links.stands_on(interface)));
         let mut before = std::mem::take(&mut self.refused);
         let mut taken: Vec<_> = std::mem::take(&mut self.hurried).into_iter().collect();
         for interface in choice.fit.iter().filter(|interface| taken.contains(&interface.index)) {
@@ -206,14 +202,19 @@ impl Firewall {
              turns verify_checksums off"
                 .to_owned()
         });
-        remarks.chain(checksums).map(|what| Change::Noted { name: interface.name.clone(), what }).collect()
+        let silent = self.answers.silent(interface);
+        remarks
+            .chain(checksums)
+            .chain(silent)
+            .map(|what| Change::Noted { name: interface.name.clone(), what })
+            .collect()
     }
 
     /// Attaches the program to one more interface.
     fn take_in(&mut self, interface: &Interface, all: &[Interface]) -> Result<()> {
         attach::refuse_foreign(&links::Links::default(), std::slice::from_ref(interface))?;
         self.program.prepare(&interface.layer)?;
-        answers::put(&mut self.program, interface)?;
+        self.answers.put(&mut self.program, interface);
         attach::attach_new(&self.paths, interface, all, self.mode, &mut self.program)
     }
 

@@ -37,6 +37,9 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
+use log::warn;
+
+use answers::Answers;
 
 use crate::config::{Config, InterfacePattern, Mode};
 use crate::rules::RuleSet;
@@ -46,6 +49,7 @@ use crate::rules::RuleSet;
 pub struct Firewall {
     paths: Paths,
     program: Program,
+    answers: Answers,
     patterns: Vec<InterfacePattern>,
     mode: Mode,
     attached: Vec<Attached>,
@@ -84,11 +88,13 @@ impl Firewall {
         let links = links::settle(paths, &all)?;
         attach::refuse_foreign(&links, &choice.fit)?;
         let settings = Settings::new(config, &choice.fit, manner);
+        let answers_denials = settings.reject != 0;
         let verifies_by_kind = settings.verify_checksums && config.options.verify_checksums.is_none();
         let mut program = Program::load(&Load { rules, settings, adopted: &adopted })?;
+        let mut answers = Answers::new(answers_denials);
         for interface in &choice.fit {
             program.prepare(&interface.layer)?;
-            answers::put(&mut program, interface)?;
+            answers.put(&mut program, interface);
         }
         if patterns.iter().any(choose::expects_raw) {
             program.prepare(&Layer::Ip)?;
@@ -101,6 +107,9 @@ impl Firewall {
         pins::finish(paths, &adopted, &mut program)?;
         attach::release_others(paths, &choice.fit)?;
         choice.warn();
+        for (interface, why) in choice.fit.iter().filter_map(|one| Some((one, answers.silent(one)?))) {
+            warn!("{}: {why}", interface.name);
+        }
         let all = interfaces::list()?;
         let attached = attach::attached(&links::read(paths, &all)?, &all);
         attach::warn_of_modes(&attached, config.options.mode);
@@ -111,6 +120,7 @@ impl Firewall {
         let this = Self {
             paths,
             program,
+            answers,
             patterns,
             mode,
             attached,

@@ -1,5 +1,6 @@
 //! Whole hosts: the real daemon, `knockctl`, an ssh server and clients, on real interfaces.
 
+mod answers;
 mod client;
 mod commands;
 mod config;
@@ -61,6 +62,7 @@ pub fn trials() -> Vec<Trial> {
         kinds::trials(),
         pins::trials(),
         reject::trials(),
+        answers::trials(),
         killed::trials(),
         trial::trials(),
         wireguard::trials(),
