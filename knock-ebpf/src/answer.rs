@@ -3,7 +3,9 @@
 use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::helpers::bpf_get_prandom_u32;
 use aya_ebpf::programs::XdpContext;
+use knock_common::frame::FrameMut as _;
 use knock_common::layout::Place;
+use knock_common::packet::Packet;
 use knock_common::reject::answer::{self, Sender};
 
 use crate::frame::Linear;
@@ -32,5 +34,24 @@ pub fn send(ctx: &XdpContext) -> u32 {
     // SAFETY: takes nothing, and returns a number.
     let id = unsafe { bpf_get_prandom_u32() } as u16;
     let sender = Sender { ttl: place.ttl, hop_limit: place.hop_limit, id, key: settings::reject() };
-    if answer::write(&mut Linear::new(ctx), packet, &sender, sheet) { xdp_action::XDP_TX } else { xdp_action::XDP_DROP }
+    let mut frame = Linear::new(ctx);
+    if answer::write(&mut frame, packet, &sender, sheet) && (packet.ip != 0 || name_protocol(&mut frame, packet)) {
+        xdp_action::XDP_TX
+    } else {
+        xdp_action::XDP_DROP
+    }
+}
+
+/// Says what protocol a frame without a link header is of. Generic XDP reads that anew, from an Ethernet header
+/// right before the frame, if what it takes for one has changed in the frame (`bpf_prog_run_generic_xdp`); tunnels
+/// send nothing whose protocol they do not know.
+#[inline(always)]
+fn name_protocol(frame: &mut Linear<'_>, packet: &Packet) -> bool {
+    const HEADER: i32 = 14;
+    let protocol = if packet.src.is_v4() { [0x08, 0x00] } else { [0x86, 0xdd] };
+    // A device without link headers has a MAC of zeroes: to it.
+    frame.move_begin(-HEADER)
+        && frame.put(0, &[0; 12]).is_some()
+        && frame.put(12, &protocol).is_some()
+        && frame.move_begin(HEADER)
 }

@@ -18,6 +18,13 @@ impl<'a> Linear<'a> {
     pub fn new(ctx: &'a XdpContext) -> Self {
         Self { ctx }
     }
+
+    /// Lets the frame begin so many octets later, or earlier; false if it cannot.
+    #[inline(always)]
+    pub fn move_begin(&mut self, by: i32) -> bool {
+        // SAFETY: the context is the one that the kernel gave to the program; views as in `resize`.
+        unsafe { bpf_xdp_adjust_head(self.ctx.ctx, by) == 0 }
+    }
 }
 
 impl Frame for Linear<'_> {
@@ -53,7 +60,7 @@ impl FrameMut for Linear<'_> {
         // SAFETY: the context is the one that the kernel gave to the program; every view made before is
         // gone, since each borrows nothing but an address that is checked anew at its next use.
         unsafe {
-            if added != 0 && bpf_xdp_adjust_head(ctx, -(added as i32)) != 0 {
+            if added != 0 && !self.move_begin(-(added as i32)) {
                 return false;
             }
             // In one piece: the verifier allows no 32-bit arithmetic with packet pointers.

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use libtest_mimic::Trial;
-use tests::lab::{Config, Daemon, Family, Host, PATIENCE, Probe, SSH_PORT, Status, Wire, connect, ip_packet};
+use tests::lab::{
+    Config, Device, Family, Frames, Host, Late, PATIENCE, Probe, SSH_PORT, Status, Wire, connect, ip, ip_packet,
+};
 use tests::packet::extension::{DESTINATION, Extension};
 use tests::packet::{ACK, CWR, ECE, FIN, PSH, PacketBuilder, RST, SYN, URG, checksum};
 use tests::story::World;
 
+use super::links::assert_place;
 use crate::trials::trials;
 
 /// The trials.
@@ -17,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
     trials![
         "e2e::reject";
         an_answer_is_octet_for_octet_that_of_a_closed_port,
+        so_is_one_without_a_link_header,
         what_a_closed_port_does_not_answer_is_not_answered,
         errors_are_as_rare_as_those_of_the_stack,
         nmap_sees_a_closed_port,
@@ -27,16 +31,19 @@ pub fn trials() -> Vec<Trial> {
 /// Protected, with something behind it.
 const UDP_PORT: u16 = 5000;
 
+fn config(verify_checksums: bool) -> Config {
+    Config::lab()
+        .with("[\"2222/tcp\"]", "[\"2222/tcp\", \"5000/udp\"]")
+        .set("verify_checksums", if verify_checksums { "true" } else { "false" })
+        .option("deny", "\"reject\"")
+}
+
 /// A server that rejects, with a listener behind each protected port, and the client's wire. The
 /// client's own kernel leaves checksums to the device, and a veth pair has none.
 fn gate(family: Family, verify_checksums: bool) -> Result<(World, Wire, UdpSocket)> {
-    let config = Config::lab()
-        .with("[\"2222/tcp\"]", "[\"2222/tcp\", \"5000/udp\"]")
-        .set("verify_checksums", if verify_checksums { "true" } else { "false" })
-        .option("deny", "\"reject\"");
     let mut world = World::new(family, None)?;
     let socket = Host::Server.enter(|| Ok(UdpSocket::bind(world.server(UDP_PORT))?))?;
-    world.start(&config)?;
+    world.start(&config(verify_checksums))?;
     let wire = Wire::tap(Host::Client)?;
     Ok((world, wire, socket))
 }
@@ -109,12 +116,58 @@ fn between(family: Family) -> PacketBuilder {
     PacketBuilder::between(family.address(Host::Client), family.address(Host::Server))
 }
 
-/// The IP packet that answers.
-fn answer(wire: &Wire, family: Family, packet: &PacketBuilder) -> Result<Option<Vec<u8>>> {
-    wire.send(&packet.build())?;
-    let is_answer = |frame: &[u8]| ip_packet(frame, family).is_some_and(|packet| message(packet, family).is_some());
-    let frame = wire.receive(PATIENCE, is_answer)?;
-    Ok(frame.and_then(|frame| ip_packet(&frame, family).map(<[u8]>::to_vec)))
+/// A way to the server on which frames are sent and seen as they are.
+trait Way {
+    /// A packet without its ports that comes to the server this way.
+    fn between(&self, family: Family) -> PacketBuilder;
+
+    /// Sends it, and returns the IP packet that answers.
+    fn ask(&self, family: Family, packet: &PacketBuilder) -> Result<Option<Vec<u8>>>;
+}
+
+impl Way for Wire {
+    fn between(&self, family: Family) -> PacketBuilder {
+        between(family)
+    }
+
+    fn ask(&self, family: Family, packet: &PacketBuilder) -> Result<Option<Vec<u8>>> {
+        self.send(&packet.build())?;
+        let is_answer = |frame: &[u8]| ip_packet(frame, family).is_some_and(|packet| message(packet, family).is_some());
+        let frame = self.receive(PATIENCE, is_answer)?;
+        Ok(frame.and_then(|frame| ip_packet(&frame, family).map(<[u8]>::to_vec)))
+    }
+}
+
+/// A tunnel of which the test has the far end.
+struct Raw(Device);
+
+impl Raw {
+    const TUN: Late = Late { name: "tun0", peer: "tun9", number: 3 };
+
+    fn new() -> Result<Self> {
+        let device = Device::new(Host::Server, Self::TUN.name, Frames::Told)?;
+        ip(Host::Server, &Self::TUN.up(Self::TUN.name, 1))?;
+        Ok(Self(device))
+    }
+}
+
+impl Way for Raw {
+    fn between(&self, family: Family) -> PacketBuilder {
+        PacketBuilder::between(Self::TUN.client(family), Self::TUN.server(family, 0).ip())
+    }
+
+    /// The device is told the protocol before the packet, and tells it.
+    fn ask(&self, family: Family, packet: &PacketBuilder) -> Result<Option<Vec<u8>>> {
+        /// Of the link header that the builder writes, and of `struct tun_pi`.
+        const LINK: usize = 14;
+        const INFO: usize = 4;
+        let frame = packet.build();
+        self.0.send(&[&[0, 0], &frame[LINK - 2..]].concat())?;
+        let is_answer = |frame: &[u8]| frame.get(INFO..).is_some_and(|packet| message(packet, family).is_some());
+        let Some(answer) = self.0.receive(PATIENCE, is_answer) else { return Ok(None) };
+        assert_eq!(answer[2..INFO], frame[LINK - 2..LINK], "the protocol that the kernel takes the answer for");
+        Ok(Some(answer[INFO..].to_vec()))
+    }
 }
 
 /// Its TCP segment or ICMP error, and the protocol.
@@ -192,13 +245,26 @@ fn octets6(octets: &[u8]) -> IpAddr {
 }
 
 fn an_answer_is_octet_for_octet_that_of_a_closed_port() -> Result<()> {
-    let (mut world, wire, _socket) = gate(Family::V4, true)?;
+    let (_world, wire, _socket) = gate(Family::V4, true)?;
+    assert_looks_closed(&wire)
+}
+
+fn so_is_one_without_a_link_header() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let way = Raw::new()?;
+    let config = config(true).set("interfaces", "[\"eth0\", \"tun0\"]").option("mode", "\"auto\"");
+    world.start(&config)?;
+    assert_place("tun0", "generic", "up")?;
+    assert_looks_closed(&way)
+}
+
+/// Asks a protected port and a closed one the same.
+fn assert_looks_closed(way: &dyn Way) -> Result<()> {
     for family in Family::ALL {
-        world.family = family;
         for (cases, port) in [(segments(family), SSH_PORT), (datagrams(family), UDP_PORT)] {
             for (name, build) in cases {
                 let answer_of = |port| -> Result<Vec<u8>> {
-                    let found = answer(&wire, family, &build(between(family), port))?;
+                    let found = way.ask(family, &build(way.between(family), port))?;
                     let found = found.with_context(|| format!("{name}, {}: {port} is silent", family.name()))?;
                     Ok(normal(&found, family, port))
                 };
@@ -220,7 +286,7 @@ fn what_a_closed_port_does_not_answer_is_not_answered() -> Result<()> {
             ("a wrong checksum", between(family).udp(SOURCE, UDP_PORT).wrong_checksum()),
             ("a multicast frame", between(family).multicast().udp(SOURCE, UDP_PORT)),
         ] {
-            assert_eq!(answer(&wire, family, &packet)?, None, "{name}, {}", family.name());
+            assert_eq!(wire.ask(family, &packet)?, None, "{name}, {}", family.name());
         }
     }
     Ok(())

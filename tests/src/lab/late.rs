@@ -1,7 +1,7 @@
 //! Interfaces that come and go while the lab stands: one more veth pair from the server to the client.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,11 +29,21 @@ impl Late {
     /// The server's address on it.
     #[must_use]
     pub fn server(self, family: Family, port: u16) -> SocketAddr {
+        SocketAddr::new(self.address(family, 1), port)
+    }
+
+    /// The client's address on it.
+    #[must_use]
+    pub fn client(self, family: Family) -> IpAddr {
+        self.address(family, 2)
+    }
+
+    fn address(self, family: Family, host: u8) -> IpAddr {
         let address = match family {
-            Family::V4 => format!("203.0.113.{}", self.number * 16 + 1).parse(),
-            Family::V6 => format!("2001:db8:{}::1", self.number).parse(),
+            Family::V4 => format!("203.0.113.{}", self.number * 16 + host).parse(),
+            Family::V6 => format!("2001:db8:{}::{host}", self.number).parse(),
         };
-        SocketAddr::new(address.expect("an address"), port)
+        address.expect("an address")
     }
 
     /// Lines of iproute2 that make it on the server.

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::libc::{IFF_NO_PI, IFF_TAP, IFF_TUN, IFNAMSIZ, O_NONBLOCK, c_int};
@@ -20,6 +20,9 @@ use super::Host;
 pub enum Frames {
     /// The IP header.
     Tun,
+    /// The IP header, and before it, for the program that has the device, its protocol as the kernel knows it
+    /// (`struct tun_pi`).
+    Told,
     /// An Ethernet header.
     Tap,
 }
@@ -49,8 +52,11 @@ impl Device {
         host.enter(|| {
             let open = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open("/dev/net/tun");
             let file = open.context("/dev/net/tun")?;
-            let kind = if frames == Frames::Tun { IFF_TUN } else { IFF_TAP };
-            let flags = i16::try_from(kind | IFF_NO_PI)?;
+            let flags = i16::try_from(match frames {
+                Frames::Tun => IFF_TUN | IFF_NO_PI,
+                Frames::Told => IFF_TUN,
+                Frames::Tap => IFF_TAP | IFF_NO_PI,
+            })?;
             let mut request = Request { name: [0; IFNAMSIZ], flags, rest: [0; 22] };
             request.name[..name.len()].copy_from_slice(name.as_bytes());
             // SAFETY: the request is as long as the kernel reads, and outlives the call.
@@ -58,6 +64,33 @@ impl Device {
                 .with_context(|| format!("{name} cannot be made"))?;
             Ok(Self(file))
         })
+    }
+
+    /// Lets a frame come to the device, as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the device does not take it.
+    pub fn send(&self, frame: &[u8]) -> Result<()> {
+        (&self.0).write_all(frame).context("a frame for the tunnel")
+    }
+
+    /// The next frame within `patience` that the device sends and that is wanted.
+    #[must_use]
+    pub fn receive(&self, patience: Duration, wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        let start = Instant::now();
+        let mut frame = vec![0; 1 << 16];
+        while start.elapsed() < patience {
+            match (&self.0).read(&mut frame) {
+                Ok(length) if wanted(&frame[..length]) => {
+                    frame.truncate(length);
+                    return Some(frame);
+                }
+                Ok(_) => {}
+                Err(_) => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        None
     }
 
     /// Lets the device, which is down, pass for one of another type (`ARPHRD_*` of `if_arp.h`).
