@@ -24,16 +24,14 @@ pub fn with<'a>(packet: Packet) -> Option<&'a Desk> {
 #[inline(always)]
 pub fn look<'a>() -> Option<&'a Packet> {
     let desk = maps::DESK.get_ptr_mut(0)?;
-    // SAFETY: as in `with`, which has written the desk during this frame.
+    // SAFETY: as in `with`, which has written the desk during this frame, or `put`, which calls it.
     Some(&unsafe { (*desk).0.assume_init_ref() }.packet)
 }
 
-/// A copy of the packet that [`put`] left.
+/// A copy of it.
 #[inline(always)]
 pub fn packet() -> Option<Packet> {
-    let desk = maps::DESK.get_ptr_mut(0)?;
-    // SAFETY: as in `with`; `put` has written the desk during this frame.
-    Some(unsafe { (*desk).0.assume_init_ref() }.packet)
+    look().copied()
 }
 
 /// An [`Other`] as a number that is not 0: all that a BPF function returns is one register.
