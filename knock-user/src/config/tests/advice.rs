@@ -1,0 +1,85 @@
+//! What is allowed, and weak.
+
+use super::*;
+
+#[test]
+fn weak_sequences_raise_warnings() {
+    for (keys, message) in [
+        ("sequence = [7]", "7:13: warning: doors.d.sequence: a single knock: any scan of this port makes it"),
+        ("sequence = [7, 8, 9]", "7:13: warning: doors.d.sequence: ascending ports: the order in which scanners go"),
+        (
+            "sequence = [7, \"7/udp\", 9]",
+            "7:13: warning: doors.d.sequence: ascending ports: the order in which scanners go",
+        ),
+        ("sequence = [9, 8, 7]", "7:13: warning: doors.d.sequence: descending ports: the order in which scanners go"),
+        (
+            "sequence = [7, 9, 9, 8]",
+            "7:19: warning: doors.d.sequence[2]: the same step as the one before: a packet sent again makes it too",
+        ),
+        (
+            "sequence = [7, 9, 8]\ntcpflags = [\"ack\"]",
+            "8:12: warning: doors.d.tcpflags: segments of a connection fit too (ACK or RST): a sweep of them ends no attempt",
+        ),
+    ] {
+        assert_said(&with_door(keys), &[&format!("k.toml:{message}")]);
+    }
+    for quiet in [
+        "sequence = [7, 9, 8]\ntcpflags = [\"syn\"]",
+        "sequence = [7, 9, 8]\ntcpflags = [\"fin\", \"!syn\", \"!ack\", \"!rst\"]",
+        "sequence = [\"7/udp\", \"9/udp\", \"8/udp\"]\ntcpflags = [\"ack\"]",
+    ] {
+        assert_said(&with_door(quiet), &[]);
+    }
+}
+
+#[test]
+fn doors_that_resemble_each_other_raise_warnings() {
+    assert_said(
+        &with_doors(&["sequence = [7, 9, 8]", "sequence = [7, 9, 8]"]),
+        &["k.toml:10:13: warning: doors.d1.sequence: the same sequence as door d0: one knock is for both"],
+    );
+    let beginning =
+        "k.toml:7:13: warning: doors.d0.sequence: the beginning of door d1: whoever knocks there knocks here as well";
+    assert_said(&with_doors(&["sequence = [7, 9, 8]", "sequence = [7, 9, 8, 5]"]), &[beginning]);
+    assert_said(&with_doors(&["sequence = [7, 9, 8]", "sequence = [7, \"9/udp\", 8, 5]"]), &[]);
+}
+
+#[test]
+fn services_out_of_reach_raise_warnings() {
+    assert_said(&format!("{OPTIONS}{SERVICE}"), &["k.toml:3:11: warning: services.s: no door for this service"]);
+    assert_said(OPTIONS, &["k.toml: warning: no service: nothing is protected"]);
+    assert_said(
+        &with_door("sequence = [7, 9, 8]\naction = \"close\""),
+        &["k.toml:3:11: warning: services.s: no door opens this service, they only close it"],
+    );
+    assert_said(
+        &with_option("trusted = [\"0.0.0.0/0\"]"),
+        &["k.toml:3:12: warning: options.trusted[0]: every IPv4 address is trusted: for IPv4 there is no gate"],
+    );
+}
+
+#[test]
+fn knock_ports_in_use_raise_a_warning_once() {
+    let host = Host { listeners: vec![Port { number: 9, transport: Transport::Tcp }], ..Host::default() };
+    let message = "k.toml:7:16: warning: doors.d.sequence[1]: something listens on this port here: knocks reach it, and its users knock";
+    assert_eq!(said(&with_door("sequence = [7, 9, 8, 9]"), &host), [message]);
+    assert_eq!(said(&with_door("sequence = [7, \"9/udp\", 8]"), &host), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_others_reach_raises_a_warning() {
+    let said_with = |mode| said(&with_option(""), &Host { mode: Some(mode), ..Host::default() });
+    assert_eq!(said_with(0o100_600), Vec::<String>::new());
+    assert_eq!(said_with(0o100_640), Vec::<String>::new());
+    assert_eq!(said_with(0o100_644), ["k.toml: warning: everybody on this host may read the sequences"]);
+    assert_eq!(said_with(0o100_660), ["k.toml: warning: others than the owner may change this file"]);
+}
+
+#[test]
+fn warnings_repeat_no_port() {
+    let host = Host { listeners: vec![Port { number: 7011, transport: Transport::Tcp }], ..Host::default() };
+    let doors = ["sequence = [7011, 7022, 7022, 7033]", "sequence = [7011, 7022, 7022, 7033]", "sequence = [7011]"];
+    let said = said(&with_doors(&doors), &host);
+    assert!(said.len() >= 6, "{said:?}");
+    assert!(said.iter().all(|line| !line.contains("70")), "{said:?}");
+}
