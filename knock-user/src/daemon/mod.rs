@@ -401,6 +401,13 @@ impl Daemon {
     fn put_in_force(&mut self, mut config: Config) -> Result<()> {
         // Also rules of a while ago, whose one-time sequences were used since.
         let settled = crate::onetime::settle_pinned(&mut config, &self.paths);
+        self.swap(config)?;
+        self.note_one_time(settled.said, settled.failed);
+        Ok(())
+    }
+
+    /// The same where one-time sequences are settled.
+    fn swap(&mut self, config: Config) -> Result<()> {
         let now = boot_now();
         self.firewall = Firewall::start(&config, &self.paths, self.manner)?;
         self.swapped = true;
@@ -410,7 +417,6 @@ impl Daemon {
         self.next_sweep = Instant::now();
         self.denials.set_rate(config.options.log_denied_rate);
         self.config = config;
-        self.note_one_time(settled.said, settled.failed);
         Ok(())
     }
 

@@ -47,7 +47,7 @@ impl Daemon {
         let mut config = self.config.clone();
         let settled = onetime::settle(&mut config, &spent);
         if settled.changed {
-            match self.put_in_force(config) {
+            match self.swap(config) {
                 Ok(()) => self.one_time.forget = Some(Instant::now() + LINGER),
                 // The used sequence stays in force and noted, so that its door is shut.
                 Err(error) => error!("the next one-time sequence cannot be put in force: {error:#}"),
