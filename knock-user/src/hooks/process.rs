@@ -194,9 +194,16 @@ mod tests {
         assert_eq!((ending, lines), (Ending::TimedOut, vec!["hanging".into()]));
         assert!(begun.elapsed() >= Duration::from_millis(300) + GRACE);
         let child: i32 = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
-        // A zombie, if nobody reaps it here, or gone.
-        let status = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        assert!(status.is_empty() || status.contains(") Z "), "{status}");
+        // A zombie, if nobody reaps it here, or gone: as soon as the kernel has got round to it.
+        let killed = Instant::now();
+        loop {
+            let status = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            if status.is_empty() || status.contains(") Z ") {
+                break;
+            }
+            assert!(killed.elapsed() < LONG, "{status}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]
