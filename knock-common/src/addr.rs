@@ -81,6 +81,14 @@ impl Addr {
         if self.is_v4() { self.0[3].to_ne_bytes()[0] >> 4 == 14 } else { self.0[0].to_ne_bytes()[0] == 0xff }
     }
 
+    /// Where the source is: an IPv4 address, or the /64 of an IPv6 address, which is the least that a
+    /// host may have to itself and choose its addresses from (RFC 7934, RFC 4291 2.5.1).
+    #[inline(always)]
+    #[must_use]
+    pub const fn site(&self) -> Self {
+        if self.is_v4() { *self } else { Self([self.0[0], self.0[1], 0, 0]) }
+    }
+
     /// The bits that both have.
     #[inline(always)]
     #[must_use]

@@ -53,6 +53,7 @@ counters! {
     AttemptEnded = "attempt_ended", "attempts ended by a wrong knock";
     AttemptRefused = "attempt_refused", "attempts not started: the budget of this second was used up";
     AttemptLost = "attempt_lost", "attempts not started: no room in the table";
+    KnockLockedOut = "knock_locked_out", "first knocks ignored: the source is locked out";
     BadChecksum = "bad_checksum", "knocks ignored for a wrong checksum";
     GrantOpened = "grant_opened", "grants written by a completed door";
     GrantExtended = "grant_extended", "grants extended by a completed door or by keepalive";

@@ -91,7 +91,7 @@ pub fn judge_large<W: World>(world: &W, packet: &Packet) -> Verdict {
 /// Rules 8 to 11: a packet to a protected port.
 #[inline(always)]
 fn guard<W: World>(world: &W, packet: &Packet, service: &Service) -> Verdict {
-    if is_granted(world, packet, service) {
+    if is_granted(world, packet, service, true) {
         return pass(world, Counter::PassGranted);
     }
     if world.trusts(&packet.src) {
@@ -136,9 +136,10 @@ fn deny<W: World>(world: &W, packet: &Packet, service: &Service, reason: Counter
     Verdict::Deny
 }
 
-/// True if a live grant covers the source, under any prefix length that the service uses.
+/// True if a live grant covers the source, under any prefix length that the service uses. If the
+/// packet `uses` the grant, it extends that of a keepalive service.
 #[inline(always)]
-fn is_granted<W: World>(world: &W, packet: &Packet, service: &Service) -> bool {
+pub(crate) fn is_granted<W: World>(world: &W, packet: &Packet, service: &Service, uses: bool) -> bool {
     let prefixes = if packet.src.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
     let mut index = 0;
     while index < MAX_PREFIXES {
@@ -150,7 +151,7 @@ fn is_granted<W: World>(world: &W, packet: &Packet, service: &Service) -> bool {
         if let Some(grant) = world.grant(&key) {
             let now = world.now();
             if grant.is_live(now) {
-                if service.keepalive != 0 && packet.transport as u8 == Transport::Udp as u8 && !world.asks() {
+                if uses && service.keepalive != 0 && packet.transport as u8 == Transport::Udp as u8 && !world.asks() {
                     keep_alive(world, &key, grant, now);
                 }
                 return true;

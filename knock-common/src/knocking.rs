@@ -7,6 +7,7 @@ use crate::counter::Counter;
 use crate::desk::Desk;
 use crate::event::{Event, Kind};
 use crate::frame::Frame;
+use crate::gate;
 use crate::grant::{Grant, GrantKey, Origin, Prefix};
 use crate::packet::Packet;
 use crate::rules::{Action, Door, Knock, MAX_DOORS, MAX_PREFIXES, Service};
@@ -209,6 +210,10 @@ fn start_door<W: World>(world: &W, desk: &Desk, index: u32) {
         desk.spoilt.set(1);
         return;
     }
+    if world.locks_out() && is_locked_out(world, desk, door) != 0 {
+        world.count(Counter::KnockLockedOut);
+        return;
+    }
     if door.steps == 1 {
         note_done(desk, index);
         return;
@@ -241,6 +246,18 @@ fn start_door<W: World>(world: &W, desk: &Desk, index: u32) {
         }
         tries += 1;
     }
+}
+
+/// 1 if the source is locked out from the door. Nobody is who is trusted, or holds a grant for what
+/// the door opens: a grant and a trusted network that come later count as well.
+#[inline(never)]
+fn is_locked_out<W: World>(world: &W, desk: &Desk, door: &Door) -> u32 {
+    let source = &desk.packet.src;
+    if desk.now.get() >= world.locked_until(&source.site()) || world.trusts(source) {
+        return 0;
+    }
+    let Some(service) = world.service(u32::from(door.service)) else { return 0 };
+    u32::from(!gate::is_granted(world, &desk.packet, service, false))
 }
 
 /// Ends every live attempt of the source if nothing listens where the packet goes. Returns how

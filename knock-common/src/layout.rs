@@ -9,7 +9,7 @@ use crate::rules::{Door, Knock, PortRoles, Service};
 use crate::spent::Spent;
 
 /// Raised whenever a pinned map's key, value or meaning changes.
-pub const LAYOUT_VERSION: u64 = 2;
+pub const LAYOUT_VERSION: u64 = 3;
 
 /// Octets of the ring buffer.
 pub const EVENT_BYTES: u32 = 256 * 1024;
@@ -19,6 +19,8 @@ pub const MAX_GRANTS: u32 = 65_536;
 pub const MAX_ATTEMPTS: u32 = 65_536;
 /// One-time sequences that were used and are not yet marked in their files.
 pub const MAX_SPENT: u32 = 1024;
+/// Sites that are locked out at once; beyond, the one that was asked for longest ago is let off.
+pub const MAX_LOCKED: u32 = 16_384;
 /// Trusted networks in one config.
 pub const MAX_TRUSTED: u32 = 1024;
 
@@ -70,6 +72,8 @@ pub mod name {
     pub const EVENTS: &str = "EVENTS";
     /// Pinned: one-time sequences that were used.
     pub const SPENT: &str = "SPENT";
+    /// Pinned: [sites](crate::addr::Addr::site) that are locked out, and until when. Written by the daemon.
+    pub const LOCKED: &str = "LOCKED";
     /// Pinned: [`super::LAYOUT_VERSION`].
     pub const LAYOUT: &str = "LAYOUT";
     /// Pinned: denials that may still be logged, refilled by the daemon.
@@ -105,6 +109,8 @@ pub mod name {
     pub const ATTEMPT_RATE: &str = "ATTEMPT_RATE";
     /// u32, 0 or 1: emit an event for a denial while there are tokens.
     pub const LOG_DENIED: &str = "LOG_DENIED";
+    /// u32, 0 or 1: sources may be locked out.
+    pub const LOCKOUT: &str = "LOCKOUT";
     /// u32: 0 to drop what is denied, or a random key to answer it as a closed port would.
     pub const REJECT: &str = "REJECT";
     /// u32, 0 or 1: let pass what is denied.

@@ -71,6 +71,11 @@ pub trait World {
     /// for the note. Of several CPUs that do so at once one gets true.
     fn spend(&self, key: u64, spent: &Spent) -> bool;
 
+    /// `lockout`: sources may be locked out.
+    fn locks_out(&self) -> bool;
+    /// Until when a source's [site](Addr::site) is locked out, boot time in ns; 0 if it never was.
+    fn locked_until(&self, site: &Addr) -> u64;
+
     /// The attempts of `source`.
     fn attempts(&self, source: &Addr) -> Option<&Attempts>;
     /// The attempts of `source`, made if there are none yet; `None` if there is no room.

@@ -131,6 +131,17 @@ impl World for Kernel<'_> {
     }
 
     #[inline(always)]
+    fn locks_out(&self) -> bool {
+        settings::lockout()
+    }
+
+    #[inline(always)]
+    fn locked_until(&self, site: &Addr) -> u64 {
+        // SAFETY: a plain copy of one word.
+        unsafe { maps::LOCKED.get(site) }.copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
     fn attempts(&self, source: &Addr) -> Option<&Attempts> {
         // SAFETY: the value is words that are only read and swapped one by one. A word given to
         // another source meanwhile is an attempt of that source; a swap that expects the old word

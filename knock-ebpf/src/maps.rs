@@ -12,7 +12,9 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::desk::Desk;
 use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::{EVENT_BYTES, MAX_ATTEMPTS, MAX_GRANTS, MAX_PLACES, MAX_SPENT, MAX_TRUSTED, Place};
+use knock_common::layout::{
+    EVENT_BYTES, MAX_ATTEMPTS, MAX_GRANTS, MAX_LOCKED, MAX_PLACES, MAX_SPENT, MAX_TRUSTED, Place,
+};
 use knock_common::reject::answer::Sheet;
 use knock_common::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
 use knock_common::spent::Spent;
@@ -27,6 +29,9 @@ pub static GRANTS: HashMap<GrantKey, Grant> = HashMap::with_max_entries(MAX_GRAN
 /// Filled with `BPF_NOEXIST`: of several CPUs one succeeds.
 #[map]
 pub static SPENT: HashMap<u64, Spent> = HashMap::with_max_entries(MAX_SPENT, 0);
+/// Read here, written by user space.
+#[map]
+pub static LOCKED: LruHashMap<Addr, u64> = LruHashMap::with_max_entries(MAX_LOCKED, 0);
 #[map]
 pub static ATTEMPTS: LruHashMap<Addr, Attempts> = LruHashMap::with_max_entries(MAX_ATTEMPTS, 0);
 #[map]

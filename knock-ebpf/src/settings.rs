@@ -14,6 +14,8 @@ static ATTEMPT_RATE: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static LOG_DENIED: Global<u32> = Global::new(1);
 #[unsafe(no_mangle)]
+static LOCKOUT: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
 static REJECT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static OBSERVE: Global<u32> = Global::new(0);
@@ -45,6 +47,11 @@ pub fn attempt_rate() -> u32 {
 #[inline(always)]
 pub fn log_denied() -> bool {
     LOG_DENIED.load() != 0
+}
+
+#[inline(always)]
+pub fn lockout() -> bool {
+    LOCKOUT.load() != 0
 }
 
 /// 0: what is denied is dropped. Otherwise the key of the answers.

@@ -62,6 +62,9 @@ impl Tally {
 fn play(tables: &Arc<Tables>, scenario: &Scenario, tally: &mut Tally) -> Result<(), Mismatch> {
     let memory =
         Memory::new(Arc::clone(tables)).with_sockets(scenario.sockets.clone()).with_tokens(scenario.config.log_tokens);
+    for (network, &until) in &scenario.config.locked {
+        memory.lock_out(network.base, until);
+    }
     let mut host = Host(memory);
     let counted = agree(&mut host, tables, scenario, 1)?;
     tally.counted.iter_mut().zip(counted).for_each(|(sum, more)| *sum += more);

@@ -8,5 +8,6 @@ mod histories;
 mod import;
 mod knocks;
 mod limits;
+mod lockouts;
 mod races;
 mod truncation;

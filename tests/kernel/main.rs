@@ -13,5 +13,7 @@ mod gate;
 mod knocks;
 #[path = "../host/limits.rs"]
 mod limits;
+#[path = "../host/lockouts.rs"]
+mod lockouts;
 #[path = "../host/truncation.rs"]
 mod truncation;

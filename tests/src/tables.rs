@@ -18,6 +18,8 @@ pub struct Tables {
     pub attempt_rate: u32,
     /// `log_denied`.
     pub log_denied: bool,
+    /// `lockout`.
+    pub lockout: bool,
     /// `deny = "reject"`.
     pub reject: bool,
 }
@@ -43,6 +45,7 @@ impl Tables {
             verify_checksums: config.options.verify_checksums.unwrap_or(true),
             attempt_rate: config.options.attempt_rate.unwrap_or(ATTEMPT_RATE),
             log_denied: config.options.log_denied,
+            lockout: config.options.lockout.is_some(),
             reject: config.options.deny == Deny::Reject,
         }
     }

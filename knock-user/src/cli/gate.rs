@@ -14,6 +14,7 @@ use crate::commands::reload::ReloadArgs;
 use crate::commands::revoke::RevokeArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::unload::UnloadArgs;
+use crate::commands::unlock::UnlockArgs;
 use crate::daemon::RunArgs;
 use crate::firewall::Paths;
 
@@ -65,6 +66,8 @@ pub enum GateCommand {
     Allow(Loud<AllowArgs>),
     /// Take an address's grants away; its established connections go on
     Revoke(Loud<RevokeArgs>),
+    /// End a lockout (options.lockout) before its time
+    Unlock(Loud<UnlockArgs>),
     /// Look for mistakes in a config, without loading it
     Check(Loud<CheckArgs>),
     /// Swap the rules for those of the config at once, keeping grants and connections
@@ -96,6 +99,7 @@ impl GateCommand {
             Self::Status(loud) => loud.verbose,
             Self::Allow(loud) => loud.verbose,
             Self::Revoke(loud) => loud.verbose,
+            Self::Unlock(loud) => loud.verbose,
             Self::Check(loud) => loud.verbose,
             Self::Reload(loud) => loud.verbose,
             Self::Confirm(loud) => loud.verbose,

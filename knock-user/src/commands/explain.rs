@@ -65,6 +65,9 @@ struct Explanation {
     service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<String>,
+    /// For a knock from a site that is locked out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked_out: Option<String>,
 }
 
 /// Asks the program and says what it says. A denial is a negative answer.
@@ -100,6 +103,7 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         (Some(Counter::PassGranted), Some(service)) => grant_of(&state, service, source)?,
         _ => None,
     };
+    let is_knock = answer.counter == Some(Counter::KnockPacket);
     let explanation = Explanation {
         source: source.to_string(),
         destination: answer.to.to_string(),
@@ -110,6 +114,7 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         reason,
         service: service.map(|service| service.name.as_str().to_owned()),
         grant,
+        locked_out: if is_knock { lockout_of(&state, source)? } else { None },
     };
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&explanation)?)?;
@@ -165,6 +170,12 @@ fn text(explanation: &Explanation, args: &ExplainArgs, port: Port) -> String {
     if let Some(grant) = &explanation.grant {
         text += &format!("grant: {grant}\n");
     }
+    if let Some(left) = &explanation.locked_out {
+        text += &format!(
+            "locked out: {left}: no first knock is heard from there, unless it is trusted or holds a grant of the \
+             door's service (`knockctl unlock {source}`)\n"
+        );
+    }
     text
 }
 
@@ -176,6 +187,16 @@ fn service_of(state: &State, port: Port) -> Result<Option<Service>> {
         .find(|(number, transport, _)| (*number, *transport) == (port.number, transport_name(port.transport)));
     let Some((.., index)) = found else { return Ok(None) };
     Ok(state.services()?.get(index as usize).copied())
+}
+
+/// How long the source is locked out.
+fn lockout_of(state: &State, source: IpAddr) -> Result<Option<String>> {
+    let site = knock_common::addr::Addr::from(source).site();
+    let found = state.lockouts()?.into_iter().find(|entry| entry.site == site);
+    Ok(found.map(|entry| {
+        let left = entry.until.saturating_sub(boot_now()).div_ceil(1_000_000_000);
+        format!("{} left", humantime::format_duration(std::time::Duration::from_secs(left)))
+    }))
 }
 
 /// The grant that covers the source: its source, and the time left.

@@ -33,6 +33,8 @@ pub mod status;
 pub(crate) mod table;
 #[cfg(feature = "gate")]
 pub mod unload;
+#[cfg(feature = "gate")]
+pub mod unlock;
 
 use std::io::{self, Write};
 

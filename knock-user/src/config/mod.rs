@@ -11,6 +11,7 @@ mod error;
 mod hooks;
 mod host;
 mod interface;
+mod lockout;
 mod log;
 mod model;
 mod name;
@@ -36,8 +37,8 @@ pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub(crate) use self::onetime::choose as choose_one_time;
 
 pub use self::model::{
-    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, MAX_HOOKS, Mode, OnExit, OneTime,
-    Options, SEQ_TIMEOUT, Service,
+    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, Lockout, MAX_HOOKS, Mode, OnExit,
+    OneTime, Options, SEQ_TIMEOUT, Service,
 };
 pub use crate::settings::{Diagnostic, Excerpt, Port, PortError, PortNames, PortRange, Severity, transport_name};
 

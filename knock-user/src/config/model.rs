@@ -98,6 +98,8 @@ pub struct Options {
     pub on_exit: OnExit,
     /// `deny`. Default [`Deny::Drop`].
     pub deny: Deny,
+    /// `lockout`: what wrong knocks lead to. Default: nothing.
+    pub lockout: Option<Lockout>,
     /// `max_grants`: room for that many. Default [`knock_common::layout::MAX_GRANTS`].
     pub max_grants: u32,
     /// `max_attempts`: room for that many. Default [`knock_common::layout::MAX_ATTEMPTS`].
@@ -137,6 +139,15 @@ pub enum Deny {
     Drop,
     /// It is answered as by a port on which nothing listens: the port looks closed.
     Reject,
+}
+
+/// Sources with many wrong knocks are not heard for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lockout {
+    /// `after`: so many wrong knocks.
+    pub after: u32,
+    /// `for`: how long, and in which time from the first wrong knock on they are counted together.
+    pub span: Duration,
 }
 
 /// A named set of protected ports.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use knock_common::layout::{MAX_ATTEMPTS, MAX_GRANTS, MAX_TRUSTED};
 
 use super::interface::InterfacePattern;
+use super::lockout;
 use super::model::{Deny, HOOK_TIMEOUT, LOG_DENIED_RATE, MAX_HOOKS, Mode, OnExit, Options};
 use super::report::Report;
 use super::value::{Item, Table};
@@ -38,6 +39,7 @@ pub(super) fn read(mut table: Table<'_>, report: &Report<'_>) -> Options {
         verify_checksums: boolean(&mut table, report, "verify_checksums"),
         on_exit: table.take("on_exit").and_then(|item| item.choice(report, ON_EXIT)).unwrap_or(OnExit::Keep),
         deny: table.take("deny").and_then(|item| item.choice(report, DENY)).unwrap_or(Deny::Drop),
+        lockout: table.take("lockout").and_then(|item| lockout::read(&item, report)),
         max_grants: number(&mut table, report, "max_grants", MAX_ROOM).unwrap_or(MAX_GRANTS),
         max_attempts: number(&mut table, report, "max_attempts", MAX_ROOM).unwrap_or(MAX_ATTEMPTS),
         attempt_rate: number(&mut table, report, "attempt_rate", u32::MAX),

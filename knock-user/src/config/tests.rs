@@ -13,6 +13,7 @@ mod contradictions;
 mod door;
 mod file;
 mod hooks;
+mod lockout;
 mod log;
 mod onetime;
 mod options;

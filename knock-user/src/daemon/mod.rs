@@ -4,6 +4,7 @@
 mod deadlines;
 mod denials;
 mod links;
+mod lockout;
 mod logging;
 mod names;
 mod notify;
@@ -35,6 +36,7 @@ use crate::session::Session;
 use deadlines::Deadlines;
 use denials::Denials;
 use links::{Announced, Links};
+use lockout::Lockouts;
 use logging::Log;
 use names::Names;
 use notify::Notify;
@@ -101,6 +103,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         log: EventLog::open(paths)?,
         hooks,
         one_time: OneTime::default(),
+        lockouts: Lockouts::new(&config),
         swapped: false,
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
@@ -149,6 +152,7 @@ struct Daemon {
     notify: Notify,
     privileges: Privileges,
     one_time: OneTime,
+    lockouts: Lockouts,
     /// Other rules were put in force: another program runs, and tells of its verdicts elsewhere.
     swapped: bool,
     deadlines: Deadlines,
@@ -250,7 +254,7 @@ impl Daemon {
     fn wake(&self) -> Instant {
         let own = [Some(self.next_sweep), self.denials.renewal, self.deadlines.next().map(instant)];
         own.into_iter()
-            .chain([self.hooks.wake(), self.notify.wake(), self.trial_end()])
+            .chain([self.hooks.wake(), self.notify.wake(), self.trial_end(), self.lockouts.wake()])
             .flatten()
             .min()
             .unwrap_or(self.next_sweep)
@@ -278,6 +282,7 @@ impl Daemon {
             self.note(&record);
         }
         self.hooks.hear(event, kind, &self.state);
+        self.hear_of_lockouts(event, kind);
         if self.uses_up(event.door, kind) {
             self.next_sweep = Instant::now();
         }
@@ -297,6 +302,7 @@ impl Daemon {
             self.on_refill();
         }
         self.output.tell_lost();
+        self.lock_out_due();
         if self.next_sweep <= now {
             if let Err(error) = self.sweep() {
                 error!("grants cannot be swept: {error:#}");
@@ -315,6 +321,7 @@ impl Daemon {
         }
         let live = self.state.grants()?;
         self.hooks.compare(&self.state, &live, &expired);
+        self.sweep_lockouts(&live)?;
         let ends = live.iter().map(|entry| entry.grant.until).filter(|&until| until != FOR_GOOD);
         let next = ends.min();
         let pause = if next.is_some() || self.hooks.owed() > 0 { SWEEP } else { IDLE_SWEEP };
@@ -412,6 +419,7 @@ impl Daemon {
         self.firewall = Firewall::start(&config, &self.paths, self.manner)?;
         self.swapped = true;
         self.hooks.configure(&config, now);
+        self.lockouts.configure(&config);
         self.state = self.firewall.state()?;
         self.names = Names::of(&config, self.manner.observe);
         self.next_sweep = Instant::now();

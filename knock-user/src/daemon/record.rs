@@ -19,7 +19,7 @@ pub struct Record {
     /// When, RFC 3339, UTC.
     pub time: String,
     /// What happened: `stage`, `opened`, `extended`, `closed`, `wrong`, `timeout`, `denied`,
-    /// `refused`, `expired`, `spent`, `onetime`, `hook`, `start`, `reload`, `link`, `stop`.
+    /// `refused`, `expired`, `spent`, `lockout`, `onetime`, `hook`, `start`, `reload`, `link`, `stop`.
     pub event: String,
     /// Source address, with its prefix length if a grant is for a network.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -28,6 +28,8 @@ pub struct Settings {
     pub attempt_rate: u32,
     /// Tell the daemon of denials.
     pub log_denied: bool,
+    /// Sources may be locked out.
+    pub lockout: bool,
     /// Answer what is denied as a closed port would: 0 for no, or the key of the answers, which
     /// nobody else knows.
     pub reject: u32,
@@ -56,6 +58,8 @@ impl Settings {
             verify_checksums: options.verify_checksums.unwrap_or(!open),
             attempt_rate: options.attempt_rate.unwrap_or_else(|| default_rate(config)),
             log_denied: options.log_denied,
+            // Who only observes changes nothing.
+            lockout: options.lockout.is_some() && !manner.observe,
             reject: if options.deny == Deny::Reject { random_key() } else { 0 },
             observe: manner.observe,
             trial_until: manner.trial_until,
@@ -146,7 +150,7 @@ impl Program {
         let (denied, clock) = (number(settings.log_denied), number(settings.test_clock));
         let trusted = number(!load.rules.trusted.is_empty());
         let level: u8 = if settings.trace { aya_log_level() } else { 0 };
-        let observe = number(settings.observe);
+        let (observe, lockout) = (number(settings.observe), number(settings.lockout));
         let mut loader = EbpfLoader::new();
         loader
             .verifier_log_level(VerifierLogLevel::STATS)
@@ -155,6 +159,7 @@ impl Program {
             .override_global(name::HAS_TRUSTED, &trusted, true)
             .override_global(name::ATTEMPT_RATE, &settings.attempt_rate, true)
             .override_global(name::LOG_DENIED, &denied, true)
+            .override_global(name::LOCKOUT, &lockout, true)
             .override_global(name::REJECT, &settings.reject, true)
             .override_global(name::OBSERVE, &observe, true)
             .override_global(name::TRIAL_UNTIL, &settings.trial_until, true)

@@ -29,7 +29,7 @@ pub use pins::Paths;
 pub use places::{Condition, Place};
 pub use privilege::{NEEDED, need_root};
 pub use question::{Answer, Question, ask};
-pub use state::{AttemptEntry, GrantEntry, State, format_source};
+pub use state::{AttemptEntry, GrantEntry, LockoutEntry, State, format_site, format_source};
 pub use sys::{FrameContext, Ran, boot_now, test_run};
 pub use waiting::Waiting;
 

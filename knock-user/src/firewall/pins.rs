@@ -13,7 +13,7 @@ use knock_common::addr::Addr;
 use knock_common::attempt::Attempts;
 use knock_common::counter::Counter;
 use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::{EVENT_BYTES, LAYOUT_VERSION, MAX_SPENT, name};
+use knock_common::layout::{EVENT_BYTES, LAYOUT_VERSION, MAX_LOCKED, MAX_SPENT, name};
 use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
 
@@ -90,13 +90,14 @@ struct Layout {
     entries: u32,
 }
 
-fn state_maps(config: &Config) -> [Layout; 8] {
+fn state_maps(config: &Config) -> [Layout; 9] {
     let map = |name, kind, key, value, entries| Layout { name, kind, key, value, entries };
     [
         map(name::LAYOUT, MapType::Array, 4, 8, 1),
         map(name::GRANTS, MapType::Hash, size_of::<GrantKey>(), size_of::<Grant>(), config.options.max_grants),
         map(name::ATTEMPTS, MapType::LruHash, size_of::<Addr>(), size_of::<Attempts>(), config.options.max_attempts),
         map(name::SPENT, MapType::Hash, 8, size_of::<Spent>(), MAX_SPENT),
+        map(name::LOCKED, MapType::LruHash, size_of::<Addr>(), 8, MAX_LOCKED),
         map(name::WATCH, MapType::Array, 4, 8, WATCH_CELLS),
         map(name::COUNTERS, MapType::PerCpuArray, 4, 8, Counter::COUNT as u32),
         map(name::TOKENS, MapType::PerCpuArray, 4, 8, 1),
@@ -105,8 +106,17 @@ fn state_maps(config: &Config) -> [Layout; 8] {
 }
 
 /// Names of all state maps.
-pub const STATE: [&str; 8] =
-    [name::LAYOUT, name::GRANTS, name::ATTEMPTS, name::SPENT, name::WATCH, name::COUNTERS, name::TOKENS, name::EVENTS];
+pub const STATE: [&str; 9] = [
+    name::LAYOUT,
+    name::GRANTS,
+    name::ATTEMPTS,
+    name::SPENT,
+    name::LOCKED,
+    name::WATCH,
+    name::COUNTERS,
+    name::TOKENS,
+    name::EVENTS,
+];
 
 /// Makes the directories, and mounts the BPF file system if it is missing.
 pub fn prepare(paths: &Paths) -> Result<()> {

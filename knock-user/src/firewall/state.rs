@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use knock_common::addr::Addr;
 use knock_common::attempt::{Attempt, SLOTS, Ticks};
@@ -67,6 +67,15 @@ impl GrantEntry {
     }
 }
 
+/// A site that is locked out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LockoutEntry {
+    /// The site ([`Addr::site`]).
+    pub site: Addr,
+    /// Its end, boot time in ns.
+    pub until: u64,
+}
+
 /// An attempt under way.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AttemptEntry {
@@ -78,6 +87,12 @@ pub struct AttemptEntry {
     pub stage: u32,
     /// Time left of `seq_timeout`.
     pub left: Duration,
+}
+
+/// The [site](Addr::site) of a source, as people write it.
+#[must_use]
+pub fn format_site(source: Addr) -> String {
+    format_source(source.site(), if source.is_v4() { HOST_BITS } else { 64 })
 }
 
 /// A source and its prefix length over the mapped form, as people write it.
@@ -141,12 +156,13 @@ impl State {
     pub fn live_grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
         match self.grants.get(&Plain(*key), 0) {
             Ok(grant) => Ok(Some(grant.0).filter(|grant| grant.is_live(boot_now()))),
-            Err(aya::maps::MapError::KeyNotFound) => Ok(None),
+            Err(MapError::KeyNotFound) => Ok(None),
             Err(error) => Err(anyhow!(error)),
         }
     }
 
-    /// Writes a grant for `source`, until `now` and `span`, or for good. Says whether there was one.
+    /// Writes a grant for `source`, until `now` and `span`, or for good, and ends its lockout. Says whether
+    /// there was a grant.
     ///
     /// # Errors
     ///
@@ -165,8 +181,11 @@ impl State {
             origin: Origin::Command as u32,
         };
         match self.grants.insert(Plain(key), Plain(grant), 0) {
-            Ok(()) => Ok(old.is_some()),
-            Err(aya::maps::MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
+            Ok(()) => {
+                self.let_off(source)?;
+                Ok(old.is_some())
+            }
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
                 bail!(
                     "the grant table is full ({} grants): revoke one, or raise options.max_grants and reload",
                     self.all_grants()?.len()
@@ -247,12 +266,73 @@ impl State {
     pub fn forget_spent(&self, keys: &[u64]) -> Result<()> {
         let mut map: HashMap<MapData, u64, Plain<Spent>> = spent(&self.paths)?;
         for key in keys {
-            match map.remove(key) {
-                Ok(()) | Err(aya::maps::MapError::KeyNotFound) => {}
-                Err(error) => return Err(anyhow!(error)),
-            }
+            was_there(map.remove(key))?;
         }
         Ok(())
+    }
+
+    /// True if a live grant for the service covers `source`.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn covers(&self, service: &Service, source: Addr) -> Result<bool> {
+        let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+        for prefix in prefixes.iter().take_while(|prefix| prefix.bits() != 0) {
+            if self.live_grant(&GrantKey::new(service.tag, &source, prefix))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The sites that are locked out now, by address.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn lockouts(&self) -> Result<Vec<LockoutEntry>> {
+        let now = boot_now();
+        let mut entries = self.all_lockouts()?;
+        entries.retain(|entry| entry.until > now);
+        Ok(entries)
+    }
+
+    /// The same with those that have ended, until they are swept.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn all_lockouts(&self) -> Result<Vec<LockoutEntry>> {
+        let map: HashMap<MapData, Plain<Addr>, u64> = hash(&self.paths, name::LOCKED)?;
+        // An LRU table may lose an entry while it is read.
+        let entries = map.iter().filter_map(Result::ok);
+        let mut entries: Vec<_> = entries.map(|(site, until)| LockoutEntry { site: site.0, until }).collect();
+        entries.sort_by_key(|entry| entry.site);
+        entries.dedup_by_key(|entry| entry.site);
+        Ok(entries)
+    }
+
+    /// Locks the site of `source` out until this boot time in ns.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn lock_out(&self, source: Addr, until: u64) -> Result<()> {
+        let mut map: HashMap<MapData, Plain<Addr>, u64> = hash(&self.paths, name::LOCKED)?;
+        Ok(map.insert(Plain(source.site()), until, 0)?)
+    }
+
+    /// Ends the lockout of the site of `source`; says whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn let_off(&self, source: Addr) -> Result<bool> {
+        let mut map: HashMap<MapData, Plain<Addr>, u64> = hash(&self.paths, name::LOCKED)?;
+        let site = Plain(source.site());
+        let until = map.get(&site, 0).unwrap_or(0);
+        Ok(was_there(map.remove(&site))? && until > boot_now())
     }
 
     /// Attempts under way, by source.
@@ -401,6 +481,16 @@ impl State {
     }
 }
 
+/// Whether a removal found something. What is not there aya tells as an error of the system call.
+fn was_there(removed: Result<(), MapError>) -> Result<bool> {
+    match removed {
+        Ok(()) => Ok(true),
+        Err(MapError::KeyNotFound) => Ok(false),
+        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(anyhow!(error)),
+    }
+}
+
 fn spent(paths: &Paths) -> Result<HashMap<MapData, u64, Plain<Spent>>> {
     let path = paths.map(name::SPENT);
     let map = MapData::from_pin(&path).with_context(|| format!("{}", path.display()))?;
@@ -410,6 +500,7 @@ fn spent(paths: &Paths) -> Result<HashMap<MapData, u64, Plain<Spent>>> {
 fn hash<K: InMap, V: aya::Pod>(paths: &Paths, name: &str) -> Result<HashMap<MapData, Plain<K>, V>> {
     let path = paths.map(name);
     let map = MapData::from_pin(&path).with_context(|| format!("{}", path.display()))?;
-    let map = if name == knock_common::layout::name::ATTEMPTS { Map::LruHashMap(map) } else { Map::HashMap(map) };
+    let is_lru = matches!(name, knock_common::layout::name::ATTEMPTS | knock_common::layout::name::LOCKED);
+    let map = if is_lru { Map::LruHashMap(map) } else { Map::HashMap(map) };
     Ok(map.try_into()?)
 }

@@ -14,6 +14,7 @@ mod killed;
 mod kinds;
 mod lab;
 mod links;
+mod lockout;
 mod logging;
 mod machine;
 mod network;
@@ -59,6 +60,7 @@ pub fn trials() -> Vec<Trial> {
         reload::trials(),
         interfaces::trials(),
         links::trials(),
+        lockout::trials(),
         kinds::trials(),
         pins::trials(),
         reject::trials(),

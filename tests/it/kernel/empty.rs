@@ -31,7 +31,15 @@ pub fn trials() -> Vec<Trial> {
 fn nothing() -> Tables {
     let rules =
         RuleSet { ports: Vec::new(), knocks: Vec::new(), doors: Vec::new(), services: Vec::new(), trusted: Vec::new() };
-    Tables { rules, stealth: true, verify_checksums: true, attempt_rate: 0, log_denied: true, reject: false }
+    Tables {
+        rules,
+        stealth: true,
+        verify_checksums: true,
+        attempt_rate: 0,
+        log_denied: true,
+        lockout: false,
+        reject: false,
+    }
 }
 
 fn without_rules_every_packet_passes_and_nothing_is_stored() -> Result<()> {

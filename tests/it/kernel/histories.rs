@@ -100,7 +100,7 @@ fn loads(seeds: Range<u64>) -> Vec<Vec<u64>> {
             _ => {
                 let config = Scenario::config_of(seed);
                 let flags = [config.stealth, config.verify_checksums, config.log_denied, config.reject];
-                (flags, config.trusted.is_empty(), config.attempt_rate)
+                (flags, config.lockout, config.trusted.is_empty(), config.attempt_rate)
             }
         };
         last = Some((seed / PER_CONFIG, key));
@@ -165,6 +165,9 @@ impl Loaded {
         self.kernel.forget();
         self.kernel.set_tokens(scenario.config.log_tokens);
         let _ = self.kernel.take_events();
+        for (network, &until) in &scenario.config.locked {
+            self.kernel.lock_out(network.base.into(), until);
+        }
         sockets.become_like(&scenario.sockets)?;
         let counted = match agree(&mut self.kernel, &self.tables, scenario, EVERY) {
             Ok(counted) => counted,

@@ -1,6 +1,6 @@
 //! Random configs, without the errors that the config check refuses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use fastrand::Rng;
@@ -45,12 +45,16 @@ pub(super) fn address(text: &str) -> IpAddr {
 pub fn random_config(rng: &mut Rng) -> Config {
     let services = random_services(rng);
     let knock_ports = knock_ports(rng, &services);
+    // To load a program takes a second: not every mixture of its constants is worth it.
+    let reject = chance(rng, 40);
     let mut config = Config {
         trusted: random_trusted(rng),
         stealth: chance(rng, 75),
         verify_checksums: chance(rng, 75),
         log_denied: chance(rng, 75),
-        reject: chance(rng, 40),
+        lockout: !reject && chance(rng, 40),
+        locked: random_locked(rng),
+        reject,
         log_tokens: rng.u64(0..8),
         attempt_rate: if chance(rng, 15) { 2 } else { 4096 },
         services,
@@ -125,6 +129,15 @@ fn random_door(rng: &mut Rng, config: &Config, ports: &[Port]) -> Door {
         prefix_v4: if wide { pick(rng, &[32, 32, 32, 28, 24]) } else { 32 },
         prefix_v6: if wide { pick(rng, &[128, 128, 64, 48]) } else { 128 },
     }
+}
+
+fn random_locked(rng: &mut Rng) -> BTreeMap<Network, u64> {
+    let mut locked = BTreeMap::new();
+    for _ in 0..rng.usize(..4) {
+        let source = address(pick(rng, &SOURCES));
+        locked.insert(Network::of(source, if source.is_ipv4() { 32 } else { 64 }), rng.u64(1..30) * SECOND);
+    }
+    locked
 }
 
 fn random_trusted(rng: &mut Rng) -> Vec<Network> {

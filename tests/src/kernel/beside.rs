@@ -92,6 +92,9 @@ impl Running {
                 self.kernel.allow(key, grant);
             }
         }
+        for (source, until) in memory.locked() {
+            self.kernel.lock_out(source, until);
+        }
         self.known = memory.events_after(usize::MAX).1;
         Ok(())
     }

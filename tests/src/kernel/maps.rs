@@ -42,6 +42,7 @@ pub(super) struct Maps {
     pub(super) rules: RuleMaps,
     grants: HashMap<MapData, Plain<GrantKey>, Plain<Grant>>,
     spent: HashMap<MapData, u64, Plain<Spent>>,
+    locked: HashMap<MapData, Plain<Addr>, u64>,
     attempts: HashMap<MapData, Plain<Addr>, [u64; SLOTS]>,
     watch: Array<MapData, u64>,
     budget: PerCpuArray<MapData, u64>,
@@ -74,6 +75,7 @@ impl Maps {
             rules: RuleMaps::take(ebpf)?,
             grants: take(ebpf, name::GRANTS)?,
             spent: take(ebpf, name::SPENT)?,
+            locked: take(ebpf, name::LOCKED)?,
             attempts: take(ebpf, name::ATTEMPTS)?,
             watch: take(ebpf, name::WATCH)?,
             budget: take(ebpf, name::BUDGET)?,
@@ -104,6 +106,10 @@ impl Maps {
             let nobody = Spent { at: 0, source: Addr::ANY, door: 0, reserved: 0 };
             self.spent.insert(u64::from(number) + 1, Plain(nobody), 0).expect("there is room");
         }
+    }
+
+    pub(super) fn lock_out(&mut self, source: Addr, until: u64) {
+        self.locked.insert(Plain(source.site()), until, 0).expect("there is room");
     }
 
     pub(super) fn attempts(&self) -> Table<Addr, [u64; SLOTS]> {
@@ -160,7 +166,7 @@ impl Maps {
     }
 
     /// Forgets attempts with their part of the filter, the budget and the ICMP errors that are used up,
-    /// grants, and which one-time sequences were used.
+    /// grants, who is locked out, and which one-time sequences were used.
     pub(super) fn forget(&mut self) {
         let sources: Vec<_> = self.attempts.keys().map(|key| key.expect("attempts can be read")).collect();
         for source in sources {
@@ -170,6 +176,10 @@ impl Maps {
         let keys: Vec<_> = self.grants.keys().map(|key| key.expect("grants can be read")).collect();
         for key in keys {
             self.grants.remove(&key).expect("grants can be removed");
+        }
+        let sources: Vec<_> = self.locked.keys().map(|key| key.expect("sources can be read")).collect();
+        for source in sources {
+            self.locked.remove(&source).expect("sources can be removed");
         }
         let keys: Vec<_> = self.spent.keys().map(|key| key.expect("used sequences can be read")).collect();
         for key in keys {

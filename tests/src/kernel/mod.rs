@@ -182,6 +182,11 @@ impl Kernel {
         self.maps.put_grant(key, grant);
     }
 
+    /// Locks a source's site out until this boot time in ns, as the daemon does.
+    pub fn lock_out(&mut self, source: Addr, until: u64) {
+        self.maps.lock_out(source, until);
+    }
+
     /// All attempts that are stored, live or not.
     #[must_use]
     pub fn all_attempts(&self) -> HashMap<Addr, [u64; SLOTS]> {
@@ -244,6 +249,7 @@ pub const fn settings(tables: &Tables, room: Room) -> Settings {
         verify_checksums: tables.verify_checksums,
         attempt_rate: tables.attempt_rate,
         log_denied: tables.log_denied,
+        lockout: tables.lockout,
         reject: if tables.reject { 0x1234_5677 } else { 0 },
         observe: false,
         trial_until: 0,

@@ -41,6 +41,7 @@ pub struct Memory {
     grants: Mutex<HashMap<GrantKey, Grant>>,
     max_grants: usize,
     spent: Mutex<HashMap<u64, Spent>>,
+    locked: Mutex<HashMap<Addr, u64>>,
     sources: Sources,
     watch: Vec<Cell64>,
     errors: Vec<Cell64>,
@@ -77,6 +78,7 @@ impl Memory {
             grants: Mutex::default(),
             max_grants: usize::MAX,
             spent: Mutex::default(),
+            locked: Mutex::default(),
             sources: Sources::new(Self::MAX_SOURCES),
             watch: vec![Cell64::default(); WATCH_CELLS as usize],
             errors: vec![Cell64::default(); WATCH_CELLS as usize],
@@ -170,6 +172,17 @@ impl Memory {
     /// Writes a grant, as `knockctl allow` does.
     pub fn allow(&self, key: GrantKey, grant: Grant) {
         lock(&self.grants).insert(key, grant);
+    }
+
+    /// Locks a source's site out until this boot time in ns, as the daemon does.
+    pub fn lock_out(&self, source: impl Into<Addr>, until: u64) {
+        lock(&self.locked).insert(source.into().site(), until);
+    }
+
+    /// All sites that are locked out, and until when.
+    #[must_use]
+    pub fn locked(&self) -> HashMap<Addr, u64> {
+        lock(&self.locked).clone()
     }
 
     /// All grants, live or not.

@@ -113,6 +113,14 @@ impl World for Memory {
         }
     }
 
+    fn locks_out(&self) -> bool {
+        self.tables.lockout
+    }
+
+    fn locked_until(&self, site: &Addr) -> u64 {
+        lock(&self.locked).get(site).copied().unwrap_or(0)
+    }
+
     fn attempts(&self, source: &Addr) -> Option<&Attempts> {
         self.sources.find(source)
     }

@@ -1,5 +1,6 @@
 //! A config as plain data.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -141,6 +142,10 @@ pub struct Config {
     pub verify_checksums: bool,
     /// Log denials.
     pub log_denied: bool,
+    /// Sources may be locked out.
+    pub lockout: bool,
+    /// The networks that are locked out, and until when.
+    pub locked: BTreeMap<Network, Nanos>,
     /// Answer what is denied.
     pub reject: bool,
     /// Denials that may be logged, for nobody refills the tokens in a history.

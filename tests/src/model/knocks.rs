@@ -1,5 +1,7 @@
 //! Rules 1 to 7: what a packet does to the attempts and grants of its source.
 
+use std::net::IpAddr;
+
 use knock_common::counter::Counter;
 
 use super::config::{Action, Network, Protocol};
@@ -103,7 +105,9 @@ impl Model {
     }
 
     fn begin(&mut self, now: Nanos, packet: &PacketSpec, door: usize) {
-        if self.config.doors[door].sequence.len() == 1 {
+        if self.is_locked_out(now, packet.source, self.config.doors[door].service) {
+            self.count(Counter::KnockLockedOut);
+        } else if self.config.doors[door].sequence.len() == 1 {
             self.complete(now, packet, door);
         } else if self.take_budget(now) {
             self.attempts.insert((packet.source, door), Attempt { made: 1, started: now });
@@ -111,6 +115,15 @@ impl Model {
         } else {
             self.count(Counter::AttemptRefused);
         }
+    }
+
+    fn is_locked_out(&self, now: Nanos, source: IpAddr, service: usize) -> bool {
+        let is_in =
+            |(key, grant): (&(usize, Network), &Grant)| key.0 == service && key.1.holds(source) && grant.is_live(now);
+        self.config.lockout
+            && self.config.locked.iter().any(|(network, &until)| network.holds(source) && now < until)
+            && !self.config.trusted.iter().any(|network| network.holds(source))
+            && !self.grants.iter().any(is_in)
     }
 
     fn take_budget(&mut self, now: Nanos) -> bool {

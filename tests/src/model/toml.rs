@@ -16,6 +16,9 @@ impl Config {
         let _ = writeln!(text, "stealth = {}", self.stealth);
         let _ = writeln!(text, "verify_checksums = {}", self.verify_checksums);
         let _ = writeln!(text, "log_denied = {}", self.log_denied);
+        if self.lockout {
+            text.push_str("lockout = { after = 5, for = \"10m\" }\n");
+        }
         if self.reject {
             text.push_str("deny = \"reject\"\n");
         }

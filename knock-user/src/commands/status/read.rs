@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use knock_common::rules::{self, Action};
 
-use super::snapshot::{Attempt, Daemon, Door, Grant, Interface, Service, Snapshot};
+use super::snapshot::{Attempt, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};
 use crate::commands::service;
-use crate::firewall::{Condition, GrantEntry, Paths, Place, State, XdpMode, boot_now};
+use crate::firewall::{Condition, GrantEntry, LockoutEntry, Paths, Place, State, XdpMode, boot_now, format_site};
 use crate::runtime;
 
 /// Reads everything.
@@ -53,6 +53,7 @@ fn read_pins(paths: &Paths, daemon: Option<Daemon>) -> Result<Snapshot> {
                 seconds_left: round_up(attempt.left),
             })
             .collect(),
+        lockouts: state.lockouts()?.iter().map(read_lockout).collect(),
         counters: state.counters()?,
         ..Snapshot::nothing(daemon)
     })
@@ -126,6 +127,11 @@ fn read_grant(entry: &GrantEntry, services: &[rules::Service], doors: &[rules::D
         seconds_left: entry.left(now).map(round_up),
         age: Duration::from_nanos(now.saturating_sub(entry.grant.since)).as_secs(),
     }
+}
+
+fn read_lockout(entry: &LockoutEntry) -> Lockout {
+    let left = Duration::from_nanos(entry.until.saturating_sub(boot_now()));
+    Lockout { source: format_site(entry.site), seconds_left: round_up(left) }
 }
 
 /// Whole seconds: what is live has at least one.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::snapshot::{Attempt, Door, Grant, Interface, Service, Snapshot};
+use super::snapshot::{Attempt, Door, Grant, Interface, Lockout, Service, Snapshot};
 use crate::commands::table;
 
 /// One line of JSON.
@@ -65,6 +65,11 @@ pub fn text(snapshot: &Snapshot) -> String {
     section(&mut text, head, &snapshot.attempts, "no attempts under way", |row: &Attempt| {
         [row.source.clone(), row.door.clone(), format!("{}/{}", row.stage, row.steps), span(row.seconds_left)]
     });
+    if !snapshot.lockouts.is_empty() {
+        section(&mut text, ["LOCKED OUT", "LEFT"], &snapshot.lockouts, "nobody is locked out", |row: &Lockout| {
+            [row.source.clone(), span(row.seconds_left)]
+        });
+    }
     let counted: Vec<_> = snapshot.counters.iter().filter(|(_, value)| *value > 0).collect();
     section(&mut text, ["COUNTED", "WHAT"], &counted, "nothing counted yet", |(counter, value)| {
         [value.to_string(), counter.what().to_owned()]

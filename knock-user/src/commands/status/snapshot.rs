@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub grants: Vec<Grant>,
     /// Who is knocking.
     pub attempts: Vec<Attempt>,
+    /// Who is locked out.
+    pub lockouts: Vec<Lockout>,
     /// All counters; none if nothing is loaded.
     #[serde(serialize_with = "by_name")]
     pub counters: Vec<(Counter, u64)>,
@@ -131,6 +133,15 @@ pub struct Attempt {
     pub seconds_left: u64,
 }
 
+/// A site that is locked out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Lockout {
+    /// An IPv4 address, or the /64 of an IPv6 address.
+    pub source: String,
+    /// Time left, rounded up.
+    pub seconds_left: u64,
+}
+
 impl Snapshot {
     /// The snapshot where there is no gate.
     pub fn nothing(daemon: Option<Daemon>) -> Self {
@@ -146,6 +157,7 @@ impl Snapshot {
             doors: Vec::new(),
             grants: Vec::new(),
             attempts: Vec::new(),
+            lockouts: Vec::new(),
             counters: Vec::new(),
         }
     }

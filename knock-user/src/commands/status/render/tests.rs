@@ -44,6 +44,7 @@ fn full() -> Snapshot {
             steps: 3,
             seconds_left: 8,
         }],
+        lockouts: vec![Lockout { source: "2001:db8:0:7::/64".into(), seconds_left: 540 }],
         counters: vec![(Counter::PassGranted, 12), (Counter::DenyNew, 0), (Counter::GrantOpened, 1)],
     }
 }
@@ -73,6 +74,9 @@ GRANT          SERVICE  DOOR          BY       LEFT      SINCE
 ATTEMPT       DOOR          STAGE  LEFT
 198.51.100.9  opencloseSSH  1/3    8s
 
+LOCKED OUT         LEFT
+2001:db8:0:7::/64  9m
+
 COUNTED  WHAT
 12       packets passed under a grant
 1        grants written by a completed door
@@ -94,6 +98,7 @@ fn programs_see_every_field() {
         r#""grants":[{"source":"192.0.2.7","service":"ssh2","door":null,"origin":"command","seconds_left":null},"#,
         r#"{"source":"2001:db8::/64","service":"ssh2","door":"opencloseSSH","origin":"knock","seconds_left":42}],"#,
         r#""attempts":[{"source":"198.51.100.9","door":"opencloseSSH","stage":1,"steps":3,"seconds_left":8}],"#,
+        r#""lockouts":[{"source":"2001:db8:0:7::/64","seconds_left":540}],"#,
         r#""counters":{"pass_granted":12,"deny_new":0,"grant_opened":1}}"#,
         "\n",
     );
@@ -159,7 +164,7 @@ fn nothing_is_loaded() {
         r#"{"version":"1.2.3","loaded":false,"daemon":null,"#,
         r#""observing":false,"trial_seconds_left":null,"deny":"drop","#,
         r#""interfaces":[],"services":[],"doors":[],"#,
-        r#""grants":[],"attempts":[],"counters":{}}"#,
+        r#""grants":[],"attempts":[],"lockouts":[],"counters":{}}"#,
         "\n",
     );
     assert_eq!(json(&nothing).unwrap(), expected);

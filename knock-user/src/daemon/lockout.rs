@@ -1,0 +1,255 @@
+//! Who is locked out: counts the wrong knocks of every site, and locks out whoever had too many. The
+//! kernel then hears no first knock from there, until the time is over.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use knock_common::addr::Addr;
+use knock_common::event::{Event, Kind};
+use knock_common::packet::Transport;
+use log::{error, info};
+use lru::LruCache;
+use procfs::ProcError;
+use procfs::net::{TcpNetEntry, TcpState};
+use tokio::time::Instant;
+
+use super::Daemon;
+use super::record::Record;
+use crate::config::{Config, Lockout};
+use crate::firewall::{GrantEntry, boot_now, format_site};
+
+/// Sites whose wrong knocks are remembered: beyond, those that were wrong longest ago are forgotten.
+const SITES: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
+/// Sources to be decided on at once; a flood of forged ones may not keep the daemon busy.
+const MOST_DUE: usize = 256;
+/// How often the host's connections are looked through at most.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Wrong knocks of one site.
+struct Wrong {
+    /// Boot time of the first that counts, in ns.
+    since: u64,
+    count: u32,
+}
+
+/// The wrong knocks, and who is to be locked out for them.
+pub struct Lockouts {
+    rule: Option<Lockout>,
+    wrong: LruCache<Addr, Wrong>,
+    due: Vec<Addr>,
+    not_before: Instant,
+}
+
+impl Lockouts {
+    /// Nobody has knocked wrongly yet.
+    pub fn new(config: &Config) -> Self {
+        Self { rule: config.options.lockout, wrong: LruCache::new(SITES), due: Vec::new(), not_before: Instant::now() }
+    }
+
+    /// Goes on under another config.
+    pub fn configure(&mut self, config: &Config) {
+        self.rule = config.options.lockout;
+        if self.rule.is_none() {
+            self.wrong.clear();
+            self.due.clear();
+        }
+    }
+
+    /// Counts a wrong knock, at `now`.
+    fn hear(&mut self, source: Addr, now: u64) {
+        let Some(rule) = self.rule else { return };
+        let span = u64::try_from(rule.span.as_nanos()).unwrap_or(u64::MAX);
+        let site = source.site();
+        let wrong = self.wrong.get_or_insert_mut(site, || Wrong { since: now, count: 0 });
+        if now.saturating_sub(wrong.since) > span {
+            *wrong = Wrong { since: now, count: 0 };
+        }
+        wrong.count += 1;
+        if wrong.count >= rule.after && self.due.len() < MOST_DUE {
+            self.wrong.pop(&site);
+            self.due.push(source);
+        }
+    }
+
+    /// When there is somebody to decide on.
+    pub fn wake(&self) -> Option<Instant> {
+        (!self.due.is_empty()).then_some(self.not_before)
+    }
+
+    fn take_due(&mut self) -> Option<(Lockout, Vec<Addr>)> {
+        let now = Instant::now();
+        let rule = self.rule.filter(|_| !self.due.is_empty() && self.not_before <= now)?;
+        self.not_before = now + PAUSE;
+        Some((rule, std::mem::take(&mut self.due)))
+    }
+}
+
+impl Daemon {
+    /// Counts what is wrong, and lets off whoever has got a grant.
+    pub(super) fn hear_of_lockouts(&mut self, event: &Event, kind: Kind) {
+        match kind {
+            Kind::Wrong | Kind::Spent if !self.manner.observe => self.lockouts.hear(event.source, event.at),
+            Kind::Opened if self.lockouts.rule.is_some() => {
+                // An entry that cannot be removed has no effect while the grant is live.
+                let _ = self.state.let_off(event.source);
+            }
+            _ => {}
+        }
+    }
+
+    /// Locks out who is due, unless the source may come in without a knock, or is in.
+    pub(super) fn lock_out_due(&mut self) {
+        let Some((rule, due)) = self.lockouts.take_due() else { return };
+        let connected = match connected(&self.config) {
+            Ok(connected) => connected,
+            Err(error) => return error!("nobody is locked out, for connections cannot be listed: {error:#}"),
+        };
+        for source in due {
+            let who = format_site(source);
+            let why_not = if self.is_trusted(source) {
+                Some("it is trusted")
+            } else if self.holds_grant(source) {
+                Some("it holds a grant")
+            } else if connected.contains(&source.site()) {
+                Some("it has a connection to a service")
+            } else {
+                None
+            };
+            if let Some(why_not) = why_not {
+                info!("{who}: {} wrong knocks, but it is not locked out: {why_not}", rule.after);
+                continue;
+            }
+            let until = boot_now().saturating_add(u64::try_from(rule.span.as_nanos()).unwrap_or(u64::MAX));
+            match self.state.lock_out(source, until) {
+                Ok(()) => {
+                    let span = humantime::format_duration(rule.span);
+                    let text = format!("{who}: locked out for {span}: {} wrong knocks", rule.after);
+                    let record =
+                        Record { source: Some(who), count: Some(rule.after.into()), ..Record::of("lockout", text) };
+                    self.note(&record);
+                }
+                Err(error) => error!("{who} cannot be locked out: {error:#}"),
+            }
+        }
+    }
+
+    fn is_trusted(&self, source: Addr) -> bool {
+        let source = IpAddr::from(source);
+        self.config.options.trusted.iter().any(|network| network.contains(&source))
+    }
+
+    /// If it cannot be read, the kernel still asks before it hears no knock.
+    fn holds_grant(&self, source: Addr) -> bool {
+        let services = self.state.services().unwrap_or_default();
+        services.iter().any(|service| self.state.covers(service, source).unwrap_or(false))
+    }
+
+    /// Forgets lockouts that have ended, and those of sites from where somebody holds a grant by now.
+    pub(super) fn sweep_lockouts(&self, live: &[GrantEntry]) -> Result<()> {
+        if self.lockouts.rule.is_none() {
+            return Ok(());
+        }
+        let all = self.state.all_lockouts()?;
+        if all.is_empty() {
+            return Ok(());
+        }
+        let now = boot_now();
+        let granted: HashSet<Addr> = live.iter().map(|entry| entry.key.source.site()).collect();
+        for entry in all.iter().filter(|entry| entry.until <= now || granted.contains(&entry.site)) {
+            self.state.let_off(entry.site)?;
+        }
+        Ok(())
+    }
+}
+
+/// The sites from where there are connections to protected ports of this host.
+fn connected(config: &Config) -> Result<HashSet<Addr>> {
+    let tcp = listed(procfs::net::tcp()).context("/proc/net/tcp")?;
+    let tcp6 = listed(procfs::net::tcp6()).context("/proc/net/tcp6")?;
+    let is_protected = |port: u16| {
+        let ranges = config.services.iter().flat_map(|service| &service.ports);
+        ranges.clone().any(|range| range.transport == Transport::Tcp && (range.first..=range.last).contains(&port))
+    };
+    Ok(tcp
+        .into_iter()
+        .chain(tcp6)
+        .filter(|entry| is_up(&entry.state) && is_protected(entry.local_address.port()))
+        .map(|entry| Addr::from(entry.remote_address.ip()).site())
+        .collect())
+}
+
+/// Whatever has been answered and is not over.
+const fn is_up(state: &TcpState) -> bool {
+    !matches!(state, TcpState::Listen | TcpState::NewSynRecv | TcpState::SynRecv | TcpState::TimeWait | TcpState::Close)
+}
+
+/// A host without a family has no list of it.
+fn listed(list: Result<Vec<TcpNetEntry>, ProcError>) -> Result<Vec<TcpNetEntry>> {
+    match list {
+        Ok(list) => Ok(list),
+        Err(ProcError::NotFound(_)) => Ok(Vec::new()),
+        Err(ProcError::Io(error, _)) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn lockouts(after: u32) -> Lockouts {
+        Lockouts {
+            rule: Some(Lockout { after, span: Duration::from_secs(60) }),
+            wrong: LruCache::new(SITES),
+            due: Vec::new(),
+            not_before: Instant::now(),
+        }
+    }
+
+    fn v4(last: u8) -> Addr {
+        Addr::from_v4([192, 0, 2, last])
+    }
+
+    #[test]
+    fn so_many_wrong_knocks_in_the_time_are_too_many() {
+        let mut lockouts = lockouts(3);
+        lockouts.hear(v4(1), 0);
+        lockouts.hear(v4(1), SECOND);
+        lockouts.hear(v4(2), SECOND);
+        // A minute after the first they count anew.
+        lockouts.hear(v4(1), 61 * SECOND);
+        lockouts.hear(v4(1), 62 * SECOND);
+        assert!(lockouts.wake().is_none());
+        lockouts.hear(v4(1), 63 * SECOND);
+        assert_eq!(lockouts.take_due().unwrap().1, [v4(1)]);
+        assert!(lockouts.take_due().is_none());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_site_count_together() {
+        let mut lockouts = lockouts(3);
+        for last in 1..=3 {
+            let mut octets = [0; 16];
+            octets[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
+            octets[15] = last;
+            lockouts.hear(Addr::from_v6(octets), SECOND);
+        }
+        assert_eq!(lockouts.due.len(), 1);
+        assert_eq!(format_site(lockouts.due[0]), "2001:db8::/64");
+    }
+
+    #[test]
+    fn forged_sources_use_up_bounded_room() {
+        let mut lockouts = lockouts(1);
+        for number in 0..100_000_u32 {
+            lockouts.hear(Addr::from_v4(number.to_be_bytes()), SECOND);
+        }
+        assert_eq!((lockouts.due.len(), lockouts.wrong.len() <= SITES.get()), (MOST_DUE, true));
+    }
+}
