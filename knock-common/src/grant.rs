@@ -93,9 +93,27 @@ pub struct Grant {
     pub door: u32,
     /// An [`Origin`] as its number.
     pub origin: u32,
+    /// What the next version might add.
+    #[cfg(feature = "layout-next")]
+    pub added: u64,
 }
 
 impl Grant {
+    /// A grant until `until`, first written at `since`, boot times in ns; `window` and `door` as in the fields.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(until: u64, since: u64, window: u64, door: u32, origin: Origin) -> Self {
+        Self {
+            until,
+            since,
+            window,
+            door,
+            origin: origin as u32,
+            #[cfg(feature = "layout-next")]
+            added: 0x6e65_7874,
+        }
+    }
+
     /// True until the end, to the nanosecond, whether or not anybody has swept it.
     #[inline(always)]
     #[must_use]

@@ -359,8 +359,7 @@ fn open<W: World>(
             return (Kind::Extended, grant.until);
         }
     }
-    let grant =
-        Grant { until: end, since: now, window: door.cmd_timeout, door: door.tag, origin: Origin::Knock as u32 };
+    let grant = Grant::new(end, now, door.cmd_timeout, door.tag, Origin::Knock);
     if world.put_grant(&key, &grant) { (Kind::Opened, end) } else { (Kind::Refused, end) }
 }
 

@@ -9,7 +9,22 @@ use crate::rules::{Door, Knock, PortRoles, Service};
 use crate::spent::Spent;
 
 /// Raised whenever a pinned map's key, value or meaning changes.
-pub const LAYOUT_VERSION: u64 = 3;
+///
+/// A version takes the grants of another layout over where it can. So that it can, grants and notes of
+/// used sequences ([`Spent`]) keep their keys, fields are only ever added behind those that are there, and
+/// a field that is zero means what a version without it would have done. A layout that has to break this
+/// raises [`OLDEST_KNOWN`] and [`READABLE_FROM`] to itself.
+pub const LAYOUT_VERSION: u64 = if cfg!(feature = "layout-next") { 5 } else { 4 };
+
+/// The oldest layout whose grants this version can take over.
+pub const OLDEST_KNOWN: u64 = 1;
+
+/// The oldest layout whose versions may take over grants that this one has written, by leaving out what they do
+/// not know. A grant that says less must never let more in: raise it with a field that narrows grants.
+pub const READABLE_FROM: u64 = 1;
+
+/// Entries of the `LAYOUT` map: [`LAYOUT_VERSION`], then [`READABLE_FROM`], which layouts before 4 had not.
+pub const LAYOUT_WORDS: u32 = 2;
 
 /// Octets of the ring buffer.
 pub const EVENT_BYTES: u32 = 256 * 1024;
@@ -74,7 +89,7 @@ pub mod name {
     pub const SPENT: &str = "SPENT";
     /// Pinned: [sites](crate::addr::Addr::site) that are locked out, and until when. Written by the daemon.
     pub const LOCKED: &str = "LOCKED";
-    /// Pinned: [`super::LAYOUT_VERSION`].
+    /// Pinned: [`super::LAYOUT_VERSION`] and [`super::READABLE_FROM`].
     pub const LAYOUT: &str = "LAYOUT";
     /// Pinned: denials that may still be logged, refilled by the daemon.
     pub const TOKENS: &str = "TOKENS";
@@ -123,7 +138,7 @@ pub mod name {
 
 const _: () = {
     assert!(size_of::<GrantKey>() == 24 && align_of::<GrantKey>() == 4);
-    assert!(size_of::<Grant>() == 32);
+    assert!(size_of::<Grant>() == if cfg!(feature = "layout-next") { 40 } else { 32 });
     assert!(size_of::<Attempts>() == 64);
     assert!(size_of::<Event>() == 48);
     assert!(size_of::<PortRoles>() == 4);

@@ -13,7 +13,7 @@ use knock_common::counter::Counter;
 use knock_common::desk::Desk;
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::{
-    EVENT_BYTES, MAX_ATTEMPTS, MAX_GRANTS, MAX_LOCKED, MAX_PLACES, MAX_SPENT, MAX_TRUSTED, Place,
+    EVENT_BYTES, LAYOUT_WORDS, MAX_ATTEMPTS, MAX_GRANTS, MAX_LOCKED, MAX_PLACES, MAX_SPENT, MAX_TRUSTED, Place,
 };
 use knock_common::reject::answer::Sheet;
 use knock_common::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
@@ -44,7 +44,7 @@ pub static TOKENS: PerCpuArray<Cell64> = PerCpuArray::with_max_entries(1, 0);
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(EVENT_BYTES, 0);
 /// Read and written by user space only.
 #[map]
-pub static LAYOUT: Array<u64> = Array::with_max_entries(1, 0);
+pub static LAYOUT: Array<u64> = Array::with_max_entries(LAYOUT_WORDS, 0);
 
 // Rules: loaded with the program, never changed under it.
 

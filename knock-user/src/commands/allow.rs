@@ -37,7 +37,7 @@ pub fn run(args: &AllowArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
 
 fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
     let source = source::parse(&args.ip)?;
-    let mut state = State::open(paths)?;
+    let mut state = State::open_to_change(paths)?;
     for service in service::choose(&state.protecting()?, args.service.as_deref())? {
         let had = state.allow(service, source, args.span)?;
         *said += &line(source.into(), service.name.as_str(), args.span, had);

@@ -43,7 +43,7 @@ pub fn run(args: &RevokeArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
 }
 
 fn revoke(args: &RevokeArgs, paths: &Paths, said: &mut String) -> Result<()> {
-    let mut state = State::open(paths)?;
+    let mut state = State::open_to_change(paths)?;
     let grants = state.grants()?;
     let meant = Meant::among(args.ip.as_deref(), &grants)?;
     let services = state.services()?;

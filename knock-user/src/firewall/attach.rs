@@ -1,16 +1,20 @@
 //! Attaching: one pinned link per interface, taken over where it stands, never detached to be replaced.
 
+use std::os::fd::{AsFd as _, OwnedFd};
+
 use anyhow::{Context as _, Result, anyhow, bail};
-use aya::programs::links::{FdLink, PinnedLink};
-use aya::programs::xdp::{XdpLink, XdpLinkId};
+use aya::programs::links::FdLink;
+use aya::programs::xdp::XdpLinkId;
 use aya::programs::{self, ProgramError, Xdp};
 use log::warn;
 
+use super::change;
 use super::interfaces::{Interface, XdpMode};
 use super::kinds;
 use super::links::{self, Links};
 use super::load::Program;
 use super::pins::Paths;
+use super::sys;
 use crate::config::Mode;
 
 /// The gate on one interface.
@@ -50,7 +54,7 @@ pub fn refuse_foreign(links: &Links, interfaces: &[Interface]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// With the remedy; then no new link is left.
+/// With the remedy; then no new link is left, and the standing ones run what they ran.
 pub fn attach(
     paths: &Paths,
     links: &Links,
@@ -60,25 +64,48 @@ pub fn attach(
     program: &mut Program,
 ) -> Result<()> {
     let (standing, new): (Vec<_>, Vec<_>) = chosen.iter().partition(|interface| links.stands_on(interface));
-    let mut made = Vec::new();
+    let (mut made, mut moved) = (Vec::new(), Vec::new());
+    let mut outcome = Ok(());
     for interface in new {
-        if let Err(error) = attach_new(paths, interface, all, mode, program) {
-            for name in made {
-                let _ = links::release(paths, name);
-            }
-            return Err(error);
+        outcome = attach_new(paths, interface, all, mode, program);
+        if outcome.is_err() {
+            break;
         }
         made.push(&interface.name);
     }
     for interface in standing {
-        let link = PinnedLink::from_pin(paths.link(&interface.name))?;
-        let link = XdpLink::try_from(FdLink::from(link))?;
-        let xdp = program.of(&interface.layer);
-        let id = xdp.attach_to_link(link).map_err(|error| anyhow!(error).context(interface.name.clone()))?;
-        // Left to its pin.
-        drop(FdLink::try_from(xdp.take_link(id)?).map_err(|error| anyhow!("{error}"))?);
+        if outcome.is_ok() {
+            let before = interface.xdp.and_then(|(id, _)| change::program(paths, id));
+            outcome = move_link(paths, interface, program);
+            moved.extend(outcome.is_ok().then_some((interface, before)));
+        }
     }
-    Ok(())
+    if outcome.is_err() {
+        move_back(paths, &moved);
+        for name in made {
+            let _ = links::release(paths, name);
+        }
+    }
+    outcome
+}
+
+/// Moves a standing link to the new program, at once.
+fn move_link(paths: &Paths, interface: &Interface, program: &mut Program) -> Result<()> {
+    let fd = program.of(&interface.layer).fd()?;
+    sys::move_link(&paths.link(&interface.name), fd.as_fd())
+        .map_err(|error| anyhow!("{}: the link cannot be moved to the new program: {error}", interface.name))
+}
+
+/// Moves links back to what they ran, so that all interfaces have the same rules.
+fn move_back(paths: &Paths, moved: &[(&Interface, Option<OwnedFd>)]) {
+    for (interface, before) in moved {
+        let back = before.as_ref().map(|before| sys::move_link(&paths.link(&interface.name), before.as_fd()));
+        match back {
+            Some(Ok(())) => {}
+            Some(Err(error)) => warn!("{}: goes on with the new rules: {error}", interface.name),
+            None => warn!("{}: goes on with the new rules: the old ones are not to be had", interface.name),
+        }
+    }
 }
 
 /// The gate as it stands on `interfaces`.

@@ -74,8 +74,8 @@ pub fn settle(paths: &Paths, interfaces: &[Interface]) -> Result<Links> {
         release(paths, name)?;
     }
     // In two steps: two interfaces may have changed names with each other.
-    let beside =
-        |new: &str| paths.links().join(format!("%{}", paths.link(new).file_name().unwrap_or_default().display()));
+    // No interface has such a name, and if we are killed in between, it reads back as what it is.
+    let beside = |new: &str| paths.link(&format!("%{new}"));
     for (old, new) in &links.renamed {
         let (from, to) = (paths.link(old), beside(new));
         fs::rename(&from, &to).with_context(|| format!("{}: cannot be renamed", from.display()))?;

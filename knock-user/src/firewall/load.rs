@@ -1,7 +1,7 @@
 //! Loading: the object with its constants, then its rules, before anything is attached.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::lpm_trie::Key;
@@ -9,8 +9,9 @@ use aya::maps::{Array, LpmTrie, Map, MapData};
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use knock_common::layout::name;
-use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, TOLD_OBSERVE, TOLD_REJECT};
+use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_OBSERVE, TOLD_REJECT};
 
+use super::change;
 use super::interfaces::{Interface, Layer};
 use super::object::OBJECT;
 use super::plain::{InMap, Plain};
@@ -204,6 +205,22 @@ impl Program {
         self.program(self.name_for(layer))
     }
 
+    /// Pins the programs that are loaded, under the names of [`change::PROGRAMS`].
+    ///
+    /// # Errors
+    ///
+    /// Of the BPF file system.
+    pub fn pin(&mut self, directory: &Path) -> Result<()> {
+        for (layer, pin) in [Layer::Ethernet, Layer::Ip].iter().zip(change::PROGRAMS) {
+            let path = directory.join(pin);
+            let program = self.of(layer);
+            if program.fd().is_ok() {
+                program.pin(&path).with_context(|| format!("{}: cannot be pinned", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
     fn name_for(&self, layer: &Layer) -> &'static str {
         match (layer, self.name) {
             (Layer::Ip, name::PROGRAM_LINEAR | name::PROGRAM_RAW_LINEAR) => name::PROGRAM_RAW_LINEAR,
@@ -238,6 +255,7 @@ impl Program {
     fn write_rules(&mut self, rules: &RuleSet) -> Result<()> {
         let mut layout: Array<&mut MapData, u64> = self.map(name::LAYOUT).try_into()?;
         layout.set(0, LAYOUT_VERSION, 0)?;
+        layout.set(1, READABLE_FROM, 0)?;
         self.fill(name::DOORS, rules.doors.iter().copied().enumerate())?;
         self.fill(name::SERVICES, rules.services.iter().copied().enumerate())?;
         self.fill(name::KNOCKS, rules.knocks.iter().copied().enumerate())?;

@@ -3,10 +3,13 @@
 
 mod answers;
 mod attach;
+mod carry;
+mod change;
 mod choose;
 mod follow;
 mod interfaces;
 mod kinds;
+mod layouts;
 mod links;
 mod load;
 mod object;
@@ -37,7 +40,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
-use log::warn;
+use log::{error, warn};
 
 use answers::Answers;
 
@@ -80,6 +83,7 @@ impl Firewall {
     }
 
     fn replace(config: &Config, rules: &RuleSet, paths: &Paths, manner: Manner) -> Result<Self> {
+        change::recover(paths)?;
         let adopted = pins::adopt(paths, config)?;
         let patterns = &config.options.interfaces;
         let all = interfaces::list()?;
@@ -99,12 +103,18 @@ impl Firewall {
         if patterns.iter().any(choose::expects_raw) {
             program.prepare(&Layer::Ip)?;
         }
-        let fresh = pins::pin_state(paths, &adopted, &mut program)?;
+        let lock = change::lock(paths)?;
+        let mut carry = change::prepare(paths, &adopted, &mut program)?;
         if let Err(error) = attach::attach(paths, &links, &choice.fit, &all, config.options.mode, &mut program) {
-            fresh.undo();
+            change::undo(paths);
             return Err(error);
         }
-        pins::finish(paths, &adopted, &mut program)?;
+        // The new program runs. What goes wrong from here on is no reason to say that it does not.
+        let finished = change::commit(paths).and_then(|()| carry.carry());
+        if let Err(error) = finished {
+            error!("the rules are in force, but not all pins are in their places: {error:#}");
+        }
+        drop(lock);
         attach::release_others(paths, &choice.fit)?;
         choice.warn();
         for (interface, why) in choice.fit.iter().filter_map(|one| Some((one, answers.silent(one)?))) {
@@ -162,6 +172,34 @@ impl Firewall {
     /// The program, for its trace log.
     pub fn program_mut(&mut self) -> &mut Program {
         &mut self.program
+    }
+
+    /// True if somebody has removed pins, or the BPF file system.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        // A link that goes with its pin is announced by nobody.
+        let is_pinned = |attached: &Attached| self.paths.link(&attached.name).exists();
+        change::is_damaged(&self.paths) || !self.attached.iter().all(is_pinned)
+    }
+
+    /// Puts back what somebody has taken away by hand: pins, the directories they were in, the BPF file
+    /// system. Says what, for the log; [`Self::follow`] must come next if it says something, for links that
+    /// went with their pins.
+    ///
+    /// # Errors
+    ///
+    /// With the remedy, as long as it cannot be put back.
+    pub fn mend(&mut self) -> Result<Vec<String>> {
+        change::recover(&self.paths)?;
+        if !change::is_damaged(&self.paths) {
+            return Ok(Vec::new());
+        }
+        pins::prepare(&self.paths)?;
+        let mut said = change::put_back(&self.paths, &mut self.program)?;
+        said.retain(|path| path.exists());
+        // What could not have the gate may have it now.
+        self.refused.clear();
+        Ok(said.iter().map(|path| format!("{}: SOMEBODY REMOVED THIS PIN: it is put back", path.display())).collect())
     }
 
     /// Takes the gate down on every interface and removes every pin.

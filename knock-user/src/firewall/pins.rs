@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use aya::maps::{Array, HashMap, Map, MapData, MapInfo, MapType};
+use aya::maps::{MapInfo, MapType};
 use knock_common::addr::Addr;
 use knock_common::attempt::Attempts;
 use knock_common::counter::Counter;
 use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::{EVENT_BYTES, LAYOUT_VERSION, MAX_LOCKED, MAX_SPENT, name};
+use knock_common::layout::{EVENT_BYTES, LAYOUT_WORDS, MAX_LOCKED, MAX_SPENT, name};
 use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
+use log::warn;
 
-use super::load::Program;
-use super::plain::Plain;
+use super::carry;
+use super::layouts::{self, Layout, foreign};
 use super::privilege::need_root;
-use super::sys::boot_now;
 use crate::config::Config;
 
 /// Where the gate keeps its pins and its run-time files.
@@ -59,6 +59,12 @@ impl Paths {
         self.pins.join("rules").join(name)
     }
 
+    /// The directory of what a change of the gate brings, while it is made.
+    #[must_use]
+    pub fn next(&self) -> PathBuf {
+        self.pins.join("next")
+    }
+
     /// The directory of link pins.
     #[must_use]
     pub fn links(&self) -> PathBuf {
@@ -79,10 +85,10 @@ impl Paths {
 }
 
 /// The rule maps that `knockctl` reads while the program runs.
-const RULES: [&str; 4] = [name::DOORS, name::SERVICES, name::PORTS, name::TOLD];
+pub const RULES: [&str; 4] = [name::DOORS, name::SERVICES, name::PORTS, name::TOLD];
 
 /// A state map as this build lays it out.
-struct Layout {
+struct Shape {
     name: &'static str,
     kind: MapType,
     key: usize,
@@ -90,10 +96,10 @@ struct Layout {
     entries: u32,
 }
 
-fn state_maps(config: &Config) -> [Layout; 9] {
-    let map = |name, kind, key, value, entries| Layout { name, kind, key, value, entries };
+fn state_maps(config: &Config) -> [Shape; 9] {
+    let map = |name, kind, key, value, entries| Shape { name, kind, key, value, entries };
     [
-        map(name::LAYOUT, MapType::Array, 4, 8, 1),
+        map(name::LAYOUT, MapType::Array, 4, 8, LAYOUT_WORDS),
         map(name::GRANTS, MapType::Hash, size_of::<GrantKey>(), size_of::<Grant>(), config.options.max_grants),
         map(name::ATTEMPTS, MapType::LruHash, size_of::<Addr>(), size_of::<Attempts>(), config.options.max_attempts),
         map(name::SPENT, MapType::Hash, 8, size_of::<Spent>(), MAX_SPENT),
@@ -157,23 +163,34 @@ pub fn on_bpffs(path: &Path) -> bool {
 ///
 /// A pin of another layout, or one that is not ours.
 pub fn adopt(paths: &Paths, config: &Config) -> Result<BTreeMap<&'static str, PathBuf>> {
-    check_version(paths)?;
+    let layout = Layout::of(paths)?;
     let mut adopted = BTreeMap::new();
-    for map in state_maps(config) {
+    // Of another layout nothing is shared, and what matters is carried over.
+    let shared = match layout {
+        Layout::Ours => &state_maps(config)[..],
+        Layout::Known(version) => {
+            warn!(
+                "the pins are of layout {version}: the gate is taken over with its grants; attempts and counters are not"
+            );
+            &[]
+        }
+        Layout::Unknown(version) => return Err(layouts::unknown(&paths.map(name::LAYOUT), version)),
+    };
+    for map in shared {
         let path = paths.map(map.name);
         if !path.exists() {
             continue;
         }
         let resizable = matches!(map.name, name::GRANTS | name::ATTEMPTS);
-        match compare(&path, &map)? {
+        match compare(&path, map)? {
             Likeness::Same => drop(adopted.insert(map.name, path)),
             Likeness::OtherSize if resizable => {}
             Likeness::OtherSize => return Err(foreign(&path, "has another number of entries")),
-            Likeness::Other(what) => return Err(foreign(&path, &what)),
+            Likeness::Other(what) => return Err(foreign(&path, what)),
         }
     }
     if !adopted.contains_key(name::GRANTS) && paths.map(name::GRANTS).exists() {
-        let live = live_grants(&paths.map(name::GRANTS))?.len();
+        let live = carry::live_grants(&paths.map(name::GRANTS))?.len();
         if live > config.options.max_grants as usize {
             bail!("max_grants = {}: {live} grants are live; set it to at least that", config.options.max_grants);
         }
@@ -187,9 +204,8 @@ enum Likeness {
     Other(String),
 }
 
-fn compare(path: &Path, map: &Layout) -> Result<Likeness> {
-    let info =
-        MapInfo::from_pin(path).map_err(|error| foreign(path, &format!("cannot be opened as a map: {error}")))?;
+fn compare(path: &Path, map: &Shape) -> Result<Likeness> {
+    let info = MapInfo::from_pin(path).map_err(|error| foreign(path, format!("cannot be opened as a map: {error}")))?;
     let kind = info.map_type()?;
     if kind != map.kind {
         return Ok(Likeness::Other(format!("is of type {kind:?}, not {:?}", map.kind)));
@@ -204,131 +220,16 @@ fn compare(path: &Path, map: &Layout) -> Result<Likeness> {
     Ok(if info.max_entries() == map.entries { Likeness::Same } else { Likeness::OtherSize })
 }
 
-/// Checks the layout version of the pins.
-///
-/// # Errors
-///
-/// If they are of another version.
-pub fn check_version(paths: &Paths) -> Result<()> {
-    let path = paths.map(name::LAYOUT);
-    if !path.exists() {
-        return Ok(());
-    }
-    let map = MapData::from_pin(&path).map_err(|error| foreign(&path, &error.to_string()))?;
-    let Ok(array) = Array::<_, u64>::try_from(Map::Array(map)) else {
-        return Err(foreign(&path, "is not an array of 64-bit words"));
-    };
-    let found = array.get(&0, 0).map_err(|error| foreign(&path, &error.to_string()))?;
-    if found != LAYOUT_VERSION {
-        return Err(foreign(&path, &format!("is of layout {found}, this knockctl knows layout {LAYOUT_VERSION}")));
-    }
-    Ok(())
-}
-
-fn foreign(path: &Path, what: &str) -> anyhow::Error {
-    anyhow!(
-        "{}: {what}: these pins are not of this version; take them away with `knockctl unload` (this ends grants, \
-         established connections go on)",
-        path.display()
-    )
-}
-
-/// Pins that were made by this start and go again if it fails.
-pub struct Fresh(Vec<PathBuf>);
-
-impl Fresh {
-    /// Removes them.
-    pub fn undo(self) {
-        for path in self.0 {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// Pins the state maps that are new, and carries live grants over to a map of another size.
-pub fn pin_state(paths: &Paths, adopted: &BTreeMap<&str, PathBuf>, program: &mut Program) -> Result<Fresh> {
-    let mut fresh = Fresh(Vec::new());
-    for name in STATE {
-        let path = paths.map(name);
-        if adopted.contains_key(name) || path.exists() {
-            continue;
-        }
-        if let Err(error) = program.map(name).pin(&path) {
-            fresh.undo();
-            return Err(anyhow!(error).context(format!("{}: cannot be pinned", path.display())));
-        }
-        fresh.0.push(path);
-    }
-    carry_grants(paths, adopted, program)?;
-    Ok(fresh)
-}
-
-/// After the new program runs: swaps the pins of resized maps and of the rules, each by a rename.
-pub fn finish(paths: &Paths, adopted: &BTreeMap<&str, PathBuf>, program: &mut Program) -> Result<()> {
-    // Once more, for grants that the old program wrote meanwhile.
-    carry_grants(paths, adopted, program)?;
-    for name in [name::GRANTS, name::ATTEMPTS] {
-        // Equal to the adopted pin or pinned afresh unless the map was resized.
-        if !adopted.contains_key(name) {
-            swap_pin(program.map(name), &paths.map(name))?;
-        }
-    }
-    for name in RULES {
-        swap_pin(program.map(name), &paths.rule(name))?;
-    }
-    Ok(())
-}
-
-/// Pins `map` at `path`, over an older pin if there is one, so that there is always one.
-fn swap_pin(map: &Map, path: &Path) -> Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push("-new");
-    let beside = PathBuf::from(beside);
-    let _ = fs::remove_file(&beside);
-    map.pin(&beside).with_context(|| format!("{}: cannot be pinned", beside.display()))?;
-    fs::rename(&beside, path).with_context(|| format!("{}: cannot be renamed", beside.display()))
-}
-
-fn carry_grants(paths: &Paths, adopted: &BTreeMap<&str, PathBuf>, program: &mut Program) -> Result<()> {
-    let path = paths.map(name::GRANTS);
-    if adopted.contains_key(name::GRANTS) || !path.exists() {
-        return Ok(());
-    }
-    let live = live_grants(&path)?;
-    let mut grants: HashMap<&mut MapData, Plain<GrantKey>, Plain<Grant>> = program.map(name::GRANTS).try_into()?;
-    for (key, grant) in live {
-        const NOEXIST: u64 = 1;
-        match grants.insert(Plain(key), Plain(grant), NOEXIST) {
-            Ok(()) => {}
-            Err(_) if grants.get(&Plain(key), 0).is_ok() => {}
-            Err(error) => return Err(anyhow!(error).context("a grant cannot be carried over")),
-        }
-    }
-    Ok(())
-}
-
-fn live_grants(path: &Path) -> Result<Vec<(GrantKey, Grant)>> {
-    let map = Map::HashMap(MapData::from_pin(path)?);
-    let grants: HashMap<MapData, Plain<GrantKey>, Plain<Grant>> = map.try_into()?;
-    let now = boot_now();
-    Ok(grants
-        .iter()
-        .filter_map(Result::ok)
-        .map(|(key, grant)| (key.0, grant.0))
-        .filter(|(_, grant)| grant.is_live(now))
-        .collect())
-}
-
 /// Removes the directories of a start that failed, where they are empty.
 pub fn sweep(paths: &Paths) {
-    for path in [paths.pins.join("rules"), paths.links(), paths.pins.clone()] {
+    for path in [paths.next(), paths.pins.join("rules"), paths.links(), paths.pins.clone()] {
         let _ = fs::remove_dir(path);
     }
 }
 
 /// Removes every pin, whoever's layout it has. The links come first, by [`super::attach`].
 pub fn remove(paths: &Paths) -> Result<()> {
-    for directory in [paths.pins.join("rules"), paths.links(), paths.pins.clone()] {
+    for directory in [paths.next(), paths.pins.join("rules"), paths.links(), paths.pins.clone()] {
         let entries = match fs::read_dir(&directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,

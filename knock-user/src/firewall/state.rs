@@ -1,6 +1,7 @@
 //! Typed views on the pinned maps: what `status`, `allow`, `revoke` and the daemon work on, with or
 //! without a daemon.
 
+use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
@@ -16,7 +17,9 @@ use knock_common::layout::{TOLD_OBSERVE, TOLD_REJECT, name};
 use knock_common::rules::{Door, PortRoles, Role, Service};
 use knock_common::spent::Spent;
 
-use super::pins::{self, Paths};
+use super::change;
+use super::layouts::Layout;
+use super::pins::Paths;
 use super::places::{self, Place};
 use super::plain::{InMap, Plain};
 use super::privilege::need_root;
@@ -26,6 +29,7 @@ use super::sys::{self, boot_now};
 pub struct State {
     paths: Paths,
     grants: HashMap<MapData, Plain<GrantKey>, Plain<Grant>>,
+    _held: Option<File>,
 }
 
 /// A live grant.
@@ -112,12 +116,36 @@ impl State {
     ///
     /// Nothing loaded, not root, or pins of another layout.
     pub fn open(paths: &Paths) -> Result<Self> {
+        Self::prepare(paths)?;
+        Self::opened(paths, None)
+    }
+
+    /// The same to change grants: until it is dropped, no reload moves them to another table.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_to_change(paths: &Paths) -> Result<Self> {
+        Self::prepare(paths)?;
+        let held = change::lock(paths)?;
+        Self::opened(paths, Some(held))
+    }
+
+    fn prepare(paths: &Paths) -> Result<()> {
         need_root()?;
-        if !Self::exists(paths) {
+        if !Self::exists(paths) && !paths.next().exists() {
+            if paths.links().read_dir().is_ok_and(|mut links| links.next().is_some()) {
+                let grants = paths.map(name::GRANTS);
+                bail!("{}: somebody removed this pin; the gate still stands: restart the daemon", grants.display());
+            }
             bail!("nothing is loaded: start the gate with `knockctl run`");
         }
-        pins::check_version(paths)?;
-        Ok(Self { paths: paths.clone(), grants: hash(paths, name::GRANTS)? })
+        change::recover(paths)
+    }
+
+    fn opened(paths: &Paths, held: Option<File>) -> Result<Self> {
+        Layout::of(paths)?.need_ours(paths)?;
+        Ok(Self { paths: paths.clone(), grants: hash(paths, name::GRANTS)?, _held: held })
     }
 
     /// True if there are pins to open.
@@ -173,13 +201,7 @@ impl State {
         let old = self.grants.get(&Plain(key), 0).ok().filter(|old| old.0.is_live(now));
         let until =
             span.map_or(FOR_GOOD, |span| now.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(FOR_GOOD)));
-        let grant = Grant {
-            until,
-            since: old.map_or(now, |old| old.0.since),
-            window: 0,
-            door: 0,
-            origin: Origin::Command as u32,
-        };
+        let grant = Grant::new(until, old.map_or(now, |old| old.0.since), 0, 0, Origin::Command);
         match self.grants.insert(Plain(key), Plain(grant), 0) {
             Ok(()) => {
                 self.let_off(source)?;

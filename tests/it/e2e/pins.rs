@@ -43,7 +43,10 @@ fn standing() -> Result<World> {
 fn pins_of_another_layout_are_refused() -> Result<()> {
     let world = standing()?;
     let map = aya::maps::Map::Array(MapData::from_pin(format!("{PINS}/LAYOUT"))?);
-    Array::<_, u64>::try_from(map)?.set(0, 999, 0)?;
+    // The version, and the oldest that may read its grants.
+    let mut layout = Array::<_, u64>::try_from(map)?;
+    layout.set(0, 999, 0)?;
+    layout.set(1, 999, 0)?;
     assert_fails(&run()?, &["layout 999", "knockctl unload"]);
     for args in [&["status"][..], &["allow", "192.0.2.7"], &["revoke", "192.0.2.7"]] {
         assert_fails(&knockctl(Host::Server, args)?, &["layout 999"]);

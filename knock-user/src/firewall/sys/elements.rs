@@ -6,6 +6,9 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use super::bpf;
 
+/// `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_GET_NEXT_KEY` of `enum bpf_cmd`.
+const LOOK_UP: libc::c_long = 1;
+const NEXT_KEY: libc::c_long = 4;
 /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` of `enum bpf_cmd`; for hash maps since kernel 5.14.
 const LOOKUP_AND_DELETE: libc::c_long = 21;
 /// `BPF_MAP_LOOKUP_BATCH` of `enum bpf_cmd`; for arrays since kernel 5.6.
@@ -40,6 +43,44 @@ pub fn take<K: aya::Pod, V: aya::Pod>(map: BorrowedFd<'_>, key: &K) -> io::Resul
         // SAFETY: zeroed, and then written by the kernel; every pattern of a Pod is a value.
         Ok(_) => Ok(Some(unsafe { value.assume_init() })),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The value under a key, by sizes that the caller knows from the map itself; `None` if there is no such key.
+///
+/// # Errors
+///
+/// Of bpf(2).
+pub fn look_up(map: BorrowedFd<'_>, key: &[u8], size: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut value = vec![0; size];
+    Ok(element(LOOK_UP, map, key.as_ptr(), &mut value)?.then_some(value))
+}
+
+/// The key behind `last`, or the first one; `None` if there are no more.
+///
+/// # Errors
+///
+/// Of bpf(2).
+pub fn next_key(map: BorrowedFd<'_>, last: Option<&[u8]>, size: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut next = vec![0; size];
+    let last = last.map_or(std::ptr::null(), <[u8]>::as_ptr);
+    Ok(element(NEXT_KEY, map, last, &mut next)?.then_some(next))
+}
+
+/// False if there is no such element.
+fn element(command: libc::c_long, map: BorrowedFd<'_>, key: *const u8, out: &mut [u8]) -> io::Result<bool> {
+    let mut attr = ElementAttr {
+        map_fd: map.as_raw_fd() as u32,
+        padding: 0,
+        key: key as u64,
+        value: out.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    // SAFETY: key and result have the sizes that the map has, and outlive the call.
+    match unsafe { bpf(command, &mut attr) } {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
         Err(error) => Err(error),
     }
 }

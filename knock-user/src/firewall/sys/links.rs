@@ -3,15 +3,16 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::{bpf, open};
 
-/// `BPF_OBJ_GET`, `BPF_OBJ_GET_INFO_BY_FD` and `BPF_LINK_DETACH` of `enum bpf_cmd`.
+/// `BPF_OBJ_GET`, `BPF_OBJ_GET_INFO_BY_FD`, `BPF_LINK_UPDATE` and `BPF_LINK_DETACH` of `enum bpf_cmd`.
 const OBJECT_GET: libc::c_long = 7;
 const INFO_BY_FD: libc::c_long = 15;
+const LINK_UPDATE: libc::c_long = 29;
 const LINK_DETACH: libc::c_long = 34;
 
 /// `BPF_LINK_TYPE_XDP` of `enum bpf_link_type`.
@@ -26,7 +27,11 @@ struct PinAttr {
 }
 
 /// Opens a pin.
-fn open_pin(pin: &Path) -> io::Result<OwnedFd> {
+///
+/// # Errors
+///
+/// Of bpf(2).
+pub fn open_pin(pin: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(pin.as_os_str().as_bytes())?;
     let mut get = PinAttr { path: path.as_ptr() as u64, fd: 0, flags: 0 };
     // SAFETY: the attribute is the arm of this command, which returns a descriptor; the path outlives the call.
@@ -48,6 +53,19 @@ pub fn detach(pin: &Path) -> io::Result<()> {
         Err(error) if error.raw_os_error() != Some(libc::ENOLINK) => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Moves a pinned link to another program, at once.
+///
+/// # Errors
+///
+/// Of bpf(2).
+pub fn move_link(pin: &Path, program: BorrowedFd<'_>) -> io::Result<()> {
+    let link = open_pin(pin)?;
+    // The link, the program, flags, and the old program, which is not compared.
+    let mut attr = [link.as_raw_fd() as u32, program.as_raw_fd() as u32, 0, 0];
+    // SAFETY: the attribute is the arm of this command.
+    unsafe { bpf(LINK_UPDATE, &mut attr) }.map(drop)
 }
 
 /// The arm of `union bpf_attr` for what the kernel knows of an object.

@@ -7,19 +7,35 @@ mod run;
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::sync::LazyLock;
 
-pub use elements::{read_array, take};
-pub use links::{detach, xdp_link};
+pub use elements::{look_up, next_key, read_array, take};
+pub use links::{detach, move_link, open_pin, xdp_link};
 pub use run::{FrameContext, Ran, program, test_run};
 
-/// Boot time in ns, the clock of grants and attempts: counts suspend, ignores clock steps.
+/// Boot time in ns, the clock of grants and attempts: counts suspend, ignores clock steps. As the kernel
+/// program has it, also in a time namespace, where the clock itself says something else.
 #[must_use]
 pub fn boot_now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a timespec that the call fills in.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
     assert_eq!(result, 0, "CLOCK_BOOTTIME exists since Linux 2.6.39");
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    let own = i128::from(time.tv_sec) * SECOND + i128::from(time.tv_nsec);
+    (own - *AHEAD).max(0) as u64
+}
+
+const SECOND: i128 = 1_000_000_000;
+
+/// By how many ns the clock of this process's time namespace is ahead (time_namespaces(7)).
+static AHEAD: LazyLock<i128> =
+    LazyLock::new(|| std::fs::read_to_string("/proc/self/timens_offsets").map_or(0, |offsets| ahead(&offsets)));
+
+/// The offset in a table of lines such as `boottime 86400 0`. A kernel without such namespaces has none.
+fn ahead(offsets: &str) -> i128 {
+    let line = offsets.lines().find_map(|line| line.strip_prefix("boottime")).unwrap_or_default();
+    let mut numbers = line.split_whitespace().map_while(|number| number.parse::<i128>().ok());
+    numbers.next().unwrap_or(0) * SECOND + numbers.next().unwrap_or(0)
 }
 
 /// bpf(2).
@@ -45,4 +61,16 @@ unsafe fn open<T>(command: libc::c_long, attr: &mut T) -> io::Result<OwnedFd> {
     let fd = unsafe { bpf(command, attr) }?;
     // SAFETY: the call has just returned this descriptor, which nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_of_a_time_namespace_is_read() {
+        assert_eq!(ahead("monotonic           7         8\nboottime       86400       500\n"), 86_400 * SECOND + 500);
+        assert_eq!(ahead("boottime  -5  0\n"), -5 * SECOND);
+        assert_eq!(ahead(""), 0);
+    }
 }
