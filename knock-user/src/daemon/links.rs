@@ -103,8 +103,26 @@ impl Daemon {
         }
     }
 
+    /// Puts back what somebody has removed by hand. As long as that cannot be, it is tried again with every sweep,
+    /// and said once.
+    fn put_pins_back(&mut self) {
+        let (said, error) = match self.firewall.mend() {
+            Ok(said) => (said, None),
+            Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+        };
+        for text in said {
+            warn!("{text}");
+            self.log.append(&Record::of("link", text));
+        }
+        if let Some(error) = error.as_ref().filter(|error| self.damage.as_ref() != Some(*error)) {
+            log::error!("THE PINS ARE GONE, and cannot be put back: {error}");
+        }
+        self.damage = error;
+    }
+
     /// Brings the gate to the interfaces as they are now.
     pub(super) fn follow_links(&mut self) {
+        self.put_pins_back();
         match self.firewall.follow() {
             Ok(changes) => {
                 for change in changes {

@@ -105,6 +105,9 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         one_time: OneTime::default(),
         lockouts: Lockouts::new(&config),
         swapped: false,
+        lost: u64::MAX,
+        stale: false,
+        damage: None,
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
         denials: Denials::new(config.options.log_denied_rate),
@@ -155,6 +158,12 @@ struct Daemon {
     lockouts: Lockouts,
     /// Other rules were put in force: another program runs, and tells of its verdicts elsewhere.
     swapped: bool,
+    /// Events that the kernel could not tell of, as last seen.
+    lost: u64,
+    /// The state is that of rules before the last reload: it could not be opened anew.
+    stale: bool,
+    /// Why pins that somebody has removed are not put back.
+    damage: Option<String>,
     deadlines: Deadlines,
     next_sweep: Instant,
     denials: Denials,
@@ -304,6 +313,13 @@ impl Daemon {
         self.output.tell_lost();
         self.lock_out_due();
         if self.next_sweep <= now {
+            if self.firewall.is_damaged() {
+                self.follow_links();
+            }
+            if self.stale {
+                self.reopen();
+            }
+            self.tell_lost_events();
             if let Err(error) = self.sweep() {
                 error!("grants cannot be swept: {error:#}");
                 self.next_sweep = now + IDLE_SWEEP;
@@ -420,12 +436,36 @@ impl Daemon {
         self.swapped = true;
         self.hooks.configure(&config, now);
         self.lockouts.configure(&config);
-        self.state = self.firewall.state()?;
+        self.reopen();
         self.names = Names::of(&config, self.manner.observe);
         self.next_sweep = Instant::now();
         self.denials.set_rate(config.options.log_denied_rate);
         self.config = config;
         Ok(())
+    }
+
+    /// Opens the pinned state of the rules that are in force.
+    fn reopen(&mut self) {
+        let state = self.firewall.state();
+        self.stale =
+            state.as_ref().err().map(|error| error!("the pins cannot be opened, tried again: {error:#}")).is_some();
+        if let Ok(state) = state {
+            self.state = state;
+        }
+    }
+
+    /// Says how many events the kernel could not tell of. Among them may be the denials that used the tokens up,
+    /// which nobody would renew then.
+    fn tell_lost_events(&mut self) {
+        let Ok(counters) = self.state.counters() else { return };
+        let lost = counters.iter().find(|(counter, _)| *counter == Counter::EventLost).map_or(0, |(_, count)| *count);
+        let more = lost.saturating_sub(self.lost);
+        self.lost = lost;
+        if more > 0 {
+            let text = format!("{more} events were lost: they came faster than they were read");
+            self.note(&Record { count: Some(more), ..Record::of("lost", text) });
+            self.on_refill();
+        }
     }
 
     async fn on_stop(mut self) -> Result<()> {

@@ -1,12 +1,12 @@
 //! The event log: bounded JSON lines that `knockctl events` reads.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use anyhow::{Context as _, Result};
-use log::error;
+use anyhow::{Context as _, Result, bail};
+use log::{error, warn};
 use serde::Serialize;
 
 use crate::firewall::Paths;
@@ -19,7 +19,7 @@ pub struct Record {
     /// When, RFC 3339, UTC.
     pub time: String,
     /// What happened: `stage`, `opened`, `extended`, `closed`, `wrong`, `timeout`, `denied`,
-    /// `refused`, `expired`, `spent`, `lockout`, `onetime`, `hook`, `start`, `reload`, `link`, `stop`.
+    /// `refused`, `expired`, `spent`, `lockout`, `onetime`, `hook`, `lost`, `start`, `reload`, `link`, `stop`.
     pub event: String,
     /// Source address, with its prefix length if a grant is for a network.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +103,8 @@ pub struct EventLog {
     path: PathBuf,
     file: File,
     length: u64,
+    /// Records that could not be written.
+    lost: u64,
 }
 
 impl EventLog {
@@ -115,13 +117,23 @@ impl EventLog {
         let path = runtime::events_path(paths);
         let file = open(&path)?;
         let length = file.metadata()?.len();
-        Ok(Self { path, file, length })
+        Ok(Self { path, file, length, lost: 0 })
     }
 
-    /// Appends a record. A log that cannot be written is reported; the gate does not depend on it.
+    /// Appends a record. A log that cannot be written is reported, once; the gate does not depend on it.
     pub fn append(&mut self, record: &Record) {
-        if let Err(error) = self.try_append(record) {
-            error!("{}: {error:#}", self.path.display());
+        match self.try_append(record) {
+            Ok(()) if self.lost > 0 => {
+                warn!("{}: {} events are not in it: it could not be written", self.path.display(), self.lost);
+                self.lost = 0;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                if self.lost == 0 {
+                    error!("{}: {error:#}: events are lost until it can be written", self.path.display());
+                }
+                self.lost += 1;
+            }
         }
     }
 
@@ -133,8 +145,13 @@ impl EventLog {
             self.file = open(&self.path)?;
             self.length = 0;
         }
-        self.file.write_all(&line)?;
-        self.length += line.len() as u64;
+        let written = self.file.write(&line)?;
+        if written < line.len() {
+            // A full disk. Half a line would spoil the next one.
+            self.file.set_len(self.length)?;
+            bail!(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        self.length += written as u64;
         Ok(())
     }
 }
