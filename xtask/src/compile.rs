@@ -69,6 +69,31 @@ impl Built {
         knockctl(&self.object, Profile::Release).map(drop)
     }
 
+    /// Builds a `knockctl` of a version that does not exist, whose maps are laid out otherwise: for the trials
+    /// of an upgrade.
+    pub fn next_knockctl(&self, tools: &Tools) -> Result<PathBuf> {
+        const FEATURE: [&str; 2] = ["--features", "layout-next"];
+        let folder = paths::next();
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let (object, program) = (folder.join("knock-gate"), folder.join("knockctl"));
+        let keep = |from: &Path, to: &Path| {
+            // A copy of the same would let everything be built anew.
+            let is_same = fs::read(from).ok().is_some_and(|new| fs::read(to).ok() == Some(new));
+            if is_same { Ok(()) } else { fs::copy(from, to).map(drop).with_context(|| to.display().to_string()) }
+        };
+        step::block("build", "knockctl of another layout", || {
+            shell::run(bpf_cargo(tools, "build", &[]).args(FEATURE))?;
+            keep(&self.object, &object)?;
+            let mut cargo = host_cargo("build", &object);
+            cargo.args(["--package", "knock-user"]).args(FEATURE);
+            keep(&executable(cargo, "knockctl", Profile::Release, &[])?, &program)?;
+            // They took the places of the others: those go back.
+            bpf_object(tools)?;
+            knockctl(&self.object, Profile::Release)
+        })?;
+        Ok(program)
+    }
+
     /// A cargo command for the test package in release. A panic unwinds there, as it does in tests, so
     /// that a lab is taken down behind it; and what was built for one binary does for the other.
     pub fn lab_cargo(&self, verb: &str) -> Command {
@@ -77,9 +102,9 @@ impl Built {
         command
     }
 
-    /// Builds the lab's story.
-    pub fn story(&self) -> Result<PathBuf> {
-        step::block("build", "story", || executable(self.lab_cargo("build"), "story", Profile::Release, &[]))
+    /// Builds a program of the lab: `story`, `soak`.
+    pub fn lab_program(&self, name: &str) -> Result<PathBuf> {
+        step::block("build", name, || executable(self.lab_cargo("build"), name, Profile::Release, &[]))
     }
 }
 

@@ -21,6 +21,11 @@ pub fn bpf_target() -> PathBuf {
     workspace().join("target/bpf")
 }
 
+/// The program of another layout, for the trials of an upgrade.
+pub fn next() -> PathBuf {
+    workspace().join("target/next")
+}
+
 /// What `cargo xtask dist` makes.
 pub fn dist() -> PathBuf {
     workspace().join("target/dist")

@@ -37,7 +37,7 @@ fn in_the_lab() -> Result<Command> {
     root::require("run", "to load the gate and to make network namespaces")?;
     let tools = setup::setup(Some(Purpose::Run))?;
     let built = compile::build(&tools, Profile::Release)?;
-    let mut command = shell::command(built.story()?);
+    let mut command = shell::command(built.lab_program("story")?);
     command.env("KNOCKCTL", &built.knockctl).current_dir(paths::workspace());
     Ok(command)
 }

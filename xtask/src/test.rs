@@ -15,6 +15,7 @@ pub fn verb(args: &[String]) -> Result<()> {
     let mut checks = Checks::new("test");
     let tools = setup::setup(Some(Purpose::Test))?;
     let built = compile::build(&tools, Profile::Release)?;
+    let next = built.next_knockctl(&tools)?;
 
     // All but `kernel`, `it` and `package`, which have `test = false` in their manifest: a plain `cargo test`
     // needs no root.
@@ -24,6 +25,7 @@ pub fn verb(args: &[String]) -> Result<()> {
     });
     checks.run("kernel and end to end", || {
         let mut cargo = built.lab_cargo("test");
+        cargo.env("KNOCKCTL_NEXT", &next);
         cargo.args(["--release", "--no-fail-fast", "--test", "kernel", "--test", "it", "--"]);
         shell::run(cargo.args(args))
     });

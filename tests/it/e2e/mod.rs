@@ -7,10 +7,10 @@ mod config;
 mod daemon;
 mod explain;
 mod fail2ban;
+mod faults;
 mod hooks;
 mod import;
 mod interfaces;
-mod killed;
 mod kinds;
 mod lab;
 mod links;
@@ -30,6 +30,7 @@ mod service;
 mod story;
 mod traffic;
 mod trial;
+mod upgrade;
 mod wireguard;
 
 use libtest_mimic::Trial;
@@ -65,9 +66,10 @@ pub fn trials() -> Vec<Trial> {
         pins::trials(),
         reject::trials(),
         answers::trials(),
-        killed::trials(),
+        faults::trials(),
         trial::trials(),
         wireguard::trials(),
+        upgrade::trials(),
         story::trials(),
     ]
     .into_iter()

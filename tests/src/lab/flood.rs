@@ -1,5 +1,6 @@
 //! A stream of connection attempts, for tests in which there must be no moment without a gate.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,9 +36,15 @@ impl Flood {
     /// Starts one.
     #[must_use]
     pub fn start(from: Host, to: SocketAddr) -> Self {
+        Self::paced(from, to, STAY)
+    }
+
+    /// Starts one that waits longer between two batches.
+    #[must_use]
+    pub fn paced(from: Host, to: SocketAddr, stay: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || from.enter(|| flood(to, &stopped)));
+        let thread = thread::spawn(move || from.enter(|| flood(to, stay, &stopped)));
         Self { thread: Some(thread), stop }
     }
 
@@ -64,7 +71,7 @@ impl Drop for Flood {
     }
 }
 
-fn flood(to: SocketAddr, stop: &AtomicBool) -> Result<Flooded> {
+fn flood(to: SocketAddr, stay: Duration, stop: &AtomicBool) -> Result<Flooded> {
     let mut flooded = Flooded::default();
     while !stop.load(Ordering::Relaxed) {
         let mut sockets = Vec::with_capacity(BATCH);
@@ -72,14 +79,16 @@ fn flood(to: SocketAddr, stop: &AtomicBool) -> Result<Flooded> {
             let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
             socket.set_nonblocking(true)?;
             match socket.connect(&to.into()) {
+                // A link that is down for a while.
+                Err(error) if matches!(error.kind(), ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable) => {}
                 Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => {
                     return Err(error).with_context(|| format!("cannot connect to {to}"));
                 }
                 _ => sockets.push(socket),
             }
         }
-        thread::sleep(STAY);
-        flooded.sent += BATCH as u64;
+        thread::sleep(stay);
+        flooded.sent += sockets.len() as u64;
         flooded.opened += sockets.iter().filter(|socket| socket.peer_addr().is_ok()).count() as u64;
     }
     Ok(flooded)

@@ -60,6 +60,22 @@ pub(crate) fn connect_here(to: SocketAddr, patience: Duration) -> Result<(Probe,
     Ok((probe, took))
 }
 
+/// Sends a datagram to each of some ports, again and again, as fast as a host can.
+///
+/// # Errors
+///
+/// If there is no way to one of them.
+pub fn send_many(from: Host, to: &[SocketAddr], times: usize) -> Result<()> {
+    from.enter(|| {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        for to in to.iter().cycle().take(to.len() * times) {
+            // A port that is closed says so at the next datagram.
+            let _ = socket.send_to(&[], to).or_else(|_| socket.send_to(&[], to));
+        }
+        Ok(())
+    })
+}
+
 /// Sends a datagram from a host.
 ///
 /// # Errors

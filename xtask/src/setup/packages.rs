@@ -43,6 +43,9 @@ pub const LAB: &[Package] = &[
     // In user space, so that it needs no module.
     package("wireguard-go", &["wireguard-go"]),
     package("wireguard-tools", &["wg"]),
+    // For faults: calls that fail or kill, and clocks that lie.
+    package("strace", &["strace"]),
+    package("faketime", &["faketime"]),
     package("procps", &["ps", "sysctl"]),
     // Booted in namespaces, and asked about the unit.
     package("systemd", &["/lib/systemd/systemd", "systemctl", "journalctl", "systemd-analyze"]),

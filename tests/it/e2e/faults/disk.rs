@@ -1,0 +1,170 @@
+//! Full disks: for the log, for the run-time files, for one-time sequences.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use libtest_mimic::Trial;
+use nix::mount::{MsFlags, mount};
+use tests::lab::{Config, Daemon, Family, Host, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
+use tests::story::World;
+
+use crate::e2e::assert_says;
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        "e2e::faults::disk";
+        a_full_disk_for_the_log_costs_lines_only,
+        a_full_run_directory_costs_events_only,
+        a_full_disk_for_one_time_sequences_shuts_the_door,
+    ]
+}
+
+/// A small disk, which can be filled.
+struct Disk {
+    folder: PathBuf,
+    _mount: Option<Mount>,
+}
+
+impl Disk {
+    fn new(name: &str) -> Result<Self> {
+        let folder = Path::new(sandbox::DIR).join(name);
+        fs::create_dir_all(&folder)?;
+        let guard = Mount::new("tmpfs", &folder)?;
+        let disk = Self { folder, _mount: Some(guard) };
+        disk.shrink()?;
+        Ok(disk)
+    }
+
+    fn shrink(&self) -> Result<()> {
+        Ok(mount(None::<&str>, &self.folder, None::<&str>, MsFlags::MS_REMOUNT, Some("size=256k"))?)
+    }
+
+    /// Fills it to the last octet.
+    fn fill(&self) -> Result<()> {
+        let mut file = File::create(self.folder.join("filler"))?;
+        while file.write(&[0; 4096]).is_ok_and(|written| written > 0) {}
+        assert!(file.write(b"x").is_err(), "not full");
+        Ok(())
+    }
+
+    fn free(&self) -> Result<()> {
+        Ok(fs::remove_file(self.folder.join("filler"))?)
+    }
+}
+
+/// Opens and closes, which makes events.
+fn use_it(world: &World) -> Result<()> {
+    world.knock_open()?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.revoke()?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn a_full_disk_for_the_log_costs_lines_only() -> Result<()> {
+    let disk = Disk::new("logdisk")?;
+    let log = disk.folder.join("log");
+    let read = || String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+    let mut world = World::new(Family::V4, None)?;
+    let config = Config::lab().set("log", &format!("{log:?}"));
+    world.daemon = Some(Daemon::begin(&config, None)?);
+    until("the log", TIMEOUT, || read().contains("the gate stands").then_some(()))?;
+    disk.fill()?;
+    // The last page of the file may still have room.
+    for _ in 0..40 {
+        use_it(&world)?;
+        if world.gate()?.after(0).iter().any(|line| line.contains("lines are lost")) {
+            break;
+        }
+    }
+    world.gate()?.wait_after(0, "lines are lost until it can be written")?;
+    use_it(&world)?;
+    world.command(&["reload"])?;
+    use_it(&world)?;
+    let told = world.gate()?.after(0).iter().filter(|line| line.contains("lines are lost")).count();
+    assert_eq!(told, 1, "{:?}", world.gate()?.after(0));
+    disk.free()?;
+    use_it(&world)?;
+    until("the lost lines", TIMEOUT, || {
+        read().contains("lines are lost: this file could not be written").then_some(())
+    })
+    .with_context(read)?;
+    assert!(read().lines().all(|line| line.starts_with("[2") || line.starts_with("  ")), "{}", read());
+    Ok(())
+}
+
+fn a_full_run_directory_costs_events_only() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?;
+    let disk = Disk { folder: "/run/knock".into(), _mount: None };
+    disk.shrink()?;
+    disk.fill()?;
+    let mark = world.gate()?.mark();
+    for _ in 0..30 {
+        use_it(&world)?;
+        if world.gate()?.after(mark).iter().any(|line| line.contains("events.jsonl")) {
+            break;
+        }
+    }
+    world.gate()?.wait_after(mark, "events.jsonl: ")?;
+    (0..3).try_for_each(|_| use_it(&world))?;
+    let told = world.gate()?.after(mark).iter().filter(|line| line.contains("events.jsonl")).count();
+    assert_eq!(told, 1, "once, and not for each event: {:?}", world.gate()?.after(mark));
+    // It cannot say how a reload went, but makes it.
+    let lines = world.gate()?.mark();
+    world.gate()?.hang_up()?;
+    world.gate()?.wait_after(lines, "the gate stands")?;
+    use_it(&world)?;
+    disk.free()?;
+    use_it(&world)?;
+    // What was cut off does not spoil what comes behind it.
+    until("events again", TIMEOUT, || {
+        let ran = knockctl(Host::Server, &["events", "--json"]).ok()?;
+        let lines: Vec<_> = ran.stdout.lines().collect();
+        let sound = lines.iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok());
+        (ran.code == 0 && sound && lines.last()?.contains("2222/tcp")).then_some(())
+    })
+    .with_context(|| fs::read_to_string("/run/knock/events.jsonl").unwrap_or_default())?;
+    assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
+    assert!(Status::read()?.daemon().is_some());
+    Ok(())
+}
+
+fn a_full_disk_for_one_time_sequences_shuts_the_door() -> Result<()> {
+    let disk = Disk::new("oncedisk")?;
+    let file = disk.folder.join("door.once");
+    let before = "7000/tcp, 8000/udp, 9000/tcp\n7100/udp, 8100/udp, 9100/udp\n";
+    fs::write(&file, before)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    let old = "sequence = [\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]\n";
+    let config = Config::lab().with(old, &format!("one_time_sequences = {file:?}\n")).set("cmd_timeout", "\"60s\"");
+    let mut world = World::new(Family::V4, None)?;
+    world.daemon = Some(Daemon::start(&config, None)?);
+    disk.fill()?;
+    world.knock_open()?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.gate()?.wait_after(0, "a used sequence cannot be marked: ")?;
+    world.revoke()?;
+    for _ in 0..2 {
+        world.knock_open()?;
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+        world.gate()?.kill()?;
+        world.daemon = Some(Daemon::start(&config, None)?);
+    }
+    assert_eq!(fs::read_to_string(&file)?, before);
+    disk.free()?;
+    until("the mark", TIMEOUT, || fs::read_to_string(&file).ok()?.starts_with("# used ").then_some(()))?;
+    world.knock_open()?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    let next = |world: &World| world.knock(&["7100/udp", "8100/udp", "9100/udp"], Duration::ZERO);
+    until("the next sequence", TIMEOUT, || {
+        next(&world).ok()?;
+        (world.connect(Host::Client).ok()?.0 == Probe::Open).then_some(())
+    })
+}

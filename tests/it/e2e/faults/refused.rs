@@ -1,0 +1,104 @@
+//! bpf(2) fails: for want of memory, or of rights.
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, steps};
+use tests::lab::{Background, Config, Host, Mark, TIMEOUT, knockctl, leaks, until};
+
+use super::{Siege, daemon, start, unload};
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        "e2e::faults::refused";
+        a_start_whose_calls_fail_changes_nothing,
+        a_reload_whose_calls_fail_changes_nothing,
+    ]
+}
+
+/// Calls of bpf(2) to let fail: those that come once the program is loaded, and some of those before.
+fn worth_it(calls: Vec<Call>) -> Result<Vec<(Call, Fault)>> {
+    let bpf: Vec<Call> = calls.into_iter().filter(|call| call.name == "bpf").collect();
+    let loaded = bpf.iter().rposition(|call| call.is("PROG_LOAD")).context("no program is loaded")?;
+    ensure!(bpf.len() > loaded + 10, "the program is all that is loaded: {bpf:?}");
+    let (before, after) = bpf.split_at(loaded);
+    let calls = before.iter().step_by(16).cloned().chain(steps(after.to_vec()));
+    let errors = ["ENOMEM", "EPERM"].map(Fault::Error).into_iter().cycle();
+    Ok(calls.zip(errors).collect())
+}
+
+fn a_start_whose_calls_fail_changes_nothing() -> Result<()> {
+    let mark = Mark::new();
+    let config = mark.on(Config::lab());
+    let siege = Siege::lay(&config)?;
+    let trace = Trace::new();
+    start(trace.of(&daemon(&config)?))?.kill()?;
+    let mut failed = 0;
+    for (call, fault) in worth_it(trace.calls()?)? {
+        let mut daemon = Background::start(Host::Server, faulty(&daemon(&config)?, &call, fault), None)?;
+        // Either it ends with an error, or it copes.
+        let ended = until("a start, or its end", TIMEOUT, || {
+            let stands = daemon.lines.after(0).iter().any(|line| line.contains("the gate stands"));
+            if daemon.runs() { stands.then_some(false) } else { Some(true) }
+        });
+        let step = || format!("{fault:?} at {}: {}", call.text, daemon.lines.after(0).join("\n"));
+        if ended.with_context(step)? {
+            failed += 1;
+            daemon.lines.wait_after(0, "knockctl: ", TIMEOUT).with_context(step)?;
+            assert_eq!(daemon.wait(TIMEOUT)?.code(), Some(2), "{fault:?} at {}", call.text);
+        } else {
+            daemon.kill()?;
+        }
+        siege.look().with_context(|| format!("{fault:?} at {}", call.text))?;
+    }
+    ensure!(failed > 10, "only {failed} starts have failed");
+    start(daemon(&config)?)?.kill()?;
+    mark.wait_for(1)?;
+    unload(&siege.lift()?)?;
+    mark.wait_for(0)
+}
+
+fn a_reload_whose_calls_fail_changes_nothing() -> Result<()> {
+    let marks = [Mark::new(), Mark::new()];
+    let siege = Siege::lay(&marks[0].on(Config::lab()))?;
+    let mut daemon = start(daemon(&marks[0].on(Config::lab()))?)?;
+    let trace = Trace::new();
+    let calls = {
+        let _tracer = trace.attach(daemon.id())?;
+        marks[1].on(Config::lab()).write("gate.toml")?;
+        siege.world.command(&["reload"])?;
+        trace.calls()?
+    };
+    let descriptors = leaks::descriptors(daemon.id())?;
+    let (mut failed, mut turn) = (0, 0);
+    for (call, fault) in worth_it(calls)? {
+        // To tables of another size each time that it succeeds.
+        marks[turn % 2].on(Config::lab()).write("gate.toml")?;
+        let tracer = fault_in(daemon.id(), &call, fault)?;
+        let ran = knockctl(Host::Server, &["reload"])?;
+        drop(tracer);
+        let step = || format!("{fault:?} at {}: {ran}", call.text);
+        match ran.code {
+            0 => turn += 1,
+            2 => failed += 1,
+            _ => panic!("{}", step()),
+        }
+        assert!(daemon.runs(), "{}: {:?}", step(), daemon.lines.after(0));
+        siege.look().with_context(step)?;
+    }
+    ensure!(failed > 10, "only {failed} reloads have failed");
+    // It goes on as if nothing had been.
+    marks[0].on(Config::lab()).write("gate.toml")?;
+    siege.world.command(&["reload"])?;
+    siege.look()?;
+    until("descriptors as before", TIMEOUT, || (leaks::descriptors(daemon.id()).ok()? <= descriptors).then_some(()))
+        .with_context(|| format!("{descriptors} before, {:?} now", leaks::descriptors(daemon.id())))?;
+    marks[0].wait_for(1)?;
+    marks[1].wait_for(0)?;
+    daemon.signal(Signal::SIGTERM)?;
+    daemon.wait(TIMEOUT)?;
+    unload(&siege.lift()?)?;
+    marks[0].wait_for(0)
+}

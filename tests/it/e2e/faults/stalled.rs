@@ -1,0 +1,72 @@
+//! A daemon that reads no events: stopped, while knocks and denials go on.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Status, TIMEOUT, send_many};
+use tests::story::World;
+
+use super::{daemon, start};
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials!["e2e::faults::stalled"; a_stalled_daemon_costs_events_and_nothing_else]
+}
+
+fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
+    /// More events than the ring buffer has room for, two each.
+    const PAIRS: usize = 4000;
+    let world = World::new(Family::V4, None)?;
+    let by_datagrams = Config::lab()
+        .with("[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]", "[\"7000/udp\", \"8000/udp\", \"9000/udp\"]")
+        .option("attempt_rate", "100000");
+    let daemon = start(daemon(&by_datagrams)?)?;
+    let knock = || world.knock(&["7000/udp", "8000/udp", "9000/udp"], Duration::ZERO);
+    let lost = || Ok::<_, anyhow::Error>(Status::read()?.counter("event_lost"));
+    assert_eq!(lost()?, 0);
+
+    daemon.signal(Signal::SIGSTOP)?;
+    // Step 1, then step 3: a wrong knock.
+    let ports = [7000, 9000].map(|port| world.server(port));
+    send_many(Host::Client, &ports, PAIRS)?;
+    let lost_by_then = lost()?;
+    assert!(lost_by_then > 0, "the ring buffer holds {} events and more", 2 * PAIRS);
+    // Knocks are heard, connections denied, and what is not told is counted.
+    for _ in 0..3 {
+        knock()?;
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        assert_eq!(world.connect(Host::Stranger)?.0, Probe::Silent);
+        world.revoke()?;
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    }
+    // And a grant ends in time.
+    world.command(&["allow", "192.0.2.2", "--for", "1s"])?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    thread::sleep(Duration::from_millis(1100));
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    let flood = Flood::start(Host::Stranger, world.server(SSH_PORT));
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(flood.stop()?.opened, 0);
+    assert!(lost()? > lost_by_then);
+
+    let mark = daemon.lines.count();
+    daemon.signal(Signal::SIGCONT)?;
+    let said = daemon.lines.wait_after(mark, "events were lost", TIMEOUT)?;
+    assert!(said.contains(&lost()?.to_string()), "{said}: {}", lost()?);
+    // What was in the buffer is told, and all that comes now.
+    let told = daemon.lines.after(mark).iter().filter(|line| line.contains("wrong knock")).count();
+    assert!(told > 500, "{told}");
+    let mark = daemon.lines.count();
+    knock()?;
+    daemon.lines.wait_after(mark, "OPEN SESAME", TIMEOUT).context("it has not caught up")?;
+    let lost_in_the_end = lost()?;
+    let mark = daemon.lines.count();
+    world.command(&["reload"])?;
+    daemon.lines.wait_after(mark, GATE_STANDS, TIMEOUT)?;
+    assert_eq!(lost()?, lost_in_the_end);
+    Ok(())
+}
