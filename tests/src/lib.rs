@@ -8,5 +8,6 @@ pub mod lab;
 pub mod memory;
 pub mod model;
 pub mod packet;
+pub mod soak;
 pub mod story;
 pub mod tables;

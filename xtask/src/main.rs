@@ -13,6 +13,7 @@ mod root;
 mod run;
 mod setup;
 mod shell;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -58,6 +59,18 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<String>,
     },
+    /// Random knocks, floods, reloads, restarts, kills and link flaps in the lab; ends with one line of figures
+    Soak {
+        /// For how long
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        minutes: u64,
+        /// What happens is drawn from it; without it, from chance
+        #[arg(long, value_name = "S")]
+        seed: Option<u64>,
+        /// Say each action
+        #[arg(short, long)]
+        verbose: bool,
+    },
     /// Build what is given out: a Debian package and a static tarball, in target/dist
     Dist {
         /// The package's revision, behind the version: 2 for other packaging of the same version
@@ -74,6 +87,7 @@ fn main() -> ExitCode {
         Verb::Build { release } => compile::verb(release),
         Verb::Test { args } => test::verb(&args),
         Verb::Run { args } => run::verb(&args),
+        Verb::Soak { minutes, seed, verbose } => soak::verb(minutes, seed, verbose),
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint => lint::verb(),
     };

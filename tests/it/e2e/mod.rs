@@ -27,6 +27,7 @@ mod reject;
 mod reload;
 mod sandbox;
 mod service;
+mod soak;
 mod story;
 mod traffic;
 mod trial;
@@ -70,6 +71,7 @@ pub fn trials() -> Vec<Trial> {
         trial::trials(),
         wireguard::trials(),
         upgrade::trials(),
+        soak::trials(),
         story::trials(),
     ]
     .into_iter()
