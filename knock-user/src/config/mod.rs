@@ -24,9 +24,9 @@ mod tcpflags;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -74,6 +74,10 @@ impl Config {
 }
 
 fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+    // Whoever opens one waits for a writer, and a daemon must not. Standard input is a pipe without a name.
+    if fs::metadata(path)?.file_type().is_fifo() && fs::canonicalize(path).is_ok() {
+        return Err(io::Error::other("it is a pipe, and no file"));
+    }
     let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode();
     Ok((document::read(file)?, mode))
