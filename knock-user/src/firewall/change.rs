@@ -100,8 +100,8 @@ pub fn commit(paths: &Paths) -> Result<()> {
 /// Gives up a change that could not be made; not if a link could not be moved back from its program.
 pub fn undo(paths: &Paths) {
     match runs_next(paths) {
-        Ok(true) => warn!("{}: left for the next start to finish", paths.next().display()),
-        _ => drop(clear(paths)),
+        Ok(false) => drop(clear(paths)),
+        _ => warn!("{}: left for the next start to finish", paths.next().display()),
     }
 }
 
@@ -121,10 +121,9 @@ pub fn recover(paths: &Paths) -> Result<()> {
     warn!("a change of the gate was cut short: it is brought to its end");
     let layers: BTreeMap<u32, Layer> =
         interfaces::list()?.into_iter().map(|interface| (interface.index, interface.layer)).collect();
-    let programs = next_programs(paths);
+    let programs = next_programs(paths)?;
     for name in links::pinned(paths)? {
-        let pin = paths.link(&name);
-        let Ok((program, index)) = sys::xdp_link(&pin) else { continue };
+        let (pin, (program, index)) = (paths.link(&name), links::where_is(paths, &name)?);
         if index == 0 || programs.iter().any(|(_, id)| *id == program) {
             continue;
         }
@@ -140,14 +139,26 @@ pub fn recover(paths: &Paths) -> Result<()> {
 
 /// True if a link runs a program of `next`.
 fn runs_next(paths: &Paths) -> Result<bool> {
-    let programs = next_programs(paths);
-    let mut running = links::pinned(paths)?.into_iter().filter_map(|name| sys::xdp_link(&paths.link(&name)).ok());
-    Ok(running.any(|(program, _)| programs.iter().any(|(_, id)| *id == program)))
+    let programs = next_programs(paths)?;
+    for name in links::pinned(paths)? {
+        let (program, _) = links::where_is(paths, &name)?;
+        if programs.iter().any(|(_, id)| *id == program) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-fn next_programs(paths: &Paths) -> Vec<(&'static str, u32)> {
-    let id = |name: &str| aya::programs::ProgramInfo::from_pin(paths.next().join(name)).ok().map(|info| info.id());
-    PROGRAMS.into_iter().filter_map(|name| Some((name, id(name)?))).collect()
+fn next_programs(paths: &Paths) -> Result<Vec<(&'static str, u32)>> {
+    let mut programs = Vec::new();
+    for name in PROGRAMS {
+        let pin = paths.next().join(name);
+        if pin.exists() {
+            let info = aya::programs::ProgramInfo::from_pin(&pin).with_context(|| pin.display().to_string())?;
+            programs.push((name, info.id()));
+        }
+    }
+    Ok(programs)
 }
 
 /// The program with this id: by its pin, or by the id itself, which takes `CAP_SYS_ADMIN`.

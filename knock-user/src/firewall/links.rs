@@ -57,14 +57,28 @@ pub fn pinned(paths: &Paths) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The program of a pinned link, and the index of its interface; zeroes if the pin is no link of ours, and so
+/// stands nowhere.
+///
+/// # Errors
+///
+/// If it cannot be told: then nobody must take it for one that stands nowhere.
+pub fn where_is(paths: &Paths, name: &str) -> Result<(u32, u32)> {
+    let pin = paths.link(name);
+    match sys::xdp_link(&pin) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => Ok((0, 0)),
+        found => found.with_context(|| format!("{}: cannot be looked at", pin.display())),
+    }
+}
+
 /// Where the links stand, without changing anything.
 pub fn read(paths: &Paths, interfaces: &[Interface]) -> Result<Links> {
     let link = |name: String| {
-        // A pin that is no link of ours stands nowhere.
-        let (program, index) = sys::xdp_link(&paths.link(&name)).unwrap_or_default();
-        Link { name, program, index }
+        let (program, index) = where_is(paths, &name)?;
+        Ok(Link { name, program, index })
     };
-    Ok(compare(pinned(paths)?.into_iter().map(link).collect(), interfaces))
+    let links = pinned(paths)?.into_iter().map(link).collect::<Result<_>>()?;
+    Ok(compare(links, interfaces))
 }
 
 /// Removes the pins of links that stand nowhere, and lets the names of pins follow their interfaces.
