@@ -125,11 +125,8 @@ fn a_pin_removed_without_a_daemon_is_made_up_for_by_the_next() -> Result<()> {
         Daemon::start(&config, None)?.kill()?;
         world.command(&["allow", KEPT])?;
         let path = Path::new(PINS).join(pin);
-        if path.is_dir() {
-            fs::remove_dir_all(&path)?
-        } else {
-            fs::remove_file(&path)?
-        }
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.context(pin)?;
         assert_eq!(world.connect(Host::Client)?.0, Probe::Silent, "{pin}");
         if pin == "GRANTS" {
             assert_fails(&knockctl(Host::Server, &["allow", KEPT])?, &["GRANTS", "the gate still stands"]);
