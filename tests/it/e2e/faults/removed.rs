@@ -57,7 +57,7 @@ fn is_whole(world: &World, session: &mut Session) -> Result<()> {
 fn a_pin_that_is_removed_is_put_back_with_its_grants() -> Result<()> {
     let mark = Mark::new();
     let (world, mut session) = gate(mark)?;
-    let state = &["LAYOUT", "GRANTS", "ATTEMPTS", "SPENT", "WATCH", "COUNTERS", "TOKENS", "EVENTS"][..];
+    let state = &["LAYOUT", "GRANTS", "ATTEMPTS", "SPENT", "LOCKED", "WATCH", "COUNTERS", "TOKENS", "EVENTS"][..];
     let rules = &["rules/DOORS", "rules/SERVICES", "rules/PORTS", "rules/TOLD"][..];
     let daemon = world.daemon.as_ref().context("it was started")?;
     for pins in [state, rules] {
