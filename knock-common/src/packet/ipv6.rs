@@ -39,8 +39,9 @@ pub(super) fn parse<F: Frame + ?Sized>(
     packet.src = Addr::from_words([h.word(8), h.word(12), h.word(16), h.word(20)]);
     packet.dst = Addr::from_words([h.word(24), h.word(28), h.word(32), h.word(36)]);
     // On the wire a v4-mapped source is forged: it would pass for the IPv4 host that it names, and
-    // the stack drops it as well (kernel commit 6af1799aaf3f, 5.4).
-    if packet.src.is_v4() {
+    // the stack drops it as well (kernel commit 6af1799aaf3f, 5.4). No host has such a destination
+    // either (RFC 6890, table 20), which would pass for a door's target, and be answered.
+    if packet.src.is_v4() || packet.dst.is_v4() {
         return Err(Other::Malformed);
     }
     network.protocol = next;

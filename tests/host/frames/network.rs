@@ -58,11 +58,14 @@ fn an_ipv6_header_that_contradicts_itself_is_denied() {
 }
 
 #[test]
-fn an_ipv6_source_that_passes_for_an_ipv4_host_is_denied() {
+fn an_ipv6_address_that_passes_for_an_ipv4_host_is_denied() {
     let mapped: Ipv6Addr = "::ffff:192.0.2.2".parse().unwrap();
     let server: Ipv6Addr = "2001:db8:1::1".parse().unwrap();
     let frame = PacketBuilder::between(mapped, server).tcp(40_000, 2222, 2);
     check("v4-mapped source", frame, Deny, DenyMalformed);
+    let client: Ipv6Addr = "2001:db8:1::2".parse().unwrap();
+    let frame = PacketBuilder::between(client, mapped).tcp(40_000, 2222, 2);
+    check("v4-mapped destination", frame, Deny, DenyMalformed);
 }
 
 fn claims(kind: u8, length: u8) -> PacketBuilder {
