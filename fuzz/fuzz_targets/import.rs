@@ -1,31 +1,5 @@
-//! `knockctl import`: any octets are a knockd.conf that becomes a config, or one that is refused with
-//! line and remedy.
+//! `knockctl import`. See `tests/src/fuzz/import.rs`.
 
 #![no_main]
 
-use std::sync::LazyLock;
-
-use knock_user::config::{PortNames, PortRange};
-use knock_user::import::{Families, Request, UNEXPECTED, import};
-use libfuzzer_sys::fuzz_target;
-
-/// What the host calls its ports; the same on every host.
-static NAMES: LazyLock<PortNames> = LazyLock::new(|| PortNames::parse("ssh 22/tcp\nhttps 443/tcp\ndomain 53/udp\n"));
-
-fuzz_target!(|file: &[u8]| {
-    // Half of the files have their ports from --ports, the others from the rules.
-    let given = file.len().is_multiple_of(2);
-    let port = || PortRange::parse("2222/tcp", &NAMES).into_iter();
-    let request = Request {
-        file: "knockd.conf".into(),
-        names: NAMES.clone(),
-        interface: None,
-        ports: if given { port().collect() } else { Vec::new() },
-        rules: &|_: Families| Ok(String::from_utf8_lossy(file).into_owned()),
-        one_time: &|path| if path == b"/once" { Ok(b"7000,8000\n".to_vec()) } else { Err("No such file or directory".into()) },
-    };
-    if let Err(refusal) = import(file, &request) {
-        assert!(!refusal.message.contains(UNEXPECTED), "{refusal}");
-        assert!(refusal.line > 0 && !refusal.help.is_empty(), "{refusal}");
-    }
-});
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| tests::fuzz::run("import", octets));

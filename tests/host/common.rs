@@ -7,6 +7,7 @@ use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
 use knock_common::rules::Name;
+use tests::fuzz::seeds;
 use tests::memory::Memory;
 use tests::model::{Port, Protocol, Sockets};
 use tests::packet::{PacketBuilder, SYN};
@@ -82,6 +83,8 @@ pub fn allow(host: &Memory, source: impl Into<IpAddr>, service: &str, until: u64
 /// expected.
 #[track_caller]
 pub fn judged(host: &Memory, what: &str, frame: &[u8], verdict: Verdict, counted: &[Counter]) {
+    seeds::keep("packet", frame);
+    seeds::keep("gate", &[&[0], frame].concat());
     let before: Vec<u64> = Counter::ALL.iter().map(|counter| host.counter(*counter)).collect();
     assert_eq!(host.judge(frame), verdict, "{what}");
     let grown = Counter::ALL.iter().flat_map(|counter| {

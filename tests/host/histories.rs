@@ -4,43 +4,16 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use knock_common::addr::Addr;
-use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
 use knock_common::event::Kind;
-use knock_common::gate::Verdict;
-use knock_common::grant::{Grant, GrantKey};
 use knock_common::rules::MAX_STEPS;
-use knock_common::world::World;
-use tests::agree::{Mismatch, Subject, agree, shrink};
+use tests::agree::{Mismatch, agree, shrink};
 use tests::history::{PER_CONFIG, Profile, Scenario};
 use tests::memory::Memory;
 use tests::tables::Tables;
 
 /// How many histories; the environment may ask for another number.
 const HISTORIES: u64 = 24_000;
-
-struct Host(Memory);
-
-impl Subject for Host {
-    fn judge(&mut self, now: u64, frame: &[u8]) -> Verdict {
-        self.0.set_now(now);
-        self.0.judge(frame)
-    }
-
-    fn attempts(&mut self, source: &Addr) -> [u64; SLOTS] {
-        World::attempts(&self.0, source)
-            .map_or([0; SLOTS], |found| std::array::from_fn(|slot| found.slots[slot].load()))
-    }
-
-    fn grants(&mut self) -> Vec<(GrantKey, Grant)> {
-        self.0.grants().into_iter().collect()
-    }
-
-    fn counters(&mut self) -> Vec<u64> {
-        Counter::ALL.iter().map(|counter| self.0.counter(*counter)).collect()
-    }
-}
 
 /// What the histories came to.
 struct Tally {
@@ -60,15 +33,14 @@ impl Tally {
 }
 
 fn play(tables: &Arc<Tables>, scenario: &Scenario, tally: &mut Tally) -> Result<(), Mismatch> {
-    let memory =
+    let mut host =
         Memory::new(Arc::clone(tables)).with_sockets(scenario.sockets.clone()).with_tokens(scenario.config.log_tokens);
     for (network, &until) in &scenario.config.locked {
-        memory.lock_out(network.base, until);
+        host.lock_out(network.base, until);
     }
-    let mut host = Host(memory);
     let counted = agree(&mut host, tables, scenario, 1)?;
     tally.counted.iter_mut().zip(counted).for_each(|(sum, more)| *sum += more);
-    for event in host.0.take_events().iter().filter(|event| event.kind == Kind::Opened as u8) {
+    for event in host.take_events().iter().filter(|event| event.kind == Kind::Opened as u8) {
         tally.opened[usize::from(event.step)] += 1;
     }
     Ok(())

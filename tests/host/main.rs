@@ -1,8 +1,10 @@
 //! Tests of the host build of the gate, without a kernel.
 
+mod cases;
 mod checksums;
 mod common;
 mod frames;
+mod fuzz;
 mod gate;
 mod histories;
 mod import;

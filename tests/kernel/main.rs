@@ -3,6 +3,8 @@
 
 mod common;
 
+#[path = "../host/cases.rs"]
+mod cases;
 #[path = "../host/checksums.rs"]
 mod checksums;
 #[path = "../host/frames/mod.rs"]

@@ -39,8 +39,14 @@ impl Tables {
     }
 
     fn compile(config: &config::Config) -> Self {
+        Self::new(config, RuleSet::compile(config).unwrap_or_else(|error| panic!("{error}\n{config:?}")))
+    }
+
+    /// The tables of a config whose rules are compiled.
+    #[must_use]
+    pub fn new(config: &config::Config, rules: RuleSet) -> Self {
         Self {
-            rules: RuleSet::compile(config).unwrap_or_else(|error| panic!("{error}\n{config:?}")),
+            rules,
             stealth: config.options.stealth,
             verify_checksums: config.options.verify_checksums.unwrap_or(true),
             attempt_rate: config.options.attempt_rate.unwrap_or(ATTEMPT_RATE),

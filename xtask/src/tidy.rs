@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths;
 
-/// Directories that are not ours to keep tidy.
-const SKIPPED: [&str; 2] = [".git", "target"];
+/// Directories that are not ours to keep tidy; the last two are the fuzzer's.
+const SKIPPED: [&str; 4] = [".git", "target", "corpus", "artifacts"];
 
 /// What no file may contain, and why. In two halves, so that this file does not contain it.
 const BANNED: [(&str, &str); 5] = [

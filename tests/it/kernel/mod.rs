@@ -2,6 +2,7 @@
 
 mod buffers;
 mod cost;
+mod differ;
 mod empty;
 mod events;
 mod gate;
@@ -25,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         empty::trials(),
         buffers::trials(),
         raw::trials(),
+        differ::trials(),
         races::trials(),
         reject::trials(),
         histories::trials(),

@@ -13,7 +13,7 @@ const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 
 /// Hosts that send. Some share a network.
-pub(super) const SOURCES: [&str; 8] = [
+pub const SOURCES: [&str; 8] = [
     "198.51.100.7",
     "198.51.100.8",
     "198.51.100.77",

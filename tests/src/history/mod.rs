@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use fastrand::Rng;
 
-pub use config::{SERVERS, random_config, random_listeners};
+pub use config::{SERVERS, SOURCES, random_config, random_listeners};
 pub use packets::{Flow, Timed, random_history};
 
 use crate::model::{Config, Nanos, PacketSpec, Sockets};

@@ -5,7 +5,9 @@
 
 mod answer;
 mod beside;
+mod programs;
 mod sources;
+mod subject;
 mod world;
 
 use std::collections::HashMap;
@@ -26,6 +28,7 @@ use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
 
 pub use self::beside::Beside;
+pub use self::programs::Link;
 use self::sources::Sources;
 use crate::model::Sockets;
 use crate::tables::Tables;

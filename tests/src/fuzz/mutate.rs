@@ -1,0 +1,390 @@
+//! Frames that nobody would send: from every shape of packet, changed in ways that have fooled filters.
+
+use std::ops::Range;
+
+use fastrand::Rng;
+
+use super::seeds;
+use crate::packet::extension::FRAGMENT;
+use crate::packet::{IPV4, IPV6, OLD_VLAN, SERVICE_VLAN, VLAN, checksum};
+
+/// Ports that mean something to the gates of the tests.
+const PORTS: [u16; 10] = [2222, 2222, 2222, 51820, 51820, 7000, 8000, 9000, 22, 80];
+
+/// A source of frames, always the same from the same seed.
+#[derive(Debug)]
+pub struct Mutator {
+    rng: Rng,
+    bases: Vec<Vec<u8>>,
+    varies_ports: bool,
+}
+
+impl Mutator {
+    /// From all frames of the tables and the cases.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::of(seed, seeds::frames())
+    }
+
+    /// From these frames.
+    #[must_use]
+    pub fn of(seed: u64, bases: Vec<Vec<u8>>) -> Self {
+        Self { rng: Rng::with_seed(seed), bases, varies_ports: false }
+    }
+
+    /// Each frame from another source port, so that each is a flow of its own.
+    #[must_use]
+    pub const fn from_many_ports(mut self) -> Self {
+        self.varies_ports = true;
+        self
+    }
+
+    /// The next frame.
+    pub fn frame(&mut self) -> Vec<u8> {
+        let mut frame = self.bases[self.rng.usize(..self.bases.len())].clone();
+        if self.varies_ports {
+            set_source_port(&mut frame, self.rng.u16(1024..));
+        }
+        for _ in 0..self.rng.usize(..4) {
+            self.change(&mut frame);
+        }
+        if self.rng.u8(..10) < 7 {
+            repair(&mut frame);
+        }
+        if self.rng.u8(..10) == 0 {
+            frame.truncate(self.rng.usize(..=frame.len()));
+        }
+        frame
+    }
+
+    /// A right frame in fragments that a path could have made of it, in any order; sometimes two overlap.
+    pub fn fragments(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
+        let Some(l4) = transport(frame).filter(|at| *at + 8 < frame.len()) else { return vec![frame.to_vec()] };
+        let (id, body) = (self.rng.u32(1..), &frame[l4..]);
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        while at < body.len() {
+            let end = body.len().min(at + 8 * self.rng.usize(1..4));
+            pieces.push(fragment(frame, l4, id, at..end));
+            // There is one first fragment: the gate judges it, whatever overlaps it.
+            at = if self.rng.u8(..12) == 0 && (9..body.len()).contains(&end) { end - 8 } else { end };
+        }
+        self.rng.shuffle(&mut pieces);
+        pieces
+    }
+
+    /// Where to split a frame into two buffers.
+    pub fn split(&mut self, frame: &[u8]) -> usize {
+        self.rng.usize(14..frame.len().max(15))
+    }
+
+    /// True so many times in a hundred.
+    pub fn chance(&mut self, percent: u8) -> bool {
+        self.rng.u8(..100) < percent
+    }
+
+    fn change(&mut self, frame: &mut Vec<u8>) {
+        let rng = &mut self.rng;
+        if frame.len() < 20 {
+            frame.resize(60, 0);
+        }
+        match rng.u8(..14) {
+            0 => {
+                let at = rng.usize(..frame.len());
+                frame[at] = rng.u8(..);
+            }
+            1 => {
+                let at = rng.usize(..frame.len());
+                frame[at] ^= 1 << rng.u8(..8);
+            }
+            2 => push_tag(rng, frame),
+            3 => pop_tag(frame),
+            // The fields that fooled others: header length, total length, fragment, protocol.
+            4 => set(frame, 14, |octet| octet & 0xf0 | rng.u8(..16)),
+            5 => {
+                let at = rng.choice([16, 17, 18, 19]).unwrap_or(16);
+                set(frame, at, |_| rng.choice([0, 1, 8, 20, 40, 0xff]).unwrap_or(0));
+            }
+            6 => {
+                let field = rng.choice([0x2000, 0x4000, 0x2001, 1, 2, 0x1fff, 0x3fff, 0x8000]).unwrap_or(0_u16);
+                put(frame, 20, &field.to_be_bytes());
+            }
+            7 => {
+                let at = rng.choice([20, 23, 54, 62]).unwrap_or(20);
+                let kinds = [0, 4, 6, 6, 17, 41, 43, 44, 50, 51, 58, 59, 60, 135, 139, 140, 255];
+                set(frame, at, |_| rng.choice(kinds).unwrap_or(0));
+            }
+            8 => {
+                let at = transport(frame).unwrap_or(34);
+                let port = rng.choice(PORTS).unwrap_or(0);
+                put(frame, at + 2, &port.to_be_bytes());
+            }
+            9 => {
+                let at = transport(frame).unwrap_or(34);
+                let flags = rng.u8(..);
+                set(frame, at + 13, |_| flags);
+            }
+            10 => {
+                let at = transport(frame).unwrap_or(34);
+                set(frame, at + 12, |_| rng.u8(..16) << 4);
+            }
+            11 => insert_extension(rng, frame),
+            12 => {
+                let kind = rng.choice([IPV4, IPV6, VLAN, SERVICE_VLAN, OLD_VLAN, 0x0806, 0x8864, 0x8847, 46]);
+                put(frame, 12, &kind.unwrap_or(0).to_be_bytes());
+            }
+            _ => {
+                let length = rng.usize(1..40);
+                let longer = rng.u8(..16) == 0;
+                let filler = rng.u8(..);
+                frame.extend(vec![filler; if longer { 3000 } else { length }]);
+            }
+        }
+    }
+}
+
+/// A part of what follows the IP header (and its extensions) as a fragment of its own.
+fn fragment(frame: &[u8], l4: usize, id: u32, part: Range<usize>) -> Vec<u8> {
+    let ip = network(frame);
+    let more = l4 + part.end < frame.len();
+    let mut piece = frame[..l4].to_vec();
+    if frame[ip] >> 4 == 4 {
+        put(&mut piece, ip + 4, &(id as u16).to_be_bytes());
+        put(&mut piece, ip + 6, &((part.start as u16 / 8) | if more { 0x2000 } else { 0 }).to_be_bytes());
+        piece.extend(&frame[l4..][part]);
+        let total = (piece.len() - ip) as u16;
+        put(&mut piece, ip + 2, &total.to_be_bytes());
+        put(&mut piece, ip + 10, &[0, 0]);
+        let sum = checksum::internet(&piece[ip..l4]);
+        put(&mut piece, ip + 10, &sum.to_be_bytes());
+    } else {
+        // All of a chain is in front of the fragment header; only a plain header is made use of here.
+        let kind = std::mem::replace(&mut piece[ip + 6], FRAGMENT);
+        piece.truncate(ip + 40);
+        piece.extend([kind, 0]);
+        piece.extend((part.start as u16 | u16::from(more)).to_be_bytes());
+        piece.extend(id.to_be_bytes());
+        piece.extend(&frame[l4..][part]);
+        let payload = (piece.len() - ip - 40) as u16;
+        put(&mut piece, ip + 4, &payload.to_be_bytes());
+    }
+    piece
+}
+
+/// Another source port, and the checksum that goes with it (RFC 1624).
+pub fn set_source_port(frame: &mut [u8], port: u16) {
+    let Some(at) = transport(frame).filter(|at| at + 8 <= frame.len()) else { return };
+    let ip = network(frame);
+    let field = match if frame[ip] >> 4 == 4 { frame[ip + 9] } else { frame[ip + 6] } {
+        17 => at + 6,
+        _ => at + 16,
+    };
+    let old = u16::from_be_bytes([frame[at], frame[at + 1]]);
+    put(frame, at, &port.to_be_bytes());
+    if let Some(&[high, low]) = frame.get(field..field + 2) {
+        let mut sum = u32::from(!u16::from_be_bytes([high, low])) + u32::from(!old) + u32::from(port);
+        while sum > 0xffff {
+            sum = (sum >> 16) + (sum & 0xffff);
+        }
+        put(frame, field, &(!(sum as u16)).to_be_bytes());
+    }
+}
+
+fn put(frame: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = frame.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+fn set(frame: &mut [u8], at: usize, change: impl FnOnce(u8) -> u8) {
+    if let Some(octet) = frame.get_mut(at) {
+        *octet = change(*octet);
+    }
+}
+
+/// One more tag on the outside, of VLAN 0 or another.
+fn push_tag(rng: &mut Rng, frame: &mut Vec<u8>) {
+    let kind = rng.choice([VLAN, VLAN, SERVICE_VLAN, OLD_VLAN]).unwrap_or(VLAN).to_be_bytes();
+    let number = rng.choice([0, 0, 0, 1, 5, 0xfff, 0x7000]).unwrap_or(0_u16).to_be_bytes();
+    let tag = [kind, number].concat();
+    frame.splice(12..12, tag);
+}
+
+fn pop_tag(frame: &mut Vec<u8>) {
+    if matches!(frame.get(12..14), Some([0x81 | 0x91, 0] | [0x88, 0xa8])) && frame.len() >= 18 {
+        frame.drain(12..16);
+    }
+}
+
+/// One more IPv6 extension header behind the fixed one, or an authentication header of IPv4; its length is
+/// right or nearly so.
+fn insert_extension(rng: &mut Rng, frame: &mut Vec<u8>) {
+    let ip = network(frame);
+    let (field, at, kinds): (usize, usize, &[u8]) = match frame.get(ip).map(|octet| octet >> 4) {
+        Some(6) => (ip + 6, ip + 40, &[0, 43, 44, 51, 60, 135, 139, 140]),
+        Some(4) => (ip + 9, ip + usize::from(frame[ip] & 15) * 4, &[51]),
+        _ => return,
+    };
+    if frame.len() < at || frame.len() <= field {
+        return;
+    }
+    let kind = *rng.choice(kinds).unwrap_or(&60);
+    let units = rng.u8(..3);
+    let length = match kind {
+        44 => 8,
+        51 => (usize::from(units) + 3) * 4,
+        _ => (usize::from(units) + 1) * 8,
+    };
+    let mut header = vec![0; length];
+    header[0] = frame[field];
+    header[1] = match kind {
+        44 => 0,
+        51 => units + 1,
+        _ => units,
+    };
+    if rng.u8(..8) == 0 {
+        header[1] = rng.u8(..);
+    }
+    if kind == 44 && rng.bool() {
+        header[3] = rng.choice([1, 8, 9, 0x18]).unwrap_or(0);
+    }
+    frame[field] = kind;
+    frame.splice(at..at, header);
+}
+
+/// Where the IP header begins.
+fn network(frame: &[u8]) -> usize {
+    let mut at = 12;
+    while matches!(frame.get(at..at + 2), Some([0x81 | 0x91, 0] | [0x88, 0xa8])) {
+        at += 4;
+    }
+    at + 2
+}
+
+/// Where TCP or UDP begins, if nothing odd is before it.
+fn transport(frame: &[u8]) -> Option<usize> {
+    let ip = network(frame);
+    match frame.get(ip)? >> 4 {
+        4 => Some(ip + usize::from(frame[ip] & 15) * 4),
+        6 => {
+            let (mut kind, mut at) = (*frame.get(ip + 6)?, ip + 40);
+            while let 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140 = kind {
+                let units = usize::from(*frame.get(at + 1)?);
+                let length = match kind {
+                    44 => 8,
+                    51 => (units + 2) * 4,
+                    _ => (units + 1) * 8,
+                };
+                kind = *frame.get(at)?;
+                at += length;
+            }
+            Some(at)
+        }
+        _ => None,
+    }
+}
+
+/// Makes lengths and checksums right again, as far as the headers can be followed, so that a stack takes
+/// what is left.
+pub fn repair(frame: &mut [u8]) {
+    let ip = network(frame);
+    let Some(version) = frame.get(ip).map(|octet| octet >> 4) else { return };
+    let rest = frame.len() - ip;
+    let Some(l4) = transport(frame).filter(|at| *at <= frame.len()) else { return };
+    if version == 4 && rest >= 20 {
+        put(frame, ip + 2, &(rest as u16).to_be_bytes());
+        put(frame, ip + 10, &[0, 0]);
+        let header = &frame[ip..l4.max(ip + 20).min(frame.len())];
+        let sum = checksum::internet(header);
+        put(frame, ip + 10, &sum.to_be_bytes());
+    } else if version == 6 && rest >= 40 {
+        put(frame, ip + 4, &((rest - 40) as u16).to_be_bytes());
+    } else {
+        return;
+    }
+    repair_transport(frame, ip, version, l4);
+}
+
+fn repair_transport(frame: &mut [u8], ip: usize, version: u8, l4: usize) {
+    let (src, dst, protocol) = if version == 4 {
+        let address = |at: usize| <[u8; 4]>::try_from(&frame[at..at + 4]).map(std::net::IpAddr::from);
+        (address(ip + 12), address(ip + 16), frame[ip + 9])
+    } else {
+        let address = |at: usize| <[u8; 16]>::try_from(&frame[at..at + 16]).map(std::net::IpAddr::from);
+        // The last header names it; TCP unless the length says that it is a datagram's.
+        let length = frame.get(l4 + 4..l4 + 6).map(|pair| usize::from(u16::from_be_bytes([pair[0], pair[1]])));
+        (address(ip + 8), address(ip + 24), if length == Some(frame.len() - l4) { 17 } else { 6 })
+    };
+    let (Ok(src), Ok(dst)) = (src, dst) else { return };
+    let field = match protocol {
+        6 => l4 + 16,
+        17 => l4 + 6,
+        _ => return,
+    };
+    if frame.len() < field + 2 {
+        return;
+    }
+    if protocol == 17 {
+        let length = (frame.len() - l4) as u16;
+        put(frame, l4 + 4, &length.to_be_bytes());
+    }
+    put(frame, field, &[0, 0]);
+    let sum = checksum::transport(src, dst, protocol, &frame[l4..]);
+    put(frame, field, &sum.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::reading;
+
+    #[test]
+    fn the_same_seed_makes_the_same_frames() {
+        let (mut one, mut two) = (Mutator::new(7), Mutator::new(7));
+        assert!((0..500).all(|_| one.frame() == two.frame()));
+    }
+
+    #[test]
+    fn a_fair_part_is_still_readable_and_a_fair_part_is_not() {
+        let mut mutator = Mutator::new(1);
+        let frames: Vec<_> = (0..10_000).map(|_| mutator.frame()).collect();
+        let read: Vec<_> = frames.iter().filter_map(|frame| reading::read(frame)).collect();
+        let (sound, opens) =
+            (read.iter().filter(|one| one.is_sound).count(), read.iter().filter(|one| one.may_open()).count());
+        assert!((3000..9500).contains(&read.len()), "{} are read", read.len());
+        assert!(sound > 2000 && opens > 2000, "{sound} are sound, {opens} open");
+    }
+
+    #[test]
+    fn another_source_port_leaves_the_checksum_right() {
+        for packet in seeds::packets().into_iter().take(14) {
+            let mut frame = packet.build();
+            set_source_port(&mut frame, 12_345);
+            let mut repaired = frame.clone();
+            repair(&mut repaired);
+            assert_eq!(repaired, frame, "{packet:?}");
+            assert_eq!(reading::read(&frame).map(|segment| segment.from), Some(12_345));
+        }
+    }
+
+    #[test]
+    fn fragments_hold_all_of_the_frame() {
+        let mut mutator = Mutator::new(3);
+        for packet in seeds::packets().into_iter().take(14) {
+            let frame = packet.clone().payload(&[7; 64]).build();
+            let pieces = mutator.fragments(&frame);
+            assert!(pieces.len() > 1);
+            assert_eq!(pieces.iter().filter(|piece| reading::read(piece).is_some()).count(), 1, "{packet:?}");
+        }
+    }
+
+    #[test]
+    fn a_right_frame_is_not_changed_by_repair() {
+        for packet in seeds::packets().into_iter().take(14) {
+            let frame = packet.build();
+            let mut repaired = frame.clone();
+            repair(&mut repaired);
+            assert_eq!(repaired, frame, "{packet:?}");
+        }
+    }
+}
