@@ -7,6 +7,7 @@ mod checks;
 mod client;
 mod compile;
 mod dist;
+mod fuzz;
 mod lint;
 mod paths;
 mod root;
@@ -53,6 +54,12 @@ enum Verb {
         #[arg(last = true, value_name = "ARGS")]
         args: Vec<String>,
     },
+    /// Look for what breaks the gate: inputs at random, mutated frames through the kernel and over a wire
+    Fuzz {
+        /// How long, all in all, once everything is built
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+        minutes: u64,
+    },
     /// Play the story of the gate in a lab of network namespaces; with --config FILE, guard this host
     Run {
         /// --keep and --verbose for the lab, or what `knockctl run` takes, with --config FILE
@@ -86,6 +93,7 @@ fn main() -> ExitCode {
         Verb::Setup { purpose } => setup::setup(purpose).map(|_| ()),
         Verb::Build { release } => compile::verb(release),
         Verb::Test { args } => test::verb(&args),
+        Verb::Fuzz { minutes } => fuzz::verb(minutes),
         Verb::Run { args } => run::verb(&args),
         Verb::Soak { minutes, seed, verbose } => soak::verb(minutes, seed, verbose),
         Verb::Dist { revision } => dist::verb(revision),

@@ -26,6 +26,11 @@ pub fn next() -> PathBuf {
     workspace().join("target/next")
 }
 
+/// The targets of cargo-fuzz, a workspace of its own.
+pub fn fuzz() -> PathBuf {
+    workspace().join("fuzz")
+}
+
 /// What `cargo xtask dist` makes.
 pub fn dist() -> PathBuf {
     workspace().join("target/dist")

@@ -21,6 +21,7 @@ mod network;
 mod notify;
 mod onetime;
 mod options;
+mod oracle;
 mod pins;
 mod privileges;
 mod reject;
@@ -46,6 +47,7 @@ pub fn trials() -> Vec<Trial> {
         network::trials(),
         traffic::trials(),
         options::trials(),
+        oracle::trials(),
         client::trials(),
         commands::trials(),
         config::trials(),

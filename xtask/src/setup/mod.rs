@@ -24,6 +24,7 @@ use self::tool::Tool;
 use crate::step;
 
 pub use self::components::has_std_of;
+pub use self::tool::CARGO_FUZZ;
 pub use self::toolchain::Toolchain;
 
 /// The verb that the set-up is for.
@@ -33,6 +34,8 @@ pub enum Purpose {
     Run,
     /// BPF compiler, linker, programs of the lab
     Test,
+    /// BPF compiler, linker, programs of the lab, cargo-fuzz
+    Fuzz,
     /// BPF compiler, rustfmt, clippy
     Lint,
     /// BPF compiler, linker
@@ -49,6 +52,7 @@ struct Needs {
     lints: bool,
     dist: bool,
     debian: bool,
+    fuzz: bool,
 }
 
 impl Needs {
@@ -56,17 +60,18 @@ impl Needs {
     fn of(purpose: Option<Purpose>) -> Self {
         let is = |those: &[Purpose]| purpose.is_none_or(|purpose| those.contains(&purpose));
         Self {
-            lab: is(&[Purpose::Run, Purpose::Test]),
-            linker: is(&[Purpose::Run, Purpose::Test, Purpose::Build, Purpose::Dist]),
+            lab: is(&[Purpose::Run, Purpose::Test, Purpose::Fuzz]),
+            linker: is(&[Purpose::Run, Purpose::Test, Purpose::Fuzz, Purpose::Build, Purpose::Dist]),
             lints: is(&[Purpose::Lint]),
             dist: is(&[Purpose::Test, Purpose::Dist]),
             debian: is(&[Purpose::Test]),
+            fuzz: is(&[Purpose::Fuzz]),
         }
     }
 
     /// What cargo installs for them.
     fn tools(self) -> impl Iterator<Item = &'static Tool> {
-        let tools = [(self.linker, &tool::BPF_LINKER), (self.dist, &tool::CARGO_DEB)];
+        let tools = [(self.linker, &tool::BPF_LINKER), (self.dist, &tool::CARGO_DEB), (self.fuzz, &tool::CARGO_FUZZ)];
         tools.into_iter().filter_map(|(needed, tool)| needed.then_some(tool))
     }
 }
@@ -178,12 +183,13 @@ mod tests {
 
     #[test]
     fn every_purpose_needs_its_own() {
-        let needs = |lab, linker, lints, dist, debian| Needs { lab, linker, lints, dist, debian };
-        assert_eq!(Needs::of(Some(Purpose::Run)), needs(true, true, false, false, false));
-        assert_eq!(Needs::of(Some(Purpose::Test)), needs(true, true, false, true, true));
-        assert_eq!(Needs::of(Some(Purpose::Build)), needs(false, true, false, false, false));
-        assert_eq!(Needs::of(Some(Purpose::Lint)), needs(false, false, true, false, false));
-        assert_eq!(Needs::of(Some(Purpose::Dist)), needs(false, true, false, true, false));
-        assert_eq!(Needs::of(None), needs(true, true, true, true, true));
+        let needs = |lab, linker, lints, dist, debian, fuzz| Needs { lab, linker, lints, dist, debian, fuzz };
+        assert_eq!(Needs::of(Some(Purpose::Run)), needs(true, true, false, false, false, false));
+        assert_eq!(Needs::of(Some(Purpose::Test)), needs(true, true, false, true, true, false));
+        assert_eq!(Needs::of(Some(Purpose::Fuzz)), needs(true, true, false, false, false, true));
+        assert_eq!(Needs::of(Some(Purpose::Build)), needs(false, true, false, false, false, false));
+        assert_eq!(Needs::of(Some(Purpose::Lint)), needs(false, false, true, false, false, false));
+        assert_eq!(Needs::of(Some(Purpose::Dist)), needs(false, true, false, true, false, false));
+        assert_eq!(Needs::of(None), needs(true, true, true, true, true, true));
     }
 }

@@ -42,6 +42,10 @@ pub const BPF_LINKER: Tool = Tool {
 pub const CARGO_DEB: Tool =
     Tool { name: "cargo-deb", version: "3.8.0", args: &["--debug", "--no-default-features"], env: &[], packages: &[] };
 
+/// Builds and runs what is in `fuzz/`. Without optimisations: it only calls cargo.
+pub const CARGO_FUZZ: Tool =
+    Tool { name: "cargo-fuzz", version: "0.13.2", args: &["--debug"], env: &[], packages: &[] };
+
 impl Tool {
     /// Where it is kept.
     pub fn path(&self) -> PathBuf {
