@@ -24,6 +24,11 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
+/// A trial that a busy machine can begin, look at and confirm before it ends.
+const SHORT: &str = "8s";
+/// It is over then.
+const LONGER: Duration = Duration::from_secs(9);
+
 fn on_trial(span: &str) -> Result<World> {
     let mut world = World::new(Family::V4, None)?;
     world.daemon = Some(Daemon::start_with(&Config::lab(), &["--trial", span])?);
@@ -35,7 +40,7 @@ fn stands() -> bool {
 }
 
 fn a_gate_that_nobody_confirms_is_taken_down() -> Result<()> {
-    let mut world = on_trial("3s")?;
+    let mut world = on_trial(SHORT)?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert_says(&knockctl(Host::Server, &["status"])?, 0, &["ON TRIAL: goes back in", "knockctl confirm"]);
     let mark = 0;
@@ -47,10 +52,10 @@ fn a_gate_that_nobody_confirms_is_taken_down() -> Result<()> {
 }
 
 fn a_gate_that_is_confirmed_stays() -> Result<()> {
-    let mut world = on_trial("4s")?;
+    let mut world = on_trial(SHORT)?;
     world.command(&["allow", "203.0.113.9"])?;
     assert_says(&knockctl(Host::Server, &["confirm"])?, 0, &["confirmed"]);
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(LONGER);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert!(world.gate()?.runs());
     assert_eq!(Status::read()?.grants().len(), 1);
@@ -61,11 +66,11 @@ fn a_gate_that_is_confirmed_stays() -> Result<()> {
 }
 
 fn a_gate_on_trial_lets_everybody_in_at_its_end_without_a_daemon() -> Result<()> {
-    let mut world = on_trial("5s")?;
+    let mut world = on_trial(SHORT)?;
     world.gate()?.kill()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert_fails(&knockctl(Host::Server, &["confirm"])?, &["is gone", "knockctl run"]);
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(LONGER);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     // The next daemon makes a gate of it again.
     world.start(&Config::lab())?;
@@ -85,7 +90,7 @@ fn rules_that_nobody_confirms_go_back() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     other_rules(&mut world)?;
     let mark = world.gate()?.mark();
-    assert_says(&knockctl(Host::Server, &["reload", "--trial", "3s"])?, 0, &["reloaded", "on trial for 3s"]);
+    assert_says(&knockctl(Host::Server, &["reload", "--trial", SHORT])?, 0, &["reloaded", "on trial for 8s"]);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     world.gate()?.wait_after(mark, "not confirmed: the rules are what they were before")?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
@@ -100,9 +105,9 @@ fn rules_that_nobody_confirms_go_back() -> Result<()> {
 fn rules_that_are_confirmed_stay() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     other_rules(&mut world)?;
-    knockctl(Host::Server, &["reload", "--trial", "4s"])?.success()?;
+    knockctl(Host::Server, &["reload", "--trial", SHORT])?.success()?;
     assert_says(&knockctl(Host::Server, &["confirm"])?, 0, &["confirmed"]);
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(LONGER);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     let after = Status::read()?;
     assert!(after.0["services"][0]["ports"].to_string().contains("2300"), "{}", after.0);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// Long enough for anything in the lab on a busy machine: whoever waits that long has failed.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often a condition is looked at.
 const INTERVAL: Duration = Duration::from_millis(2);
