@@ -11,5 +11,6 @@ mod import;
 mod knocks;
 mod limits;
 mod lockouts;
+mod promises;
 mod races;
 mod truncation;
