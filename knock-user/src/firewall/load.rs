@@ -205,7 +205,7 @@ impl Program {
         self.program(self.name_for(layer))
     }
 
-    /// Pins the programs that are loaded, under the names of [`change::PROGRAMS`].
+    /// Pins the programs that are loaded, under the names of `change::PROGRAMS`.
     ///
     /// # Errors
     ///
