@@ -32,6 +32,9 @@ pub(super) struct Play {
     marks: [Mark; 2],
     strangers: Vec<Flood>,
     aloud: bool,
+    /// What is done, and what was done before it.
+    action: Option<Action>,
+    before: Option<Action>,
 }
 
 /// An action.
@@ -85,7 +88,16 @@ impl Play {
         let strangers = Family::ALL
             .map(|family| Flood::paced(Host::Stranger, (family.address(Host::Server), SSH_PORT).into(), PACE))
             .into();
-        let mut play = Self { world, rng, tally: Tally::default(), marks, strangers, aloud: plan.aloud };
+        let mut play = Self {
+            world,
+            rng,
+            tally: Tally::default(),
+            marks,
+            strangers,
+            aloud: plan.aloud,
+            action: None,
+            before: None,
+        };
         for action in [Action::Knock, Action::Reload, Action::Knock, Action::Reload, Action::Flood] {
             play.act(action)?;
         }
@@ -111,6 +123,7 @@ impl Play {
     }
 
     fn act(&mut self, action: Action) -> Result<()> {
+        self.before = self.action.replace(action);
         match action {
             Action::Knock => self.knock(),
             Action::WrongKnock => self.wrong_knock(),
@@ -145,18 +158,27 @@ impl Play {
     }
 
     fn see_shut(&mut self) -> Result<()> {
-        self.tally.let_in += u64::from(self.world.connect(Host::Client)?.0 == Probe::Open);
+        if self.world.connect(Host::Client)?.0 == Probe::Open {
+            self.let_in("the client");
+        }
         Ok(())
+    }
+
+    fn let_in(&mut self, whom: &str) {
+        self.tally.let_in += 1;
+        let (action, family) = (self.action, self.world.family.name());
+        eprintln!("soak: {whom} was let in, over {family}, in {action:?} behind {:?}", self.before);
     }
 
     fn wrong_knock(&mut self) -> Result<()> {
         let mut ports = ["7000/tcp", "8000/udp", "9000/tcp"];
-        // Any order but the right one, or a wrong port in between.
+        let other = format!("{}/tcp", self.rng.u16(10_000..60_000));
+        // Any order but the right one, or a wrong port in between. The wrong port ends what is under way: of two
+        // wrong orders behind each other, the end of the one and the beginning of the other may be the right one.
         if self.rng.bool() {
             ports.rotate_left(self.rng.usize(1..3));
-            self.world.knock(&ports, Duration::ZERO)?;
+            self.world.knock(&[ports[0], ports[1], ports[2], &other], Duration::ZERO)?;
         } else {
-            let other = format!("{}/tcp", self.rng.u16(10_000..60_000));
             self.world.knock(&[ports[0], ports[1], &other, ports[2]], Duration::ZERO)?;
         }
         self.tally.wrong += 1;
@@ -229,7 +251,7 @@ impl Play {
     fn count(&mut self, flood: Flood) -> Result<()> {
         let flooded = flood.stop()?;
         self.tally.syns += flooded.sent;
-        self.tally.let_in += flooded.opened;
+        (0..flooded.opened).for_each(|_| self.let_in("a stranger"));
         Ok(())
     }
 
@@ -255,8 +277,9 @@ impl Play {
         let late = Late::FIRST;
         late.appear()?;
         until("the way", TIMEOUT, || late.reaches(self.world.family).then_some(()))?;
-        let open = late.probe(self.world.family)? == Probe::Open;
-        self.tally.let_in += u64::from(open);
+        if late.probe(self.world.family)? == Probe::Open {
+            self.let_in("who came by a late interface");
+        }
         self.tally.flaps += 1;
         late.vanish()?;
         let pin = Path::new(PINS).join("links").join(late.name);
