@@ -24,8 +24,9 @@ pub fn enter_network(addresses: &[IpAddr]) -> Result<()> {
     }
     let mut lines = String::from("link set lo up\n");
     for address in addresses {
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        lines += &format!("addr add {address}/{bits} dev lo\n");
+        // Without a look for doubles, or an address is there a moment later only.
+        let (bits, flag) = if address.is_ipv4() { (32, "") } else { (128, "nodad") };
+        lines += &format!("addr add {address}/{bits} dev lo {flag}\n");
     }
     lines += "route add 0.0.0.0/0 dev lo\nroute add ::/0 dev lo\n";
     let mut ip = Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().context("ip (iproute2)")?;
