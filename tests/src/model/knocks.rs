@@ -31,6 +31,9 @@ impl Model {
             self.count(Counter::KnockPacket);
         }
         let meanings: Vec<_> = (0..self.config.doors.len()).map(|door| self.meaning(now, packet, door)).collect();
+        // Who is locked out is decided before the packet changes anything.
+        let locked: Vec<_> =
+            self.config.doors.iter().map(|door| self.is_locked_out(now, packet.source, door.service)).collect();
         let sound = packet.is_sound() || !self.config.verify_checksums;
         if !sound && meanings.iter().any(|meaning| matches!(meaning, Meaning::Begins | Meaning::Next)) {
             self.count(Counter::BadChecksum);
@@ -48,7 +51,7 @@ impl Model {
         }
         for (door, meaning) in meanings.iter().enumerate() {
             if sound && *meaning == Meaning::Begins {
-                self.begin(now, packet, door);
+                self.begin(now, packet, door, locked[door]);
             }
         }
     }
@@ -104,8 +107,8 @@ impl Model {
         }
     }
 
-    fn begin(&mut self, now: Nanos, packet: &PacketSpec, door: usize) {
-        if self.is_locked_out(now, packet.source, self.config.doors[door].service) {
+    fn begin(&mut self, now: Nanos, packet: &PacketSpec, door: usize, is_locked_out: bool) {
+        if is_locked_out {
             self.count(Counter::KnockLockedOut);
         } else if self.config.doors[door].sequence.len() == 1 {
             self.complete(now, packet, door);
