@@ -1,5 +1,5 @@
-//! How many new attempts one CPU may begin per second, so that forged first knocks cannot roll
-//! the attempt table over.
+//! Of how many new attempts one CPU may tell per second, so that forged first knocks do not fill the ring buffer
+//! and the log.
 
 use crate::cell::{Cell64, MAX_TRIES};
 

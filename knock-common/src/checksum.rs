@@ -17,7 +17,7 @@ const IPV4_HEADER: u32 = 20;
 /// in its packet is not summed (the surplus of RFC 9868); the length 0 of a jumbogram says nothing.
 #[inline(never)]
 pub fn is_right<F: Frame + ?Sized>(frame: &F, packet: &Packet) -> bool {
-    let mut length = u32::from(packet.l4_len);
+    let mut length = packet.l4_len;
     let mut unsummed = false;
     let v4 = packet.dst.is_v4();
     if v4 && !header_is_right(frame, u32::from(packet.ip)) {

@@ -51,7 +51,7 @@ counters! {
     AttemptStarted = "attempt_started", "attempts started";
     AttemptAdvanced = "attempt_advanced", "attempts advanced by a step";
     AttemptEnded = "attempt_ended", "attempts ended by a wrong knock";
-    AttemptRefused = "attempt_refused", "attempts not started: the budget of this second was used up";
+    AttemptUntold = "attempt_untold", "attempts started beyond attempt_rate, of which the log does not tell";
     AttemptLost = "attempt_lost", "attempts not started: no room in the table";
     KnockLockedOut = "knock_locked_out", "first knocks ignored: the source is locked out";
     BadChecksum = "bad_checksum", "knocks ignored for a wrong checksum";

@@ -28,7 +28,7 @@ pub enum Verdict {
 pub fn judge<W: World, F: Frame + ?Sized>(world: &W, frame: &F) -> Verdict {
     let mut packet = Packet::BLANK;
     match packet::parse(frame, &mut packet) {
-        Ok(()) => judge_packet(world, frame, &packet),
+        Ok(()) => judge_packet(world, frame, &packet, true),
         Err(other) => judge_other(world, other),
     }
 }
@@ -48,40 +48,28 @@ pub fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
     verdict
 }
 
-/// The verdict on a TCP or UDP packet.
+/// The verdict on a TCP or UDP packet. One whose headers lie across the buffers of a large frame (not
+/// `in_one`) is judged like any other, but it is never a knock, and denied without an answer.
 #[inline(always)]
-pub fn judge_packet<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet) -> Verdict {
+pub fn judge_packet<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet, in_one: bool) -> Verdict {
     match world.ports(packet.dport).of(packet.transport).role() {
-        Role::Unrelated => {
-            if packet.opens() {
-                knocking::stray(world, packet);
-            }
-            Verdict::Pass
-        }
-        Role::Knock(index) => {
+        Role::Knock(index) if in_one => {
             knocking::knock(world, frame, packet, index);
             Verdict::Pass
         }
         Role::Protected(index) => match world.service(index) {
             Some(service) if service.tag != 0 => match guard(world, packet, service) {
-                Verdict::Deny if world.rejects() && !world.asks() => reject::verdict(world, frame, packet),
+                Verdict::Deny if in_one && world.rejects() && !world.asks() => reject::verdict(world, frame, packet),
                 verdict => verdict,
             },
             _ => Verdict::Pass,
         },
+        Role::Knock(_) | Role::Unrelated => stray(world, packet),
     }
 }
 
-/// The verdict on a packet whose headers lie across the buffers of a large frame: judged like any
-/// other, but never a knock, and denied without an answer.
 #[inline(always)]
-pub fn judge_large<W: World>(world: &W, packet: &Packet) -> Verdict {
-    if let Role::Protected(index) = world.ports(packet.dport).of(packet.transport).role()
-        && let Some(service) = world.service(index)
-        && service.tag != 0
-    {
-        return guard(world, packet, service);
-    }
+fn stray<W: World>(world: &W, packet: &Packet) -> Verdict {
     if packet.opens() {
         knocking::stray(world, packet);
     }

@@ -219,9 +219,11 @@ fn start_door<W: World>(world: &W, desk: &Desk, index: u32) {
         return;
     }
     let now = desk.now.get();
-    if !world.budget().is_some_and(|budget| budget.take(now, world.attempt_rate())) {
-        world.count(Counter::AttemptRefused);
-        return;
+    // A flood of forged first knocks is not to keep others from knocking: what goes beyond the budget begins as
+    // well, and may push out the oldest attempt. It is only not told of.
+    let is_told = world.budget().is_some_and(|budget| budget.take(now, world.attempt_rate()));
+    if !is_told {
+        world.count(Counter::AttemptUntold);
     }
     let Some(attempts) = world.attempts_or_new(&packet.src) else {
         world.count(Counter::AttemptLost);
@@ -241,7 +243,9 @@ fn start_door<W: World>(world: &W, desk: &Desk, index: u32) {
                 watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));
             }
             world.count(Counter::AttemptStarted);
-            report(world, desk, door, first, Kind::Stage);
+            if is_told {
+                report(world, desk, door, first, Kind::Stage);
+            }
             return;
         }
         tries += 1;

@@ -120,7 +120,7 @@ pub mod name {
     pub const VERIFY: &str = "VERIFY";
     /// u32, 0 or 1: there are trusted networks.
     pub const HAS_TRUSTED: &str = "HAS_TRUSTED";
-    /// u32: new attempts per second and CPU.
+    /// u32: new attempts per second and CPU that are told of.
     pub const ATTEMPT_RATE: &str = "ATTEMPT_RATE";
     /// u32, 0 or 1: emit an event for a denial while there are tokens.
     pub const LOG_DENIED: &str = "LOG_DENIED";

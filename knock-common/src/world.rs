@@ -33,7 +33,7 @@ pub trait World {
     fn stealth(&self) -> bool;
     /// `verify_checksums`.
     fn verify_checksums(&self) -> bool;
-    /// New attempts per second and CPU.
+    /// New attempts per second and CPU that are told of.
     fn attempt_rate(&self) -> u32;
     /// `log_denied`.
     fn log_denied(&self) -> bool;

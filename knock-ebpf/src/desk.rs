@@ -5,10 +5,12 @@ use knock_common::packet::{Other, Packet};
 
 use crate::maps;
 
-/// Puts a packet on the desk. Returns 0, or [`number`] of [`Other::Malformed`] without a desk.
+/// Puts a blank packet on the desk, to be written there.
 #[inline(always)]
-pub fn put(packet: Packet) -> u32 {
-    if with(packet).is_some() { 0 } else { number(Other::Malformed) }
+pub fn blank<'a>() -> Option<&'a mut Packet> {
+    let desk = maps::DESK.get_ptr_mut(0)?;
+    // SAFETY: as in `with`; the one reference to it, until `look` reads what was written.
+    Some(&mut unsafe { (*desk).0.write(Desk::new(Packet::BLANK)) }.packet)
 }
 
 /// Puts a packet on the desk and returns the desk.
@@ -24,14 +26,19 @@ pub fn with<'a>(packet: Packet) -> Option<&'a Desk> {
 #[inline(always)]
 pub fn look<'a>() -> Option<&'a Packet> {
     let desk = maps::DESK.get_ptr_mut(0)?;
-    // SAFETY: as in `with`, which has written the desk during this frame, or `put`, which calls it.
+    // SAFETY: as in `with`, which has written the desk during this frame, or `blank`.
     Some(&unsafe { (*desk).0.assume_init_ref() }.packet)
 }
 
-/// A copy of it.
+/// Takes from the desk the packet that somebody was to leave there; `number` is 0, or that of what it
+/// is instead.
 #[inline(always)]
-pub fn packet() -> Option<Packet> {
-    look().copied()
+pub fn take(number: u32, packet: &mut Packet) -> Result<(), Other> {
+    if let Some(other) = other(number) {
+        return Err(other);
+    }
+    *packet = *look().ok_or(Other::Malformed)?;
+    Ok(())
 }
 
 /// An [`Other`] as a number that is not 0: all that a BPF function returns is one register.
@@ -42,7 +49,7 @@ pub const fn number(other: Other) -> u32 {
 
 /// The [`Other`] behind a number.
 #[inline(always)]
-pub fn other(number: u32) -> Option<Other> {
+fn other(number: u32) -> Option<Other> {
     const ALL: [Other; 6] =
         [Other::Foreign, Other::LaterFragment, Other::Malformed, Other::TooDeep, Other::TinyFragment, Other::Overlap];
     ALL.get((number as usize).wrapping_sub(1)).copied()

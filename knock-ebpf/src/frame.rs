@@ -162,6 +162,9 @@ pub struct Copied<'a> {
 /// Enough for all headers but the longest chains of the longest extension headers, which are denied.
 pub const COPIED: usize = 2048;
 
+/// Shorter than any frame that holds an IP header.
+const SHORTEST: usize = 14;
+
 impl<'a> Copied<'a> {
     /// Copies the start of the frame; `None` if the kernel refuses.
     #[inline(always)]
@@ -170,7 +173,11 @@ impl<'a> Copied<'a> {
         // SAFETY: the context is the one that the kernel gave to the program.
         let total = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as usize;
         let length = one_register(if total > COPIED { COPIED } else { total });
-        if length == 0 || length > COPIED {
+        // Of a comparison with 0 a verifier before 6.8 learns nothing.
+        if length < SHORTEST {
+            return None;
+        }
+        if length > COPIED {
             return None;
         }
         // SAFETY: the buffer is this CPU's own and holds COPIED bytes, which `length` does not pass.

@@ -31,12 +31,16 @@ fn knock_gate(ctx: XdpContext) -> u32 {
     let world = Kernel::new(&ctx);
     let frame = Linear::new(&ctx);
     let mut packet = Packet::BLANK;
-    match packet::parse(&frame, &mut packet) {
-        Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet)),
+    let in_one = match packet::parse(&frame, &mut packet) {
+        Ok(()) => true,
         // What the first buffer does not hold may lie in the next.
-        Err(Other::Malformed | Other::TinyFragment) => judge_desk(&ctx, &world, read_scattered(&ctx)),
-        Err(other) => action(&ctx, gate::judge_other(&world, other)),
-    }
+        Err(Other::Malformed | Other::TinyFragment) => match desk::take(read_scattered(&ctx), &mut packet) {
+            Ok(()) => false,
+            Err(other) => return action(&ctx, gate::judge_other(&world, other)),
+        },
+        Err(other) => return action(&ctx, gate::judge_other(&world, other)),
+    };
+    action(&ctx, gate::judge_packet(&world, &frame, &packet, in_one))
 }
 
 /// For older kernels, whose frames are always linear.
@@ -46,27 +50,15 @@ fn knock_linear(ctx: XdpContext) -> u32 {
     action(&ctx, gate::judge(&Kernel::new(&ctx), &Linear::new(&ctx)))
 }
 
-/// Judges once more what was read across buffers: the packet on the desk, or what `number` stands for.
-#[inline(always)]
-fn judge_desk(ctx: &XdpContext, world: &Kernel<'_>, number: u32) -> u32 {
-    match desk::other(number) {
-        Some(other) => action(ctx, gate::judge_other(world, other)),
-        None => match desk::packet() {
-            Some(packet) => action(ctx, gate::judge_large(world, &packet)),
-            None => action(ctx, gate::judge_other(world, Other::Malformed)),
-        },
-    }
-}
-
 /// Reads the headers across buffers and leaves the packet on the desk. Returns 0, or the number of
 /// what the frame is instead. It ends before the judging begins, because both have large frames and
-/// a BPF call chain has 512 bytes of stack.
+/// a BPF call chain has 512 bytes of stack; so is the packet made on the desk.
 #[inline(never)]
 fn read_scattered(ctx: &XdpContext) -> u32 {
     let Some(frame) = Copied::new(ctx) else { return desk::number(Other::Malformed) };
-    let mut packet = Packet::BLANK;
-    match packet::parse(&frame, &mut packet) {
-        Ok(()) => desk::put(packet),
+    let Some(packet) = desk::blank() else { return desk::number(Other::Malformed) };
+    match packet::parse(&frame, packet) {
+        Ok(()) => 0,
         Err(other) => desk::number(other),
     }
 }

@@ -17,12 +17,16 @@ fn knock_raw(ctx: XdpContext) -> u32 {
     let world = Kernel::new(&ctx);
     let frame = Linear::new(&ctx);
     let mut packet = Packet::BLANK;
-    match packet::parse_ip(&frame, &mut packet) {
-        Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet)),
+    let in_one = match packet::parse_ip(&frame, &mut packet) {
+        Ok(()) => true,
         // What the first buffer does not hold may lie in the next.
-        Err(Other::Malformed | Other::TinyFragment) => crate::judge_desk(&ctx, &world, read_scattered(&ctx)),
-        Err(other) => action(&ctx, gate::judge_other(&world, other)),
-    }
+        Err(Other::Malformed | Other::TinyFragment) => match desk::take(read_scattered(&ctx), &mut packet) {
+            Ok(()) => false,
+            Err(other) => return action(&ctx, gate::judge_other(&world, other)),
+        },
+        Err(other) => return action(&ctx, gate::judge_other(&world, other)),
+    };
+    action(&ctx, gate::judge_packet(&world, &frame, &packet, in_one))
 }
 
 /// For older kernels, whose frames are always linear.
@@ -33,7 +37,7 @@ fn knock_raw_linear(ctx: XdpContext) -> u32 {
     let frame = Linear::new(&ctx);
     let mut packet = Packet::BLANK;
     match packet::parse_ip(&frame, &mut packet) {
-        Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet)),
+        Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet, true)),
         Err(other) => action(&ctx, gate::judge_other(&world, other)),
     }
 }
@@ -42,9 +46,9 @@ fn knock_raw_linear(ctx: XdpContext) -> u32 {
 #[inline(never)]
 fn read_scattered(ctx: &XdpContext) -> u32 {
     let Some(frame) = Copied::new(ctx) else { return desk::number(Other::Malformed) };
-    let mut packet = Packet::BLANK;
-    match packet::parse_ip(&frame, &mut packet) {
-        Ok(()) => desk::put(packet),
+    let Some(packet) = desk::blank() else { return desk::number(Other::Malformed) };
+    match packet::parse_ip(&frame, packet) {
+        Ok(()) => 0,
         Err(other) => desk::number(other),
     }
 }

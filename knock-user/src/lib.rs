@@ -18,6 +18,8 @@ pub mod hooks;
 #[cfg(feature = "gate")]
 pub mod import;
 #[cfg(feature = "gate")]
+mod memory;
+#[cfg(feature = "gate")]
 pub mod onetime;
 #[cfg(feature = "gate")]
 pub mod rules;

@@ -176,6 +176,12 @@ pub fn info_path(paths: &Paths) -> PathBuf {
     paths.run.join("daemon.json")
 }
 
+/// The socket that shows the status to members of `options.status_group`.
+#[must_use]
+pub fn status_path(paths: &Paths) -> PathBuf {
+    paths.run.join("status.sock")
+}
+
 /// The event log: JSON lines. The half before it is kept under the same name with `.1`.
 #[must_use]
 pub fn events_path(paths: &Paths) -> PathBuf {

@@ -72,8 +72,13 @@ impl Session {
         const LONG: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
         let source = knock_common::addr::Addr::from(self.client);
         let now = crate::firewall::boot_now();
-        let grants = State::open(paths).and_then(|state| state.grants()).unwrap_or_default();
-        grants.iter().any(|entry| entry.covers(service, &source) && entry.left(now).is_none_or(|left| left > LONG))
+        let covering = || {
+            let state = State::open(paths)?;
+            let service = state.services()?.into_iter().find(|loaded| loaded.tag == service);
+            service.map_or_else(|| Ok(Vec::new()), |service| state.covering(&service, source))
+        };
+        let grants = covering().unwrap_or_default();
+        grants.iter().any(|entry| entry.left(now).is_none_or(|left| left > LONG))
     }
 }
 

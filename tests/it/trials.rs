@@ -11,7 +11,14 @@ pub(crate) use trials;
 use anyhow::Result;
 use libtest_mimic::{Failed, Trial};
 
-/// A trial that fails with an error or a panic.
+/// A trial that fails with an error or a panic. An error is told at once: a run that is ended before its summary
+/// has said what failed.
 pub fn trial(name: impl Into<String>, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
-    Trial::test(name, move || test().map_err(|error| Failed::from(format!("{error:?}"))))
+    Trial::test(name, move || {
+        test().map_err(|error| {
+            let text = format!("{error:?}");
+            println!("\n{text}");
+            Failed::from(text)
+        })
+    })
 }

@@ -43,6 +43,7 @@ fn the_program_needs_no_other_file() -> Result<()> {
     let _mounts =
         [tests::lab::Mount::new("proc", empty.join("proc"))?, tests::lab::Mount::new("bpf", empty.join("sys/fs/bpf"))?];
     fs::write(empty.join("gate.toml"), &config().0)?;
+    fs::set_permissions(empty.join("gate.toml"), std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     let chroot = |words: &[&str]| {
         let mut command = Command::new("/usr/sbin/chroot");
         command.arg(&empty).arg("/knockctl").args(words).env_clear();

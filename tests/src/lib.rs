@@ -9,6 +9,7 @@ pub mod lab;
 pub mod memory;
 pub mod model;
 pub mod packet;
+pub mod scan;
 pub mod soak;
 pub mod story;
 pub mod tables;

@@ -102,6 +102,19 @@ impl Built {
         command
     }
 
+    /// Builds test binaries of the lab, and says where they are, in their order.
+    pub fn lab_tests(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
+        let mut cargo = self.lab_cargo("test");
+        cargo.args(["--release", "--no-run", "--message-format=json-render-diagnostics"]);
+        cargo.args(names.iter().flat_map(|name| ["--test", name]));
+        let messages = shell::read(&mut cargo)?;
+        let find = |name: &&str| messages.lines().find_map(|line| executable_in(line, name));
+        names
+            .iter()
+            .map(|name| find(name).with_context(|| format!("cargo names no file for the test {name}")))
+            .collect()
+    }
+
     /// Builds a program of the lab: `story`, `soak`.
     pub fn lab_program(&self, name: &str) -> Result<PathBuf> {
         step::block("build", name, || executable(self.lab_cargo("build"), name, Profile::Release, &[]))

@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: format, lints, documentation and house rules.
+//! `cargo xtask lint`: format, lints, documentation, house rules, and the crates that are built in.
 
 use std::env;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::checks::Checks;
 use crate::compile::{self, BPF_PACKAGE};
 use crate::setup::{self, Purpose, Tools};
-use crate::{client, shell, tidy};
+use crate::{client, deny, shell, tidy, unsafety};
 
 /// The verb.
 pub fn verb() -> Result<()> {
@@ -27,6 +27,8 @@ pub fn verb() -> Result<()> {
     client::check(&mut checks);
     checks.run("documentation", documentation);
     checks.run("tidy", tidy::check);
+    checks.run("unsafe", unsafety::check);
+    deny::check(&mut checks);
     checks.finish()
 }
 

@@ -3,21 +3,28 @@
 //! This file is the table of verbs. Every verb has a module of its own; [`setup`] finds or
 //! installs what a verb needs, [`compile`] builds the two halves (BPF object and `knockctl`).
 
+#![forbid(unsafe_code)]
+
 mod checks;
 mod client;
 mod compile;
+mod deny;
 mod dist;
 mod fuzz;
+mod kernels;
 mod lint;
+mod miri;
 mod paths;
 mod root;
 mod run;
+mod scan;
 mod setup;
 mod shell;
 mod soak;
 mod step;
 mod test;
 mod tidy;
+mod unsafety;
 
 use std::process::ExitCode;
 
@@ -78,14 +85,35 @@ enum Verb {
         #[arg(short, long)]
         verbose: bool,
     },
+    /// Scan a gate with nmap, hping3 and scapy, before and after a knock; ends with one line of figures
+    Scan {
+        /// Only the scans with this text in their name
+        #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
+        only: Option<String>,
+        /// Only the scans that `test` makes
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Run the kernel layer of the tests on the kernels of other Debian releases, in an emulator
+    Kernels {
+        /// Only this one
+        #[arg(long, value_name = "VERSION")]
+        only: Option<String>,
+        /// Passed to the test binaries `kernel` and `it`: a filter, --exact, ...
+        #[arg(last = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
     /// Build what is given out: a Debian package and a static tarball, in target/dist
     Dist {
         /// The package's revision, behind the version: 2 for other packaging of the same version
         #[arg(long, value_name = "N", default_value_t = 1)]
         revision: u32,
     },
-    /// Check format, lints (host, BPF, and the client on other systems), documentation links and house rules
+    /// Check format, lints (host, BPF, and the client on other systems), documentation links, house rules, the
+    /// list of unsafe code, and the crates that are built in: licences, sources, advisories
     Lint,
+    /// Run the tests of knock-common in Miri, which sees undefined behaviour (part of `test`, where it can be had)
+    Miri,
 }
 
 fn main() -> ExitCode {
@@ -96,8 +124,11 @@ fn main() -> ExitCode {
         Verb::Fuzz { minutes } => fuzz::verb(minutes),
         Verb::Run { args } => run::verb(&args),
         Verb::Soak { minutes, seed, verbose } => soak::verb(minutes, seed, verbose),
+        Verb::Scan { only, quick } => scan::verb(only.as_deref(), quick),
+        Verb::Kernels { only, args } => kernels::verb(only.as_deref(), &args),
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint => lint::verb(),
+        Verb::Miri => miri::verb(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

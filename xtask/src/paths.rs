@@ -21,6 +21,11 @@ pub fn bpf_target() -> PathBuf {
     workspace().join("target/bpf")
 }
 
+/// The target directory of what Miri interprets.
+pub fn miri_target() -> PathBuf {
+    workspace().join("target/miri")
+}
+
 /// The program of another layout, for the trials of an upgrade.
 pub fn next() -> PathBuf {
     workspace().join("target/next")

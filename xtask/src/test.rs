@@ -7,7 +7,7 @@ use crate::checks::Checks;
 use crate::compile::{self, BPF_PACKAGE, Built, Profile};
 use crate::dist::Packages;
 use crate::setup::{self, Purpose, debian};
-use crate::{root, shell};
+use crate::{kernels, miri, root, shell};
 
 /// The verb; the arguments are for the test binaries `kernel`, `it` and `package`.
 pub fn verb(args: &[String]) -> Result<()> {
@@ -23,12 +23,17 @@ pub fn verb(args: &[String]) -> Result<()> {
         let mut cargo = built.cargo("test");
         shell::run(cargo.args(["--workspace", "--exclude", BPF_PACKAGE, "--no-fail-fast"]))
     });
+    miri::check(&mut checks, &tools)?;
     checks.run("kernel and end to end", || {
         let mut cargo = built.lab_cargo("test");
         cargo.env("KNOCKCTL_NEXT", &next);
         cargo.args(["--release", "--no-fail-fast", "--test", "kernel", "--test", "it", "--"]);
         shell::run(cargo.args(args))
     });
+    if args.is_empty() {
+        let name = format!("on Linux {}", kernels::OLDEST.version);
+        checks.run(&name, || kernels::layer(kernels::OLDEST, &built, &[], kernels::QUICK));
+    }
     checks.run("packages", || packages(&built, args));
     checks.finish()
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths;
 
-/// Directories that are not ours to keep tidy; the last two are the fuzzer's.
+/// What is not ours to keep tidy; the last two are the fuzzer's.
 const SKIPPED: [&str; 4] = [".git", "target", "corpus", "artifacts"];
 
 /// What no file may contain, and why. In two halves, so that this file does not contain it.
@@ -25,10 +25,7 @@ const NEAR: usize = 8;
 /// Checks every text file of the workspace.
 pub fn check() -> Result<()> {
     let root = paths::workspace();
-    let mut files = Vec::new();
-    collect(&root, &mut files)?;
-    files.sort();
-
+    let files = files()?;
     let mut faults = 0;
     for file in &files {
         let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -49,13 +46,25 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
+/// All files that are ours.
+pub fn files() -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    collect(&paths::workspace(), &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
 /// All files below a directory.
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
     for entry in entries {
         let entry = entry?;
+        // In a worktree of git's, .git is a file.
+        if SKIPPED.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
         let kind = entry.file_type()?;
-        if kind.is_dir() && !SKIPPED.iter().any(|name| entry.file_name() == *name) {
+        if kind.is_dir() {
             collect(&entry.path(), files)?;
         } else if kind.is_file() {
             files.push(entry.path());
@@ -101,13 +110,19 @@ fn has_reason(lines: &[&str]) -> bool {
 
 /// Whether a line of Rust opens an unsafe block or impl.
 fn is_unsafe(line: &str) -> bool {
+    unsafe_words(line).any(|rest| rest.starts_with('{') || rest.starts_with("impl"))
+}
+
+/// What follows each `unsafe` of a line of Rust that is code.
+pub fn unsafe_words(line: &str) -> impl Iterator<Item = &str> {
     let code = line.split("//").next().unwrap_or_default();
-    code.match_indices("unsafe").any(|(at, word)| {
+    code.match_indices("unsafe").filter_map(move |(at, word)| {
         let before = &code[..at];
         let in_string = before.replace("\\\"", "").matches('"').count() % 2 == 1;
-        let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let rest = code[at + word.len()..].trim_start();
-        is_word && !in_string && (rest.starts_with('{') || rest.starts_with("impl"))
+        let rest = &code[at + word.len()..];
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let is_word = !before.ends_with(is_part) && !rest.starts_with(is_part);
+        (is_word && !in_string).then(|| rest.trim_start())
     })
 }
 

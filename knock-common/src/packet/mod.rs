@@ -59,7 +59,7 @@ pub struct Packet {
     /// Offset of the TCP or UDP header.
     pub l4: u16,
     /// Length of TCP or UDP header and payload by the IP header.
-    pub l4_len: u16,
+    pub l4_len: u32,
 }
 
 impl Packet {

@@ -27,7 +27,7 @@ pub(super) const fn later_fragment(protocol: u8, offset: u16) -> Other {
 #[inline(always)]
 pub(super) fn parse<F: Frame + ?Sized>(frame: &F, packet: &mut Packet, network: &Network) -> Result<(), Other> {
     packet.l4 = network.offset as u16;
-    packet.l4_len = network.length as u16;
+    packet.l4_len = network.length;
     packet.shape = if network.fragment || network.never_knock { Shape::Part } else { Shape::Whole };
     if network.protocol == UDP {
         packet.transport = Transport::Udp;

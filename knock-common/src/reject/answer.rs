@@ -88,7 +88,7 @@ fn reset<F: FrameMut>(frame: &mut F, packet: &Packet, sender: &Sender, sheet: &m
     let h = frame.view::<{ TCP as usize }>(u32::from(packet.l4))?;
     let (seq, ack) = (u32::from_be(h.word(4)), u32::from_be(h.word(8)));
     let header = u32::from(h.octet(12) >> 4) * 4;
-    let (seq, ack, flags) = reset_to(seq, ack, packet.flags, u32::from(packet.l4_len).wrapping_sub(header));
+    let (seq, ack, flags) = reset_to(seq, ack, packet.flags, packet.l4_len.wrapping_sub(header));
     // Without its ECN bits: a reset is no part of a connection (RFC 3168 6.1.1).
     let class = traffic_class(frame, packet)? & !3;
 
@@ -142,7 +142,7 @@ fn unreachable<F: FrameMut>(frame: &mut F, packet: &Packet, sender: &Sender, she
     let v4 = packet.src.is_v4();
     let (network, longest) = if v4 { (IPV4, LONGEST_V4) } else { (IPV6, LONGEST_V6) };
     let class = if v4 { error_class(traffic_class(frame, packet)?) } else { 0 };
-    let all = u32::from(packet.l4) - ip + u32::from(packet.l4_len);
+    let all = u32::from(packet.l4) - ip + packet.l4_len;
     let room = longest - network - ICMP;
     let quote = if all > room { room } else { all };
     let added = network + ICMP;

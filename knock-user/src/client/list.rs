@@ -30,7 +30,7 @@ pub(super) fn run(args: &KnockArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     let rows: Vec<_> = profiles.hosts.iter().map(row).collect();
     let mut text = String::new();
-    table::append(&mut text, ["PROFILE", "HOST", "FAMILY", "STEPS", "PORT", "OPEN", "THEN"], &rows);
+    table::append(&mut text, ["PROFILE", "HOST", "FAMILY", "STEPS", "PORT", "OPEN", "THEN"], &rows, Clone::clone);
     out.write_all(text.as_bytes())?;
     Ok(Exit::Done)
 }

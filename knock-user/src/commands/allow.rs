@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::{service, source};
 use crate::exit::Exit;
-use crate::firewall::{Paths, State};
+use crate::firewall::{Allowed, Paths, State};
 
 /// Arguments of `knockctl allow`.
 #[derive(clap::Args, Clone, Debug)]
@@ -38,9 +38,17 @@ pub fn run(args: &AllowArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
 fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
     let source = source::parse(&args.ip)?;
     let mut state = State::open_to_change(paths)?;
+    let services = state.services()?;
     for service in service::choose(&state.protecting()?, args.service.as_deref())? {
-        let had = state.allow(service, source, args.span)?;
+        let Allowed { had, made_room } = state.allow(service, source, args.span)?;
         *said += &line(source.into(), service.name.as_str(), args.span, had);
+        for gone in made_room {
+            let name = service::name(&services, gone.key.service);
+            *said += &format!(
+                "{}: {name}: revoked, the youngest grant by a knock: the table was full (options.max_grants)\n",
+                gone.source()
+            );
+        }
     }
     Ok(())
 }

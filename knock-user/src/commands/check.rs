@@ -9,7 +9,8 @@ use super::count;
 use crate::cli::DEFAULT_CONFIG;
 use crate::config::{Config, ConfigError, Diagnostic, Severity};
 use crate::exit::Exit;
-use crate::firewall::{choose, list_interfaces};
+use crate::firewall::{FEATURES, Need, choose, kernel_release, list_interfaces, need_root};
+use crate::onetime;
 
 /// Arguments of `knockctl check`.
 #[derive(clap::Args, Clone, Debug)]
@@ -17,6 +18,12 @@ pub struct CheckArgs {
     /// The config file
     #[arg(default_value = DEFAULT_CONFIG)]
     pub file: PathBuf,
+    /// Only warn of files that others can read or change: for a config that is not in its place yet
+    #[arg(long)]
+    pub any_mode: bool,
+    /// Reads no config: says which of the features that the gate uses this kernel has (needs root)
+    #[arg(long, conflicts_with_all = ["file", "any_mode"])]
+    pub kernel: bool,
 }
 
 /// Prints all findings and a last line.
@@ -25,10 +32,15 @@ pub struct CheckArgs {
 ///
 /// If the file cannot be read.
 pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit> {
+    if args.kernel {
+        return kernel(out);
+    }
     let file = args.file.display();
-    let (findings, summary, exit) = match Config::load(&args.file) {
+    let load = if args.any_mode { Config::load_anywhere } else { Config::load };
+    let (findings, summary, exit) = match load(&args.file) {
         Ok((config, mut findings)) => {
             findings.extend(interfaces(&config));
+            findings.extend(onetime::remarks(&config));
             let (services, doors) = (count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
             let warnings = count(findings.len(), "warning");
             (findings, format!("ok ({services}, {doors}, {warnings})"), Exit::Done)
@@ -44,6 +56,25 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     writeln!(out, "{file}: {summary}")?;
     Ok(exit)
+}
+
+/// A line for each feature that the gate uses, and a last one.
+fn kernel(out: &mut dyn Write) -> Result<Exit> {
+    need_root()?;
+    let mut missing = 0;
+    for feature in &FEATURES {
+        let has = feature.is_there();
+        missing += usize::from(!has && feature.need == Need::Always);
+        let (word, need) = (if has { "yes" } else { "no" }, feature.need.words());
+        writeln!(out, "{word:4}{} (Linux {}), {}: {need}", feature.name, feature.since, feature.purpose)?;
+    }
+    let release = kernel_release();
+    if missing == 0 {
+        writeln!(out, "Linux {release}: ok")?;
+        return Ok(Exit::Done);
+    }
+    writeln!(out, "Linux {release}: refused ({} without which there is no gate)", count(missing, "missing feature"))?;
+    Ok(Exit::Negative)
 }
 
 /// What to know of the interfaces of this host; nothing where they cannot be listed.
@@ -71,15 +102,21 @@ pub fn tally(findings: &[Diagnostic]) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
     fn check(text: &str) -> (String, Exit) {
+        check_with(text, 0o600, false)
+    }
+
+    fn check_with(text: &str, mode: u32, any_mode: bool) -> (String, Exit) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("knock.toml");
         fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let mut out = Vec::new();
-        let exit = run(&CheckArgs { file: file.clone() }, &mut out).unwrap();
+        let exit = run(&CheckArgs { file: file.clone(), any_mode, kernel: false }, &mut out).unwrap();
         (String::from_utf8(out).unwrap().replace(file.to_str().unwrap(), "knock.toml"), exit)
     }
 
@@ -106,8 +143,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_daemon_would_refuse_is_refused_unless_it_is_elsewhere() {
+        let fault = "knock.toml: error: mode 0644: everybody on this host may read this file, and its sequences";
+        let (text, exit) = check_with(GOOD, 0o644, false);
+        assert!(text.starts_with(fault) && text.ends_with("knock.toml: refused (1 error, 0 warnings)\n"), "{text}");
+        assert_eq!(exit, Exit::Negative);
+        let (text, exit) = check_with(GOOD, 0o644, true);
+        assert!(text.starts_with(&fault.replace("error", "warning")), "{text}");
+        assert_eq!(exit, Exit::Done);
+    }
+
+    #[test]
     fn a_missing_file_is_an_error_with_a_remedy() {
-        let args = CheckArgs { file: "/nonexistent/knock.toml".into() };
+        let args = CheckArgs { file: "/nonexistent/knock.toml".into(), any_mode: false, kernel: false };
         let error = run(&args, &mut Vec::new()).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/knock.toml: ") && error.contains("help: "), "{error}");
     }

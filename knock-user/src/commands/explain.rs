@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::source;
 use crate::config::{Port, PortNames, transport_name};
 use crate::exit::Exit;
-use crate::firewall::{GrantEntry, Paths, Question, State, ask, boot_now, need_root};
+use crate::firewall::{Paths, Question, State, ask, boot_now, need_root};
 
 /// Arguments of `knockctl explain`.
 #[derive(clap::Args, Clone, Debug)]
@@ -191,8 +191,7 @@ fn service_of(state: &State, port: Port) -> Result<Option<Service>> {
 
 /// How long the source is locked out.
 fn lockout_of(state: &State, source: IpAddr) -> Result<Option<String>> {
-    let site = knock_common::addr::Addr::from(source).site();
-    let found = state.lockouts()?.into_iter().find(|entry| entry.site == site);
+    let found = state.lockout_of(Addr::from(source))?;
     Ok(found.map(|entry| {
         let left = entry.until.saturating_sub(boot_now()).div_ceil(1_000_000_000);
         format!("{} left", humantime::format_duration(std::time::Duration::from_secs(left)))
@@ -201,9 +200,8 @@ fn lockout_of(state: &State, source: IpAddr) -> Result<Option<String>> {
 
 /// The grant that covers the source: its source, and the time left.
 fn grant_of(state: &State, service: &Service, source: IpAddr) -> Result<Option<String>> {
-    let (source, now) = (Addr::from(source), boot_now());
-    let covers = |entry: &GrantEntry| entry.covers(service.tag, &source);
-    let found = state.grants()?.into_iter().filter(covers).max_by_key(|entry| entry.key.bits);
+    let now = boot_now();
+    let found = state.covering(service, Addr::from(source))?.into_iter().max_by_key(|entry| entry.key.bits);
     Ok(found.map(|entry| {
         let left = entry.left(now).map_or_else(
             || "for good".to_owned(),

@@ -170,7 +170,7 @@ fn rows(imported: &Imported) -> String {
         .iter()
         .map(|row| [row.line.to_string(), row.name.clone(), row.steps.clone(), row.becomes.clone()])
         .collect();
-    table::append(&mut text, ["LINE", "DOOR", "STEPS", "WHAT BECOMES OF IT"], &rows);
+    table::append(&mut text, ["LINE", "DOOR", "STEPS", "WHAT BECOMES OF IT"], &rows, Clone::clone);
     text
 }
 

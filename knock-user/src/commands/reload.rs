@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use log::warn;
 use rustix::process::Signal;
 
-use super::process::{self, Holder, PATIENCE};
+use super::process::{self, Holder};
 use super::{check, count};
 use crate::cli::DEFAULT_CONFIG;
 use crate::config::{Config, ConfigError, Diagnostic};
@@ -118,13 +118,18 @@ fn say(findings: &[Diagnostic]) {
     }
 }
 
+/// How long a reload may take: one that moves a million grants to another table takes seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Sends the signal, and waits until the daemon has done what it asks for.
 pub(super) fn by_daemon(daemon: &DaemonInfo, paths: &Paths, signal: Signal) -> Result<()> {
     let gone = || anyhow::anyhow!("the daemon (process {}) ended meanwhile: try again", daemon.pid);
     process::send(paths, daemon, signal)?.ok_or_else(gone)?;
     let end = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(1);
     while Instant::now() < end {
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(pause);
+        pause = (2 * pause).min(Duration::from_millis(20));
         let now = runtime::daemon(paths).filter(|now| now.pid == daemon.pid).ok_or_else(gone)?;
         if now.reloads > daemon.reloads {
             return match now.last_reload {

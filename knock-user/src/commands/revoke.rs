@@ -71,7 +71,7 @@ enum Meant {
 impl Meant {
     fn among(text: Option<&str>, grants: &[GrantEntry]) -> Result<Self> {
         let Some(text) = text else { return Ok(Self::Everybody) };
-        if grants.iter().any(|entry| entry.source() == text) && text.contains('/') {
+        if text.contains('/') && grants.iter().any(|entry| entry.source() == text) {
             return Ok(Self::Network(text.to_owned()));
         }
         source::parse(text).map(Self::Address)

@@ -1,20 +1,28 @@
 //! Tables for people: columns as wide as their widest cell, two spaces between them.
 
-/// Appends a table; nothing but its last column may be longer than it looks.
-pub fn append<const N: usize>(text: &mut String, head: [&str; N], rows: &[[String; N]]) {
+use std::fmt::Write as _;
+
+/// Appends a table; nothing but its last column may be longer than it looks. Each row is asked for twice, so that a
+/// million of them need not be there at once.
+pub fn append<T, const N: usize>(text: &mut String, head: [&str; N], items: &[T], row: impl Fn(&T) -> [String; N]) {
     let head = head.map(str::to_owned);
-    let lines = || std::iter::once(&head).chain(rows);
-    let mut widths = [0; N];
-    for line in lines() {
-        for (width, cell) in widths.iter_mut().zip(line) {
+    let mut widths = head.each_ref().map(|cell| cell.chars().count());
+    for item in items {
+        for (width, cell) in widths.iter_mut().zip(&row(item)) {
             *width = cell.chars().count().max(*width);
         }
     }
-    for line in lines() {
-        let cells: Vec<_> = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        *text += cells.join("  ").trim_end();
-        text.push('\n');
+    append_line(text, &head, &widths);
+    items.iter().for_each(|item| append_line(text, &row(item), &widths));
+}
+
+fn append_line<const N: usize>(text: &mut String, cells: &[String; N], widths: &[usize; N]) {
+    for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{}{cell:width$}", if index > 0 { "  " } else { "" });
     }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
 }
 
 #[cfg(test)]
@@ -25,7 +33,7 @@ mod tests {
     fn columns_are_aligned_and_lines_end_with_their_text() {
         let mut text = String::new();
         let row = |one: &str, other: &str| [one.to_owned(), other.to_owned()];
-        append(&mut text, ["A", "LONG"], &[row("first", "x"), row("é", "")]);
+        append(&mut text, ["A", "LONG"], &[row("first", "x"), row("é", "")], Clone::clone);
         assert_eq!(text, "A      LONG\nfirst  x\né\n");
     }
 }

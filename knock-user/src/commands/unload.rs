@@ -82,6 +82,7 @@ fn remove_files(paths: &Paths) {
         waiting,
         beside(events.clone(), ".1"),
         events,
+        runtime::status_path(paths),
         runtime::lock_path(paths),
     ];
     for file in files {
@@ -122,7 +123,9 @@ mod tests {
         let run = directory.path().join("knock");
         let paths = Paths { run: run.clone(), ..Paths::below(directory.path()) };
         fs::create_dir(&run).unwrap();
-        for name in ["daemon.pid", "daemon.json", "interfaces.json", "events.jsonl", "events.jsonl.1", "notes"] {
+        for name in
+            ["daemon.pid", "daemon.json", "interfaces.json", "events.jsonl", "events.jsonl.1", "status.sock", "notes"]
+        {
             fs::write(run.join(name), "").unwrap();
         }
         remove_files(&paths);

@@ -2,9 +2,11 @@
 
 use knock_common::rules::Action;
 
+use super::Severity;
 use super::contradictions::same_knocks;
 use super::door::PlacedDoor;
 use super::host::Host;
+use super::permissions::Permissions;
 use super::port::Port;
 use super::report::Report;
 use super::service::PlacedService;
@@ -13,7 +15,7 @@ use super::tcpflags;
 /// Reports them all. The config has no errors.
 pub(super) fn give(services: &[&PlacedService], doors: &[&PlacedDoor], host: &Host, report: &Report<'_>) {
     if services.is_empty() {
-        report.warn_of_file("no service: nothing is protected", "add a section such as [services.ssh]");
+        report.of_file(Severity::Warning, "no service: nothing is protected", "add a section such as [services.ssh]");
     }
     for (index, placed) in services.iter().enumerate() {
         without_a_door(index, placed, doors, report);
@@ -31,9 +33,6 @@ pub(super) fn give(services: &[&PlacedService], doors: &[&PlacedDoor], host: &Ho
                 resemblance(placed, other, other_index < index, report);
             }
         }
-    }
-    if let Some(mode) = host.mode {
-        permissions(mode, report);
     }
 }
 
@@ -112,10 +111,14 @@ fn resemblance(placed: &PlacedDoor, other: &PlacedDoor, other_first: bool, repor
     report.warning(span, &placed.key_of("sequence"), message, "give them different sequences, unless you mean it");
 }
 
-fn permissions(mode: u32, report: &Report<'_>) {
-    if mode & 0o022 != 0 {
-        report.warn_of_file("others than the owner may change this file", "chmod 600 it, and let root own it");
-    } else if mode & 0o004 != 0 {
-        report.warn_of_file("everybody on this host may read the sequences", "chmod 600 it");
+/// What is weak about the file itself; nothing of a text that comes from none.
+pub(super) fn of_the_file(text: &str, host: &Host, report: &Report<'_>) {
+    let Some(permissions) = host.permissions else { return };
+    if let Some((severity, message)) = host.fault(permissions) {
+        report.of_file(severity, message, Permissions::remedy(report.file()));
+    }
+    if !text.trim_end_matches([' ', '\t']).ends_with('\n') {
+        let help = "see that the file is whole, and end its last line";
+        report.of_file(Severity::Warning, "ends in the middle of a line, as a file that was cut off does", help);
     }
 }

@@ -1,10 +1,12 @@
 //! What a config is held against: this host, or in a test none.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use knock_common::packet::Transport;
 
+use super::Severity;
+use super::permissions::Permissions;
 use super::port::Port;
 use super::port_names::PortNames;
 
@@ -15,19 +17,29 @@ pub(super) struct Host {
     pub(super) names: PortNames,
     /// Ports on which something listens that others can reach.
     pub(super) listeners: Vec<Port>,
-    /// Permissions of the config file.
-    pub(super) mode: Option<u32>,
+    /// Permissions of the config file, if it is one.
+    pub(super) permissions: Option<Permissions>,
+    /// The file is where it is to be used: what others can do to it, and to those that it names, counts.
+    pub(super) in_place: bool,
 }
 
 impl Host {
     /// This host, in this network namespace, now.
-    pub(super) fn here(mode: u32) -> Self {
+    pub(super) fn here(about: &Metadata, in_place: bool) -> Self {
         let mut listeners = Vec::new();
         for (path, transport) in TABLES {
             // A kernel without IPv6 has no tables for it.
             listeners.extend(fs::read_to_string(path).iter().flat_map(|text| parse_listeners(text, transport)));
         }
-        Self { names: PortNames::of_host(), listeners, mode: Some(mode) }
+        // A pipe, such as that of `check /dev/stdin`, is nobody's to open.
+        let permissions = about.is_file().then(|| Permissions::of(about));
+        Self { names: PortNames::of_host(), listeners, permissions, in_place }
+    }
+
+    /// What there is to say of a file with these permissions, as bad as it is for where the file is.
+    pub(super) fn fault(&self, permissions: Permissions) -> Option<(Severity, String)> {
+        let (severity, text) = permissions.fault()?;
+        Some((if self.in_place { severity } else { Severity::Warning }, text))
     }
 }
 

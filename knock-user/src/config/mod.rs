@@ -8,6 +8,7 @@ mod advice;
 mod contradictions;
 mod door;
 mod error;
+mod group;
 mod hooks;
 mod host;
 mod interface;
@@ -18,15 +19,16 @@ mod name;
 mod network;
 mod onetime;
 mod options;
+mod permissions;
 mod service;
 mod tcpflags;
 
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -35,10 +37,11 @@ pub use self::error::ConfigError;
 pub use self::interface::InterfacePattern;
 pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub(crate) use self::onetime::choose as choose_one_time;
+pub use self::permissions::Permissions;
 
 pub use self::model::{
-    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, Lockout, MAX_HOOKS, Mode, OnExit,
-    OneTime, Options, SEQ_TIMEOUT, Service,
+    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, LOG_RATE, Lockout, MAX_HOOKS,
+    Mode, OnExit, OneTime, Options, SEQ_TIMEOUT, Service,
 };
 pub use crate::settings::{Diagnostic, Excerpt, Port, PortError, PortNames, PortRange, Severity, transport_name};
 
@@ -53,12 +56,19 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the file cannot be read or has an error.
+    /// [`ConfigError`] if the file cannot be read or has an error, or if others than root can read or change
+    /// it, or a file of one-time sequences that it names ([`Permissions::fault`]).
     pub fn load(path: &Path) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
-        let (octets, mode) = read(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
-        let file = path.display().to_string();
-        let text = document::text(&octets, &file).map_err(ConfigError::Refused)?;
-        parse(text, &file, path, &Host::here(mode))
+        load(path, true)
+    }
+
+    /// The same for a file that is not, or not yet, in its place: what others can do to it is a warning.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the file cannot be read or has an error.
+    pub fn load_anywhere(path: &Path) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
+        load(path, false)
     }
 
     /// Reads the text of a config. Nothing of this host counts but its names of ports, and the files of
@@ -73,14 +83,21 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+fn load(path: &Path, in_place: bool) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
+    let (octets, about) = read(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+    let file = path.display().to_string();
+    let text = document::text(&octets, &file).map_err(ConfigError::Refused)?;
+    parse(text, &file, path, &Host::here(&about, in_place))
+}
+
+fn read(path: &Path) -> io::Result<(Vec<u8>, Metadata)> {
     // Whoever opens one waits for a writer, and a daemon must not. Standard input is a pipe without a name.
     if fs::metadata(path)?.file_type().is_fifo() && fs::canonicalize(path).is_ok() {
         return Err(io::Error::other("it is a pipe, and no file"));
     }
     let file = File::open(path)?;
-    let mode = file.metadata()?.permissions().mode();
-    Ok((document::read(file)?, mode))
+    let about = file.metadata()?;
+    Ok((document::read(file)?, about))
 }
 
 fn parse(text: &str, file: &str, path: &Path, host: &Host) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
@@ -102,8 +119,8 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
     }
     let mut table = Table::new(String::new(), 0..0, document.get_ref());
     let options = table.take("options");
-    let services = sections(&mut table, "services", report);
-    let doors = sections(&mut table, "doors", report);
+    let services = need_services(&mut table, text, report);
+    let doors = sections(&mut table, "doors", report).unwrap_or_default();
     table.finish(report);
 
     let options = match options {
@@ -131,6 +148,7 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
         contradictions::check(&services, &doors, report);
         if !report.has_errors() {
             advice::give(&services, &doors, host, report);
+            advice::of_the_file(text, host, report);
         }
     }
     if report.has_errors() {
@@ -144,11 +162,24 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
         services: services.into_iter().flatten().map(|placed| placed.service).collect(),
         doors,
     };
-    onetime::fill(&mut config, &sheets, report);
-    Some(config)
+    onetime::fill(&mut config, &sheets, host, report);
+    (!report.has_errors()).then_some(config)
 }
 
-/// The named sections under `services` or `doors`.
-fn sections<'a>(table: &mut Table<'a>, name: &'static str, report: &Report<'_>) -> Vec<Entry<'a>> {
-    table.take(name).and_then(|item| item.table(report)).map(Table::into_entries).unwrap_or_default()
+/// The services. A file that was cut off before them is TOML all the same, and a gate that protects nothing is
+/// seldom meant: whoever means it writes the section, and nothing in it.
+fn need_services<'a>(table: &mut Table<'a>, text: &str, report: &Report<'_>) -> Vec<Entry<'a>> {
+    let services = sections(table, "services", report);
+    if services.is_none() {
+        let help = "see that the file is whole, and add a section such as [services.ssh2]; where nothing is to be \
+                    protected, write [services] alone";
+        report.error(&(text.len()..text.len()), "services", "is missing: nothing would be protected", help);
+    }
+    services.unwrap_or_default()
+}
+
+/// The named sections under `services` or `doors`; `None` if there is no such key.
+fn sections<'a>(table: &mut Table<'a>, name: &'static str, report: &Report<'_>) -> Option<Vec<Entry<'a>>> {
+    let item = table.take(name)?;
+    Some(item.table(report).map(Table::into_entries).unwrap_or_default())
 }

@@ -87,6 +87,8 @@ pub struct Options {
     pub log_denied: bool,
     /// `log_denied_rate`: how many of them in a second. Default [`LOG_DENIED_RATE`].
     pub log_denied_rate: u32,
+    /// `log_rate`: how many lines of every other kind in a second. Default [`LOG_RATE`].
+    pub log_rate: u32,
     /// `mode`. Default [`Mode::Native`].
     pub mode: Mode,
     /// `stealth`: look connections up before a segment without SYN passes. Default true.
@@ -100,11 +102,13 @@ pub struct Options {
     pub deny: Deny,
     /// `lockout`: what wrong knocks lead to. Default: nothing.
     pub lockout: Option<Lockout>,
+    /// `status_group`: the number of the group whose members may see the status. Default: nobody.
+    pub status_group: Option<u32>,
     /// `max_grants`: room for that many. Default [`knock_common::layout::MAX_GRANTS`].
     pub max_grants: u32,
     /// `max_attempts`: room for that many. Default [`knock_common::layout::MAX_ATTEMPTS`].
     pub max_attempts: u32,
-    /// `attempt_rate`: new attempts per second and CPU. Unset: the loader's default.
+    /// `attempt_rate`: new attempts per second and CPU that are told of. Unset: the loader's default.
     pub attempt_rate: Option<u32>,
     /// `hook_timeout`: how long a hook may run. Default [`HOOK_TIMEOUT`].
     pub hook_timeout: Duration,
@@ -247,6 +251,8 @@ pub const SEQ_TIMEOUT: Duration = Duration::from_secs(10);
 pub const BARE_CMD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Default of `log_denied_rate`.
 pub const LOG_DENIED_RATE: u32 = 10;
+/// Default of `log_rate`.
+pub const LOG_RATE: u32 = 100;
 /// Default of `hook_timeout`.
 pub const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Default of `max_hooks`.

@@ -6,7 +6,9 @@ use std::path::Path;
 use knock_common::rules::Action;
 
 use super::contradictions::same_knocks;
+use super::host::Host;
 use super::model::{Config, Door};
+use super::permissions::Permissions;
 use crate::onetime::{FEW, Line, Sheet, out_of_reach, remedy};
 use crate::rules::slots;
 use crate::settings::report::Report;
@@ -107,7 +109,7 @@ fn collision(config: &Config, index: usize, sequence: &[Port]) -> Option<&'stati
 }
 
 /// Puts the first sequences in force, and tells of what is wrong with the files.
-pub(super) fn fill(config: &mut Config, sheets: &[Option<Sheet>], report: &Report<'_>) {
+pub(super) fn fill(config: &mut Config, sheets: &[Option<Sheet>], host: &Host, report: &Report<'_>) {
     for (index, sheet) in sheets.iter().enumerate() {
         let Some(sheet) = sheet else { continue };
         let chosen = choose(config, index, sheet);
@@ -119,7 +121,7 @@ pub(super) fn fill(config: &mut Config, sheets: &[Option<Sheet>], report: &Repor
         let place = Place { file: one_time.path.display().to_string(), key, report };
         place.tell_lines(sheet, &chosen);
         place.tell_left(chosen.left);
-        place.tell_mode(sheet.mode());
+        place.tell_permissions(host.fault(sheet.permissions()));
     }
 }
 
@@ -132,12 +134,16 @@ struct Place<'r, 't> {
 
 impl Place<'_, '_> {
     fn warn(&self, line: usize, message: String, help: &str) {
+        self.tell(Severity::Warning, line, message, help);
+    }
+
+    fn tell(&self, severity: Severity, line: usize, message: String, help: &str) {
         self.report.push(Diagnostic {
             file: self.file.clone(),
             line,
             column: usize::from(line > 0),
             key: self.key.clone(),
-            severity: Severity::Warning,
+            severity,
             message,
             help: Some(help.to_owned()),
             excerpt: None,
@@ -172,11 +178,9 @@ impl Place<'_, '_> {
         }
     }
 
-    fn tell_mode(&self, mode: u32) {
-        if mode & 0o022 != 0 {
-            self.warn(0, "others than the owner may change this file".to_owned(), "chmod 600 it, and let root own it");
-        } else if mode & 0o004 != 0 {
-            self.warn(0, "everybody on this host may read the sequences".to_owned(), "chmod 600 it");
+    fn tell_permissions(&self, fault: Option<(Severity, String)>) {
+        if let Some((severity, message)) = fault {
+            self.tell(severity, 0, message, &Permissions::remedy(&self.file));
         }
     }
 }

@@ -6,15 +6,17 @@ use knock_common::layout::{MAX_ATTEMPTS, MAX_GRANTS, MAX_TRUSTED};
 
 use super::interface::InterfacePattern;
 use super::lockout;
-use super::model::{Deny, HOOK_TIMEOUT, LOG_DENIED_RATE, MAX_HOOKS, Mode, OnExit, Options};
+use super::model::{Deny, HOOK_TIMEOUT, LOG_DENIED_RATE, LOG_RATE, MAX_HOOKS, Mode, OnExit, Options};
 use super::report::Report;
 use super::value::{Item, Table};
-use super::{duration, log, network};
+use super::{duration, group, log, network};
 
 /// Entries that a table may have room for; the kernel allocates the grants' room when it is loaded.
 const MAX_ROOM: u32 = 1 << 24;
 /// Denials that the log can tell of in a second: each is an event, and the ring buffer holds some thousands.
 const MOST_LOGGED: u32 = 1000;
+/// Lines of one kind in a second, more than a log can take.
+const MOST_LINES: u32 = 100_000;
 /// The longest time for a hook: one that runs for hours is a service.
 const LONGEST_HOOK: Duration = Duration::from_secs(60 * 60);
 /// Hooks at once, each with a process and a pipe.
@@ -34,12 +36,14 @@ pub(super) fn read(mut table: Table<'_>, report: &Report<'_>) -> Options {
         log: log::read(&mut table, report),
         log_denied,
         log_denied_rate: rate.and_then(|item| item.integer(report, 1, MOST_LOGGED)).unwrap_or(LOG_DENIED_RATE),
+        log_rate: number(&mut table, report, "log_rate", MOST_LINES).unwrap_or(LOG_RATE),
         mode: table.take("mode").and_then(|item| item.choice(report, MODES)).unwrap_or(Mode::Native),
         stealth: boolean(&mut table, report, "stealth").unwrap_or(true),
         verify_checksums: boolean(&mut table, report, "verify_checksums"),
         on_exit: table.take("on_exit").and_then(|item| item.choice(report, ON_EXIT)).unwrap_or(OnExit::Keep),
         deny: table.take("deny").and_then(|item| item.choice(report, DENY)).unwrap_or(Deny::Drop),
         lockout: table.take("lockout").and_then(|item| lockout::read(&item, report)),
+        status_group: table.take("status_group").and_then(|item| group::read(&item, report)),
         max_grants: number(&mut table, report, "max_grants", MAX_ROOM).unwrap_or(MAX_GRANTS),
         max_attempts: number(&mut table, report, "max_attempts", MAX_ROOM).unwrap_or(MAX_ATTEMPTS),
         attempt_rate: number(&mut table, report, "attempt_rate", u32::MAX),

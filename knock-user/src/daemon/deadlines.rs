@@ -23,8 +23,8 @@ pub struct Timeout {
     pub stage: u8,
 }
 
-/// More than the kernel starts in ten seconds with its default budget on any machine in use.
-const MOST: usize = 1 << 17;
+/// More than the log tells of in a minute at its default rate.
+const MOST: usize = 1 << 13;
 
 impl Deadlines {
     /// An attempt made a step; it runs out at `until` (boot time in ns).
@@ -33,6 +33,13 @@ impl Deadlines {
         if self.by_attempt.len() < MOST {
             self.by_time.insert((until, source, door));
             self.by_attempt.insert((source, door), (until, stage));
+        }
+    }
+
+    /// The same, if the attempt is waited for already.
+    pub fn renew(&mut self, source: Addr, door: u32, until: u64, stage: u8) {
+        if self.by_attempt.contains_key(&(source, door)) {
+            self.set(source, door, until, stage);
         }
     }
 

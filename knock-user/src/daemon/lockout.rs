@@ -42,12 +42,20 @@ pub struct Lockouts {
     wrong: LruCache<Addr, Wrong>,
     due: Vec<Addr>,
     not_before: Instant,
+    /// Nobody is locked out.
+    none: bool,
 }
 
 impl Lockouts {
     /// Nobody has knocked wrongly yet.
     pub fn new(config: &Config) -> Self {
-        Self { rule: config.options.lockout, wrong: LruCache::new(SITES), due: Vec::new(), not_before: Instant::now() }
+        Self {
+            rule: config.options.lockout,
+            wrong: LruCache::new(SITES),
+            due: Vec::new(),
+            not_before: Instant::now(),
+            none: false,
+        }
     }
 
     /// Goes on under another config.
@@ -93,7 +101,7 @@ impl Daemon {
     pub(super) fn hear_of_lockouts(&mut self, event: &Event, kind: Kind) {
         match kind {
             Kind::Wrong | Kind::Spent if !self.manner.observe => self.lockouts.hear(event.source, event.at),
-            Kind::Opened if self.lockouts.rule.is_some() => {
+            Kind::Opened if self.lockouts.rule.is_some() && !self.lockouts.none => {
                 // An entry that cannot be removed has no effect while the grant is live.
                 let _ = self.state.let_off(event.source);
             }
@@ -126,6 +134,7 @@ impl Daemon {
             let until = boot_now().saturating_add(u64::try_from(rule.span.as_nanos()).unwrap_or(u64::MAX));
             match self.state.lock_out(source, until) {
                 Ok(()) => {
+                    self.lockouts.none = false;
                     let span = humantime::format_duration(rule.span);
                     let text = format!("{who}: locked out for {span}: {} wrong knocks", rule.after);
                     let record =
@@ -148,12 +157,21 @@ impl Daemon {
         services.iter().any(|service| self.state.covers(service, source).unwrap_or(false))
     }
 
+    /// The sites that are locked out, or were until a moment ago.
+    pub(super) fn locked_out(&self) -> Result<HashSet<Addr>> {
+        if self.lockouts.rule.is_none() {
+            return Ok(HashSet::new());
+        }
+        Ok(self.state.all_lockouts()?.into_iter().map(|entry| entry.site).collect())
+    }
+
     /// Forgets lockouts that have ended, and those of sites from where somebody holds a grant by now.
-    pub(super) fn sweep_lockouts(&self, live: &[GrantEntry]) -> Result<()> {
+    pub(super) fn sweep_lockouts(&mut self, live: &[GrantEntry]) -> Result<()> {
         if self.lockouts.rule.is_none() {
             return Ok(());
         }
         let all = self.state.all_lockouts()?;
+        self.lockouts.none = all.is_empty();
         if all.is_empty() {
             return Ok(());
         }
@@ -209,6 +227,7 @@ mod tests {
             wrong: LruCache::new(SITES),
             due: Vec::new(),
             not_before: Instant::now(),
+            none: false,
         }
     }
 

@@ -9,10 +9,13 @@ mod logging;
 mod names;
 mod notify;
 mod onetime;
+mod peer;
 mod privileges;
+mod quota;
 mod record;
 mod trace;
 mod trial;
+mod viewers;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,16 +24,16 @@ use anyhow::{Context as _, Result, bail};
 use aya::maps::{MapData, RingBuf};
 use knock_common::counter::Counter;
 use knock_common::event::{Event as KernelEvent, Kind};
-use knock_common::grant::FOR_GOOD;
-use log::{Level, error, info, warn};
+use log::{Level, debug, error, info, warn};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::config::{Config, OnExit};
-use crate::firewall::{Firewall, Manner, Paths, State, boot_now};
+use crate::firewall::{Firewall, Manner, Paths, State, Swept, boot_now};
 use crate::hooks::{Finished, Keeper};
+use crate::memory;
 use crate::runtime::{DaemonInfo, Lock, Reload};
 use crate::session::Session;
 use deadlines::Deadlines;
@@ -42,7 +45,9 @@ use names::Names;
 use notify::Notify;
 use onetime::OneTime;
 use privileges::Privileges;
+use quota::{Line, Quota};
 use record::{EventLog, Record};
+use viewers::Viewers;
 
 /// Arguments of `knockctl run`.
 #[derive(clap::Args, Clone, Debug)]
@@ -63,6 +68,23 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The same while it holds none: `knockctl allow` writes to it without telling.
 const IDLE_SWEEP: Duration = Duration::from_secs(5);
 
+/// How many times as long as a sweep took there is none: sweeps take a twenty-first of a CPU at most. Grants end in
+/// time without them.
+const SHARE: u32 = 20;
+/// The same while there are more than one sweep takes out: they keep room from others.
+const SHARE_BEHIND: u32 = 4;
+/// Grants that a sweep has taken out, of which what they took in memory is worth giving back.
+const MANY: usize = 4096;
+
+/// How long after a change of the gate a spare program is loaded: where everything starts, others need the CPU more.
+const CALM: Duration = Duration::from_secs(2);
+
+/// Events that are handed on at once, so that a flood does not keep timers and signals waiting.
+const BATCH: usize = 1024;
+/// How long none are read after so many: who can make the kernel tell of a million a second is not to have a CPU of
+/// the host for that. What does not fit into the ring buffer meanwhile is counted.
+const BREATH: Duration = Duration::from_millis(20);
+
 /// How long hooks are waited for at the end; `knockctl unload` waits longer.
 const WIND_UP: Duration = Duration::from_secs(5);
 
@@ -72,6 +94,7 @@ const WIND_UP: Duration = Duration::from_secs(5);
 ///
 /// A config with errors, another daemon, or a gate that cannot be put up.
 pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
+    memory::be_sparing();
     let (mut config, findings) = Config::load(&args.config).map_err(refusal)?;
     let output = Log::open(&config.options.log)?;
     logging::start(&output, verbosity)?;
@@ -107,10 +130,14 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         swapped: false,
         lost: u64::MAX,
         stale: false,
+        stock_at: Some(Instant::now() + CALM),
         damage: None,
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
+        rest: Instant::now(),
         denials: Denials::new(config.options.log_denied_rate),
+        quota: Quota::new(config.options.log_rate),
+        breath: None,
         manner,
         firewall,
         config,
@@ -118,12 +145,14 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         info,
         notify: Notify::new(),
         privileges,
+        viewers: Viewers::new(paths),
         trial: None,
     };
     if let Some(span) = args.trial {
         daemon.try_gate(span, trial_until)?;
     }
     daemon.note_one_time(settled.said, settled.failed);
+    memory::give_back();
     let result = runtime.block_on(daemon.serve());
     drop(lock);
     result
@@ -134,6 +163,7 @@ enum Event {
     Kernel(Vec<KernelEvent>),
     Links(Announced),
     Hook(Finished),
+    Asked(tokio::net::UnixStream),
     Tick,
     Reload,
     Confirm,
@@ -154,6 +184,7 @@ struct Daemon {
     hooks: Keeper,
     notify: Notify,
     privileges: Privileges,
+    viewers: Viewers,
     one_time: OneTime,
     lockouts: Lockouts,
     /// Other rules were put in force: another program runs, and tells of its verdicts elsewhere.
@@ -162,11 +193,18 @@ struct Daemon {
     lost: u64,
     /// The state is that of rules before the last reload: it could not be opened anew.
     stale: bool,
+    /// When a spare program is loaded.
+    stock_at: Option<Instant>,
     /// Why pins that somebody has removed are not put back.
     damage: Option<String>,
     deadlines: Deadlines,
     next_sweep: Instant,
+    /// Until when there is no sweep.
+    rest: Instant,
     denials: Denials,
+    quota: Quota,
+    /// Until when no events are read.
+    breath: Option<Instant>,
     manner: Manner,
     trial: Option<trial::Trial>,
 }
@@ -190,6 +228,7 @@ impl Daemon {
         self.info.write(&self.paths)?;
         // Before anybody hears of the gate: the first denials are logged too.
         self.on_refill();
+        self.viewers.admit(self.config.options.status_group);
         self.announce();
         self.log.append(&Record::of("start", "the gate stands".to_owned()));
         self.notify.ready(&self.standing());
@@ -198,7 +237,8 @@ impl Daemon {
             let wake = self.wake();
             let event = tokio::select! {
                 finished = self.hooks.finished() => Event::Hook(finished),
-                events = drain(&mut ring) => Event::Kernel(events?),
+                events = drain(&mut ring), if self.breath.is_none() => Event::Kernel(events?),
+                asked = self.viewers.next() => Event::Asked(asked),
                 announced = links.next() => Event::Links(announced?),
                 () = tokio::time::sleep_until(wake) => Event::Tick,
                 _ = hangup.recv() => Event::Reload,
@@ -208,12 +248,18 @@ impl Daemon {
                 _ = make_room.recv() => Event::MakeRoom,
             };
             match event {
-                Event::Kernel(events) => events.iter().for_each(|event| self.on_kernel(event)),
+                Event::Kernel(events) => {
+                    events.iter().for_each(|event| self.on_kernel(event));
+                    if events.len() == BATCH {
+                        self.breath = Some(Instant::now() + BREATH);
+                    }
+                }
                 Event::Links(announced) => {
                     self.on_links(&announced);
                     self.notify.standing(&self.standing());
                 }
                 Event::Hook(finished) => self.hooks.on_finished(finished),
+                Event::Asked(asked) => self.viewers.answer(asked),
                 Event::Tick => {
                     if self.trial.as_ref().is_some_and(|trial| trial.until <= boot_now()) && self.on_trial_end()? {
                         self.hooks.wind_up(WIND_UP).await;
@@ -263,6 +309,7 @@ impl Daemon {
     fn wake(&self) -> Instant {
         let own = [Some(self.next_sweep), self.denials.renewal, self.deadlines.next().map(instant)];
         own.into_iter()
+            .chain([self.breath, self.quota.renewal, self.stock_at])
             .chain([self.hooks.wake(), self.notify.wake(), self.trial_end(), self.lockouts.wake()])
             .flatten()
             .min()
@@ -276,8 +323,11 @@ impl Daemon {
 
     fn on_kernel(&mut self, event: &KernelEvent) {
         let Some(kind) = Kind::from_number(event.kind) else { return };
+        let is_told = kind == Kind::Denied || self.quota.admit(Line::Kernel(kind));
         match kind {
-            Kind::Stage => self.deadlines.set(event.source, event.door, event.until, event.step),
+            // Who is not told of does not run out either.
+            Kind::Stage if is_told => self.deadlines.set(event.source, event.door, event.until, event.step),
+            Kind::Stage => self.deadlines.renew(event.source, event.door, event.until, event.step),
             Kind::Wrong | Kind::Opened | Kind::Extended | Kind::Closed | Kind::Refused | Kind::Spent => {
                 self.deadlines.clear(event.source, event.door);
             }
@@ -285,10 +335,12 @@ impl Daemon {
             Kind::Denied => {}
         }
         if matches!(kind, Kind::Opened | Kind::Extended) {
-            self.next_sweep = self.next_sweep.min(instant(event.until)).max(Instant::now());
+            self.next_sweep = self.next_sweep.min(instant(event.until)).max(Instant::now()).max(self.rest);
         }
-        for record in self.names.records(event, kind) {
-            self.note(&record);
+        if is_told {
+            for record in self.names.records(event, kind) {
+                self.note(&record);
+            }
         }
         self.hooks.hear(event, kind, &self.state);
         self.hear_of_lockouts(event, kind);
@@ -297,13 +349,20 @@ impl Daemon {
         }
         if self.hooks.owed() > 0 {
             // A revoke tells nobody.
-            self.next_sweep = self.next_sweep.min(Instant::now() + SWEEP);
+            self.next_sweep = self.next_sweep.min(Instant::now() + SWEEP).max(self.rest);
         }
     }
 
     fn on_tick(&mut self) {
         let now = Instant::now();
+        self.breath = self.breath.filter(|until| *until > now);
+        if self.quota.renewal.is_some_and(|at| at <= now) {
+            self.on_new_second();
+        }
         for timeout in self.deadlines.take_due(boot_now()) {
+            if !self.quota.admit(Line::Timeout) {
+                continue;
+            }
             let record = self.names.timeout(timeout.source, timeout.door, timeout.stage);
             self.note(&record);
         }
@@ -312,6 +371,11 @@ impl Daemon {
         }
         self.output.tell_lost();
         self.lock_out_due();
+        if self.stock_at.take_if(|at| *at <= now).is_some()
+            && let Err(error) = self.firewall.stock(&self.config)
+        {
+            debug!("no spare program: {error:#}");
+        }
         if self.next_sweep <= now {
             if self.firewall.is_damaged() {
                 self.follow_links();
@@ -329,22 +393,40 @@ impl Daemon {
         self.hooks.begin();
     }
 
+    /// A look through the grants, and what follows from it. One through a million takes a while: the next comes
+    /// only after many times as long.
     fn sweep(&mut self) -> Result<()> {
-        let expired = self.state.sweep()?;
-        for entry in &expired {
-            let record = self.names.expired(entry);
-            self.note(&record);
+        let begun = Instant::now();
+        if begun < self.rest {
+            self.next_sweep = self.rest;
+            return Ok(());
         }
-        let live = self.state.grants()?;
-        self.hooks.compare(&self.state, &live, &expired);
-        self.sweep_lockouts(&live)?;
-        let ends = live.iter().map(|entry| entry.grant.until).filter(|&until| until != FOR_GOOD);
-        let next = ends.min();
+        let locked_out = self.locked_out()?;
+        let hooks = &self.hooks;
+        let Swept { expired, wanted, next } = self.state.sweep(|entry| {
+            hooks.knows(entry.grant.door) || !locked_out.is_empty() && locked_out.contains(&entry.key.source.site())
+        })?;
+        for entry in &expired {
+            if self.quota.admit(Line::Expired) {
+                let record = self.names.expired(entry);
+                self.note(&record);
+            }
+        }
+        self.hooks.compare(&self.state, &wanted, &expired);
+        self.sweep_lockouts(&wanted)?;
+        if expired.len() >= MANY {
+            drop((expired, wanted));
+            memory::give_back();
+        }
+        let now = Instant::now();
+        let has_more = next.is_some_and(|end| end <= boot_now());
+        self.rest = now + (now - begun) * if has_more { SHARE_BEHIND } else { SHARE };
         let pause = if next.is_some() || self.hooks.owed() > 0 { SWEEP } else { IDLE_SWEEP };
-        self.next_sweep = Instant::now() + pause;
+        self.next_sweep = now + pause;
         if let Some(end) = next {
             self.next_sweep = self.next_sweep.min(instant(end) + Duration::from_millis(1));
         }
+        self.next_sweep = self.next_sweep.max(self.rest);
         Ok(())
     }
 
@@ -365,6 +447,14 @@ impl Daemon {
         }
         if let Err(error) = self.state.refill_tokens(self.denials.tokens()) {
             error!("denials will not be logged: {error:#}");
+        }
+    }
+
+    /// Says how many lines the last second left out.
+    fn on_new_second(&mut self) {
+        for (what, count) in self.quota.renew() {
+            let text = format!("{what}: {count} more left out of the log (options.log_rate)");
+            self.note(&Record { count: Some(count.into()), ..Record::of(what, text) });
         }
     }
 
@@ -432,15 +522,19 @@ impl Daemon {
     /// The same where one-time sequences are settled.
     fn swap(&mut self, config: Config) -> Result<()> {
         let now = boot_now();
-        self.firewall = Firewall::start(&config, &self.paths, self.manner)?;
+        self.stock_at = Some(Instant::now() + CALM);
+        self.firewall.change(&config, self.manner)?;
         self.swapped = true;
         self.hooks.configure(&config, now);
         self.lockouts.configure(&config);
+        self.viewers.admit(config.options.status_group);
         self.reopen();
         self.names = Names::of(&config, self.manner.observe);
         self.next_sweep = Instant::now();
         self.denials.set_rate(config.options.log_denied_rate);
+        self.quota.set_rate(config.options.log_rate);
         self.config = config;
+        memory::give_back();
         Ok(())
     }
 
@@ -517,8 +611,6 @@ fn refusal(error: crate::config::ConfigError) -> anyhow::Error {
 
 /// Waits for events and takes all that are there.
 async fn drain(ring: &mut AsyncFd<RingBuf<MapData>>) -> Result<Vec<KernelEvent>> {
-    /// What is handed on at once, so that a flood does not keep timers and signals waiting.
-    const BATCH: usize = 1024;
     let mut guard = ring.readable_mut().await?;
     let mut events = Vec::new();
     while events.len() < BATCH {

@@ -75,7 +75,9 @@ impl Names {
             }
             Kind::Closed => vec![stage(), of_both("closed", format!("{source}: {door}: closed {service}"))],
             Kind::Refused => {
-                let text = format!("{source}: {door}: no grant for {service}: the table is full (options.max_grants)");
+                let text = format!(
+                    "{source}: {door}: no grant for {service}: the table is full (options.max_grants); `knockctl allow` makes room"
+                );
                 vec![stage(), of_both("refused", text)]
             }
             Kind::Spent => {

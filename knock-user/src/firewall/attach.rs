@@ -118,6 +118,17 @@ pub fn attached(links: &Links, interfaces: &[Interface]) -> Vec<Attached> {
         .collect()
 }
 
+/// Where the gate stands by all that was done, if nobody can look: as it did, or as was asked for.
+pub fn presumed(chosen: &[Interface], mode: Mode) -> Vec<Attached> {
+    let asked = if mode == Mode::Generic { XdpMode::Generic } else { XdpMode::Native };
+    let of = |one: &Interface| Attached {
+        name: one.name.clone(),
+        index: one.index,
+        mode: one.xdp.map_or(asked, |(_, mode)| mode),
+    };
+    chosen.iter().map(of).collect()
+}
+
 /// Says where a wish for native mode is not met by links that stood before.
 pub fn warn_of_modes(attached: &[Attached], mode: Mode) {
     for Attached { name, mode: found, .. } in attached {

@@ -1,12 +1,11 @@
 //! Grants, and notes of used one-time sequences, on their way from one map to another: to a table of another
 //! size, or to another layout.
 
-use std::collections::BTreeMap;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use aya::maps::{HashMap, Map, MapData, MapType};
+use anyhow::{Context as _, Result, anyhow};
+use aya::maps::{HashMap, IterableMap, Map, MapData, MapType};
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::name;
 use knock_common::spent::Spent;
@@ -28,13 +27,14 @@ pub struct Carry {
     spent: Option<(Records, Notes)>,
 }
 
+type Table = HashMap<MapData, Plain<GrantKey>, Plain<Grant>>;
 type Notes = HashMap<MapData, u64, Plain<Spent>>;
 
 struct Grants {
     from: Records,
-    to: HashMap<MapData, Plain<GrantKey>, Plain<Grant>>,
-    /// As they were when they were last carried.
-    sent: BTreeMap<GrantKey, Grant>,
+    to: Table,
+    /// As they were when they were last carried, in the order of their keys; `None` before that.
+    sent: Option<Vec<(GrantKey, Grant)>>,
 }
 
 impl Carry {
@@ -48,7 +48,7 @@ impl Carry {
         let mut carry = Self::only_spent(paths, next)?;
         if from.exists() && to.exists() {
             let from = Records::open(&from, size_of::<GrantKey>())?;
-            carry.grants = Some(Grants { from, to: hash(&to)?.try_into()?, sent: BTreeMap::new() });
+            carry.grants = Some(Grants { from, to: hash(&to)?.try_into()?, sent: None });
         }
         Ok(carry)
     }
@@ -77,19 +77,28 @@ impl Carry {
         let Some(grants) = &mut self.grants else { return Ok(()) };
         let now = live(&grants.from)?;
         let to = &mut grants.to;
-        for (key, grant) in now.iter().filter(|&(key, grant)| grants.sent.get(key) != Some(grant)) {
+        let Some(sent) = &grants.sent else {
+            // Nobody else writes there: the program that has this table does not run yet.
+            let (keys, values): (Vec<_>, Vec<_>) = now.iter().map(|(key, grant)| (Plain(*key), Plain(*grant))).unzip();
+            sys::write(fd(to), &keys, &values).context("grants cannot be carried over")?;
+            grants.sent = Some(now);
+            return Ok(());
+        };
+        let mut old = sent.iter().peekable();
+        for (key, grant) in &now {
+            while let Some((gone, sent)) = old.next_if(|(other, _)| other < key) {
+                take_back(to, gone, sent);
+            }
+            if old.next_if(|(other, _)| other == key).is_some_and(|(_, sent)| sent == grant) {
+                continue;
+            }
             let there = to.get(&Plain(*key), 0).ok().map(|there| there.0.until);
             if there.is_none_or(|until| until < grant.until) {
                 to.insert(Plain(*key), Plain(*grant), 0).context("a grant cannot be carried over")?;
             }
         }
-        // What was taken away meanwhile; not if it was given anew.
-        for (key, sent) in grants.sent.iter().filter(|(key, _)| !now.contains_key(key)) {
-            if to.get(&Plain(*key), 0).is_ok_and(|there| there.0 == *sent) {
-                let _ = to.remove(&Plain(*key));
-            }
-        }
-        grants.sent = now;
+        old.for_each(|(gone, sent)| take_back(to, gone, sent));
+        grants.sent = Some(now);
         Ok(())
     }
 
@@ -100,9 +109,11 @@ impl Carry {
     /// Of bpf(2).
     pub fn carry_spent(&mut self) -> Result<()> {
         let Some((from, to)) = &mut self.spent else { return Ok(()) };
-        for (key, value) in from.read()? {
-            let key = u64::from_ne_bytes(key.try_into().map_err(|_| anyhow!("a key of another size"))?);
-            match to.insert(key, Plain(record::<Spent>(&value)), NOEXIST) {
+        let mut notes = Vec::new();
+        from.each(|key, value| notes.push((key.try_into().map(u64::from_ne_bytes), record::<Spent>(value))))?;
+        for (key, spent) in notes {
+            let key = key.context("a key of another size")?;
+            match to.insert(key, Plain(spent), NOEXIST) {
                 Ok(()) => {}
                 Err(_) if to.get(&key, 0).is_ok() => {}
                 Err(error) => return Err(anyhow!(error).context("the use of a sequence cannot be carried over")),
@@ -112,20 +123,43 @@ impl Carry {
     }
 }
 
-/// The live grants of a pinned table of any layout.
+/// How many live grants a pinned table of any layout holds.
 ///
 /// # Errors
 ///
 /// If it is none, or of bpf(2).
-pub fn live_grants(pin: &Path) -> Result<BTreeMap<GrantKey, Grant>> {
-    live(&Records::open(pin, size_of::<GrantKey>())?)
+pub fn count_live(pin: &Path) -> Result<usize> {
+    let now = boot_now();
+    let mut count = 0;
+    Records::open(pin, size_of::<GrantKey>())?.each(|_, value| {
+        count += usize::from(record::<Grant>(value).is_live(now));
+    })?;
+    Ok(count)
 }
 
-fn live(from: &Records) -> Result<BTreeMap<GrantKey, Grant>> {
+/// The live grants, in the order of their keys.
+fn live(from: &Records) -> Result<Vec<(GrantKey, Grant)>> {
     let now = boot_now();
-    let records = from.read()?.into_iter();
-    let grants = records.map(|(key, value)| (record::<GrantKey>(&key), record::<Grant>(&value)));
-    Ok(grants.filter(|(_, grant)| grant.is_live(now)).collect())
+    let mut grants = Vec::new();
+    from.each(|key, value| {
+        let grant = record::<Grant>(value);
+        if grant.is_live(now) {
+            grants.push((record::<GrantKey>(key), grant));
+        }
+    })?;
+    grants.sort_unstable_by_key(|(key, _)| *key);
+    Ok(grants)
+}
+
+/// What was taken away meanwhile; not if it was given anew.
+fn take_back(to: &mut Table, key: &GrantKey, sent: &Grant) {
+    if to.get(&Plain(*key), 0).is_ok_and(|there| there.0 == *sent) {
+        let _ = to.remove(&Plain(*key));
+    }
+}
+
+fn fd<K: aya::Pod, V: aya::Pod>(map: &HashMap<MapData, K, V>) -> BorrowedFd<'_> {
+    IterableMap::map(map).fd().as_fd()
 }
 
 fn hash(pin: &Path) -> Result<Map> {
@@ -137,7 +171,6 @@ struct Records {
     map: MapData,
     key: usize,
     value: usize,
-    room: usize,
 }
 
 impl Records {
@@ -148,23 +181,11 @@ impl Records {
         if info.map_type()? != MapType::Hash || info.key_size() as usize != key || value < SHORTEST {
             return Err(foreign(pin, "is of another shape"));
         }
-        Ok(Self { key, value, room: info.max_entries() as usize, map })
+        Ok(Self { key, value, map })
     }
 
-    /// All records; while others change the map, those that were there all the time.
-    fn read(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
-        let mut records = BTreeMap::new();
-        let mut last: Option<Vec<u8>> = None;
-        // A key that was removed lets the kernel begin again.
-        for _ in 0..self.room.saturating_mul(4).saturating_add(1) {
-            let Some(key) = sys::next_key(self.map.fd().as_fd(), last.as_deref(), self.key)? else {
-                return Ok(records);
-            };
-            if let Some(value) = sys::look_up(self.map.fd().as_fd(), &key, self.value)? {
-                records.insert(key.clone(), value);
-            }
-            last = Some(key);
-        }
-        bail!("a table changes faster than it can be read: try again")
+    /// All records, as octets.
+    fn each(&self, each: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        Ok(sys::each_record(self.map.fd().as_fd(), (self.key, self.value), each)?)
     }
 }

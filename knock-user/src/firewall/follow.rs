@@ -125,8 +125,13 @@ impl Firewall {
     ///
     /// If interfaces or pins cannot be read. What concerns one interface only is a [`Change::Refused`].
     pub fn follow(&mut self) -> Result<Vec<Change>> {
-        let all = interfaces::list()?;
+        let mut all = interfaces::list()?;
         let links = links::settle(&self.paths, &all)?;
+        // The interface of a link that has ended may still be in a list that was read before: with a program
+        // that would seem to be another's.
+        if !links.gone.is_empty() {
+            all = interfaces::list()?;
+        }
         let choice = choose(&self.patterns, &all);
         let mut changes = Vec::new();
         for (old, new) in &links.renamed {

@@ -5,27 +5,29 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, LpmTrie, Map, MapData};
+use aya::maps::{Array, LpmTrie, Map, MapData, MapInfo};
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use knock_common::layout::name;
 use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_OBSERVE, TOLD_REJECT};
 
 use super::change;
+use super::features;
 use super::interfaces::{Interface, Layer};
 use super::object::OBJECT;
+use super::pins::STATE;
 use super::plain::{InMap, Plain};
 use crate::config::{Config, Deny};
 use crate::rules::RuleSet;
 
 /// What the kernel program is told once, when it is loaded.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// Look connections up before a segment without SYN passes.
     pub stealth: bool,
     /// A knock with a wrong checksum is none.
     pub verify_checksums: bool,
-    /// New attempts per second and CPU.
+    /// New attempts per second and CPU that are told of.
     pub attempt_rate: u32,
     /// Tell the daemon of denials.
     pub log_denied: bool,
@@ -71,6 +73,13 @@ impl Settings {
         }
     }
 
+    /// True if a program that was loaded with these does all that one with the others would. The keys of answers may
+    /// differ: nobody knows either. A trace has one reader for each program, ever.
+    fn serve(&self, others: &Self) -> bool {
+        let is_alike = (self.reject == 0) == (others.reject == 0);
+        is_alike && !self.trace && *self == Self { reject: self.reject, ..others.clone() }
+    }
+
     /// What `knockctl` can read of them while the program runs.
     const fn told(&self) -> u64 {
         let reject = if self.reject == 0 { 0 } else { TOLD_REJECT };
@@ -78,6 +87,9 @@ impl Settings {
         reject | observe
     }
 }
+
+/// So many knocks every program has room for.
+const KNOCKS_AT_LEAST: usize = 64;
 
 /// How the program is to be loaded, beyond what the config says.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -96,8 +108,8 @@ fn random_key() -> u32 {
     RandomState::new().hash_one(0) as u32 | 1
 }
 
-/// As many new attempts as the table holds for the longest sequence, so that a flood of forged
-/// first knocks cannot push a live attempt out; at least a hundred.
+/// As many new attempts as the table holds for the longest sequence: what goes beyond may be pushed out untold; at
+/// least a hundred.
 fn default_rate(config: &Config) -> u32 {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
     let longest = config.doors.iter().map(|door| door.seq_timeout.as_secs() + 1).max().unwrap_or(1);
@@ -119,6 +131,10 @@ pub struct Program {
     /// The object.
     pub ebpf: Ebpf,
     name: &'static str,
+    settings: Settings,
+    rules: RuleSet,
+    /// For how many knocks its table has room.
+    knocks: usize,
 }
 
 impl Program {
@@ -131,12 +147,7 @@ impl Program {
         if OBJECT.is_empty() {
             bail!("this knockctl was built without the kernel program: build it with `cargo xtask build`");
         }
-        // The program for multi-buffer frames first; an older kernel refuses its flag.
-        let program = match Self::load_as(load, name::PROGRAM) {
-            Ok(program) => program,
-            Err(first) => Self::load_as(load, name::PROGRAM_LINEAR).map_err(|_| first)?,
-        };
-        Ok(program)
+        Self::load_as(load, if features::has_large_frames() { name::PROGRAM } else { name::PROGRAM_LINEAR })
     }
 
     /// Loads one of the programs of the object ([`name::PROGRAM`] and its like).
@@ -152,8 +163,12 @@ impl Program {
         let trusted = number(!load.rules.trusted.is_empty());
         let level: u8 = if settings.trace { aya_log_level() } else { 0 };
         let (observe, lockout) = (number(settings.observe), number(settings.lockout));
+        // Room for other rules, too.
+        let knocks = load.rules.knocks.len().next_power_of_two().max(KNOCKS_AT_LEAST);
         let mut loader = EbpfLoader::new();
         loader
+            // Of the kernel's own types, which are many MiB, nothing here is relocated against.
+            .btf(None)
             .verifier_log_level(VerifierLogLevel::STATS)
             .override_global(name::STEALTH, &stealth, true)
             .override_global(name::VERIFY, &verify, true)
@@ -168,12 +183,16 @@ impl Program {
             .override_global(aya_log::LEVEL, &level, false)
             .map_max_entries(name::GRANTS, settings.max_grants)
             .map_max_entries(name::ATTEMPTS, settings.max_attempts)
-            .map_max_entries(name::KNOCKS, load.rules.knocks.len().max(1) as u32);
+            .map_max_entries(name::KNOCKS, knocks as u32);
         for (name, path) in load.adopted {
             loader.map_pin_path(name, path.as_path());
         }
         let ebpf = loader.load(OBJECT).map_err(explain_object)?;
-        let mut this = Self { ebpf, name: program };
+        let none = RuleSet { ports: vec![], knocks: vec![], doors: vec![], services: vec![], trusted: vec![] };
+        let mut this = Self { ebpf, name: program, settings: settings.clone(), rules: none, knocks };
+        let mut layout: Array<&mut MapData, u64> = this.map(name::LAYOUT).try_into()?;
+        layout.set(0, LAYOUT_VERSION, 0)?;
+        layout.set(1, READABLE_FROM, 0)?;
         this.write_rules(load.rules)?;
         let mut told: Array<&mut MapData, u64> = this.map(name::TOLD).try_into()?;
         told.set(0, settings.told(), 0)?;
@@ -194,6 +213,12 @@ impl Program {
             xdp.load().map_err(explain_program)?;
         }
         Ok(())
+    }
+
+    /// True if it [is](Self::prepare) already.
+    pub fn is_ready(&self, layer: &Layer) -> bool {
+        let program = self.ebpf.program(self.name_for(layer));
+        program.is_some_and(|program| <&Xdp>::try_from(program).is_ok_and(|xdp| xdp.fd().is_ok()))
     }
 
     /// The program for interfaces of a layer, once it is [ready](Self::prepare).
@@ -252,31 +277,87 @@ impl Program {
         self.ebpf.map_mut(name).unwrap_or_else(|| panic!("the object holds the map {name}"))
     }
 
-    fn write_rules(&mut self, rules: &RuleSet) -> Result<()> {
-        let mut layout: Array<&mut MapData, u64> = self.map(name::LAYOUT).try_into()?;
-        layout.set(0, LAYOUT_VERSION, 0)?;
-        layout.set(1, READABLE_FROM, 0)?;
-        self.fill(name::DOORS, rules.doors.iter().copied().enumerate())?;
-        self.fill(name::SERVICES, rules.services.iter().copied().enumerate())?;
-        self.fill(name::KNOCKS, rules.knocks.iter().copied().enumerate())?;
-        self.fill(name::PORTS, rules.ports.iter().map(|&(port, roles)| (usize::from(port), roles)))?;
+    /// True if this program does what one that is loaded now would do, once it has the rules.
+    pub fn serves(&self, load: &Load<'_>) -> bool {
+        self.settings.serve(&load.settings)
+            && self.rules.trusted.is_empty() == load.rules.trusted.is_empty()
+            && load.rules.knocks.len() <= self.knocks
+            && STATE.iter().all(|name| load.adopted.get(name).is_some_and(|pin| self.has(name, pin)))
+    }
+
+    /// True if either does for the other, once it has the other's rules.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.settings.serve(&other.settings) && self.rules.trusted.is_empty() == other.rules.trusted.is_empty()
+    }
+
+    /// The constants that it was loaded with.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The rules that it has.
+    #[must_use]
+    pub const fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// True if the pin is of this program's map.
+    fn has(&self, name: &str, pin: &Path) -> bool {
+        let own = self.ebpf.map(name).and_then(|map| match map {
+            Map::Array(data)
+            | Map::PerCpuArray(data)
+            | Map::HashMap(data)
+            | Map::LruHashMap(data)
+            | Map::RingBuf(data) => data.info().ok(),
+            _ => None,
+        });
+        own.zip(MapInfo::from_pin(pin).ok()).is_some_and(|(own, pinned)| own.id() == pinned.id())
+    }
+
+    /// Writes the rules into the tables: what differs from those that are there. With an error they are something in
+    /// between.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2), and too many trusted networks.
+    pub fn write_rules(&mut self, rules: &RuleSet) -> Result<()> {
         if rules.trusted.len() > MAX_TRUSTED as usize {
             bail!("{} trusted networks: {MAX_TRUSTED} at most; merge some", rules.trusted.len());
         }
+        let old = self.rules.clone();
+        self.fill(name::DOORS, &numbered(&old.doors), &numbered(&rules.doors))?;
+        self.fill(name::SERVICES, &numbered(&old.services), &numbered(&rules.services))?;
+        self.fill(name::KNOCKS, &numbered(&old.knocks), &numbered(&rules.knocks))?;
+        self.fill(name::PORTS, &old.ports, &rules.ports)?;
         let mut trusted: LpmTrie<&mut MapData, Plain<_>, u32> = self.map(name::TRUSTED).try_into()?;
-        for &(bits, addr) in &rules.trusted {
-            trusted.insert(&Key::new(bits, Plain(addr)), 1, 0)?;
+        let key = |&(bits, addr)| Key::new(bits, Plain(addr));
+        for network in old.trusted.iter().filter(|network| !rules.trusted.contains(network)) {
+            trusted.remove(&key(network))?;
         }
+        for network in rules.trusted.iter().filter(|network| !old.trusted.contains(network)) {
+            trusted.insert(&key(network), 1, 0)?;
+        }
+        self.rules = rules.clone();
         Ok(())
     }
 
-    fn fill<T: InMap>(&mut self, name: &str, values: impl Iterator<Item = (usize, T)>) -> Result<()> {
+    /// Writes what is new or other in a table, and clears what is no longer there.
+    fn fill<T: InMap + PartialEq>(&mut self, name: &str, old: &[(u16, T)], new: &[(u16, T)]) -> Result<()> {
         let mut array: Array<&mut MapData, Plain<T>> = self.map(name).try_into()?;
-        for (index, value) in values {
-            array.set(index as u32, Plain(value), 0).with_context(|| format!("map {name}"))?;
+        let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (old.iter().copied().collect(), new.iter().copied().collect());
+        let gone = old.keys().filter(|index| !new.contains_key(index)).map(|index| (*index, T::cleared()));
+        let changed = new.iter().filter(|(index, value)| old.get(index) != Some(*value));
+        for (index, value) in gone.chain(changed.map(|(index, value)| (*index, *value))) {
+            array.set(u32::from(index), Plain(value), 0).with_context(|| format!("map {name}"))?;
         }
         Ok(())
     }
+}
+
+fn numbered<T: Copy>(values: &[T]) -> Vec<(u16, T)> {
+    (0..).zip(values.iter().copied()).collect()
 }
 
 /// The number of the level "trace" in `aya-log`.
@@ -289,7 +370,10 @@ fn explain_object(error: aya::EbpfError) -> anyhow::Error {
     if text.contains("Operation not permitted") {
         return anyhow!("{text}: loading needs root, or the capabilities CAP_BPF and CAP_NET_ADMIN");
     }
-    anyhow!("the maps cannot be made: {text}")
+    match features::missing() {
+        Some(missing) => anyhow!("the maps cannot be made: {missing}"),
+        None => anyhow!("the maps cannot be made: {text}"),
+    }
 }
 
 fn explain_program(error: ProgramError) -> anyhow::Error {
@@ -298,16 +382,16 @@ fn explain_program(error: ProgramError) -> anyhow::Error {
             let log = verifier_log.to_string();
             let last: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
             let last = last[last.len().saturating_sub(6)..].join("\n  ");
-            anyhow!(
-                "the kernel refuses the program: {io_error}\n  {last}\nIt needs Linux 5.15 with \
-                 bpf_skc_lookup_tcp, ring buffers and 64-bit compare-and-swap; this is {}",
-                kernel_release()
-            )
+            let refused = format!("the kernel refuses the program: {io_error}");
+            match features::missing() {
+                Some(missing) => anyhow!("{refused}: {missing}"),
+                None if last.is_empty() => anyhow!(refused),
+                None => anyhow!(
+                    "{refused}\n  {last}\nLinux {} has every feature that the program uses: report it with these lines",
+                    features::kernel_release()
+                ),
+            }
         }
         other => anyhow!(other).context("the program cannot be loaded"),
     }
-}
-
-fn kernel_release() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(|_| "unknown".into(), |text| text.trim().into())
 }

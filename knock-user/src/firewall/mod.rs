@@ -6,6 +6,7 @@ mod attach;
 mod carry;
 mod change;
 mod choose;
+mod features;
 mod follow;
 mod interfaces;
 mod kinds;
@@ -18,12 +19,14 @@ mod places;
 mod plain;
 mod privilege;
 mod question;
+mod spare;
 mod state;
 mod sys;
 mod waiting;
 
 pub use attach::Attached;
 pub use choose::{Choice, choose};
+pub use features::{FEATURES, Feature, Need, kernel_release};
 pub use follow::Change;
 pub use interfaces::{Interface, Layer, XdpMode, list as list_interfaces};
 pub use load::{Load, Manner, Program, Settings};
@@ -32,8 +35,10 @@ pub use pins::Paths;
 pub use places::{Condition, Place};
 pub use privilege::{NEEDED, need_root};
 pub use question::{Answer, Question, ask};
-pub use state::{AttemptEntry, GrantEntry, LockoutEntry, State, format_site, format_source};
-pub use sys::{FrameContext, Ran, boot_now, test_run};
+pub use state::{Allowed, AttemptEntry, GrantEntry, LockoutEntry, State, Swept, format_site, format_source};
+pub use sys::{
+    FrameContext, Ran, boot_now, each as each_element, read_array, read_per_cpu, test_run, write as write_elements,
+};
 pub use waiting::Waiting;
 
 use std::collections::BTreeSet;
@@ -43,6 +48,7 @@ use aya::maps::{MapData, RingBuf};
 use log::{error, warn};
 
 use answers::Answers;
+use spare::Spare;
 
 use crate::config::{Config, InterfacePattern, Mode};
 use crate::rules::RuleSet;
@@ -53,6 +59,7 @@ pub struct Firewall {
     paths: Paths,
     program: Program,
     answers: Answers,
+    spare: Spare,
     patterns: Vec<InterfacePattern>,
     mode: Mode,
     attached: Vec<Attached>,
@@ -79,10 +86,40 @@ impl Firewall {
         let rules = RuleSet::compile(config)?;
         pins::prepare(paths)?;
         // Directories that a failed first start made go again; others are not empty.
-        Self::replace(config, &rules, paths, manner).inspect_err(|_| pins::sweep(paths))
+        Self::replace(config, &rules, paths, manner, &mut Spare::default()).inspect_err(|_| pins::sweep(paths))
     }
 
-    fn replace(config: &Config, rules: &RuleSet, paths: &Paths, manner: Manner) -> Result<Self> {
+    /// Swaps the rules of this gate for those of `config`, as [`Self::start`] does; at once, if there is a spare
+    /// program for them. With an error nothing has changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn change(&mut self, config: &Config, manner: Manner) -> Result<()> {
+        let rules = RuleSet::compile(config)?;
+        pins::prepare(&self.paths)?;
+        let new = Self::replace(config, &rules, &self.paths, manner, &mut self.spare)?;
+        let old = std::mem::replace(self, new);
+        if old.program.is_like(&self.program) {
+            self.spare.keep((old.program, old.answers));
+        }
+        Ok(())
+    }
+
+    /// Begins to load a spare program, unless there is one, so that the next change of the rules of `config` waits for
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// If pins cannot be read.
+    pub fn stock(&mut self, config: &Config) -> Result<()> {
+        if self.spare.is_none() {
+            self.spare.load(&self.program, pins::adopt(&self.paths, config)?);
+        }
+        Ok(())
+    }
+
+    fn replace(config: &Config, rules: &RuleSet, paths: &Paths, manner: Manner, spare: &mut Spare) -> Result<Self> {
         change::recover(paths)?;
         let adopted = pins::adopt(paths, config)?;
         let patterns = &config.options.interfaces;
@@ -94,12 +131,15 @@ impl Firewall {
         let settings = Settings::new(config, &choice.fit, manner);
         let answers_denials = settings.reject != 0;
         let verifies_by_kind = settings.verify_checksums && config.options.verify_checksums.is_none();
-        let mut program = Program::load(&Load { rules, settings, adopted: &adopted })?;
-        let mut answers = Answers::new(answers_denials);
+        let load = Load { rules, settings, adopted: &adopted };
+        let (mut program, mut answers) = match spare.take(&load) {
+            Some(made) => made,
+            None => (Program::load(&load)?, Answers::new(answers_denials)),
+        };
         for interface in &choice.fit {
             program.prepare(&interface.layer)?;
-            answers.put(&mut program, interface);
         }
+        answers.settle(&mut program, choice.fit.iter());
         if patterns.iter().any(choose::expects_raw) {
             program.prepare(&Layer::Ip)?;
         }
@@ -115,13 +155,18 @@ impl Firewall {
             error!("the rules are in force, but not all pins are in their places: {error:#}");
         }
         drop(lock);
-        attach::release_others(paths, &choice.fit)?;
+        if let Err(error) = attach::release_others(paths, &choice.fit) {
+            error!("the gate still stands on an interface that options.interfaces no longer means: {error:#}");
+        }
         choice.warn();
         for (interface, why) in choice.fit.iter().filter_map(|one| Some((one, answers.silent(one)?))) {
             warn!("{}: {why}", interface.name);
         }
-        let all = interfaces::list()?;
-        let attached = attach::attached(&links::read(paths, &all)?, &all);
+        let attached = interfaces::list().and_then(|all| Ok(attach::attached(&links::read(paths, &all)?, &all)));
+        let attached = attached.unwrap_or_else(|error| {
+            error!("it cannot be seen in which mode the gate stands: {error:#}");
+            attach::presumed(&choice.fit, config.options.mode)
+        });
         attach::warn_of_modes(&attached, config.options.mode);
         let refused = choice.unfit.into_iter().map(|(one, why)| (one.index, (one, why))).collect();
         let (patterns, mode) = (patterns.clone(), config.options.mode);
@@ -131,6 +176,7 @@ impl Firewall {
             paths,
             program,
             answers,
+            spare: Spare::default(),
             patterns,
             mode,
             attached,

@@ -190,7 +190,7 @@ pub fn adopt(paths: &Paths, config: &Config) -> Result<BTreeMap<&'static str, Pa
         }
     }
     if !adopted.contains_key(name::GRANTS) && paths.map(name::GRANTS).exists() {
-        let live = carry::live_grants(&paths.map(name::GRANTS))?.len();
+        let live = carry::count_live(&paths.map(name::GRANTS))?;
         if live > config.options.max_grants as usize {
             bail!("max_grants = {}: {live} grants are live; set it to at least that", config.options.max_grants);
         }

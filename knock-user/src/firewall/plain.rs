@@ -17,8 +17,15 @@ pub struct Plain<T>(pub T);
 /// # Safety
 ///
 /// The type is `repr(C)`, has no padding, and every byte pattern that the kernel side writes is a
-/// valid value.
-pub unsafe trait InMap: Copy + 'static {}
+/// valid value, zeros among them.
+pub unsafe trait InMap: Copy + 'static {
+    /// What an array holds where nothing was written.
+    #[must_use]
+    fn cleared() -> Self {
+        // SAFETY: zeros are a valid value, for which the trait stands.
+        unsafe { std::mem::zeroed() }
+    }
+}
 
 // SAFETY: four words.
 unsafe impl InMap for Addr {}

@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use knock_common::addr::Addr;
 use knock_common::attempt::{Attempt, SLOTS, Ticks};
@@ -48,12 +48,6 @@ impl GrantEntry {
         format_source(self.key.source, self.key.bits)
     }
 
-    /// True if it lets `source` reach the service with this tag.
-    #[must_use]
-    pub fn covers(&self, service: u32, source: &Addr) -> bool {
-        self.key.service == service && source.masked(self.key.bits) == self.key.source
-    }
-
     /// Time left; `None` for good.
     #[must_use]
     pub fn left(&self, now: u64) -> Option<Duration> {
@@ -69,6 +63,32 @@ impl GrantEntry {
             None => "unknown",
         }
     }
+}
+
+/// Expired grants that one sweep takes out: what it does beside is not kept waiting for long.
+const MOST_SWEPT: usize = 1 << 18;
+
+/// How many grants one by hand may take the room of.
+const MOST_GIVEN_UP: usize = 16;
+
+/// What came of a grant by hand.
+#[derive(Debug)]
+pub struct Allowed {
+    /// The source had one.
+    pub had: bool,
+    /// Live grants that were taken away, for there was no room.
+    pub made_room: Vec<GrantEntry>,
+}
+
+/// What a sweep has found.
+#[derive(Default, Debug)]
+pub struct Swept {
+    /// Grants that had ended and were taken out, by service and source.
+    pub expired: Vec<GrantEntry>,
+    /// Live grants that were wanted, in the same order.
+    pub wanted: Vec<GrantEntry>,
+    /// When the next grant ends, boot time in ns; in the past, if there are more that have ended.
+    pub next: Option<u64>,
 }
 
 /// A site that is locked out.
@@ -161,19 +181,21 @@ impl State {
     /// Of bpf(2).
     pub fn grants(&self) -> Result<Vec<GrantEntry>> {
         let now = boot_now();
-        Ok(self.all_grants()?.into_iter().filter(|entry| entry.grant.is_live(now)).collect())
+        let mut entries = Vec::new();
+        self.each_grant(|entry| {
+            if entry.grant.is_live(now) {
+                entries.push(entry);
+            }
+        })?;
+        entries.sort_unstable_by_key(|entry| entry.key);
+        Ok(entries)
     }
 
-    /// All grants, expired ones included until they are swept.
-    fn all_grants(&self) -> Result<Vec<GrantEntry>> {
-        let mut entries = Vec::new();
-        for item in &self.grants {
-            let (key, grant) = item?;
-            entries.push(GrantEntry { key: key.0, grant: grant.0 });
-        }
-        entries.sort_by_key(|entry| entry.key);
-        entries.dedup_by_key(|entry| entry.key);
-        Ok(entries)
+    /// All grants, in no order, expired ones included until they are swept.
+    fn each_grant(&self, mut each: impl FnMut(GrantEntry)) -> Result<()> {
+        let map = IterableMap::map(&self.grants).fd().as_fd();
+        let each = |key: Plain<GrantKey>, grant: Plain<Grant>| each(GrantEntry { key: key.0, grant: grant.0 });
+        sys::each(map, each).context("grants cannot be read")
     }
 
     /// The live grant under a key.
@@ -189,32 +211,72 @@ impl State {
         }
     }
 
-    /// Writes a grant for `source`, until `now` and `span`, or for good, and ends its lockout. Says whether
-    /// there was a grant.
+    /// Writes a grant for `source`, until `now` and `span`, or for good, and ends its lockout. In a table that is
+    /// full, one that has ended makes room, or else the youngest that a knock wrote: of forged knocks, which may have
+    /// filled it, those are the likeliest.
     ///
     /// # Errors
     ///
-    /// The table is full.
-    pub fn allow(&mut self, service: &Service, source: Addr, span: Option<Duration>) -> Result<bool> {
+    /// The table is full of grants by hand, or fills faster than room can be made.
+    pub fn allow(&mut self, service: &Service, source: Addr, span: Option<Duration>) -> Result<Allowed> {
         let now = boot_now();
         let key = GrantKey::new(service.tag, &source, &Prefix::new(HOST_BITS));
         let old = self.grants.get(&Plain(key), 0).ok().filter(|old| old.0.is_live(now));
         let until =
             span.map_or(FOR_GOOD, |span| now.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(FOR_GOOD)));
         let grant = Grant::new(until, old.map_or(now, |old| old.0.since), 0, 0, Origin::Command);
-        match self.grants.insert(Plain(key), Plain(grant), 0) {
-            Ok(()) => {
-                self.let_off(source)?;
-                Ok(old.is_some())
+        let mut made_room = Vec::new();
+        while !self.try_insert(&key, &grant)? {
+            // The room of one may be taken by a knock at once: then that of the next.
+            let Some(gone) = self.least()?.into_iter().find_map(|key| {
+                let gone = self.take(&key).ok()??;
+                Some(GrantEntry { key, grant: gone })
+            }) else {
+                let mut count = 0_u32;
+                self.each_grant(|_| count += 1)?;
+                bail!("the grant table is full ({count} grants): revoke one, or raise options.max_grants and reload")
+            };
+            if gone.grant.is_live(now) {
+                made_room.push(gone);
             }
-            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
+            if made_room.len() >= MOST_GIVEN_UP {
                 bail!(
-                    "the grant table is full ({} grants): revoke one, or raise options.max_grants and reload",
-                    self.all_grants()?.len()
-                )
+                    "the grant table fills faster than room can be made: put {} into options.trusted",
+                    IpAddr::from(source)
+                );
             }
+        }
+        self.let_off(source)?;
+        Ok(Allowed { had: old.is_some(), made_room })
+    }
+
+    /// False if the table is full.
+    fn try_insert(&mut self, key: &GrantKey, grant: &Grant) -> Result<bool> {
+        match self.grants.insert(Plain(*key), Plain(*grant), 0) {
+            Ok(()) => Ok(true),
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => Ok(false),
             Err(error) => Err(anyhow!(error)),
         }
+    }
+
+    /// Grants that may make room for one by hand, the first to go first.
+    fn least(&self) -> Result<Vec<GrantKey>> {
+        let now = boot_now();
+        let mut least = Vec::new();
+        self.each_grant(|entry| {
+            if !entry.grant.is_live(now) {
+                least.push((0, entry.key));
+            } else if entry.grant.origin == Origin::Knock as u32 {
+                least.push((u64::MAX - entry.grant.since, entry.key));
+            }
+        })?;
+        let some = MOST_GIVEN_UP.min(least.len());
+        if some < least.len() {
+            least.select_nth_unstable(some);
+            least.truncate(some);
+        }
+        least.sort_unstable();
+        Ok(least.into_iter().map(|(_, key)| key).collect())
     }
 
     /// Removes every grant that covers exactly `source`, under any prefix length; says whether there
@@ -234,33 +296,47 @@ impl State {
         Ok(found)
     }
 
-    /// Removes expired grants. A grant that was renewed at that very moment is put back.
+    /// Removes expired grants. A grant that was renewed at that very moment is put back. Of the live ones those
+    /// are returned that are `wanted`: a table may hold more than are to be had in memory at once.
     ///
     /// # Errors
     ///
     /// Of bpf(2).
-    pub fn sweep(&mut self) -> Result<Vec<GrantEntry>> {
-        let mut swept = Vec::new();
+    pub fn sweep(&mut self, mut wanted: impl FnMut(&GrantEntry) -> bool) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let mut expired = Vec::new();
         let now = boot_now();
-        for entry in self.all_grants()? {
-            if entry.grant.is_live(now) {
-                continue;
+        self.each_grant(|entry| match entry.grant.is_live(now) {
+            true => {
+                let until = entry.grant.until;
+                if until != FOR_GOOD {
+                    swept.next = Some(swept.next.map_or(until, |next| next.min(until)));
+                }
+                if wanted(&entry) {
+                    swept.wanted.push(entry);
+                }
             }
-            let Some(grant) = self.take(&entry.key)? else { continue };
+            false if expired.len() < MOST_SWEPT => expired.push(entry.key),
+            false => swept.next = Some(now),
+        })?;
+        for key in expired {
+            let Some(grant) = self.take(&key)? else { continue };
             if grant.is_live(now) {
                 const NOEXIST: u64 = 1;
                 // If there is a newer one already, that one counts.
-                let _ = self.grants.insert(Plain(entry.key), Plain(grant), NOEXIST);
+                let _ = self.grants.insert(Plain(key), Plain(grant), NOEXIST);
             } else {
-                swept.push(GrantEntry { key: entry.key, grant });
+                swept.expired.push(GrantEntry { key, grant });
             }
         }
+        swept.expired.sort_unstable_by_key(|entry| entry.key);
+        swept.wanted.sort_unstable_by_key(|entry| entry.key);
         Ok(swept)
     }
 
     fn take(&self, key: &GrantKey) -> Result<Option<Grant>> {
-        let map = MapData::from_pin(self.paths.map(name::GRANTS))?;
-        let grant: Option<Plain<Grant>> = sys::take(map.fd().as_fd(), &Plain(*key))?;
+        let map = IterableMap::map(&self.grants).fd().as_fd();
+        let grant: Option<Plain<Grant>> = sys::take(map, &Plain(*key))?;
         Ok(grant.map(|grant| grant.0))
     }
 
@@ -299,13 +375,22 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn covers(&self, service: &Service, source: Addr) -> Result<bool> {
+        Ok(!self.covering(service, source)?.is_empty())
+    }
+
+    /// The live grants for the service that cover `source`, one for each prefix length at most.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn covering(&self, service: &Service, source: Addr) -> Result<Vec<GrantEntry>> {
         let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+        let mut entries = Vec::new();
         for prefix in prefixes.iter().take_while(|prefix| prefix.bits() != 0) {
-            if self.live_grant(&GrantKey::new(service.tag, &source, prefix))?.is_some() {
-                return Ok(true);
-            }
+            let key = GrantKey::new(service.tag, &source, prefix);
+            entries.extend(self.live_grant(&key)?.map(|grant| GrantEntry { key, grant }));
         }
-        Ok(false)
+        Ok(entries)
     }
 
     /// The sites that are locked out now, by address.
@@ -327,12 +412,26 @@ impl State {
     /// Of bpf(2).
     pub fn all_lockouts(&self) -> Result<Vec<LockoutEntry>> {
         let map: HashMap<MapData, Plain<Addr>, u64> = hash(&self.paths, name::LOCKED)?;
-        // An LRU table may lose an entry while it is read.
-        let entries = map.iter().filter_map(Result::ok);
-        let mut entries: Vec<_> = entries.map(|(site, until)| LockoutEntry { site: site.0, until }).collect();
-        entries.sort_by_key(|entry| entry.site);
-        entries.dedup_by_key(|entry| entry.site);
+        let mut entries = Vec::new();
+        let each = |site: Plain<Addr>, until| entries.push(LockoutEntry { site: site.0, until });
+        sys::each(IterableMap::map(&map).fd().as_fd(), each).context("lockouts cannot be read")?;
+        entries.sort_unstable_by_key(|entry| entry.site);
         Ok(entries)
+    }
+
+    /// The lockout of the site of `source`, if it is locked out now.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn lockout_of(&self, source: Addr) -> Result<Option<LockoutEntry>> {
+        let map: HashMap<MapData, Plain<Addr>, u64> = hash(&self.paths, name::LOCKED)?;
+        let site = source.site();
+        match map.get(&Plain(site), 0) {
+            Ok(until) => Ok((until > boot_now()).then_some(LockoutEntry { site, until })),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(anyhow!(error)),
+        }
     }
 
     /// Locks the site of `source` out until this boot time in ns.
@@ -367,9 +466,7 @@ impl State {
         let map: HashMap<MapData, Plain<Addr>, [u64; SLOTS]> = hash(&self.paths, name::ATTEMPTS)?;
         let now = Ticks::at(boot_now());
         let mut entries = Vec::new();
-        for item in &map {
-            // An LRU table may lose an entry while it is read.
-            let Ok((source, slots)) = item else { continue };
+        let each = |source: Plain<Addr>, slots: [u64; SLOTS]| {
             for attempt in slots.map(Attempt) {
                 let Some(door) = doors.get(attempt.door() as usize) else { continue };
                 if attempt.is_live(door, now) {
@@ -382,7 +479,8 @@ impl State {
                     });
                 }
             }
-        }
+        };
+        sys::each(IterableMap::map(&map).fd().as_fd(), each).context("attempts cannot be read")?;
         entries.sort_by(|one, other| (one.source, &one.door).cmp(&(other.source, &other.door)));
         Ok(entries)
     }
@@ -475,9 +573,10 @@ impl State {
     ///
     /// If the pin cannot be read.
     pub fn counters(&self) -> Result<Vec<(Counter, u64)>> {
-        let map = Map::PerCpuArray(MapData::from_pin(self.paths.map(name::COUNTERS))?);
-        let array: PerCpuArray<MapData, u64> = map.try_into()?;
-        Counter::ALL.iter().map(|&counter| Ok((counter, array.get(&(counter as u32), 0)?.iter().sum()))).collect()
+        let map = MapData::from_pin(self.paths.map(name::COUNTERS))?;
+        let cpus = nr_cpus().map_err(|(_, error)| error)?;
+        let values = sys::read_per_cpu(map.fd().as_fd(), Counter::COUNT as u32, cpus)?;
+        Ok(Counter::ALL.iter().copied().zip(values.chunks(cpus).map(|values| values.iter().sum())).collect())
     }
 
     /// Lets every CPU tell of `count` more denials.

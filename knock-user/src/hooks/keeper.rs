@@ -233,8 +233,14 @@ impl Keeper {
         }
     }
 
-    /// Holds what is owed against the table, of which `live` are all live grants and `expired` those
-    /// that a sweep has just taken out.
+    /// True if the door with this tag has hooks: [`Self::compare`] wants its grants.
+    #[must_use]
+    pub fn knows(&self, door: u32) -> bool {
+        self.doors.contains_key(&door)
+    }
+
+    /// Holds what is owed against the table, of which `live` are all live grants of doors with hooks, and maybe
+    /// others, and `expired` those that a sweep has just taken out.
     pub fn compare(&mut self, table: &dyn Table, live: &[GrantEntry], expired: &[GrantEntry]) {
         self.settle_ended(table, expired);
         self.resume();

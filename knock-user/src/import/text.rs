@@ -24,6 +24,11 @@ impl Text {
         self.push(format!("[{kind}{name}]"));
     }
 
+    /// The section above sections of a kind, for where there are none.
+    pub fn sections(&mut self, kind: &str) {
+        self.push(format!("[{kind}]"));
+    }
+
     /// A comment of ours.
     pub fn comment(&mut self, text: &str) {
         self.push(format!("# {}", harmless(text)).trim_end().to_owned());

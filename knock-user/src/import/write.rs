@@ -96,6 +96,11 @@ pub fn write(
         writer.text.section("services", &service.name);
         writer.text.strings("ports", &service.ports);
     }
+    if services.is_empty() {
+        writer.text.blank();
+        writer.text.comment("No door of that file lets sources in to a port: nothing is protected.");
+        writer.text.sections("services");
+    }
     for ((section, plan), names) in plans.iter().zip(&doors) {
         writer.door(section, plan, names, &services);
     }

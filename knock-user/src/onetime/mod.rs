@@ -6,6 +6,7 @@
 
 mod place;
 mod sheet;
+mod unit;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use log::Level;
 
 pub use place::{out_of_reach, remedy};
 pub use sheet::{Line, Sheet};
+pub use unit::remarks;
 
 use crate::config::{Config, choose_one_time};
 use crate::firewall::{Paths, State, boot_now};
@@ -126,7 +128,8 @@ pub fn settle_last(config: &Path, paths: &Paths) -> Vec<String> {
     if !State::exists(paths) || spent().is_empty() {
         return Vec::new();
     }
-    let settled = Config::load(config).map(|(mut config, _)| settle_pinned(&mut config, paths)).unwrap_or_default();
+    let settled =
+        Config::load_anywhere(config).map(|(mut config, _)| settle_pinned(&mut config, paths)).unwrap_or_default();
     let mut lines: Vec<String> = settled.said.into_iter().map(|said| said.text).collect();
     let unmarked = spent().iter().filter(|(key, _)| !settled.marked.contains(key)).count();
     if unmarked > 0 {

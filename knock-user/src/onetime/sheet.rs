@@ -5,12 +5,13 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use knock_common::rules::MAX_STEPS;
 
+use crate::config::Permissions;
 use crate::settings::{Port, PortError, PortNames};
 
 /// Octets of a file; a device or a log named by mistake is larger.
@@ -38,7 +39,7 @@ pub struct Sheet {
     /// With their ends.
     texts: Vec<Vec<u8>>,
     lines: Vec<Line>,
-    mode: u32,
+    permissions: Permissions,
 }
 
 /// What stands between the mark of a use and the sequence.
@@ -68,7 +69,7 @@ impl Sheet {
         let texts: Vec<Vec<u8>> = octets.split_inclusive(|octet| *octet == b'\n').map(<[u8]>::to_vec).collect();
         let mut lines: Vec<_> = texts.iter().map(|text| parse(text, names)).collect();
         find_repeats(&mut lines);
-        Ok(Self { path: path.to_owned(), texts, lines, mode: about.permissions().mode() })
+        Ok(Self { path: path.to_owned(), texts, lines, permissions: Permissions::of(&about) })
     }
 
     /// Its lines.
@@ -79,8 +80,8 @@ impl Sheet {
 
     /// Its permissions.
     #[must_use]
-    pub const fn mode(&self) -> u32 {
-        self.mode
+    pub const fn permissions(&self) -> Permissions {
+        self.permissions
     }
 
     /// The sequences that were not used, with their lines from 0.
@@ -221,6 +222,8 @@ fn parse_sequence(text: &str, names: &PortNames) -> Result<Vec<Port>, &'static s
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn line(text: &str) -> Line {

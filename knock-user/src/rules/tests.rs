@@ -108,7 +108,7 @@ fn prefixes_have_the_whole_address_first() {
 
 #[test]
 fn trusted_networks_are_counted_over_the_mapped_form() {
-    let text = "[options]\ninterfaces = [\"e\"]\ntrusted = [\"192.0.2.0/24\", \"2001:db8::/32\", \"198.51.100.7\", \"0.0.0.0/0\"]\n";
+    let text = "[options]\ninterfaces = [\"e\"]\ntrusted = [\"192.0.2.0/24\", \"2001:db8::/32\", \"198.51.100.7\", \"0.0.0.0/0\"]\n[services]\n";
     let addr = |text: &str| Addr::from(text.parse::<IpAddr>().unwrap());
     let wanted =
         [(120, addr("192.0.2.0")), (32, addr("2001:db8::")), (128, addr("198.51.100.7")), (96, addr("0.0.0.0"))];

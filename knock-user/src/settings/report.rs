@@ -39,13 +39,13 @@ impl<'t> Report<'t> {
     }
 
     /// Something about the file as a whole.
-    pub(crate) fn warn_of_file(&self, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn of_file(&self, severity: Severity, message: impl Into<String>, help: impl Into<String>) {
         self.found.borrow_mut().push(Diagnostic {
             file: self.file.to_owned(),
             line: 0,
             column: 0,
             key: String::new(),
-            severity: Severity::Warning,
+            severity,
             message: message.into(),
             help: Some(help.into()),
             excerpt: None,
@@ -64,6 +64,11 @@ impl<'t> Report<'t> {
             help,
             excerpt,
         });
+    }
+
+    /// The file's name.
+    pub(crate) const fn file(&self) -> &'t str {
+        self.file
     }
 
     pub(crate) fn has_errors(&self) -> bool {

@@ -1,5 +1,9 @@
 //! A config with an error changes nothing: not at the start, not at a reload.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
+
 use anyhow::Result;
 use libtest_mimic::Trial;
 use tests::lab::{Config, Daemon, Family, Host, Lab, Probe, Status, knockctl};
@@ -16,6 +20,10 @@ pub fn trials() -> Vec<Trial> {
         a_start_with_an_error_leaves_the_gate_that_stands,
         a_reload_with_an_error_changes_nothing,
         a_reload_of_a_file_that_is_gone_changes_nothing,
+        a_config_that_others_can_read_or_change_is_refused,
+        a_one_time_file_that_others_can_read_or_change_is_refused,
+        a_config_cut_off_before_its_services_is_refused,
+        a_gate_that_protects_nothing_is_written_out,
         the_examples_are_valid,
     ]
 }
@@ -118,6 +126,102 @@ fn stands_as_before(world: &World, before: &str) -> Result<()> {
     world.knock_open()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     world.revoke()
+}
+
+/// Permissions that are refused, with a group that is not root's, and the words for them.
+const OPEN_TO_OTHERS: [(u32, &str); 5] = [
+    (0o644, "mode 0644: everybody on this host may read this file"),
+    (0o604, "mode 0604: everybody on this host may read this file"),
+    (0o602, "mode 0602: everybody on this host may change this file"),
+    (0o666, "mode 0666: everybody on this host may change this file"),
+    (0o660, "mode 0660: all of the group 4 may change this file"),
+];
+
+/// A start, a reload by the daemon, and one by `knockctl` are refused for these permissions of `secret`, and
+/// nothing changes; with others the config is taken.
+fn is_refused_while_open_to_others(config: &Config, secret: &Path) -> Result<()> {
+    let permit = |mode| fs::set_permissions(secret, fs::Permissions::from_mode(mode));
+    let mut world = World::guarded(Family::V4, config)?;
+    let file = world.gate()?.config().display().to_string();
+    let (place, remedy) = (secret.display().to_string(), format!("chmod 0600 {}", secret.display()));
+    let before = rules()?;
+    chown(secret, Some(0), Some(4))?;
+    for (mode, words) in OPEN_TO_OTHERS {
+        permit(mode)?;
+        let daemon = world.gate()?;
+        let mark = daemon.mark();
+        daemon.hang_up()?;
+        daemon.wait_after(mark, "the gate goes on as it was")?;
+        let said = daemon.after(mark).join("\n");
+        assert!([&*place, words, &*remedy].iter().all(|words| said.contains(words)), "{mode:o}: {said}");
+        assert_fails(&knockctl(Host::Server, &["reload"])?, &[&place, words, &remedy, "the gate goes on as it was"]);
+        assert_says(&knockctl(Host::Server, &["check", &file])?, 1, &["error: ", words, &remedy, "refused (1 error"]);
+        assert_says(&knockctl(Host::Server, &["check", "--any-mode", &file])?, 0, &["warning: ", words, &remedy]);
+        assert_eq!(rules()?, before);
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    }
+    // The group may read: that is a choice of the administrator's.
+    permit(0o640)?;
+    assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
+    world.gate()?.kill()?;
+    for (mode, words) in OPEN_TO_OTHERS {
+        permit(mode)?;
+        assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &[&place, words, &remedy]);
+        assert_fails(&knockctl(Host::Server, &["reload", "--config", &file])?, &[&place, words, &remedy]);
+        assert_eq!(rules()?, before);
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    }
+    Ok(())
+}
+
+fn a_config_that_others_can_read_or_change_is_refused() -> Result<()> {
+    let config = Config::lab();
+    is_refused_while_open_to_others(&config, &config.write("gate.toml")?)
+}
+
+fn a_one_time_file_that_others_can_read_or_change_is_refused() -> Result<()> {
+    let file = Path::new(tests::lab::sandbox::DIR).join("door.once");
+    fs::write(&file, "7000/tcp, 8000/udp, 9000/tcp\n7001, 8001, 9001\n7002, 8002, 9002\n7003, 8003, 9003\n")?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    let sequence = "sequence = [\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]\n";
+    is_refused_while_open_to_others(&Config::lab().with(sequence, &format!("one_time_sequences = {file:?}\n")), &file)
+}
+
+fn a_config_cut_off_before_its_services_is_refused() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?;
+    let before = rules()?;
+    let whole = Config::lab();
+    let cut = whole.0.split("[services").next().unwrap_or_default();
+    let file = Config(cut.to_owned()).write("gate.toml")?.display().to_string();
+    let words = ["gate.toml:", "services: is missing: nothing would be protected", "see that the file is whole"];
+    let daemon = world.gate()?;
+    let mark = daemon.mark();
+    daemon.hang_up()?;
+    daemon.wait_after(mark, "the gate goes on as it was")?;
+    let said = daemon.after(mark).join("\n");
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    assert_fails(&knockctl(Host::Server, &["reload"])?, &words);
+    assert_says(&knockctl(Host::Server, &["check", &file])?, 1, &words);
+    assert_eq!(rules()?, before);
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    world.gate()?.kill()?;
+    assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &words);
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn a_gate_that_protects_nothing_is_written_out() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?;
+    let whole = Config::lab();
+    let options = whole.0.split("[services").next().unwrap_or_default();
+    Config(format!("{options}[services]\n")).write("gate.toml")?;
+    let ran = knockctl(Host::Server, &["reload"])?;
+    assert_says(&ran, 0, &["reloaded (0 services, 0 doors)"]);
+    assert!(ran.stderr.contains("warning: no service: nothing is protected"), "{ran}");
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    Ok(())
 }
 
 fn the_examples_are_valid() -> Result<()> {

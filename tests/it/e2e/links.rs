@@ -178,7 +178,7 @@ fn a_deleted_interface_is_forgotten_and_taken_in_when_it_is_back() -> Result<()>
     Late::FIRST.appear()?;
     daemon(&world).wait_after(0, "late0 (native)")?;
     world.command(&["allow", "203.0.113.9"])?;
-    for _ in 0..3 {
+    for _ in 0..12 {
         let mark = daemon(&world).mark();
         Late::FIRST.vanish()?;
         daemon(&world).wait_after(mark, "late0: it is gone")?;

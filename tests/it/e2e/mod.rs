@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod config;
 mod daemon;
+mod exhaust;
 mod explain;
 mod fail2ban;
 mod faults;
@@ -27,12 +28,14 @@ mod privileges;
 mod reject;
 mod reload;
 mod sandbox;
+mod scan;
 mod service;
 mod soak;
 mod story;
 mod traffic;
 mod trial;
 mod upgrade;
+mod viewers;
 mod wireguard;
 
 use libtest_mimic::Trial;
@@ -53,6 +56,7 @@ pub fn trials() -> Vec<Trial> {
         config::trials(),
         import::trials(),
         daemon::trials(),
+        exhaust::trials(),
         explain::trials(),
         logging::trials(),
         fail2ban::trials(),
@@ -73,6 +77,8 @@ pub fn trials() -> Vec<Trial> {
         trial::trials(),
         wireguard::trials(),
         upgrade::trials(),
+        viewers::trials(),
+        scan::trials(),
         soak::trials(),
         story::trials(),
     ]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use libtest_mimic::Trial;
 use nix::mount::{MsFlags, mount};
-use tests::lab::{Config, Family, Host, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
+use tests::lab::{Config, Family, Host, Lab, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
 
 use super::assert_says;
@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         a_file_that_cannot_be_written_keeps_the_door_shut,
         without_a_sequence_the_door_is_shut_and_the_daemon_up,
         unload_marks_what_nobody_has_marked,
+        check_warns_of_a_file_that_cannot_be_changed,
     ]
 }
 
@@ -242,4 +243,18 @@ fn unload_marks_what_nobody_has_marked() -> Result<()> {
     world.start(&file.config())?;
     knock_in_vain(&world, 0)?;
     knock_and_revoke(&world, 1)
+}
+
+fn check_warns_of_a_file_that_cannot_be_changed() -> Result<()> {
+    let _lab = Lab::new()?;
+    let file = File::new(&LINES)?;
+    let config = file.config().write("gate.toml")?.display().to_string();
+    let check = || knockctl(Host::Server, &["check", &config]);
+    let ran = check()?;
+    assert!(ran.code == 0 && !ran.stdout.contains("cannot be changed"), "{ran}");
+    file.make_read_only(true)?;
+    let words =
+        ["door.once: cannot be changed: Read-only file system", "the door will shut after its next use", "move"];
+    assert_says(&check()?, 0, &words);
+    file.make_read_only(false)
 }

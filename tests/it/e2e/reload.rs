@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use libtest_mimic::Trial;
 use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Session, Status, accepted, connect};
-use tests::lab::{PATIENCE, knockctl};
+use tests::lab::{Mark, PATIENCE, knockctl};
 use tests::story::World;
 
 use super::assert_says;
@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         no_syn_gets_through_while_rules_are_swapped,
         grants_attempts_and_sessions_are_kept,
         new_rules_hold_and_old_ones_do_not,
+        a_change_of_the_rules_alone_finds_its_program_loaded,
         an_interface_can_be_left_out_and_taken_in,
         the_grant_table_can_grow_with_its_grants,
         the_command_waits_for_the_outcome,
@@ -106,6 +107,49 @@ fn new_rules_hold_and_old_ones_do_not() -> Result<()> {
     reload(&mut world, &changed.with("\"2222/tcp\"", "\"2223/tcp\""))?;
     assert_eq!(world.connect(Host::Stranger)?.0, Probe::Open);
     assert_eq!(connect(Host::Stranger, world.server(2223), PATIENCE)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn a_change_of_the_rules_alone_finds_its_program_loaded() -> Result<()> {
+    let mark = Mark::new();
+    let old = mark.on(Config::lab()).set("cmd_timeout", "\"1h\"");
+    let new = old
+        .clone()
+        .with("[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]", "[\"7100/tcp\", \"7200/udp\", \"7300/tcp\", \"7400/tcp\"]");
+    let (was, is) = (&["7000/tcp", "8000/udp", "9000/tcp"][..], &["7100/tcp", "7200/udp", "7300/tcp", "7400/tcp"][..]);
+    for family in Family::ALL {
+        let mut world = World::guarded(family, &old)?;
+        let (mut right, mut wrong) = (was, is);
+        let programs = mark.wait_for_programs(2)?;
+        for turn in 0..6 {
+            world.knock(wrong, Duration::ZERO)?;
+            assert_eq!(world.connect(Host::Client)?.0, Probe::Silent, "turn {turn}");
+            world.knock(right, Duration::ZERO)?;
+            assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "turn {turn}");
+            world.command(&["allow", "203.0.113.9"])?;
+            world.revoke()?;
+            // What is under way ends with the rules that it belongs to.
+            world.knock(&right[..2], Duration::ZERO)?;
+            reload(&mut world, if turn % 2 == 0 { &new } else { &old })?;
+            world.knock(&right[2..], Duration::ZERO)?;
+            assert_eq!(world.connect(Host::Client)?.0, Probe::Silent, "turn {turn}");
+            assert_eq!(Status::read()?.grants().len(), 1, "turn {turn}");
+            assert_eq!(mark.programs(), programs, "turn {turn}: nothing was loaded");
+            (right, wrong) = (wrong, right);
+        }
+        // A constant of the program: another one, and in a while another spare one.
+        reload(&mut world, &old.clone().option("stealth", "false"))?;
+        let others = mark.wait_for_programs(2)?;
+        assert!(programs.is_disjoint(&others), "{programs:?} {others:?}");
+        world.knock(was, Duration::ZERO)?;
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        // What is spare goes with the daemon.
+        world.gate()?.kill()?;
+        assert!(mark.wait_for_programs(1)?.is_subset(&others));
+        world.command(&["unload"])?;
+        mark.wait_for_programs(0)?;
+        mark.wait_for(0)?;
+    }
     Ok(())
 }
 

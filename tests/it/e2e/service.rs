@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use libtest_mimic::Trial;
 use tests::lab::{
-    BOOT_TIMEOUT, Config, Family, Flood, Host, Lab, Machine, MachineRoot, PATIENCE, Probe, SSH_PORT, connect, knockctl,
-    knockctl_path, until,
+    BOOT_TIMEOUT, Config, Family, Flood, Host, Lab, Machine, MachineRoot, PATIENCE, Probe, Ran, SSH_PORT, connect,
+    knockctl, knockctl_path, until,
 };
 
 use crate::trials::trials;
@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         the_gate_outlives_restarts_and_crashes_of_the_daemon,
         a_reload_tells_systemd_how_it_went,
         hooks_work_within_the_limits_of_the_unit,
+        a_group_sees_the_status,
         one_time_sequences_are_marked_within_the_limits_of_the_unit,
         a_broken_config_at_boot_is_loud_and_tried_again,
         a_hanging_daemon_is_started_anew,
@@ -49,7 +50,10 @@ const LISTENER: &str = "[Service]\nExecStart=/usr/bin/python3 -m http.server 222
 fn write(root: &MachineRoot, path: &str, text: &str) -> Result<()> {
     let path = root.path().join(path.trim_start_matches('/'));
     fs::create_dir_all(path.parent().context("a file")?)?;
-    fs::write(&path, text).with_context(|| path.display().to_string())
+    fs::write(&path, text).with_context(|| path.display().to_string())?;
+    // What holds sequences is for its owner alone, or it is refused.
+    let mode = if path.extension().is_some_and(|extension| extension == "toml") { 0o600 } else { 0o644 };
+    Ok(fs::set_permissions(&path, fs::Permissions::from_mode(mode))?)
 }
 
 /// A machine on which the service is installed and enabled, not yet booted.
@@ -260,6 +264,14 @@ fn one_time_sequences_are_marked_within_the_limits_of_the_unit() -> Result<()> {
     for words in ["elsewhere: /etc/once.d/ssh", "Read-only file system", "/etc/knock,", "ReadWritePaths="] {
         assert!(warned[0].contains(words), "{words}: {said}");
     }
+    // So does a check, by what systemd says of the unit.
+    let check = || machine.run(&["knockctl", "check"]);
+    let out_of_reach = |ran: &Ran| ran.stdout.lines().filter(|line| line.contains("may not write there")).count();
+    let ran = check()?;
+    assert!(
+        ran.code == 0 && out_of_reach(&ran) == 1 && ran.stdout.contains("/etc/once.d/ssh: knockctl.service"),
+        "{ran}"
+    );
     let uses = |path: &str| {
         let text = fs::read_to_string(machine.root().path().join(&path[1..])).unwrap_or_default();
         text.lines().filter(|line| line.starts_with("# used ")).count()
@@ -296,12 +308,33 @@ fn one_time_sequences_are_marked_within_the_limits_of_the_unit() -> Result<()> {
     let dropin = format!("/etc/systemd/system/{UNIT}.d/once.conf");
     write(machine.root(), &dropin, "[Service]\nReadWritePaths=/etc/once.d\n")?;
     machine.must(&["systemctl", "daemon-reload"])?;
+    let ran = check()?;
+    assert!(ran.code == 0 && out_of_reach(&ran) == 0, "{ran}");
     machine.must(&["systemctl", "restart", UNIT])?;
     until_used(path, 1)?;
     assert!(!opens(&machine, &lines[0])? && opens(&machine, &lines[1])?, "{}", machine.journal(UNIT)?);
     until_used(path, 2)?;
     drop(machine);
     drop(lab);
+    Ok(())
+}
+
+fn a_group_sees_the_status() -> Result<()> {
+    let (_lab, machine) = boot(&Config::lab().option("status_group", "\"adm\""))?;
+    let adm = machine.must(&["stat", "-c", "%g", "/run/knock"])?;
+    assert_eq!(adm.trim(), "0", "the folder stays root's");
+    let status = |groups: &str| {
+        let account = ["setpriv", "--reuid=65534", "--regid=65534", groups, "--inh-caps=-all"];
+        machine.run(&[&account[..], &["knockctl", "status"]].concat())
+    };
+    let ran = status("--groups=adm")?;
+    assert!(ran.code == 0 && ran.stdout.contains("2222/tcp"), "{ran}{}", machine.journal(UNIT)?);
+    let ran = status("--clear-groups")?;
+    assert!(ran.code == 2 && ran.stderr.contains("become a member"), "{ran}");
+    // Also of the next daemon, for which systemd makes the folder anew.
+    machine.must(&["systemctl", "restart", UNIT])?;
+    let ran = status("--groups=adm")?;
+    assert!(ran.code == 0 && ran.stdout.contains("2222/tcp"), "{ran}{}", machine.journal(UNIT)?);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use anyhow::Result;
 use knock_common::addr::Addr;
 use knock_common::counter::Counter::{
-    AttemptAdvanced, AttemptLost, AttemptRefused, AttemptStarted, DenialUnlogged, DenyNew, EventLost, GrantExtended,
+    AttemptAdvanced, AttemptLost, AttemptStarted, AttemptUntold, DenialUnlogged, DenyNew, EventLost, GrantExtended,
     GrantOpened, GrantRefused, KnockPacket, PassGranted,
 };
 use knock_common::event::Kind;
@@ -25,7 +25,7 @@ const SECOND: u64 = 1 << 30;
 pub fn trials() -> Vec<Trial> {
     trials!["kernel::limits";
         a_full_table_refuses_the_new_grant_and_loses_no_old_one,
-        the_budget_of_new_attempts_is_one_per_second_and_cpu,
+        the_budget_of_attempts_to_tell_of_is_one_per_second_and_cpu,
         a_flood_of_sources_pushes_out_the_oldest_attempts_and_no_grant,
         denials_are_logged_while_this_cpu_has_tokens,
         a_full_ring_loses_events_and_nothing_else,
@@ -56,29 +56,35 @@ fn a_full_table_refuses_the_new_grant_and_loses_no_old_one() -> Result<()> {
     })
 }
 
-fn the_budget_of_new_attempts_is_one_per_second_and_cpu() -> Result<()> {
+fn the_budget_of_attempts_to_tell_of_is_one_per_second_and_cpu() -> Result<()> {
     alone(|| {
         let mut gate = Gate::of(&CONFIG.replace("[options]", "[options]\nattempt_rate = 2"))?;
-        let begin = |gate: &mut Gate, number, counter| {
-            gate.judges("first knock", &syn(forged(number), SERVER_V4, 7000).build(), Pass, &[KnockPacket, counter]);
+        let begin = |gate: &mut Gate, number, is_told: bool| {
+            let counters = [KnockPacket, AttemptStarted, AttemptUntold];
+            let counters = if is_told { &counters[..2] } else { &counters };
+            gate.judges("first knock", &syn(forged(number), SERVER_V4, 7000).build(), Pass, counters);
+            assert_eq!(gate.0.take_events().len(), usize::from(is_told), "{number}");
         };
         let second = NOW / SECOND * SECOND;
         for (round, now) in [second, second + SECOND, second + 5 * SECOND].into_iter().enumerate() {
             let first = 10 * round as u32;
             gate.0.set_now(now);
-            begin(&mut gate, first, AttemptStarted);
+            begin(&mut gate, first, true);
             gate.0.set_now(now + SECOND - 1);
-            begin(&mut gate, first + 1, AttemptStarted);
-            begin(&mut gate, first + 2, AttemptRefused);
+            begin(&mut gate, first + 1, true);
+            begin(&mut gate, first + 2, false);
             // Neither a repeat nor a next step begins anything.
             gate.judges("again", &syn(forged(first), SERVER_V4, 7000).build(), Pass, &[KnockPacket]);
             let next = datagram(forged(first), SERVER_V4, 8000).build();
             gate.judges("step 2", &next, Pass, &[KnockPacket, AttemptAdvanced]);
+            let untold = datagram(forged(first + 2), SERVER_V4, 8000).build();
+            gate.judges("step 2 of the one beyond", &untold, Pass, &[KnockPacket, AttemptAdvanced]);
+            let _ = gate.0.take_events();
         }
         if std::thread::available_parallelism()?.get() > 1 {
-            begin(&mut gate, 90, AttemptRefused);
+            begin(&mut gate, 90, false);
             stay_on_cpu(1)?;
-            begin(&mut gate, 91, AttemptStarted);
+            begin(&mut gate, 91, true);
         }
         Ok(())
     })

@@ -5,6 +5,7 @@ mod cost;
 mod differ;
 mod empty;
 mod events;
+mod features;
 mod gate;
 mod histories;
 mod limits;
@@ -23,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         limits::trials(),
         once::trials(),
         events::trials(),
+        features::trials(),
         empty::trials(),
         buffers::trials(),
         raw::trials(),

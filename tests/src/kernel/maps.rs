@@ -4,7 +4,7 @@ use std::collections::HashMap as Table;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use anyhow::{Context as _, Result};
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues, RingBuf};
+use aya::maps::{Array, HashMap, IterableMap, Map, MapData, PerCpuArray, PerCpuValues, RingBuf};
 use aya::util::nr_cpus;
 use aya::{Ebpf, Pod};
 use knock_common::addr::Addr;
@@ -15,15 +15,15 @@ use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::{Place, name};
 use knock_common::spent::Spent;
 use knock_common::watch;
+use knock_user::firewall::{each_element, read_array, read_per_cpu};
 
-use super::rules::RuleMaps;
 use super::sys;
 use crate::packet::HERE;
 
 /// A value that is plain bytes.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plain<T>(pub(super) T);
+pub(crate) struct Plain<T>(pub(crate) T);
 
 macro_rules! plain {
     ($($kind:ty)*) => {
@@ -33,13 +33,10 @@ macro_rules! plain {
 }
 
 plain!(Addr GrantKey Grant Place Spent);
-plain!(knock_common::rules::PortRoles knock_common::rules::Knock);
-plain!(knock_common::rules::Door knock_common::rules::Service);
 
 /// All maps that a test reads or writes.
 pub(super) struct Maps {
     pub(super) clock: Array<MapData, u64>,
-    pub(super) rules: RuleMaps,
     grants: HashMap<MapData, Plain<GrantKey>, Plain<Grant>>,
     spent: HashMap<MapData, u64, Plain<Spent>>,
     locked: HashMap<MapData, Plain<Addr>, u64>,
@@ -72,7 +69,6 @@ impl Maps {
         places.insert(1, Plain(Place { mac: HERE, ttl: 64, hop_limit: 64 }), 0)?;
         Ok(Self {
             clock: take(ebpf, name::CLOCK)?,
-            rules: RuleMaps::take(ebpf)?,
             grants: take(ebpf, name::GRANTS)?,
             spent: take(ebpf, name::SPENT)?,
             locked: take(ebpf, name::LOCKED)?,
@@ -88,8 +84,12 @@ impl Maps {
     }
 
     pub(super) fn grants(&self) -> Table<GrantKey, Grant> {
-        let entries = self.grants.iter().map(|entry| entry.expect("grants can be read"));
-        entries.map(|(key, grant)| (key.0, grant.0)).collect()
+        let mut grants = Table::new();
+        let each = |key: Plain<GrantKey>, grant: Plain<Grant>| {
+            grants.insert(key.0, grant.0);
+        };
+        each_element(IterableMap::map(&self.grants).fd().as_fd(), each).expect("grants can be read");
+        grants
     }
 
     pub(super) fn put_grant(&mut self, key: GrantKey, grant: Grant) {
@@ -122,8 +122,7 @@ impl Maps {
     }
 
     pub(super) fn counters(&self) -> [u64; Counter::COUNT] {
-        let mut values = vec![0; Counter::COUNT * self.cpus];
-        sys::read_array(self.counters_fd(), Counter::COUNT as u32, &mut values).expect("counters can be read");
+        let values = read_per_cpu(self.counters_fd(), Counter::COUNT as u32, self.cpus).expect("counters can be read");
         let mut sums = [0; Counter::COUNT];
         for (sum, cpus) in sums.iter_mut().zip(values.chunks(self.cpus)) {
             *sum = cpus.iter().sum();
@@ -187,9 +186,8 @@ impl Maps {
         }
         let zeros = PerCpuValues::try_from(vec![0; self.cpus]).expect("a value for each CPU");
         self.budget.set(0, zeros, 0).expect("the budget can be set");
-        let mut cells = vec![0; watch::WATCH_CELLS as usize];
         let errors = self.errors.fd().as_fd();
-        sys::read_array(errors, watch::WATCH_CELLS, &mut cells).expect("the cells can be read");
+        let cells: Vec<u64> = read_array(errors, watch::WATCH_CELLS).expect("the cells can be read");
         for (index, _) in (0..).zip(&cells).filter(|(_, cell)| **cell != 0) {
             sys::write_array(errors, index, &[0]).expect("the cells can be written");
         }

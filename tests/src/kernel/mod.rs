@@ -6,7 +6,6 @@ mod beside;
 mod maps;
 mod namespace;
 mod pool;
-mod rules;
 mod run;
 mod sockets;
 mod sys;
@@ -40,6 +39,7 @@ pub use run::{LEAST, LINEAR, Ran, Run};
 pub use sockets::{DEFER_ACCEPT, RealSockets, set_tcp_option};
 
 use maps::Maps;
+pub(crate) use maps::Plain;
 
 /// `XDP_DROP`.
 pub const XDP_DROP: u32 = 1;
@@ -65,10 +65,9 @@ impl Default for Room {
 
 /// A loaded program.
 pub struct Kernel {
-    _program: Program,
+    program: Program,
     fd: ProgramFd,
     maps: Maps,
-    rules: RuleSet,
 }
 
 impl Kernel {
@@ -99,18 +98,16 @@ impl Kernel {
         let mut program = Program::load_as(&Load { rules, settings, adopted: &BTreeMap::new() }, name)?;
         let maps = Maps::take(&mut program.ebpf)?;
         let fd = program.xdp().fd()?.try_clone()?;
-        Ok(Self { _program: program, fd, maps, rules: rules.clone() })
+        Ok(Self { program, fd, maps })
     }
 
-    /// Puts other rules into the maps of the loaded program. The constants stay.
+    /// Puts other rules into the maps of the loaded program, as a reload does. The constants stay.
     ///
     /// # Errors
     ///
     /// If they need a larger map than those that it was loaded with.
     pub fn replace_rules(&mut self, rules: &RuleSet) -> Result<()> {
-        self.maps.rules.replace(&self.rules, rules)?;
-        self.rules.clone_from(rules);
-        Ok(())
+        self.program.write_rules(rules)
     }
 
     /// The program.
@@ -170,7 +167,7 @@ impl Kernel {
     /// The doors that are loaded.
     #[must_use]
     pub fn doors(&self) -> &[Door] {
-        &self.rules.doors
+        &self.program.rules().doors
     }
 
     /// Writes a grant, as `knockctl allow` does.

@@ -1,4 +1,4 @@
-//! `bpf(2)` where aya has no call for it, or none that is quick.
+//! `bpf(2)` where aya has no call for it.
 
 use std::io::{Error, Result};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
@@ -7,22 +7,8 @@ use nix::libc;
 
 const MAP_UPDATE_ELEM: libc::c_int = 2;
 const PROG_LOAD: libc::c_int = 5;
-const MAP_LOOKUP_BATCH: libc::c_int = 24;
 const LINK_CREATE: libc::c_int = 28;
 const PROG_TYPE_XDP: u32 = 6;
-
-/// `union bpf_attr` of `BPF_MAP_*_BATCH`.
-#[repr(C)]
-struct Batch {
-    in_batch: u64,
-    out_batch: u64,
-    keys: u64,
-    values: u64,
-    count: u32,
-    map: RawFd,
-    elem_flags: u64,
-    flags: u64,
-}
 
 /// `union bpf_attr` of `BPF_MAP_UPDATE_ELEM`.
 #[repr(C)]
@@ -67,28 +53,6 @@ fn bpf<T>(command: libc::c_int, attr: &mut T) -> Result<i64> {
 
 fn address<T>(slice: &[T]) -> u64 {
     slice.as_ptr() as u64
-}
-
-/// Reads the first `count` elements of an array of numbers per CPU, all at once.
-pub(super) fn read_array(map: BorrowedFd<'_>, count: u32, values: &mut [u64]) -> Result<()> {
-    let mut keys = vec![0_u32; count as usize];
-    let mut next = [0_u32];
-    let mut batch = Batch {
-        in_batch: 0,
-        out_batch: next.as_mut_ptr() as u64,
-        keys: keys.as_mut_ptr() as u64,
-        values: values.as_mut_ptr() as u64,
-        count,
-        map: map.as_raw_fd(),
-        elem_flags: 0,
-        flags: 0,
-    };
-    match bpf(MAP_LOOKUP_BATCH, &mut batch) {
-        // The end of the map was reached.
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) && batch.count == count => Ok(()),
-        Err(error) => Err(error),
-        Ok(_) => Ok(()),
-    }
 }
 
 /// Writes an element of an array of numbers per CPU.

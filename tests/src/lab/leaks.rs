@@ -1,5 +1,7 @@
 //! What a gate leaves in the kernel.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::{Config, TIMEOUT, until};
@@ -29,13 +31,32 @@ impl Mark {
     ///
     /// If the maps cannot be listed.
     pub fn tables(self) -> Result<usize> {
-        let mut found = 0;
-        for map in aya::maps::loaded_maps() {
-            // One that has gone since it was listed.
-            let Ok(map) = map else { continue };
-            found += usize::from(map.name_as_str() == Some("GRANTS") && map.max_entries() == self.0);
-        }
-        Ok(found)
+        Ok(self.ids().len())
+    }
+
+    /// The programs that hold such a table, by their ids.
+    #[must_use]
+    pub fn programs(self) -> BTreeSet<u32> {
+        let tables = self.ids();
+        // Without those that have gone since they were listed.
+        let programs = aya::programs::loaded_programs().filter_map(Result::ok);
+        let holds = |maps: Option<Vec<u32>>| maps.is_some_and(|maps| maps.iter().any(|map| tables.contains(map)));
+        programs.filter(|program| program.map_ids().is_ok_and(holds)).map(|program| program.id()).collect()
+    }
+
+    /// Waits until there are so many programs, and returns them.
+    ///
+    /// # Errors
+    ///
+    /// If there are others all the time.
+    pub fn wait_for_programs(self, count: usize) -> Result<BTreeSet<u32>> {
+        until(&format!("{count} programs"), TIMEOUT, || Some(self.programs()).filter(|ids| ids.len() == count))
+    }
+
+    fn ids(self) -> Vec<u32> {
+        let maps = aya::maps::loaded_maps().filter_map(Result::ok);
+        let own = maps.filter(|map| map.name_as_str() == Some("GRANTS") && map.max_entries() == self.0);
+        own.map(|map| map.id()).collect()
     }
 
     /// Waits until there are so many: the kernel frees them some time after their end.

@@ -5,10 +5,13 @@
 
 mod accounts;
 mod background;
+mod barrage;
 mod config;
 mod daemon;
 mod dev;
+pub mod figures;
 mod flood;
+pub mod grants;
 mod host;
 mod knockctl;
 mod late;
@@ -28,6 +31,7 @@ mod wait;
 mod wire;
 
 pub use background::Background;
+pub use barrage::{Barrage, Volley, forged};
 pub use config::Config;
 pub use daemon::{Daemon, GATE_STANDS};
 pub use dev::Dev;

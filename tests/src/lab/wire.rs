@@ -37,7 +37,7 @@ impl Wire {
             let link = Bare::load()?.attach("eth0")?;
             let index = nix::net::if_::if_nametoindex("eth0")?;
             let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(ALL.to_be()))))?;
-            socket.bind(&address(index)?)?;
+            socket.bind(&address(index, ALL)?)?;
             Ok((socket, link))
         })?;
         Ok(Self { socket, _link: link, server, host: own })
@@ -85,14 +85,22 @@ impl Wire {
 
 const ALL: u16 = libc::ETH_P_ALL as u16;
 
+/// A socket on this thread's `eth0` that sends frames and receives none.
+pub(super) fn sender() -> Result<Socket> {
+    let index = nix::net::if_::if_nametoindex("eth0")?;
+    let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+    socket.bind(&address(index, 0)?)?;
+    Ok(socket)
+}
+
 /// `struct sockaddr_ll` of an interface.
-fn address(index: u32) -> Result<SockAddr> {
+fn address(index: u32, protocol: u16) -> Result<SockAddr> {
     // SAFETY: the storage is zeroed and larger than a sockaddr_ll, which is written into it whole.
     let ((), address) = unsafe {
         SockAddr::try_init(|storage, length| {
             let ll = storage.cast::<libc::sockaddr_ll>();
             (*ll).sll_family = libc::AF_PACKET as u16;
-            (*ll).sll_protocol = ALL.to_be();
+            (*ll).sll_protocol = protocol.to_be();
             (*ll).sll_ifindex = index as i32;
             *length = size_of::<libc::sockaddr_ll>() as u32;
             Ok(())
@@ -101,7 +109,7 @@ fn address(index: u32) -> Result<SockAddr> {
     Ok(address)
 }
 
-fn mac(host: Host, interface: &str) -> Result<[u8; 6]> {
+pub(super) fn mac(host: Host, interface: &str) -> Result<[u8; 6]> {
     let text = host.must(&["ip", "-j", "link", "show", "dev", interface])?;
     let json: serde_json::Value = serde_json::from_str(&text)?;
     let address = json[0]["address"].as_str().context("no address")?;

@@ -49,11 +49,11 @@ impl Memory {
         let mut packet = Packet::BLANK;
         let first = &frame[..linear.min(frame.len())];
         match link.parse(first, &mut packet) {
-            Ok(()) => gate::judge_packet(self, first, &packet),
+            Ok(()) => gate::judge_packet(self, first, &packet, true),
             Err(Other::Malformed | Other::TinyFragment) => {
                 packet = Packet::BLANK;
                 match link.parse(&Copied(frame), &mut packet) {
-                    Ok(()) => gate::judge_large(self, &packet),
+                    Ok(()) => gate::judge_packet(self, first, &packet, false),
                     Err(other) => gate::judge_other(self, other),
                 }
             }
@@ -65,7 +65,7 @@ impl Memory {
     pub fn judge_linear(&self, link: Link, frame: &[u8]) -> Verdict {
         let mut packet = Packet::BLANK;
         match link.parse(frame, &mut packet) {
-            Ok(()) => gate::judge_packet(self, frame, &packet),
+            Ok(()) => gate::judge_packet(self, frame, &packet, true),
             Err(other) => gate::judge_other(self, other),
         }
     }

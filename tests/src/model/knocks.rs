@@ -112,11 +112,12 @@ impl Model {
             self.count(Counter::KnockLockedOut);
         } else if self.config.doors[door].sequence.len() == 1 {
             self.complete(now, packet, door);
-        } else if self.take_budget(now) {
+        } else {
+            if !self.take_budget(now) {
+                self.count(Counter::AttemptUntold);
+            }
             self.attempts.insert((packet.source, door), Attempt { made: 1, started: now });
             self.count(Counter::AttemptStarted);
-        } else {
-            self.count(Counter::AttemptRefused);
         }
     }
 

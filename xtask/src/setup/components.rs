@@ -57,3 +57,16 @@ pub fn bpf(toolchain: &mut Toolchain) -> Result<()> {
     toolchain.has_clippy = added;
     Ok(())
 }
+
+/// Finds or installs Miri for the BPF compiler, if that is a nightly of rustup's; false if it cannot be had.
+pub fn has_miri(toolchain: &Toolchain) -> Result<bool> {
+    step::line("setup", "Miri", || {
+        let is_there = || shell::probe(toolchain.cargo("miri").arg("--version")).is_some();
+        let how = match toolchain.rustup_name() {
+            Some(_) if is_there() => "ok (found)",
+            Some(name) if rustup::add(Some(name), &["miri"]).is_ok() && is_there() => "installed",
+            _ => "not to be had",
+        };
+        Ok((how != "not to be had", how.to_owned()))
+    })
+}

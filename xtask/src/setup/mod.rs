@@ -23,8 +23,8 @@ use self::packages::Package;
 use self::tool::Tool;
 use crate::step;
 
-pub use self::components::has_std_of;
-pub use self::tool::CARGO_FUZZ;
+pub use self::components::{has_miri, has_std_of};
+pub use self::tool::{CARGO_DENY, CARGO_FUZZ};
 pub use self::toolchain::Toolchain;
 
 /// The verb that the set-up is for.
@@ -36,12 +36,14 @@ pub enum Purpose {
     Test,
     /// BPF compiler, linker, programs of the lab, cargo-fuzz
     Fuzz,
-    /// BPF compiler, rustfmt, clippy
+    /// BPF compiler, rustfmt, clippy, cargo-deny
     Lint,
     /// BPF compiler, linker
     Build,
     /// BPF compiler, linker, cargo-deb
     Dist,
+    /// BPF compiler, linker, programs of the lab, an emulator
+    Kernels,
 }
 
 /// What a purpose needs beside the BPF compiler, which they all need.
@@ -53,6 +55,7 @@ struct Needs {
     dist: bool,
     debian: bool,
     fuzz: bool,
+    guests: bool,
 }
 
 impl Needs {
@@ -60,18 +63,24 @@ impl Needs {
     fn of(purpose: Option<Purpose>) -> Self {
         let is = |those: &[Purpose]| purpose.is_none_or(|purpose| those.contains(&purpose));
         Self {
-            lab: is(&[Purpose::Run, Purpose::Test, Purpose::Fuzz]),
-            linker: is(&[Purpose::Run, Purpose::Test, Purpose::Fuzz, Purpose::Build, Purpose::Dist]),
+            lab: is(&[Purpose::Run, Purpose::Test, Purpose::Fuzz, Purpose::Kernels]),
+            linker: purpose != Some(Purpose::Lint),
             lints: is(&[Purpose::Lint]),
             dist: is(&[Purpose::Test, Purpose::Dist]),
             debian: is(&[Purpose::Test]),
             fuzz: is(&[Purpose::Fuzz]),
+            guests: is(&[Purpose::Test, Purpose::Kernels]),
         }
     }
 
     /// What cargo installs for them.
     fn tools(self) -> impl Iterator<Item = &'static Tool> {
-        let tools = [(self.linker, &tool::BPF_LINKER), (self.dist, &tool::CARGO_DEB), (self.fuzz, &tool::CARGO_FUZZ)];
+        let tools = [
+            (self.linker, &tool::BPF_LINKER),
+            (self.dist, &tool::CARGO_DEB),
+            (self.fuzz, &tool::CARGO_FUZZ),
+            (self.lints, &tool::CARGO_DENY),
+        ];
         tools.into_iter().filter_map(|(needed, tool)| needed.then_some(tool))
     }
 }
@@ -109,6 +118,9 @@ pub fn setup(purpose: Option<Purpose>) -> Result<Tools> {
     }
     if needs.debian {
         missing.extend(look("programs to try packages", packages::DEBIAN)?);
+    }
+    if needs.guests {
+        missing.extend(look("programs for other kernels", packages::GUESTS)?);
     }
     if let Some(obstacle) = packages::obstacle()
         && !missing.is_empty()
@@ -183,13 +195,17 @@ mod tests {
 
     #[test]
     fn every_purpose_needs_its_own() {
-        let needs = |lab, linker, lints, dist, debian, fuzz| Needs { lab, linker, lints, dist, debian, fuzz };
-        assert_eq!(Needs::of(Some(Purpose::Run)), needs(true, true, false, false, false, false));
-        assert_eq!(Needs::of(Some(Purpose::Test)), needs(true, true, false, true, true, false));
-        assert_eq!(Needs::of(Some(Purpose::Fuzz)), needs(true, true, false, false, false, true));
-        assert_eq!(Needs::of(Some(Purpose::Build)), needs(false, true, false, false, false, false));
-        assert_eq!(Needs::of(Some(Purpose::Lint)), needs(false, false, true, false, false, false));
-        assert_eq!(Needs::of(Some(Purpose::Dist)), needs(false, true, false, true, false, false));
-        assert_eq!(Needs::of(None), needs(true, true, true, true, true, true));
+        const NONE: Needs =
+            Needs { lab: false, linker: false, lints: false, dist: false, debian: false, fuzz: false, guests: false };
+        const BUILD: Needs = Needs { linker: true, ..NONE };
+        const RUN: Needs = Needs { lab: true, ..BUILD };
+        assert_eq!(Needs::of(Some(Purpose::Lint)), Needs { lints: true, ..NONE });
+        assert_eq!(Needs::of(Some(Purpose::Build)), BUILD);
+        assert_eq!(Needs::of(Some(Purpose::Dist)), Needs { dist: true, ..BUILD });
+        assert_eq!(Needs::of(Some(Purpose::Run)), RUN);
+        assert_eq!(Needs::of(Some(Purpose::Fuzz)), Needs { fuzz: true, ..RUN });
+        assert_eq!(Needs::of(Some(Purpose::Kernels)), Needs { guests: true, ..RUN });
+        assert_eq!(Needs::of(Some(Purpose::Test)), Needs { dist: true, debian: true, guests: true, ..RUN });
+        assert_eq!(Needs::of(None), Needs { lints: true, dist: true, debian: true, fuzz: true, guests: true, ..RUN });
     }
 }

@@ -39,7 +39,10 @@ pub const LAB: &[Package] = &[
     package("util-linux", &["unshare", "nsenter"]),
     package("ethtool", &["ethtool"]),
     package("bpftool", &["bpftool"]),
+    // What scans.
     package("nmap", &["nmap"]),
+    package("hping3", &["hping3"]),
+    package("python3-scapy", &["/usr/bin/python3", "/usr/lib/python3/dist-packages/scapy/__init__.py"]),
     // In user space, so that it needs no module.
     package("wireguard-go", &["wireguard-go"]),
     package("wireguard-tools", &["wg"]),
@@ -71,6 +74,16 @@ pub const DIST: &[Package] = &[
 
 /// What the packages are tried with.
 pub const DEBIAN: &[Package] = &[package("debootstrap", &["debootstrap"])];
+
+/// What other kernels are booted with.
+pub const GUESTS: &[Package] = &[
+    package("qemu-system-x86", &["qemu-system-x86_64"]),
+    package("busybox", &["busybox"]),
+    package("cpio", &["cpio"]),
+    package("kmod", &["modprobe", "depmod"]),
+    package("xz-utils", &["xz"]),
+    package("debian-archive-keyring", &["/usr/share/keyrings/debian-archive-keyring.gpg"]),
+];
 
 /// Debian's own Rust, and the source of its core.
 pub const COMPILER: &[Package] = &[

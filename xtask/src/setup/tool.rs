@@ -46,6 +46,11 @@ pub const CARGO_DEB: Tool =
 pub const CARGO_FUZZ: Tool =
     Tool { name: "cargo-fuzz", version: "0.13.2", args: &["--debug"], env: &[], packages: &[] };
 
+/// Holds the crates that are built in against `deny.toml`. Without optimisations: it is built in half the time, and
+/// takes two seconds more.
+pub const CARGO_DENY: Tool =
+    Tool { name: "cargo-deny", version: "0.20.2", args: &["--debug"], env: &[], packages: &[] };
+
 impl Tool {
     /// Where it is kept.
     pub fn path(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 
 mod read;
 mod render;
+mod shown;
 mod snapshot;
 
 use std::io::{self, IsTerminal as _, Write};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+pub use self::shown::Shown;
 pub use self::snapshot::{Attempt, Daemon, Door, Grant, Interface, Service, Snapshot};
 
 use super::pause::Pause;
@@ -31,14 +33,13 @@ pub struct StatusArgs {
 ///
 /// # Errors
 ///
-/// Not root, or pins of another layout.
+/// Neither root nor of `options.status_group`, or pins of another layout.
 pub fn run(args: &StatusArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
-    need_root()?;
-    let show = |snapshot: &Snapshot| if args.json { render::json(snapshot) } else { Ok(render::text(snapshot)) };
+    let look = || look(args, paths);
     let Some(seconds) = args.watch else {
-        let snapshot = read::read(paths)?;
-        out.write_all(show(&snapshot)?.as_bytes())?;
-        return Ok(if snapshot.loaded { Exit::Done } else { Exit::Negative });
+        let (text, loaded) = look()?;
+        out.write_all(text.as_bytes())?;
+        return Ok(if loaded { Exit::Done } else { Exit::Negative });
     };
     let mut pause = Pause::new()?;
     // A terminal is drawn anew in one piece, so that it does not flicker.
@@ -49,7 +50,7 @@ pub fn run(args: &StatusArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
         (false, true) => ["", ""],
     };
     for round in 0_u64.. {
-        let text = show(&read::read(paths)?)?;
+        let (text, _) = look()?;
         write!(out, "{}{text}", before[usize::from(round > 0)])?;
         out.flush()?;
         if !pause.wait(Duration::from_secs(seconds)) {
@@ -57,4 +58,14 @@ pub fn run(args: &StatusArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
         }
     }
     Ok(Exit::Done)
+}
+
+/// What to show, and whether there is a gate: by the pins, or by the daemon for those who may not read them.
+fn look(args: &StatusArgs, paths: &Paths) -> Result<(String, bool)> {
+    if let Err(refusal) = need_root() {
+        let shown = Shown::ask(paths, &refusal)?;
+        return Ok((if args.json { shown.json } else { shown.text }, shown.loaded));
+    }
+    let snapshot = read::read(paths)?;
+    Ok((if args.json { render::json(&snapshot)? } else { render::text(&snapshot) }, snapshot.loaded))
 }

@@ -1,5 +1,7 @@
 //! The pins -> a snapshot.
 
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -32,7 +34,9 @@ fn read_pins(paths: &Paths, daemon: Option<Daemon>) -> Result<Snapshot> {
     let (services, doors) = (state.services()?, state.doors()?);
     let protected = state.protected()?;
     let mut entries = state.grants()?;
-    entries.sort_by_key(|entry| entry.grant.since);
+    entries.sort_unstable_by_key(|entry| (entry.grant.since, entry.key));
+    let names = Names::of(&services, &doors, &entries);
+    let now = boot_now();
     let places = state.places()?;
     let attempts = state.attempts()?.into_iter();
     Ok(Snapshot {
@@ -43,7 +47,7 @@ fn read_pins(paths: &Paths, daemon: Option<Daemon>) -> Result<Snapshot> {
         interfaces: places.into_iter().map(read_place).collect(),
         services: (0..).zip(&services).map(|(index, service)| read_service(index, service, &protected)).collect(),
         doors: doors.iter().map(|door| read_door(door, &services)).collect(),
-        grants: entries.iter().map(|entry| read_grant(entry, &services, &doors)).collect(),
+        grants: entries.iter().map(|entry| read_grant(entry, &names, now)).collect(),
         attempts: attempts
             .map(|attempt| Attempt {
                 source: attempt.source.to_string(),
@@ -116,13 +120,27 @@ fn read_door(door: &rules::Door, services: &[rules::Service]) -> Door {
     }
 }
 
-fn read_grant(entry: &GrantEntry, services: &[rules::Service], doors: &[rules::Door]) -> Grant {
-    let now = boot_now();
-    let door = doors.iter().find(|door| entry.grant.door != 0 && door.tag == entry.grant.door);
+/// The names of services and doors, shared by all grants that have them.
+struct Names {
+    services: HashMap<u32, Rc<str>>,
+    doors: HashMap<u32, Rc<str>>,
+}
+
+impl Names {
+    fn of(services: &[rules::Service], doors: &[rules::Door], entries: &[GrantEntry]) -> Self {
+        let tags: BTreeSet<u32> = entries.iter().map(|entry| entry.key.service).collect();
+        Self {
+            services: tags.into_iter().map(|tag| (tag, service::name(services, tag).into())).collect(),
+            doors: doors.iter().map(|door| (door.tag, door.name.as_str().into())).collect(),
+        }
+    }
+}
+
+fn read_grant(entry: &GrantEntry, names: &Names, now: u64) -> Grant {
     Grant {
         source: entry.source(),
-        service: service::name(services, entry.key.service),
-        door: door.map(|door| door.name.as_str().to_owned()),
+        service: Rc::clone(&names.services[&entry.key.service]),
+        door: names.doors.get(&entry.grant.door).filter(|_| entry.grant.door != 0).map(Rc::clone),
         origin: entry.origin(),
         seconds_left: entry.left(now).map(round_up),
         age: Duration::from_nanos(now.saturating_sub(entry.grant.since)).as_secs(),

@@ -54,8 +54,8 @@ pub fn text(snapshot: &Snapshot) -> String {
     section(&mut text, head, &snapshot.grants, "no grants", |row: &Grant| {
         [
             row.source.clone(),
-            row.service.clone(),
-            row.door.clone().unwrap_or_else(|| "-".to_owned()),
+            row.service.to_string(),
+            row.door.as_deref().unwrap_or("-").to_owned(),
             row.origin.to_owned(),
             row.seconds_left.map_or_else(|| "for good".to_owned(), span),
             format!("{} ago", span(row.age)),
@@ -90,7 +90,7 @@ fn section<T, const N: usize>(
         *text += nothing;
         text.push('\n');
     } else {
-        table::append(text, head, &items.iter().map(row).collect::<Vec<_>>());
+        table::append(text, head, items, row);
     }
 }
 

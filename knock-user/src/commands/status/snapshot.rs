@@ -1,6 +1,7 @@
 //! What `status` shows, apart from where it comes from. The order of the fields is that of the JSON.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use knock_common::counter::Counter;
 use serde::{Serialize, Serializer};
@@ -106,9 +107,9 @@ pub struct Grant {
     /// Address or network.
     pub source: String,
     /// Name of the service.
-    pub service: String,
+    pub service: Rc<str>,
     /// Name of the door that wrote it.
-    pub door: Option<String>,
+    pub door: Option<Rc<str>>,
     /// `knock` or `command`.
     pub origin: &'static str,
     /// Time left, rounded up; `None`: for good.

@@ -47,7 +47,7 @@ fn doors_that_resemble_each_other_raise_warnings() {
 #[test]
 fn services_out_of_reach_raise_warnings() {
     assert_said(&format!("{OPTIONS}{SERVICE}"), &["k.toml:3:11: warning: services.s: no door for this service"]);
-    assert_said(OPTIONS, &["k.toml: warning: no service: nothing is protected"]);
+    assert_said(&format!("{OPTIONS}[services]\n"), &["k.toml: warning: no service: nothing is protected"]);
     assert_said(
         &with_door("sequence = [7, 9, 8]\naction = \"close\""),
         &["k.toml:3:11: warning: services.s: no door opens this service, they only close it"],
@@ -67,12 +67,13 @@ fn knock_ports_in_use_raise_a_warning_once() {
 }
 
 #[test]
-fn a_file_that_others_reach_raises_a_warning() {
-    let said_with = |mode| said(&with_option(""), &Host { mode: Some(mode), ..Host::default() });
-    assert_eq!(said_with(0o100_600), Vec::<String>::new());
-    assert_eq!(said_with(0o100_640), Vec::<String>::new());
-    assert_eq!(said_with(0o100_644), ["k.toml: warning: everybody on this host may read the sequences"]);
-    assert_eq!(said_with(0o100_660), ["k.toml: warning: others than the owner may change this file"]);
+fn a_file_that_ends_in_a_line_raises_a_warning() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let host = Host::here(&file.as_file().metadata().unwrap(), true);
+    let host = Host { listeners: Vec::new(), ..host };
+    assert_eq!(said(&with_option(""), &host), Vec::<String>::new());
+    let cut = "k.toml: warning: ends in the middle of a line, as a file that was cut off does";
+    assert_eq!(said(with_option("").trim_end(), &host), [cut]);
 }
 
 #[test]

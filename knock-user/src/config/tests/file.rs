@@ -9,11 +9,39 @@ fn files_are_read_with_their_permissions() {
     let (config, warnings) = Config::load(file.path()).unwrap();
     assert_eq!(config.path, file.path());
     assert!(warnings.iter().all(|one| one.line > 0), "the file itself is private: {warnings:?}");
-    let mut open = file.as_file().metadata().unwrap().permissions();
-    open.set_mode(0o644);
-    file.as_file().set_permissions(open).unwrap();
-    let (_, warnings) = Config::load(file.path()).unwrap();
-    assert!(warnings.iter().any(|one| one.message.starts_with("everybody on this host")));
+    let mut permit = |mode| {
+        let mut permissions = file.as_file().metadata().unwrap().permissions();
+        permissions.set_mode(mode);
+        file.as_file_mut().set_permissions(permissions).unwrap();
+        file.path().to_owned()
+    };
+    assert!(Config::load(&permit(0o640)).is_ok());
+    for mode in [0o644, 0o646, 0o602] {
+        let path = permit(mode);
+        let error = Config::load(&path).unwrap_err().to_string();
+        let file = path.display();
+        assert!(error.starts_with(&format!("{file}: error: mode {mode:04o}: everybody on this host may ")), "{error}");
+        assert!(
+            error.ends_with(&format!("\n  help: chmod 0600 {file}, or 0640 where its group is to read it")),
+            "{error}"
+        );
+        // Elsewhere than in its place it is only said.
+        let (_, warnings) = Config::load_anywhere(&path).unwrap();
+        assert!(warnings.iter().any(|one| one.message.contains("everybody on this host") && !one.is_error()));
+    }
+}
+
+#[test]
+fn a_config_that_was_cut_off_before_its_services_is_refused() {
+    let whole = with_option("");
+    let cut = &whole[..whole.find("[services").unwrap()];
+    let error = "k.toml:4:1: error: services: is missing: nothing would be protected";
+    assert_said(cut, &[error]);
+    // Doors of no service do not make it whole.
+    let hook = "[doors.wake]\nsequence = [7, 9, 8]\nstart_command = \"true\"\n";
+    assert_said(&format!("{OPTIONS}{hook}"), &["k.toml:6:1: error: services: is missing: nothing would be protected"]);
+    assert_said(&format!("{OPTIONS}[services]\n{hook}"), &[]);
+    assert_said(&format!("services = {{}}\n{OPTIONS}"), &["k.toml: warning: no service: nothing is protected"]);
 }
 
 #[test]

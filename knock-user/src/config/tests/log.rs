@@ -62,5 +62,6 @@ fn errors_in_the_log_are_named() {
 #[test]
 fn the_rate_of_denials_is_read() {
     assert_eq!(options("").log_denied_rate, LOG_DENIED_RATE);
+    assert_eq!((options("").log_rate, options("log_rate = 7").log_rate), (LOG_RATE, 7));
     assert_eq!(options("log_denied_rate = 1000").log_denied_rate, 1000);
 }

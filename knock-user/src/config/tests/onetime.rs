@@ -12,7 +12,8 @@ fn said_of_file(text: &str, mode: u32, keys: &str) -> Vec<String> {
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     let config = with_door(&format!("one_time_sequences = {path:?}\n{keys}"));
     let name = path.display().to_string();
-    said(&config, &Host::default()).into_iter().map(|line| line.replace(&name, "F")).collect()
+    let host = Host { in_place: true, ..Host::default() };
+    said(&config, &host).into_iter().map(|line| line.replace(&name, "F")).collect()
 }
 
 const FOUR: &str = "7000,8000\n7001/tcp, 8001/udp\n7002:tcp,8002:udp\n7003,8003\n";
@@ -71,9 +72,10 @@ fn few_and_none_are_told_of() {
 
 #[test]
 fn permissions_of_the_file_count() {
-    let key = "F: warning: doors.d.one_time_sequences:";
-    assert_eq!(said_of_file(FOUR, 0o644, ""), [format!("{key} everybody on this host may read the sequences")]);
-    assert_eq!(said_of_file(FOUR, 0o620, ""), [format!("{key} others than the owner may change this file")]);
+    let key = "F: error: doors.d.one_time_sequences: mode";
+    let read = "everybody on this host may read this file, and its sequences";
+    assert_eq!(said_of_file(FOUR, 0o644, ""), [format!("{key} 0644: {read}")]);
+    assert_eq!(said_of_file(FOUR, 0o602, ""), [format!("{key} 0602: everybody on this host may change this file")]);
 }
 
 #[test]

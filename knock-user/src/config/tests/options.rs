@@ -65,7 +65,9 @@ fn errors_in_interfaces_are_named() {
             format!("[options]\ninterfaces = {value}\n{SERVICE}[doors.d]\nservice = \"s\"\nsequence = [7, 9, 8]\n");
         assert_said(&text, &[&format!("k.toml:{message}")]);
     }
-    assert_said("", &["k.toml:1:1: error: options.interfaces: is missing"]);
-    assert_said("[options]\n", &["k.toml:1:1: error: options.interfaces: is missing"]);
-    assert_said("options = 1\n", &["k.toml:1:11: error: options: must be a section, not a number"]);
+    let missing = "k.toml:1:1: error: options.interfaces: is missing";
+    assert_said("", &["k.toml:1:1: error: services: is missing: nothing would be protected", missing]);
+    assert_said("services = {}\n", &[missing]);
+    assert_said("options = {}\nservices = {}\n", &["k.toml:1:11: error: options.interfaces: is missing"]);
+    assert_said("options = 1\nservices = {}\n", &["k.toml:1:11: error: options: must be a section, not a number"]);
 }

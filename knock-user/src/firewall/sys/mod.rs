@@ -1,7 +1,9 @@
 //! System calls that no library wraps.
 
+mod batch;
 mod elements;
 mod links;
+mod probe;
 mod run;
 
 use std::io;
@@ -9,8 +11,10 @@ use std::mem::size_of;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::sync::LazyLock;
 
-pub use elements::{look_up, next_key, read_array, take};
+pub use batch::{each, each_record, read_array, read_per_cpu, write};
+pub use elements::take;
 pub use links::{detach, move_link, open_pin, xdp_link};
+pub use probe::takes;
 pub use run::{FrameContext, Ran, program, test_run};
 
 /// Boot time in ns, the clock of grants and attempts: counts suspend, ignores clock steps. As the kernel
@@ -23,6 +27,19 @@ pub fn boot_now() -> u64 {
     assert_eq!(result, 0, "CLOCK_BOOTTIME exists since Linux 2.6.39");
     let own = i128::from(time.tv_sec) * SECOND + i128::from(time.tv_nsec);
     (own - *AHEAD).max(0) as u64
+}
+
+/// Waits until no CPU is in the middle of something that began before: a packet on its way through a program that was
+/// taken off its interfaces among them (membarrier(2), RCU).
+///
+/// # Errors
+///
+/// On a kernel without it, or with CPUs that are not to be disturbed.
+pub fn wait_for_readers() -> io::Result<()> {
+    const GLOBAL: libc::c_int = 1;
+    // SAFETY: the command takes no pointer.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 const SECOND: i128 = 1_000_000_000;

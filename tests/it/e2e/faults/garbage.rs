@@ -31,6 +31,11 @@ fn replace(path: &Path, by: &str) -> Result<()> {
         "an empty file" => fs::write(path, "")?,
         "zeroes" => fs::write(path, vec![0; 1 << 16])?,
         "noise" => fs::write(path, (0..1 << 16).map(|_| fastrand::u8(..)).collect::<Vec<_>>())?,
+        "what is before its services" => fs::write(path, text.split("[services").next().unwrap_or_default())?,
+        "a file for all to read" => {
+            fs::write(path, text)?;
+            return Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o644))?);
+        }
         "its first lines" => fs::write(path, text.split("8000/udp").next().unwrap_or_default())?,
         "another language" => fs::write(path, "{\"options\": {\"interfaces\": []}}")?,
         other => anyhow::bail!("no such garbage: {other}"),
@@ -38,7 +43,7 @@ fn replace(path: &Path, by: &str) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
 }
 
-const GARBAGE: [&str; 9] = [
+const GARBAGE: [&str; 11] = [
     "nothing",
     "a directory",
     "a link to nowhere",
@@ -46,6 +51,8 @@ const GARBAGE: [&str; 9] = [
     "an empty file",
     "zeroes",
     "noise",
+    "what is before its services",
+    "a file for all to read",
     "its first lines",
     "another language",
 ];

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, steps};
-use tests::lab::{Background, Config, Host, Mark, TIMEOUT, knockctl, leaks, until};
+use tests::lab::{Background, Config, Host, Mark, Status, TIMEOUT, knockctl, leaks, until};
 
 use super::{Siege, daemon, start, unload};
 use crate::trials::trials;
@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         "e2e::faults::refused";
         a_start_whose_calls_fail_changes_nothing,
         a_reload_whose_calls_fail_changes_nothing,
+        a_reload_whose_spare_program_fails_is_whole_or_changes_nothing,
     ]
 }
 
@@ -71,6 +72,7 @@ fn a_reload_whose_calls_fail_changes_nothing() -> Result<()> {
         siege.world.command(&["reload"])?;
         trace.calls()?
     };
+    marks[1].wait_for_programs(2)?;
     let descriptors = leaks::descriptors(daemon.id())?;
     let (mut failed, mut turn) = (0, 0);
     for (call, fault) in worth_it(calls)? {
@@ -93,6 +95,7 @@ fn a_reload_whose_calls_fail_changes_nothing() -> Result<()> {
     marks[0].on(Config::lab()).write("gate.toml")?;
     siege.world.command(&["reload"])?;
     siege.look()?;
+    marks[0].wait_for_programs(2)?;
     until("descriptors as before", TIMEOUT, || (leaks::descriptors(daemon.id()).ok()? <= descriptors).then_some(()))
         .with_context(|| format!("{descriptors} before, {:?} now", leaks::descriptors(daemon.id())))?;
     marks[0].wait_for(1)?;
@@ -101,4 +104,50 @@ fn a_reload_whose_calls_fail_changes_nothing() -> Result<()> {
     daemon.wait(TIMEOUT)?;
     unload(&siege.lift()?)?;
     marks[0].wait_for(0)
+}
+
+fn a_reload_whose_spare_program_fails_is_whole_or_changes_nothing() -> Result<()> {
+    let mark = Mark::new();
+    let configs = ["\"1h\"", "\"2h\""].map(|span| mark.on(Config::lab()).set("cmd_timeout", span));
+    let spans = [3600, 7200];
+    let siege = Siege::lay(&configs[0])?;
+    let mut daemon = start(daemon(&configs[0])?)?;
+    mark.wait_for_programs(2)?;
+    let trace = Trace::new();
+    let calls: Vec<Call> = {
+        let _tracer = trace.attach(daemon.id())?;
+        configs[1].write("gate.toml")?;
+        siege.world.command(&["reload"])?;
+        trace.calls()?.into_iter().filter(|call| call.name == "bpf").collect()
+    };
+    ensure!(calls.iter().all(|call| !call.is("PROG_LOAD")), "nothing is loaded: {calls:?}");
+    ensure!(calls.iter().any(|call| call.is("LINK_UPDATE")) && calls.len() > 16, "{calls:?}");
+    let (mut now, mut failed) = (1, 0);
+    for call in calls.iter().step_by(calls.len() / 8) {
+        mark.wait_for_programs(2)?;
+        configs[1 - now].write("gate.toml")?;
+        let tracer = fault_in(daemon.id(), call, Fault::Error("ENOMEM"))?;
+        let ran = knockctl(Host::Server, &["reload"])?;
+        drop(tracer);
+        let step = || format!("ENOMEM at {}: {ran}", call.text);
+        match ran.code {
+            0 => now = 1 - now,
+            2 => failed += 1,
+            _ => panic!("{}", step()),
+        }
+        assert!(daemon.runs(), "{}: {:?}", step(), daemon.lines.after(0));
+        siege.world.knock_open()?;
+        let status = Status::read()?;
+        let grants = status.grants_of(siege.world.address(Host::Client));
+        let left = grants.first().and_then(|grant| grant["seconds_left"].as_u64()).with_context(step)?;
+        ensure!((spans[now] - 60..=spans[now]).contains(&left), "{}: {left} s", step());
+        siege.world.revoke()?;
+        siege.look().with_context(step)?;
+    }
+    ensure!(failed > 0, "no reload has failed");
+    daemon.signal(Signal::SIGTERM)?;
+    daemon.wait(TIMEOUT)?;
+    mark.wait_for_programs(1)?;
+    unload(&siege.lift()?)?;
+    mark.wait_for(0)
 }

@@ -23,7 +23,8 @@ fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
     let world = World::new(Family::V4, None)?;
     let by_datagrams = Config::lab()
         .with("[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]", "[\"7000/udp\", \"8000/udp\", \"9000/udp\"]")
-        .option("attempt_rate", "100000");
+        .option("attempt_rate", "100000")
+        .option("log_rate", "100000");
     let daemon = start(daemon(&by_datagrams)?)?;
     let knock = || world.knock(&["7000/udp", "8000/udp", "9000/udp"], Duration::ZERO);
     let lost = || Ok::<_, anyhow::Error>(Status::read()?.counter("event_lost"));

@@ -6,7 +6,7 @@ use super::*;
 use crate::commands::status::Daemon;
 
 fn grant(source: &str, door: Option<&str>, origin: &'static str, seconds_left: Option<u64>, age: u64) -> Grant {
-    let door = door.map(str::to_owned);
+    let door = door.map(Into::into);
     Grant { source: source.into(), service: "ssh2".into(), door, origin, seconds_left, age }
 }
 

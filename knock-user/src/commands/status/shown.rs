@@ -1,0 +1,72 @@
+//! The status in both forms, as the daemon hands it to members of `options.status_group`.
+
+use std::io::{self, Read as _};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use anyhow::{Context as _, Error, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+
+use super::{read, render};
+use crate::firewall::Paths;
+use crate::runtime::status_path;
+
+/// How long the daemon may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What `knockctl status` shows, in both forms. Nothing secret is in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Shown {
+    /// There is a gate.
+    pub loaded: bool,
+    /// Tables.
+    pub text: String,
+    /// One line of JSON.
+    pub json: String,
+}
+
+impl Shown {
+    /// As it is now, by the pins.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn now(paths: &Paths) -> Result<Self> {
+        let snapshot = read::read(paths)?;
+        Ok(Self { loaded: snapshot.loaded, text: render::text(&snapshot), json: render::json(&snapshot)? })
+    }
+
+    /// As the daemon says it to whoever may not read the pins, which is why it is asked: `refusal`.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, and what else could help.
+    pub fn ask(paths: &Paths, refusal: &Error) -> Result<Self> {
+        const GROUP: &str = "options.status_group";
+        match answer(paths) {
+            Ok(answer) if answer.is_empty() => {
+                bail!("{refusal}; or become a member of the group that {GROUP} names, and log in anew")
+            }
+            Ok(answer) => serde_json::from_slice(&answer).context("the daemon's answer was cut off: try again"),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                bail!("{refusal}; the daemon, which shows it to the group of {GROUP}, does not run")
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                bail!("the daemon has not answered within {} s: see its log", PATIENCE.as_secs())
+            }
+            // There is no such group, or no daemon.
+            Err(_) => Err(anyhow!("{refusal}")),
+        }
+    }
+}
+
+fn answer(paths: &Paths) -> io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(status_path(paths))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        // It closes at once where nobody is to be told anything.
+        Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error),
+        _ => Ok(answer),
+    }
+}

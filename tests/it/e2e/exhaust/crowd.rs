@@ -1,0 +1,100 @@
+//! Thousands of sources that knock at once, over two wires, so that the gate runs on several CPUs.
+
+use std::env;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use libtest_mimic::Trial;
+use tests::lab::{Config, Family, Host, Status, Volley, forged};
+use tests::story::World;
+
+use super::STEPS;
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials!["e2e::exhaust::crowd"; a_crowd_over_the_wire_gets_what_each_has_knocked_for]
+}
+
+/// Sources for each of the two wires: some thousands, or as many as the environment says.
+fn crowd() -> Result<u32> {
+    env::var("KNOCK_CROWD").map_or(Ok(4000), |text| text.parse().context("KNOCK_CROWD: a number"))
+}
+
+/// One in four leaves a step out.
+fn leaves_out(number: u32, step: usize) -> bool {
+    number % 4 == 1 && (number / 4) as usize % STEPS.len() == step
+}
+
+fn a_crowd_over_the_wire_gets_what_each_has_knocked_for() -> Result<()> {
+    let count = crowd()?;
+    let room = |times: u32| (times * count).to_string();
+    let config = Config::lab()
+        .set("seq_timeout", "\"60s\"")
+        .set("cmd_timeout", "\"10m\"")
+        .option("max_grants", &room(4))
+        .option("max_attempts", &room(32));
+    let _world = World::guarded(Family::V4, &config)?;
+    let start = Instant::now();
+    let wires = [(Host::Client, 0..count), (Host::Stranger, count..2 * count)];
+    for (index, step) in STEPS.into_iter().enumerate() {
+        // Each wire and each step in another order; the steps of one source are spaced.
+        let volley = |(host, numbers): &(Host, std::ops::Range<u32>)| {
+            let mut numbers: Vec<u32> = numbers.clone().filter(|&number| !leaves_out(number, index)).collect();
+            fastrand::shuffle(&mut numbers);
+            Volley::forged(*host, numbers.into_iter().map(|number| (number, step))).map(|volley| (*host, volley))
+        };
+        let volleys = wires.iter().map(volley).collect::<Result<Vec<_>>>()?;
+        // What a wire drops is sent again, with all the others: a step that is repeated changes nothing.
+        let mut tries = 0;
+        loop {
+            let before = dropped()?;
+            thread::scope(|scope| {
+                let senders: Vec<_> =
+                    volleys.iter().map(|(host, volley)| scope.spawn(|| host.enter(|| volley.send_here()))).collect();
+                senders.into_iter().try_for_each(|sender| sender.join().expect("the sender does not panic"))
+            })?;
+            thread::sleep(Duration::from_millis(100));
+            if dropped()? == before {
+                break;
+            }
+            tries += 1;
+            ensure!(tries < 20, "the wires drop frames again and again");
+        }
+    }
+    let took = start.elapsed();
+    let status = Status::read()?;
+    let granted: std::collections::HashMap<String, usize> =
+        status.grants().iter().fold(std::collections::HashMap::new(), |mut all, grant| {
+            *all.entry(grant["source"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            all
+        });
+    let of = |number: u32| granted.get(&forged(number).to_string()).copied().unwrap_or(0);
+    let lost = (0..2 * count).filter(|number| number % 4 != 1 && of(*number) == 0).count();
+    let twice = (0..2 * count).filter(|number| of(*number) > 1).count();
+    let unearned = (0..2 * count).filter(|number| number % 4 == 1 && of(*number) > 0).count();
+    let opened = status.counter("grant_opened");
+    println!(
+        "[figures] crowd: {} sources on two wires in {took:.1?}, {opened} opened, {lost} lost, {twice} twice, {unearned} unearned",
+        2 * count
+    );
+    ensure!((lost, twice, unearned) == (0, 0, 0), "{lost} lost, {twice} twice, {unearned} unearned");
+    ensure!(opened == u64::from(2 * count) / 4 * 3 && status.counter("grant_extended") == 0, "{opened} opened");
+    Ok(())
+}
+
+/// Frames that the wires have dropped so far, at both ends.
+fn dropped() -> Result<u64> {
+    let ends = [(Host::Client, "eth0"), (Host::Stranger, "eth0"), (Host::Server, "eth0"), (Host::Server, "eth1")];
+    let mut sum = 0;
+    for (host, interface) in ends {
+        let text = host.must(&["ip", "-s", "-j", "link", "show", "dev", interface])?;
+        let json: serde_json::Value = serde_json::from_str(&text)?;
+        let stats = &json[0]["stats64"];
+        sum += stats["tx"]["dropped"].as_u64().context("dropped")?;
+        // The gate drops nothing here: what it is sent are knocks.
+        sum += stats["rx"]["dropped"].as_u64().context("dropped")?;
+    }
+    Ok(sum)
+}

@@ -1,0 +1,136 @@
+//! A million grants: listed, swept, carried over by a reload, and revoked.
+
+use std::env;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use tests::lab::figures::{cpu_time, maps, measured, memory};
+use tests::lab::grants::{fill, source};
+use tests::lab::{Config, Family, GATE_STANDS, Host, Probe, TIMEOUT, until};
+use tests::story::World;
+
+use super::mib;
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials!["e2e::exhaust::million"; a_million_grants_are_listed_swept_carried_and_revoked]
+}
+
+/// Grants in the table: a quarter of a million, or as many as the environment says.
+fn count() -> Result<u32> {
+    env::var("KNOCK_GRANTS").map_or(Ok(250_000), |text| text.parse().context("KNOCK_GRANTS: a number"))
+}
+
+/// How long any of these may take, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What `knockctl` may have in memory to list them, and the daemon to live with them, in KiB.
+const MOST_TO_LIST: u64 = 640 * 1024;
+const MOST_TO_LIVE: u64 = 48 * 1024;
+
+fn config(room: u32) -> Config {
+    Config::lab().option("max_grants", &room.to_string())
+}
+
+/// How many grants `status --json` lists.
+fn listed(json: &str) -> usize {
+    json.matches("\"origin\":").count()
+}
+
+fn a_million_grants_are_listed_swept_carried_and_revoked() -> Result<()> {
+    let count = count()?;
+    let mut world = World::guarded(Family::V4, &config(count + 16))?;
+    let daemon = world.gate()?.id();
+    world.session()?;
+    world.revoke()?;
+    let before = memory(daemon, "VmRSS")?;
+    let locked: u64 = maps(daemon)?.values().sum();
+    let largest = maps(daemon)?.into_values().max().context("no map")?;
+    let (start, used) = (Instant::now(), cpu_time(daemon)?);
+    fill("ssh2", 0..count, 3600)?;
+    println!(
+        "[figures] million: {count} grants; maps {}, of these grants {} ({} octets each); filled in {:.2?}",
+        mib(locked / 1024),
+        mib(largest / 1024),
+        largest / u64::from(count + 16),
+        start.elapsed()
+    );
+
+    let since = Instant::now();
+    let json = measured(&["status", "--json"])?;
+    ensure!(listed(&json.stdout) == count as usize, "{} of {count} are listed", listed(&json.stdout));
+    let text = measured(&["status"])?;
+    ensure!(text.stdout.lines().count() > count as usize && text.stdout.contains(&source(count - 1).to_string()));
+    println!(
+        "[figures] million: status --json {:.2?}, {}; status {:.2?}, {}",
+        json.time,
+        mib(json.peak),
+        text.time,
+        mib(text.peak)
+    );
+    for took in [&json, &text] {
+        ensure!(took.time < PATIENCE && took.peak < MOST_TO_LIST, "{:?}, {}", took.time, mib(took.peak));
+    }
+    let one = measured(&["revoke", &source(4711).to_string()])?;
+    let explained = measured(&["explain", &source(4712).to_string(), "2222"])?;
+    ensure!(one.stdout.contains("revoked") && explained.stdout.contains("holds a live grant"), "{}", explained.stdout);
+    println!("[figures] million: revoke of one {:.2?}, explain {:.2?}", one.time, explained.time);
+
+    // The daemon does nothing but sweep.
+    std::thread::sleep(Duration::from_secs(12).saturating_sub(since.elapsed()));
+    let share = (cpu_time(daemon)? - used).as_secs_f64() / since.elapsed().as_secs_f64();
+    let lives = memory(daemon, "VmRSS")?;
+    println!("[figures] million: sweeps {:.1} % of a CPU; the daemon {} -> {}", share * 100.0, mib(before), mib(lives));
+    ensure!(share > 0.0 && share < 0.15, "sweeps take {share:.2} of a CPU");
+    ensure!(lives < MOST_TO_LIVE, "the daemon has {}", mib(lives));
+    knocks_open(&mut world)?;
+
+    // The same table, then another one.
+    for room in [count + 16, count + 17] {
+        config(room).write("gate.toml")?;
+        let mark = world.gate()?.mark();
+        let reload = measured(&["reload"])?;
+        world.gate()?.wait_after(mark, GATE_STANDS)?;
+        let left = listed(&measured(&["status", "--json"])?.stdout);
+        let carried = memory(daemon, "VmRSS")?;
+        let what = if room == count + 16 { "shares" } else { "carries" };
+        println!("[figures] million: a reload that {what} them {:.2?}; the daemon {}", reload.time, mib(carried));
+        ensure!(left == count as usize - 1 && reload.time < PATIENCE, "{left} left after {:?}", reload.time);
+        ensure!(carried < MOST_TO_LIVE, "the daemon has {}", mib(carried));
+        knocks_open(&mut world)?;
+    }
+
+    // All of them end at once.
+    fill("ssh2", 0..count, 1)?;
+    let (start, used) = (Instant::now(), cpu_time(daemon)?);
+    until("the end of all grants in the kernel", TIMEOUT, || {
+        let explained = measured(&["status", "--json"]).ok()?;
+        (listed(&explained.stdout) == 0).then_some(())
+    })?;
+    // The daemon takes them out, and knocks are not kept waiting for that.
+    knocks_open(&mut world)?;
+    until("room in the table", 4 * TIMEOUT, || fill("ssh2", count..2 * count + 17, 3600).is_ok().then_some(()))?;
+    println!(
+        "[figures] million: all swept within {:.2?}, for {:.2?} of CPU time; the daemon {}",
+        start.elapsed(),
+        cpu_time(daemon)? - used,
+        mib(memory(daemon, "VmRSS")?)
+    );
+    let all = measured(&["revoke", "--all"])?;
+    ensure!(all.stdout.lines().count() >= count as usize, "{} are revoked", all.stdout.lines().count());
+    println!("[figures] million: revoke --all {:.2?}, {}", all.time, mib(all.peak));
+    ensure!(all.time < PATIENCE);
+    knocks_open(&mut world)?;
+    world.echo()?;
+    Ok(())
+}
+
+/// The client's knock opens, and the next SYN gets in.
+fn knocks_open(world: &mut World) -> Result<()> {
+    world.knock_open()?;
+    let probe = world.connect(Host::Client)?.0;
+    ensure!(probe == Probe::Open, "the knock does not open: {}", probe.name());
+    world.revoke()?;
+    world.echo().map(drop)
+}

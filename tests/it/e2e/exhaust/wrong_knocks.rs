@@ -1,0 +1,33 @@
+//! Wrong knocks at full rate: a first knock, and then one out of turn.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use libtest_mimic::Trial;
+use tests::lab::{Family, Host, Volley};
+use tests::story::World;
+
+use super::{Fared, SOURCES, STEPS, Scene, config, lines, most};
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials!["e2e::exhaust::wrong_knocks"; a_flood_of_wrong_knocks_keeps_nobody_out_and_the_log_short]
+}
+
+fn a_flood_of_wrong_knocks_keeps_nobody_out_and_the_log_short() -> Result<()> {
+    // Whoever is locked out for it is locked out; the administrator is not.
+    let config = config().option("lockout", "{ after = 3, for = \"1m\" }");
+    let mut scene = Scene::set("wrong knocks", World::guarded(Family::V4, &config)?)?;
+    let pairs = (0..SOURCES).flat_map(|number| [STEPS[0], STEPS[2]].map(|step| (number, step)));
+    let volley = Volley::forged(Host::Stranger, pairs)?;
+    let (mark, start) = (scene.world.gate()?.mark(), Instant::now());
+    let mut fared = Fared::default();
+    scene.flood(volley, |world| fared.knock(world))?;
+    fared.check("wrong knocks")?;
+    let wrong = lines(&mut scene.world, mark, ": wrong knock ")?;
+    println!("[figures] wrong knocks: {wrong} lines in {:.1?}", start.elapsed());
+    ensure!(wrong > 0 && wrong <= most(100, start), "{wrong} lines");
+    scene.world.gate()?.wait_after(mark, "wrong: ")?;
+    scene.end().map(drop)
+}

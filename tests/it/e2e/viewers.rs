@@ -1,0 +1,186 @@
+//! `options.status_group`: its members see what `knockctl status` shows, and nothing else.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use libtest_mimic::Trial;
+use tests::lab::{Config, Family, Host, NOBODY, Probe, Ran, TIMEOUT, knockctl, knockctl_as_nobody, until};
+use tests::story::World;
+
+use super::{assert_fails, assert_says};
+use crate::trials::trials;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        "e2e::viewers";
+        a_member_of_the_group_sees_the_status,
+        who_is_no_member_sees_nothing,
+        a_member_can_read_no_map_and_change_nothing,
+        without_the_option_nobody_is_answered,
+        a_dead_daemon_answers_nobody_and_its_successor_does,
+        many_who_do_not_read_keep_nobody_waiting,
+    ]
+}
+
+/// A group that has no name.
+const GROUP: u32 = 4242;
+const SOCKET: &str = "/run/knock/status.sock";
+const PINS: &str = "/sys/fs/bpf/knock";
+
+/// The primary group and the others of an account without rights.
+type Groups<'a> = (u32, &'a [u32]);
+const MEMBER: Groups<'_> = (NOBODY, &[77, GROUP]);
+const STRANGER: Groups<'_> = (NOBODY, &[77]);
+
+fn config() -> Config {
+    Config::lab().option("status_group", &GROUP.to_string())
+}
+
+/// A program under such an account.
+fn run(account: Groups<'_>, words: &[&str]) -> Result<Ran> {
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--reuid={NOBODY}")).arg(format!("--regid={}", account.0));
+    let groups: Vec<_> = account.1.iter().map(u32::to_string).collect();
+    command.arg(format!("--groups={}", groups.join(","))).args(["--inh-caps=-all", "--bounding-set=-all"]);
+    Host::Server.run(command.args(words))
+}
+
+/// `knockctl` under it.
+fn ctl(account: Groups<'_>, args: &[&str]) -> Result<Ran> {
+    let program = knockctl_as_nobody()?.get_program().to_string_lossy().into_owned();
+    run(account, &[&[&*program], args].concat())
+}
+
+fn a_member_of_the_group_sees_the_status() -> Result<()> {
+    let world = World::guarded(Family::V4, &config())?;
+    for member in [MEMBER, (GROUP, &[77])] {
+        let ran = ctl(member, &["status"])?;
+        assert_says(&ran, 0, &["eth0", "native", "ssh2", "2222/tcp", "opencloseSSH", "no grants"]);
+    }
+    // All that root sees, but for what goes on meanwhile.
+    let read = |text: &str| -> Result<serde_json::Value> { Ok(serde_json::from_str(text)?) };
+    let (mine, roots) = (ctl(MEMBER, &["status", "--json"])?, knockctl(Host::Server, &["status", "--json"])?);
+    let (mine, roots) = (read(&mine.success()?)?, read(&roots.success()?)?);
+    let keys = |value: &serde_json::Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>());
+    assert_eq!(keys(&mine), keys(&roots));
+    for key in ["interfaces", "services", "doors", "daemon", "deny", "grants"] {
+        assert_eq!(mine[key], roots[key], "{key}");
+    }
+    // It follows what happens, and holds no sequence.
+    world.knock_open()?;
+    let seen = || ctl(MEMBER, &["status"]).ok().filter(|ran| ran.stdout.contains("192.0.2.2  ssh2"));
+    let ran = until("the grant", TIMEOUT, seen)?;
+    let json = ctl(MEMBER, &["status", "--json"])?;
+    for port in ["7000", "8000", "9000", "7001", "9001"] {
+        assert!(!ran.stdout.contains(port) && !json.stdout.contains(port), "{port}: {ran}{json}");
+    }
+    Ok(())
+}
+
+fn who_is_no_member_sees_nothing() -> Result<()> {
+    let _world = World::guarded(Family::V4, &config())?;
+    for args in [&["status"][..], &["status", "--json"], &["status", "--watch"], &[]] {
+        assert_fails(&ctl(STRANGER, args)?, &["not root", "sudo", "options.status_group", "become a member"]);
+    }
+    assert_says(&ctl(MEMBER, &["status"])?, 0, &["ssh2"]);
+    Ok(())
+}
+
+/// All pins, with the folders that they are in.
+fn pins(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    found.push(folder.to_owned());
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { pins(&path, found)? } else { found.push(path) }
+    }
+    Ok(())
+}
+
+fn assert_pins_are_for_root_alone() -> Result<()> {
+    let mut found = Vec::new();
+    pins(Path::new(PINS), &mut found)?;
+    assert!(found.len() > 15, "{found:?}");
+    for path in found {
+        let mode = fs::metadata(&path)?.permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+    Ok(())
+}
+
+fn a_member_can_read_no_map_and_change_nothing() -> Result<()> {
+    let mut world = World::guarded(Family::V4, &config())?;
+    assert_pins_are_for_root_alone()?;
+    for pin in ["rules/PORTS", "rules/DOORS", "GRANTS", "ATTEMPTS", "SPENT"] {
+        let dump = format!("{PINS}/{pin}");
+        Host::Server.must(&["bpftool", "map", "dump", "pinned", &dump])?;
+        let ran = run(MEMBER, &["bpftool", "map", "dump", "pinned", &dump])?;
+        assert!(ran.code != 0 && ran.stdout.is_empty(), "{ran}");
+    }
+    // By number it takes more than a pin.
+    for words in [&["bpftool", "map", "list"][..], &["bpftool", "map", "dump", "name", "PORTS"]] {
+        let ran = run(MEMBER, words)?;
+        assert!(ran.code != 0, "{ran}");
+    }
+    for file in ["/run/knock/events.jsonl", &world.gate()?.config().display().to_string()] {
+        assert_ne!(run(MEMBER, &["cat", file])?.code, 0, "{file}");
+    }
+    for args in [&["allow", "192.0.2.7"][..], &["revoke", "--all"], &["unload"], &["reload"], &["unlock", "--all"]] {
+        assert_fails(&ctl(MEMBER, args)?, &["not root"]);
+    }
+    assert_fails(&ctl(MEMBER, &["explain", "192.0.2.2", "2222"])?, &["not root"]);
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn without_the_option_nobody_is_answered() -> Result<()> {
+    let mut world = World::guarded(Family::V4, &Config::lab())?;
+    assert_pins_are_for_root_alone()?;
+    assert!(!Path::new(SOCKET).exists());
+    assert_fails(&ctl(MEMBER, &["status"])?, &["not root", "sudo"]);
+    // A reload begins it, changes it, and ends it.
+    let reload = |config: &Config| -> Result<()> {
+        config.write("gate.toml")?;
+        knockctl(Host::Server, &["reload"])?.success().map(drop)
+    };
+    reload(&config())?;
+    assert_says(&ctl(MEMBER, &["status"])?, 0, &["ssh2"]);
+    reload(&Config::lab().option("status_group", "77"))?;
+    assert_says(&ctl(STRANGER, &["status"])?, 0, &["ssh2"]);
+    assert_fails(&ctl((NOBODY, &[GROUP]), &["status"])?, &["become a member"]);
+    reload(&Config::lab())?;
+    assert!(!Path::new(SOCKET).exists());
+    assert_fails(&ctl(MEMBER, &["status"])?, &["not root", "sudo"]);
+    reload(&config())?;
+    assert!(world.gate()?.terminate()?.success());
+    assert!(!Path::new(SOCKET).exists());
+    assert_pins_are_for_root_alone()
+}
+
+fn a_dead_daemon_answers_nobody_and_its_successor_does() -> Result<()> {
+    let mut world = World::guarded(Family::V4, &config())?;
+    world.gate()?.kill()?;
+    assert_fails(&ctl(MEMBER, &["status"])?, &["not root", "sudo", "does not run"]);
+    world.start(&config())?;
+    assert_says(&ctl(MEMBER, &["status"])?, 0, &["ssh2"]);
+    world.gate()?.kill()?;
+    assert_says(&knockctl(Host::Server, &["unload"])?, 0, &[]);
+    assert!(!Path::new(SOCKET).exists());
+    Ok(())
+}
+
+fn many_who_do_not_read_keep_nobody_waiting() -> Result<()> {
+    let world = World::guarded(Family::V4, &config())?;
+    let connect = || std::os::unix::net::UnixStream::connect(SOCKET).context("the socket");
+    let idle = (0..200).map(|_| connect()).collect::<Result<Vec<_>>>()?;
+    // The gate and the daemon's other work go on.
+    world.knock_open()?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
+    drop(idle);
+    let seen = || ctl(MEMBER, &["status"]).ok().filter(|ran| ran.code == 0);
+    until("an answer", TIMEOUT, seen).map(drop)
+}
