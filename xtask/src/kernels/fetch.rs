@@ -1,22 +1,13 @@
-//! A kernel from Debian: downloaded and unpacked under `target/kernels`, with apt's files there as well, so
-//! that neither this host's packages nor its lists change.
+//! A kernel from Debian: downloaded and unpacked under `target/kernels`.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::Kernel;
+use super::debs::{Apt, LIMIT};
 use crate::{paths, shell, step};
-
-/// The longest that a download may take.
-const LIMIT: Duration = Duration::from_secs(600);
-
-/// Those whose signatures count.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// What was unpacked.
 pub struct Files {
@@ -72,8 +63,7 @@ fn get(kernel: Kernel, dir: &Path) -> Result<Files> {
     if beside.exists() {
         fs::remove_dir_all(&beside).with_context(|| beside.display().to_string())?;
     }
-    let apt = Apt::new(&beside.join("apt"), &mirror()?, kernel.suite)?;
-    shell::logged(apt.command("apt-get").args(["update", "-qq"]), "kernel-update", Some(LIMIT))?;
+    let apt = Apt::new(&beside.join("apt"), kernel.suite)?;
     // The package without a version depends on the one that has it.
     let depends = shell::read(apt.command("apt-cache").args(["depends", "linux-image-amd64"]))?;
     let package = depends
@@ -101,64 +91,4 @@ fn get(kernel: Kernel, dir: &Path) -> Result<Files> {
     fs::rename(&root, dir)?;
     fs::remove_dir_all(&beside)?;
     look(dir)
-}
-
-/// The mirror that this host's apt has Debian from, unless the environment names one.
-fn mirror() -> Result<String> {
-    if let Ok(mirror) = env::var("DEBIAN_MIRROR") {
-        return Ok(mirror);
-    }
-    let mut ask = shell::command("apt-get");
-    ask.args([
-        "indextargets",
-        "--format",
-        "$(REPO_URI) $(SUITE) $(COMPONENT)",
-        "Created-By: Packages",
-        "Origin: Debian",
-    ]);
-    let known = shell::read(&mut ask)?;
-    let archive = known.lines().filter_map(|line| line.split_once(' ')).find(|(_, suite)| {
-        suite.ends_with(" main")
-            && !suite.contains("security")
-            && !suite.contains("updates")
-            && !suite.contains("backports")
-    });
-    Ok(archive.context("this host's apt knows no mirror of Debian")?.0.to_owned())
-}
-
-/// apt with files of its own.
-struct Apt {
-    dir: PathBuf,
-}
-
-impl Apt {
-    fn new(dir: &Path, mirror: &str, suite: &str) -> Result<Self> {
-        for name in ["etc/preferences.d", "etc/apt.conf.d", "state/lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(dir.join(name))?;
-        }
-        let source = format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n");
-        fs::write(dir.join("etc/sources.list"), source)?;
-        Ok(Self { dir: dir.to_owned() })
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let at = |name: &str| self.dir.join(name).display().to_string();
-        let mut command = shell::command(program);
-        for option in [
-            format!("Dir::Etc::sourcelist={}", at("etc/sources.list")),
-            "Dir::Etc::sourceparts=/dev/null".to_owned(),
-            format!("Dir::Etc::preferencesparts={}", at("etc/preferences.d")),
-            format!("Dir::State={}", at("state")),
-            format!("Dir::Cache={}", at("cache")),
-            "APT::Architecture=amd64".to_owned(),
-            "APT::Architectures=amd64".to_owned(),
-            // Its own user may not write below somebody's workspace.
-            "APT::Sandbox::User=root".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-            "Acquire::Retries=2".to_owned(),
-        ] {
-            command.args(["-o", &option]);
-        }
-        command
-    }
 }

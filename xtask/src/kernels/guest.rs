@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::emulator::Emulator;
 use super::fetch::Files;
 use super::image;
 use crate::{paths, shell};
@@ -20,13 +21,14 @@ const LIMIT: &str = "2400";
 
 /// What a guest is to do.
 pub struct Guest<'a> {
+    emulator: &'a Emulator,
     files: &'a Files,
     job: String,
 }
 
 impl<'a> Guest<'a> {
     /// A guest with a kernel, and nothing to do yet.
-    pub fn new(files: &'a Files) -> Self {
+    pub fn new(emulator: &'a Emulator, files: &'a Files) -> Self {
         let modules = shell::quote(&files.modules().display().to_string());
         let here = shell::quote(&paths::workspace().join("tests").display().to_string());
         let release = &files.release;
@@ -46,7 +48,7 @@ worst=0
 uname -srm
 "
         );
-        Self { files, job }
+        Self { emulator, files, job }
     }
 
     /// Sets an environment variable.
@@ -68,8 +70,10 @@ uname -srm
         self.job += &format!("echo '{END}'$worst\nsync\necho o > /proc/sysrq-trigger\nsleep 60\n");
         let image = image::make(self.files, &self.job)?;
         // `timeout` ends it also when we are gone: it dies with its standard output.
+        let emulator = self.emulator.command();
         let mut qemu = shell::command("timeout");
-        qemu.args(["--kill-after=5", LIMIT, "qemu-system-x86_64"]).args(accelerator());
+        qemu.args(["--kill-after=5", LIMIT]).arg(emulator.get_program()).args(emulator.get_args());
+        qemu.envs(emulator.get_envs().filter_map(|(name, value)| Some((name, value?)))).args(accelerator());
         qemu.args(["-smp", "2", "-m", "2048", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
         qemu.arg("-kernel").arg(&self.files.image).arg("-initrd").arg(image);
         qemu.args(["-append", "console=ttyS0 quiet panic=-1 loglevel=3"]);

@@ -1,6 +1,8 @@
 //! `cargo xtask kernels`: the kernel layer of the tests on the kernels of other Debian releases, each booted
 //! in an emulator over this host's file tree. Nothing of them is installed.
 
+mod debs;
+mod emulator;
 mod fetch;
 mod guest;
 mod image;
@@ -11,6 +13,7 @@ use crate::checks::Checks;
 use crate::compile::{self, Built, Profile};
 use crate::setup::{self, Purpose};
 use crate::{root, shell};
+use emulator::Emulator;
 use guest::Guest;
 
 /// A kernel.
@@ -66,9 +69,9 @@ const ALL: Part = Part { tables: &[], trials: "kernel::" };
 
 /// Runs the kernel layer on a kernel: the frame tables and some trials of `it`, or what `args` choose of both.
 pub fn layer(kernel: Kernel, built: &Built, args: &[String], part: Part) -> Result<()> {
-    let files = fetch::fetch(kernel)?;
+    let (emulator, files) = (Emulator::get()?, fetch::fetch(kernel)?);
     let tests = built.lab_tests(&["kernel", "it"])?;
-    let mut guest = Guest::new(&files);
+    let mut guest = Guest::new(&emulator, &files);
     guest.variable("KNOCKCTL", &built.knockctl).variable("KNOCK_BPF_OBJECT", &built.object);
     guest.variable("KNOCK_HISTORIES", HISTORIES);
     for test in &tests {

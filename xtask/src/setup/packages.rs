@@ -77,7 +77,6 @@ pub const DEBIAN: &[Package] = &[package("debootstrap", &["debootstrap"])];
 
 /// What other kernels are booted with.
 pub const GUESTS: &[Package] = &[
-    package("qemu-system-x86", &["qemu-system-x86_64"]),
     package("busybox", &["busybox"]),
     package("cpio", &["cpio"]),
     package("kmod", &["modprobe", "depmod"]),
