@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
@@ -11,7 +11,7 @@ use super::{Figures, Plan, Tally};
 use crate::lab::leaks::Mark;
 use crate::lab::{
     Config, Daemon, Family, Flood, GATE_STANDS, Host, Late, Probe, SERVER_INTERFACES, SSH_PORT, Status, TIMEOUT, ip,
-    until,
+    knockctl, until,
 };
 use crate::story::{CLOSE, World};
 
@@ -19,6 +19,12 @@ const PINS: &str = "/sys/fs/bpf/knock";
 
 /// Who has a grant for good all the time.
 const KEPT: &str = "203.0.113.9";
+
+/// `cmd_timeout` of the lab's door.
+const WINDOW: Duration = Duration::from_secs(4);
+
+/// Lines of the log that are told when a knock was lost.
+const TOLD: usize = 40;
 
 /// How long a SYN of the strangers waits, who are there all the time: so many, and no more.
 const PACE: Duration = Duration::from_millis(20);
@@ -143,18 +149,41 @@ impl Play {
 
     /// The right knock, which opens; then the grant is taken away.
     fn knock(&mut self) -> Result<()> {
+        let began = Instant::now();
         self.world.knock_open()?;
-        self.see_open()?;
-        self.world.revoke()
+        let is_open = self.see_open()?;
+        let revoked = knockctl(Host::Server, &["revoke", &self.world.address(Host::Client).to_string()])?;
+        // On a machine that is busy beyond measure it may have ended by itself.
+        let may_be_gone = !is_open || began.elapsed() >= WINDOW;
+        ensure!(revoked.code == 0 || (revoked.code == 1 && may_be_gone), "the grant is gone: {revoked}");
+        Ok(())
     }
 
-    fn see_open(&mut self) -> Result<()> {
+    /// True if the port is open, as it is behind a right knock.
+    fn see_open(&mut self) -> Result<bool> {
         self.tally.knocks += 1;
-        match self.world.connect(Host::Client)?.0 {
-            Probe::Open => self.tally.opened += 1,
-            _ => self.tally.lost += 1,
+        let probe = self.world.connect(Host::Client)?.0;
+        if probe == Probe::Open {
+            self.tally.opened += 1;
+        } else {
+            self.tally.lost += 1;
+            self.tell_of_lost(probe);
         }
-        Ok(())
+        Ok(probe == Probe::Open)
+    }
+
+    /// Says all there is to see of a knock that did not open, for whoever has to find out why.
+    fn tell_of_lost(&self, probe: Probe) {
+        let (action, family, probe) = (self.action, self.world.family.name(), probe.name());
+        eprintln!("soak: a knock was lost: {probe}, over {family}, in {action:?} behind {:?}", self.before);
+        match Status::read() {
+            Ok(status) => eprintln!("soak: {}", status.0),
+            Err(error) => eprintln!("soak: no status: {error:#}"),
+        }
+        let lines = self.world.daemon.as_ref().map(|daemon| daemon.after(daemon.mark().saturating_sub(TOLD)));
+        for line in lines.unwrap_or_default() {
+            eprintln!("soak: log: {line}");
+        }
     }
 
     fn see_shut(&mut self) -> Result<()> {
@@ -212,9 +241,7 @@ impl Play {
         let mark = daemon.mark();
         daemon.hang_up()?;
         std::thread::sleep(Duration::from_millis(self.rng.u64(..300)));
-        self.world.knock_open()?;
-        self.see_open()?;
-        self.world.revoke()?;
+        self.knock()?;
         self.world.daemon.as_ref().context("it runs")?.wait_after(mark, GATE_STANDS)?;
         self.tally.reloads += 1;
         self.see_shut()
