@@ -110,13 +110,14 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     let trial_until = args.trial.map_or(0, trial::end_of);
     let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until };
     let mut settled = crate::onetime::settle_pinned(&mut config, paths);
-    if !settled.failed {
-        settled.said.extend(crate::onetime::rehearse(&config));
-    }
     let hooks = Keeper::open(paths, &config, boot_now());
     let firewall = Firewall::start(&config, paths, manner)?;
     let mut privileges = Privileges::default();
     privileges.settle(&config, hooks.owed())?;
+    // With the rights that there are when a use has to be marked.
+    if !settled.failed {
+        settled.said.extend(crate::onetime::rehearse(&config));
+    }
     let info = DaemonInfo::this(&std::path::absolute(&args.config)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut daemon = Daemon {

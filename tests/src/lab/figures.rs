@@ -1,13 +1,13 @@
 //! What a process, and the maps that it has open, take.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Host, TIMEOUT, knockctl_path, sandbox};
+use super::{Host, TIMEOUT, knockctl_path, sandbox, until};
 
 /// The CPU time that the threads of a process have had, those that have ended left out.
 ///
@@ -51,6 +51,26 @@ pub fn maps(process: u32) -> Result<BTreeMap<u32, u64>> {
         }
     }
     Ok(maps)
+}
+
+/// Waits until a daemon has loaded its spare program, which has maps of its own.
+///
+/// # Errors
+///
+/// If it loads none.
+pub fn wait_for_spare(process: u32) -> Result<()> {
+    until("the spare program", TIMEOUT, || (programs(process).ok()?.len() > 1).then_some(()))
+}
+
+/// The programs that a process has open, by their numbers.
+fn programs(process: u32) -> Result<BTreeSet<u32>> {
+    let mut programs = BTreeSet::new();
+    for entry in fs::read_dir(format!("/proc/{process}/fdinfo"))? {
+        // A descriptor may be closed by now.
+        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
+        programs.extend(text.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse::<u32>().ok()));
+    }
+    Ok(programs)
 }
 
 /// What a run of `knockctl` took.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 
 use super::{Figures, Plan, Tally};
+use crate::lab::figures::wait_for_spare;
 use crate::lab::leaks::Mark;
 use crate::lab::{
     Config, Daemon, Family, Flood, GATE_STANDS, Host, Late, Probe, SERVER_INTERFACES, SSH_PORT, Status, TIMEOUT, ip,
@@ -333,6 +334,7 @@ impl Play {
     /// What the gate takes, once the kernel has freed what it frees later.
     pub fn figures(&self) -> Result<Figures> {
         let daemon = self.world.daemon.as_ref().context("it runs")?.id();
+        wait_for_spare(daemon)?;
         self.marks[1].wait_for(0)?;
         self.marks[0].wait_for(1)?;
         Figures::of(daemon, &self.marks)

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use knock_common::packet::Transport::{self, Tcp, Udp};
 use libtest_mimic::Trial;
-use tests::lab::figures::{cpu_time, maps, memory};
+use tests::lab::figures::{cpu_time, maps, memory, wait_for_spare};
 use tests::lab::{Barrage, Config, Host, Probe, Status, TIMEOUT, Volley, until};
 use tests::story::World;
 
@@ -71,6 +71,7 @@ impl Scene {
         world.command(&["allow", KEPT])?;
         world.session()?;
         world.revoke()?;
+        wait_for_spare(daemon)?;
         Ok(Self { rss: memory(daemon, "VmRSS")?, maps: maps(daemon)?.values().sum(), world, name })
     }
 

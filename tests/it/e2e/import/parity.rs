@@ -207,6 +207,8 @@ pub fn one_time_sequences_do_what_they_did_under_knockd() -> Result<()> {
         fs::write(&path, text)?;
         Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?)
     };
+    // One that is there already keeps its owner.
+    let _ = fs::remove_file(&path);
     write(FILE)?;
     let sequence = "sequence      = 7000:tcp,8000:udp,9000:tcp";
     let file = with_times(tests::knockd::ARTICLE, "3")?;
