@@ -150,6 +150,10 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addr::Addr;
+    use crate::flags::FlagTest;
+    use crate::grant::Prefix;
+    use crate::rules::Name;
 
     #[test]
     fn a_word_holds_all_its_parts() {
@@ -174,5 +178,35 @@ mod tests {
         assert_eq!(one.meaning(0b010), Meaning::Next);
         assert_eq!(one.meaning(0b100), Meaning::OutOfTurn);
         assert_eq!(one.meaning(0), Meaning::Stray);
+    }
+
+    #[test]
+    fn only_an_attempt_of_its_door_that_is_young_and_not_done_is_live() {
+        let door = Door {
+            name: Name::EMPTY,
+            tag: 1,
+            check: 0xabc,
+            steps: 3,
+            action: 1,
+            service: 0,
+            slot: 0,
+            flags: FlagTest::SYN,
+            hooks: 0,
+            left: 0,
+            prefix_v4: Prefix::NONE,
+            prefix_v6: Prefix::NONE,
+            target: Addr::ANY,
+            seq_ticks: 10,
+            cmd_timeout: 0,
+            once: 0,
+        };
+        let at = |tick: u64| Ticks::at(tick << 16);
+        let first = Attempt::first(0, 0xabc, at(5));
+        assert!(first.is_live(&door, at(5)) && first.is_live(&door, at(14)));
+        assert!(!first.is_live(&door, at(15)), "too old");
+        assert!(!first.is_live(&Door { check: 0xabd, ..door }, at(5)), "of another definition");
+        assert!(first.advanced().is_live(&door, at(5)));
+        assert!(!first.advanced().advanced().is_live(&door, at(5)), "done");
+        assert!(!Attempt(0).is_live(&Door { check: 0, ..door }, at(0)), "the zeroed word");
     }
 }

@@ -130,6 +130,24 @@ fn a_packet_to_where_nothing_listens_ends_the_attempt() {
 }
 
 #[test]
+fn a_wrong_knock_that_is_the_first_step_of_another_door_begins_it() {
+    // More than eight doors share slots: the door that ends leaves its own to the one that begins.
+    let services = CONFIG.split("[doors.open]").next().unwrap_or_default();
+    let door =
+        |n| format!("\n[doors.d{n}]\nservice = \"ssh2\"\nsequence = [\"{}/tcp\", \"{}/tcp\"]\n", 5000 + n, 5100 + n);
+    let host = host_of(&format!("{services}{}", (0..9).map(door).collect::<String>()));
+    let slots: Vec<u8> = host.tables().rules.doors.iter().map(|door| door.slot).collect();
+    let last = (1..9).find(|&door| slots[..door].contains(&slots[door])).expect("nine doors, eight slots");
+    let first = slots.iter().position(|slot| *slot == slots[last]).expect("it was found");
+    let client = Visitor::v4(&host);
+    let step = |door: usize, step: usize| format!("{}/tcp", 5000 + 100 * step + door);
+    client.knock(&[&step(first, 0), &step(last, 0)]);
+    assert_eq!((host.counter(AttemptStarted), host.counter(AttemptEnded)), (2, 1));
+    client.knock(&[&step(last, 1)]);
+    assert!(client.is_in());
+}
+
+#[test]
 fn harmless_packets_beside_a_knock_do_not_end_it() {
     let host = host();
     let client = Visitor::v4(&host);
@@ -138,6 +156,7 @@ fn harmless_packets_beside_a_knock_do_not_end_it() {
     for flags in [ACK, RST, FIN | ACK, SYN | ACK] {
         client.send(&client.to().tcp(40_000, 31337, flags));
         client.send(&client.to().tcp(40_000, 8000, flags));
+        client.send(&client.to().tcp(40_000, 9000, flags));
     }
     client.send(&client.to().udp(40_000, 5353).multicast());
     client.send(&client.to().icmp(8, 0));

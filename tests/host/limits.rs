@@ -2,13 +2,17 @@
 
 use std::net::Ipv4Addr;
 
+use knock_common::addr::Addr;
 use knock_common::attempt::Attempt;
 use knock_common::counter::Counter::{
     AttemptAdvanced, AttemptLost, AttemptStarted, AttemptUntold, DenyNew, GrantExtended, GrantOpened, GrantRefused,
     KnockPacket, PassGranted,
 };
 use knock_common::event::Kind;
+use knock_common::flags::FlagTest;
 use knock_common::gate::Verdict::{Deny, Pass};
+use knock_common::grant::Prefix;
+use knock_common::rules::{Door, MAX_PREFIXES, Name, Service};
 use tests::memory::Memory;
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
 use tests::tables::Tables;
@@ -60,6 +64,7 @@ fn a_flood_of_first_knocks_is_told_of_within_a_budget_and_keeps_nobody_out() {
         assert_eq!(host.judge(&frame), Pass);
     }
     assert_eq!((host.counter(AttemptStarted), host.counter(AttemptUntold)), (61, 58));
+    assert_eq!(host.take_events().iter().filter(|event| event.kind == Kind::Stage as u8).count(), 3, "are told");
     judged(&host, "granted", &syn(CLIENT_V6, SERVER_V6, 2222).build(), Pass, &[PassGranted]);
     judged(&host, "under way", &datagram(CLIENT_V4, SERVER_V4, 8000).build(), Pass, &[KnockPacket, AttemptAdvanced]);
     let late = [KnockPacket, AttemptUntold, AttemptStarted];
@@ -137,4 +142,52 @@ fn empty_slots_of_every_table_are_harmless() {
     host.reload(tables);
     assert_eq!(host.judge(&syn(CLIENT_V4, SERVER_V4, 2222).build()), Pass);
     assert!(host.grants().is_empty());
+}
+
+#[test]
+fn a_zeroed_service_protects_nothing() {
+    let mut tables = Tables::from_toml(CONFIG);
+    for service in &mut tables.rules.services {
+        *service = Service {
+            name: Name::EMPTY,
+            tag: 0,
+            prefixes_v4: [Prefix::NONE; MAX_PREFIXES],
+            prefixes_v6: [Prefix::NONE; MAX_PREFIXES],
+            keepalive: 0,
+        };
+    }
+    let mut host = host();
+    host.reload(tables);
+    judged(&host, "TCP", &syn(CLIENT_V4, SERVER_V4, 2222).build(), Pass, &[]);
+    judged(&host, "UDP", &datagram(CLIENT_V6, SERVER_V6, 51820).build(), Pass, &[]);
+}
+
+#[test]
+fn a_zeroed_door_is_never_begun() {
+    let zero = Door {
+        name: Name::EMPTY,
+        tag: 0,
+        check: 0,
+        steps: 0,
+        action: 0,
+        service: 0,
+        slot: 0,
+        flags: FlagTest { set: 0, clear: 0 },
+        hooks: 0,
+        left: 0,
+        prefix_v4: Prefix::NONE,
+        prefix_v6: Prefix::NONE,
+        target: Addr::ANY,
+        seq_ticks: 0,
+        cmd_timeout: 0,
+        once: 0,
+    };
+    let mut tables = Tables::from_toml(CONFIG);
+    tables.rules.doors.fill(zero);
+    let mut host = host();
+    host.reload(tables);
+    for port in [7000, 9000] {
+        judged(&host, "a first step", &syn(CLIENT_V4, SERVER_V4, port).build(), Pass, &[KnockPacket]);
+    }
+    assert!(host.all_attempts().is_empty());
 }

@@ -68,8 +68,13 @@ fn a_grant_for_the_service_of_the_door_keeps_its_source_from_being_locked_out() 
 
 #[test]
 fn a_knock_to_a_service_under_keepalive_extends_no_grant() {
-    let host = locked(CLIENT_V4);
-    allow(&host, CLIENT_V4, "wg", LATER);
+    let host = host_of(&lockout());
+    for port in [7001, 8001] {
+        assert_eq!(host.judge(&datagram(CLIENT_V4, SERVER_V4, port).build()), Pass);
+    }
+    host.lock_out(IpAddr::from(CLIENT_V4), LATER);
+    // Late enough for traffic to move the end.
+    host.set_now(NOW + 29 * SECOND);
     let before = host.grants();
     judged(&host, "a knock", &datagram(CLIENT_V4, SERVER_V4, 7001).build(), Pass, &[KnockPacket, AttemptStarted]);
     assert_eq!(host.grants(), before);

@@ -1,8 +1,11 @@
 //! Tests of the host build of the gate, without a kernel.
 
+mod answers;
+mod buffers;
 mod cases;
 mod checksums;
 mod common;
+mod events;
 mod frames;
 mod fuzz;
 mod gate;

@@ -7,6 +7,8 @@ mod common;
 mod cases;
 #[path = "../host/checksums.rs"]
 mod checksums;
+#[path = "../host/events.rs"]
+mod events;
 #[path = "../host/frames/mod.rs"]
 mod frames;
 #[path = "../host/gate.rs"]

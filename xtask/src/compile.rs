@@ -18,7 +18,7 @@ pub const BPF_PACKAGE: &str = "knock-ebpf";
 const BPF_TARGET: &str = if cfg!(target_endian = "little") { "bpfel-unknown-none" } else { "bpfeb-unknown-none" };
 
 /// Tells the build script of knock-user which object to put into `knockctl`.
-const OBJECT_VARIABLE: &str = "KNOCK_BPF_OBJECT";
+pub const OBJECT_VARIABLE: &str = "KNOCK_BPF_OBJECT";
 
 /// The profile of a host build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,14 +138,24 @@ fn knockctl(object: &Path, profile: Profile) -> Result<PathBuf> {
 /// Builds the BPF object.
 fn bpf_object(tools: &Tools) -> Result<PathBuf> {
     shell::run(&mut bpf_cargo(tools, "build", &[]))?;
-    let object = paths::bpf_target().join(BPF_TARGET).join("release/knock-gate");
+    let object = bpf_object_in(&paths::bpf_target());
     ensure!(object.is_file(), "no BPF object at {}", object.display());
     Ok(object)
 }
 
-/// A cargo command for the BPF side. rustc's flags are all of them ours: aya-build's own would
-/// replace them, and leave the CPU at the oldest, without 32-bit and atomic instructions.
+/// Where a build of the BPF side with this target directory puts the object.
+pub fn bpf_object_in(target: &Path) -> PathBuf {
+    target.join(BPF_TARGET).join("release/knock-gate")
+}
+
+/// A cargo command for the BPF side.
 pub fn bpf_cargo(tools: &Tools, verb: &str, more_flags: &[&str]) -> Command {
+    bpf_cargo_to(&paths::bpf_target(), tools, verb, more_flags)
+}
+
+/// The same with a target directory. rustc's flags are all of them ours: aya-build's own would
+/// replace them, and leave the CPU at the oldest, without 32-bit and atomic instructions.
+pub fn bpf_cargo_to(target: &Path, tools: &Tools, verb: &str, more_flags: &[&str]) -> Command {
     let cfg = format!("--cfg=bpf_target_arch=\"{ARCH}\"");
     let linker = format!("-Clinker={}", tools.linker.display());
     let mut flags = vec![&*cfg, "-Cdebuginfo=2", &*linker, "-Clink-arg=--btf", "-Ctarget-cpu=v3"];
@@ -154,7 +164,7 @@ pub fn bpf_cargo(tools: &Tools, verb: &str, more_flags: &[&str]) -> Command {
     command
         .args(["--release", "--package", BPF_PACKAGE, "--target", BPF_TARGET])
         .args(["-Z", "build-std=core", "--target-dir"])
-        .arg(paths::bpf_target())
+        .arg(target)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     command
 }
@@ -183,7 +193,7 @@ fn executable(mut cargo: Command, bin: &str, profile: Profile, flags: &[&str]) -
 }
 
 /// The path of the binary, if that is what a message of cargo's is about.
-fn executable_in(message: &str, bin: &str) -> Option<PathBuf> {
+pub fn executable_in(message: &str, bin: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
     let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == bin;
     let path = message["executable"].as_str().filter(|_| is_it)?;

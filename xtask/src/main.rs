@@ -14,6 +14,7 @@ mod fuzz;
 mod kernels;
 mod lint;
 mod miri;
+mod mutants;
 mod paths;
 mod root;
 mod run;
@@ -94,6 +95,22 @@ enum Verb {
         #[arg(long)]
         quick: bool,
     },
+    /// Plant bugs in the gate, one at a time, against each of its rules: the tests must catch every one. Ends with one
+    /// line of figures
+    Mutants {
+        /// Only those of this rule
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=18))]
+        rule: Option<u8>,
+        /// Only those with this text, or one of several, in what they do
+        #[arg(long, value_name = "TEXT")]
+        only: Vec<String>,
+        /// Only those that `test` plants, and the quick tests
+        #[arg(long)]
+        quick: bool,
+        /// Say which there are, and plant none
+        #[arg(long)]
+        list: bool,
+    },
     /// Run the kernel layer of the tests on the kernels of other Debian releases, in an emulator
     Kernels {
         /// Only this one
@@ -125,6 +142,7 @@ fn main() -> ExitCode {
         Verb::Run { args } => run::verb(&args),
         Verb::Soak { minutes, seed, verbose } => soak::verb(minutes, seed, verbose),
         Verb::Scan { only, quick } => scan::verb(only.as_deref(), quick),
+        Verb::Mutants { rule, only, quick, list } => mutants::verb(rule, &only, quick, list),
         Verb::Kernels { only, args } => kernels::verb(only.as_deref(), &args),
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint => lint::verb(),

@@ -36,6 +36,11 @@ pub fn fuzz() -> PathBuf {
     workspace().join("fuzz")
 }
 
+/// The copy of the workspace that bugs are planted in.
+pub fn mutants() -> PathBuf {
+    workspace().join("target/mutants/tree")
+}
+
 /// What `cargo xtask dist` makes.
 pub fn dist() -> PathBuf {
     workspace().join("target/dist")

@@ -109,24 +109,31 @@ pub fn probe(command: &mut Command) -> Option<String> {
 /// Runs a command without a terminal, its output in `target/setup/NAME.log`; if there is a limit, it
 /// is killed then. The error is the end of the output.
 pub fn logged(command: &mut Command, name: &str, limit: Option<Duration>) -> Result<()> {
-    let dir = paths::logs();
-    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    let log = dir.join(name).with_extension("log");
-    let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let log = paths::logs().join(name).with_extension("log");
+    let (status, text) = captured(command, &log, limit)?;
+    let how = match status {
+        Some(status) if status.success() => return Ok(()),
+        Some(status) => status.to_string(),
+        None => "it took too long".to_owned(),
+    };
+    bail!("{how}:\n{}\nall of it in {}", tail(&text, 8), log.display())
+}
+
+/// Runs a command without a terminal, its output in a file. How it ended, nothing if it had to be killed at
+/// the limit, and what it printed.
+pub fn captured(command: &mut Command, log: &Path, limit: Option<Duration>) -> Result<(Option<ExitStatus>, String)> {
+    let dir = log.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file)
         .spawn()
         .with_context(|| format!("cannot start `{}`", display(command)))?;
-    let how = match wait(&mut child, limit)? {
-        Some(status) if status.success() => return Ok(()),
-        Some(status) => status.to_string(),
-        None => "it took too long".to_owned(),
-    };
-    let text = fs::read(&log).unwrap_or_default();
-    let end = tail(&String::from_utf8_lossy(&text), 8);
-    bail!("{how}:\n{end}\nall of it in {}", log.display())
+    let status = wait(&mut child, limit)?;
+    let bytes = fs::read(log).with_context(|| format!("cannot read {}", log.display()))?;
+    Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Waits for a child; nothing if it had to be killed at the limit.
@@ -157,7 +164,7 @@ fn check(command: &Command, status: ExitStatus) -> Result<()> {
 }
 
 /// The last lines of a text.
-fn tail(text: &str, lines: usize) -> String {
+pub fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }

@@ -7,7 +7,7 @@ use crate::checks::Checks;
 use crate::compile::{self, BPF_PACKAGE, Built, Profile};
 use crate::dist::Packages;
 use crate::setup::{self, Purpose, debian};
-use crate::{kernels, miri, root, shell};
+use crate::{kernels, miri, mutants, root, shell};
 
 /// The verb; the arguments are for the test binaries `kernel`, `it` and `package`.
 pub fn verb(args: &[String]) -> Result<()> {
@@ -24,6 +24,7 @@ pub fn verb(args: &[String]) -> Result<()> {
         shell::run(cargo.args(["--workspace", "--exclude", BPF_PACKAGE, "--no-fail-fast"]))
     });
     miri::check(&mut checks, &tools)?;
+    checks.run("mutants", mutants::quick);
     checks.run("kernel and end to end", || {
         let mut cargo = built.lab_cargo("test");
         cargo.env("KNOCKCTL_NEXT", &next);

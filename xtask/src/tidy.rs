@@ -48,8 +48,13 @@ pub fn check() -> Result<()> {
 
 /// All files that are ours.
 pub fn files() -> Result<Vec<PathBuf>> {
+    files_below(&paths::workspace())
+}
+
+/// The same of a copy of the workspace.
+pub fn files_below(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    collect(&paths::workspace(), &mut files)?;
+    collect(root, &mut files)?;
     files.sort();
     Ok(files)
 }

@@ -303,3 +303,20 @@ fn clear<const N: usize>(bytes: &mut [u8; N]) {
         index += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_answers_an_acknowledgment_with_its_number_and_acknowledges_all_else() {
+        const RST: u8 = TcpFlags::RST;
+        const RST_ACK: u8 = TcpFlags::RST | TcpFlags::ACK;
+        assert_eq!(reset_to(7, 9, TcpFlags::ACK, 100), (9, 0, RST));
+        assert_eq!(reset_to(7, 9, TcpFlags::SYN | TcpFlags::ACK, 0), (9, 0, RST));
+        assert_eq!(reset_to(7, 9, TcpFlags::SYN, 0), (0, 8, RST_ACK));
+        assert_eq!(reset_to(7, 9, TcpFlags::SYN | TcpFlags::FIN, 100), (0, 109, RST_ACK));
+        assert_eq!(reset_to(u32::MAX, 0, TcpFlags::SYN, 0), (0, 0, RST_ACK));
+        assert_eq!(reset_to(7, 9, 0, 0), (0, 7, RST_ACK));
+    }
+}

@@ -71,6 +71,8 @@ fn later_fragments_pass_unless_they_could_overwrite_the_flags() {
     }
     let cut = syn_v4(2222).payload(&[0; 64]).later_fragment(3, false).ip_length(200);
     check("longer than its frame", cut, Deny, DenyMalformed);
+    let half = syn_v6(2222).payload(&[0; 64]).later_fragment(3, false).ip_length(4);
+    check("half a fragment header", half, Deny, DenyMalformed);
 }
 
 #[test]

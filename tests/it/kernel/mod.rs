@@ -4,7 +4,6 @@ mod buffers;
 mod cost;
 mod differ;
 mod empty;
-mod events;
 mod features;
 mod gate;
 mod histories;
@@ -23,7 +22,6 @@ pub fn trials() -> Vec<Trial> {
         sockets::trials(),
         limits::trials(),
         once::trials(),
-        events::trials(),
         features::trials(),
         empty::trials(),
         buffers::trials(),

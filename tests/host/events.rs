@@ -2,15 +2,12 @@
 
 use std::net::IpAddr;
 
-use anyhow::Result;
 use knock_common::addr::Addr;
 use knock_common::event::{Event, Kind};
 use knock_common::rules::Name;
-use libtest_mimic::Trial;
-use tests::packet::PacketBuilder;
+use tests::packet::{CLIENT_V4, CLIENT_V6, PacketBuilder, SERVER_V4, SERVER_V6};
 
-use super::gate::{Gate, NOW, alone, datagram, pairs, syn};
-use crate::trials::trials;
+use crate::common::{NOW, SECOND, datagram, host_of, syn};
 
 const CONFIG: &str = r#"
 [options]
@@ -30,35 +27,31 @@ grant_prefix_v6 = 64
 service = "ssh2"
 action = "close"
 sequence = ["6000/udp"]
+
+[doors.other]
+service = "ssh2"
+sequence = ["5001/tcp", "5000/tcp"]
 "#;
 
-const SECOND: u64 = 1_000_000_000;
 /// `seq_timeout`, in whole ticks of 2^16 ns.
 const IN_TIME: u64 = (10 * SECOND).next_multiple_of(1 << 16);
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::events"; every_kind_of_event_says_what_happened]
-}
-
 /// A packet, when it comes, and what is told of it.
 type Row = (PacketBuilder, u64, Option<Event>);
 
-fn every_kind_of_event_says_what_happened() -> Result<()> {
-    alone(|| {
-        for (client, server) in pairs() {
-            let mut gate = Gate::of(CONFIG)?;
-            gate.0.set_tokens(1);
-            for (packet, after, expected) in rows(client, server) {
-                gate.0.set_now(NOW + after);
-                let _ = gate.0.judge_frame(&packet.build())?;
-                assert_eq!(gate.0.take_events(), expected.as_slice(), "{packet:?}");
-            }
+#[test]
+fn every_kind_of_event_says_what_happened() {
+    let pairs: [(IpAddr, IpAddr); 2] = [(CLIENT_V4.into(), SERVER_V4.into()), (CLIENT_V6.into(), SERVER_V6.into())];
+    for (client, server) in pairs {
+        let host = host_of(CONFIG).with_tokens(1);
+        for (packet, after, expected) in rows(client, server) {
+            host.set_now(NOW + after);
+            let _ = host.judge(&packet.build());
+            assert_eq!(host.take_events(), expected.as_slice(), "{packet:?}");
         }
-        Ok(())
-    })
+    }
 }
 
 fn rows(client: IpAddr, server: IpAddr) -> Vec<Row> {
@@ -96,6 +89,7 @@ fn rows(client: IpAddr, server: IpAddr) -> Vec<Row> {
     let ticks = |time: u64| time >> 16;
     let left = IN_TIME - ((ticks(NOW + wrong_at) - ticks(NOW)) << 16);
     let wrong = Event { until: NOW + wrong_at + left, ..stage(wrong_at, 31337, TCP) };
+    let crossed = Event { until: NOW + 70 * SECOND + IN_TIME, ..stage(70 * SECOND, 5000, TCP) };
     vec![
         (tcp(2222), 0, Some(Event { service: ssh2, ..event(Kind::Denied, 0, 2222, TCP) })),
         (tcp(2222), 0, None),
@@ -108,5 +102,8 @@ fn rows(client: IpAddr, server: IpAddr) -> Vec<Row> {
         (tcp(7000), 4 * SECOND, Some(Event { until: NOW + 4 * SECOND + IN_TIME, ..stage(4 * SECOND, 7000, TCP) })),
         (udp(8000), 5 * SECOND, Some(grant(Kind::Extended, 5 * SECOND, 65 * SECOND))),
         (udp(6000), 65 * SECOND, Some(closed)),
+        // A knock of another door ends an attempt as well.
+        (tcp(7000), 70 * SECOND, Some(Event { until: NOW + 70 * SECOND + IN_TIME, ..stage(70 * SECOND, 7000, TCP) })),
+        (tcp(5000), 70 * SECOND, Some(Event { kind: Kind::Wrong as u8, ..crossed })),
     ]
 }

@@ -1,0 +1,84 @@
+//! What came of all mutants, in one line.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::suite::Outcome;
+use super::table::Mutant;
+
+/// All figures.
+pub struct Figures {
+    start: Instant,
+    planted: usize,
+    caught: usize,
+    explained: usize,
+    survived: usize,
+    faults: Vec<String>,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self { start: Instant::now(), planted: 0, caught: 0, explained: 0, survived: 0, faults: Vec::new() }
+    }
+}
+
+impl Figures {
+    /// Adds what came of one. A fault is one that survives and should not, or the other way round, or is no program.
+    pub fn add(&mut self, mutant: &Mutant, outcome: &Outcome) {
+        self.planted += 1;
+        match (outcome, mutant.explained) {
+            (Outcome::Caught(_), None) => self.caught += 1,
+            (Outcome::Caught(_), Some(_)) => {
+                self.caught += 1;
+                self.fault(mutant, "was caught, and is explained");
+            }
+            (Outcome::Survived, Some(_)) => self.explained += 1,
+            (Outcome::Survived, None) => {
+                self.survived += 1;
+                self.fault(mutant, "survived");
+            }
+            (Outcome::Broken(_), _) => self.fault(mutant, "does not compile"),
+        }
+    }
+
+    fn fault(&mut self, mutant: &Mutant, what: &str) {
+        self.faults.push(format!("{mutant} {what}"));
+    }
+
+    /// What is wrong with the tests, or with the table.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { planted, caught, explained, survived, .. } = self;
+        let seconds = self.start.elapsed().as_secs();
+        write!(
+            f,
+            "mutants: {planted} planted, {caught} caught, {explained} explained, {survived} survived, in {seconds} s"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Mutant = Mutant::new(8, "a bug", "file", "from", "to");
+
+    #[test]
+    fn what_survives_without_a_reason_is_a_fault() {
+        let mut figures = Figures::default();
+        figures.add(&PLAIN, &Outcome::Caught(vec!["a::test".to_owned()]));
+        figures.add(&PLAIN.explained("no test can see it"), &Outcome::Survived);
+        assert!(figures.faults().is_empty());
+        figures.add(&PLAIN, &Outcome::Survived);
+        figures.add(&PLAIN, &Outcome::Broken(String::new()));
+        figures.add(&PLAIN.explained("no test can see it"), &Outcome::Caught(Vec::new()));
+        assert_eq!(figures.faults().len(), 3);
+        let line = figures.to_string();
+        assert!(line.starts_with("mutants: 5 planted, 2 caught, 1 explained, 1 survived, in "), "{line}");
+    }
+}

@@ -1,0 +1,128 @@
+//! The bugs: for each rule of the gate some that break it, as a change of one place in knock-common.
+
+mod answers;
+mod frames;
+mod gate;
+mod knocks;
+mod state;
+
+use std::fmt;
+
+/// Which tests must catch a mutant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Suite {
+    /// The unit tests of knock-common and `tests/host`: no root.
+    Host,
+    /// The loaded program, for what is compiled for the kernel alone.
+    Kernel,
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::Kernel => "kernel",
+        })
+    }
+}
+
+/// A bug.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutant {
+    /// The rule that it breaks.
+    pub rule: u8,
+    /// What the gate does then.
+    pub what: &'static str,
+    /// Where it is, from the root of the workspace.
+    pub file: &'static str,
+    /// Text that stands there once.
+    pub from: &'static str,
+    /// What stands there instead.
+    pub to: &'static str,
+    /// What must catch it.
+    pub suite: Suite,
+    /// Planted by `cargo xtask test` as well.
+    pub quick: bool,
+    /// Why no test can see it.
+    pub explained: Option<&'static str>,
+}
+
+impl Mutant {
+    /// A bug that the tests of the host must catch.
+    pub const fn new(rule: u8, what: &'static str, file: &'static str, from: &'static str, to: &'static str) -> Self {
+        Self { rule, what, file, from, to, suite: Suite::Host, quick: false, explained: None }
+    }
+
+    /// In what only the kernel runs.
+    const fn kernel(self) -> Self {
+        Self { suite: Suite::Kernel, ..self }
+    }
+
+    /// One of the few that `cargo xtask test` plants.
+    const fn quick(self) -> Self {
+        Self { quick: true, ..self }
+    }
+
+    /// No bug that can be seen, and why.
+    pub const fn explained(self, why: &'static str) -> Self {
+        Self { explained: Some(why), ..self }
+    }
+}
+
+impl fmt::Display for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule {}, {}", self.rule, self.what)
+    }
+}
+
+/// Rows by file: the rule, what the gate does, the text in the file, what it becomes, and marks.
+macro_rules! mutants {
+    ($($file:literal { $($rule:literal $what:literal: $from:literal => $to:literal
+        $(, $mark:ident($($why:literal)?))*;)* })*) => {
+        &[$($(Mutant::new($rule, $what, concat!("knock-common/src/", $file), $from, $to)$(.$mark($($why)?))*,)*)*]
+    };
+}
+use mutants;
+
+/// All of them, in the order of their rules.
+pub fn all() -> impl Iterator<Item = &'static Mutant> {
+    let tables = [knocks::MUTANTS, gate::MUTANTS, answers::MUTANTS, frames::MUTANTS, state::MUTANTS];
+    let mut all: Vec<_> = tables.into_iter().flatten().collect();
+    all.sort_by_key(|mutant| mutant.rule);
+    all.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::*;
+    use crate::paths;
+
+    #[test]
+    fn every_bug_has_its_one_place() {
+        for mutant in all() {
+            let text = fs::read_to_string(paths::workspace().join(mutant.file)).unwrap();
+            assert_eq!(text.matches(mutant.from).count(), 1, "{mutant}: {}", mutant.from);
+            assert_ne!(mutant.from, mutant.to, "{mutant}");
+        }
+    }
+
+    #[test]
+    fn every_rule_has_bugs_and_no_two_are_the_same() {
+        let rules: BTreeSet<_> = all().map(|mutant| mutant.rule).collect();
+        assert_eq!(rules, (1..=18).collect());
+        let said: BTreeSet<_> = all().map(|mutant| mutant.what).collect();
+        let planted: BTreeSet<_> = all().map(|mutant| (mutant.file, mutant.from, mutant.to)).collect();
+        assert_eq!((said.len(), planted.len()), (all().count(), all().count()));
+    }
+
+    #[test]
+    fn the_quick_ones_are_of_different_rules_and_need_no_kernel() {
+        let quick: Vec<_> = all().filter(|mutant| mutant.quick).collect();
+        let rules: BTreeSet<_> = quick.iter().map(|mutant| mutant.rule).collect();
+        assert_eq!((rules.len(), quick.len()), (6, 6));
+        assert!(quick.iter().all(|mutant| mutant.suite == Suite::Host && mutant.explained.is_none()));
+    }
+}
