@@ -27,11 +27,11 @@ mod test;
 mod tidy;
 mod unsafety;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::BenchArgs;
 use crate::setup::Purpose;
 
 /// Sets the machine up, builds, tests, runs and checks the gate.
@@ -97,17 +97,7 @@ enum Verb {
         quick: bool,
     },
     /// Measure the gate beside knockd, fwknop, nftables, iptables and xdp-filter, in turn within one run
-    Bench {
-        /// Fewer and smaller rounds: under ten minutes
-        #[arg(long)]
-        quick: bool,
-        /// Only the sections with this text in their name
-        #[arg(long, value_name = "SECTION")]
-        only: Option<String>,
-        /// Write the figures as JSON
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-    },
+    Bench(BenchArgs),
     /// Run the kernel layer of the tests on the kernels of other Debian releases, in an emulator
     Kernels {
         /// Only this one
@@ -139,7 +129,7 @@ fn main() -> ExitCode {
         Verb::Run { args } => run::verb(&args),
         Verb::Soak { minutes, seed, verbose } => soak::verb(minutes, seed, verbose),
         Verb::Scan { only, quick } => scan::verb(only.as_deref(), quick),
-        Verb::Bench { quick, only, json } => bench::verb(quick, only.as_deref(), json.as_deref()),
+        Verb::Bench(args) => bench::verb(&args),
         Verb::Kernels { only, args } => kernels::verb(only.as_deref(), &args),
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint => lint::verb(),

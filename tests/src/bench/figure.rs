@@ -1,24 +1,25 @@
 //! A figure: what was measured, of the gate and of its peers in the same rounds.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One line of the table, one element of `figures` in the JSON.
-#[derive(Clone, PartialEq, Serialize, Debug)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct Figure {
     /// What it is of, in words with dots between them; `docs/PERFORMANCE.md` has them all.
     pub id: String,
     /// What `value`, `spread` and `peers` count.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// The gate's median over the rounds.
     pub value: f64,
     /// The least and the most of the gate's rounds.
     pub spread: [f64; 2],
     /// The peers' medians, by name.
-    pub peers: BTreeMap<&'static str, f64>,
+    pub peers: BTreeMap<Cow<'static, str>, f64>,
     /// The gate against each peer: the median of the quotients within one round.
-    pub ratio: BTreeMap<&'static str, f64>,
+    pub ratio: BTreeMap<Cow<'static, str>, f64>,
     /// What has to be known to read it.
     pub note: String,
 }

@@ -3,10 +3,13 @@
 //!
 //! A section measures one kind of thing and adds its figures to the [`Sheet`]; [`SECTIONS`] is the table of them.
 
+pub mod docs;
 mod figure;
 mod machine;
+pub mod plot;
 mod rounds;
 mod sheet;
+mod table;
 
 use std::time::Instant;
 

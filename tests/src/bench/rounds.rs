@@ -47,12 +47,12 @@ impl Rounds {
         let quotients = |values: &Vec<f64>| -> Vec<f64> {
             self.own.iter().zip(values).filter(|(_, peer)| **peer != 0.0).map(|(own, peer)| own / peer).collect()
         };
-        let ratio = self.peers.iter().map(|(name, values)| (*name, quotients(values)));
+        let ratio = self.peers.iter().map(|(name, values)| ((*name).into(), quotients(values)));
         Figure {
-            unit,
+            unit: unit.into(),
             value: median(&self.own),
             spread: [least(&self.own), -least(&self.own.iter().map(|value| -value).collect::<Vec<_>>())],
-            peers: self.peers.iter().map(|(name, values)| (*name, median(values))).collect(),
+            peers: self.peers.iter().map(|(name, values)| ((*name).into(), median(values))).collect(),
             ratio: ratio.filter(|(_, all)| !all.is_empty()).map(|(name, all)| (name, median(&all))).collect(),
             note: String::new(),
             id,

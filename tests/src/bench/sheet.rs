@@ -1,13 +1,17 @@
 //! All figures of a run: the table for people, the JSON for programs.
 
 use std::fmt;
+use std::fs;
+use std::path::Path;
 
-use serde::Serialize;
+use anyhow::{Context as _, Result};
+
+use serde::{Deserialize, Serialize};
 
 use super::{Figure, Machine};
 
 /// The figures, and what could not be measured.
-#[derive(Clone, Serialize, Debug)]
+#[derive(Clone, Serialize, Deserialize, Debug)]
 pub struct Sheet {
     /// The machine that they are of.
     pub machine: Machine,
@@ -20,7 +24,7 @@ pub struct Sheet {
 }
 
 /// A figure that there is not.
-#[derive(Clone, Serialize, Debug)]
+#[derive(Clone, Serialize, Deserialize, Debug)]
 pub struct Missing {
     /// The figure's id, or that of a group of them.
     pub id: String,
@@ -33,6 +37,26 @@ impl Sheet {
     #[must_use]
     pub const fn new(machine: Machine, quick: bool) -> Self {
         Self { machine, quick, figures: Vec::new(), missing: Vec::new() }
+    }
+
+    /// Reads one that was written by [`Self::write`].
+    ///
+    /// # Errors
+    ///
+    /// If the file is none.
+    pub fn read(file: &Path) -> Result<Self> {
+        let json = fs::read(file).with_context(|| file.display().to_string())?;
+        serde_json::from_slice(&json).with_context(|| format!("{}: not a bench's JSON", file.display()))
+    }
+
+    /// Writes it as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Of the file system.
+    pub fn write(&self, file: &Path) -> Result<()> {
+        let json = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(file, json).with_context(|| file.display().to_string())
     }
 
     /// Adds a figure, and prints it at once: a run takes minutes.
