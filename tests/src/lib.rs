@@ -1,6 +1,7 @@
 //! Test tools.
 
 pub mod agree;
+pub mod bench;
 pub mod fuzz;
 pub mod history;
 pub mod kernel;

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod checks;
 mod client;
 mod compile;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::BenchArgs;
 use crate::setup::Purpose;
 
 /// Sets the machine up, builds, tests, runs and checks the gate.
@@ -111,6 +113,8 @@ enum Verb {
         #[arg(long)]
         list: bool,
     },
+    /// Measure the gate beside knockd, fwknop, nftables, iptables and xdp-filter, in turn within one run
+    Bench(BenchArgs),
     /// Run the kernel layer of the tests on the kernels of other Debian releases, in an emulator
     Kernels {
         /// Only this one
@@ -143,6 +147,7 @@ fn main() -> ExitCode {
         Verb::Soak { minutes, seed, verbose } => soak::verb(minutes, seed, verbose),
         Verb::Scan { only, quick } => scan::verb(only.as_deref(), quick),
         Verb::Mutants { rule, only, quick, list } => mutants::verb(rule, &only, quick, list),
+        Verb::Bench(args) => bench::verb(&args),
         Verb::Kernels { only, args } => kernels::verb(only.as_deref(), &args),
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint => lint::verb(),

@@ -44,6 +44,8 @@ pub enum Purpose {
     Dist,
     /// BPF compiler, linker, programs of the lab, an emulator
     Kernels,
+    /// BPF compiler, linker, programs of the lab, what the gate is measured beside
+    Bench,
 }
 
 /// What a purpose needs beside the BPF compiler, which they all need.
@@ -56,6 +58,7 @@ struct Needs {
     debian: bool,
     fuzz: bool,
     guests: bool,
+    peers: bool,
 }
 
 impl Needs {
@@ -63,13 +66,14 @@ impl Needs {
     fn of(purpose: Option<Purpose>) -> Self {
         let is = |those: &[Purpose]| purpose.is_none_or(|purpose| those.contains(&purpose));
         Self {
-            lab: is(&[Purpose::Run, Purpose::Test, Purpose::Fuzz, Purpose::Kernels]),
+            lab: is(&[Purpose::Run, Purpose::Test, Purpose::Fuzz, Purpose::Kernels, Purpose::Bench]),
             linker: purpose != Some(Purpose::Lint),
             lints: is(&[Purpose::Lint]),
             dist: is(&[Purpose::Test, Purpose::Dist]),
             debian: is(&[Purpose::Test]),
             fuzz: is(&[Purpose::Fuzz]),
             guests: is(&[Purpose::Test, Purpose::Kernels]),
+            peers: is(&[Purpose::Bench]),
         }
     }
 
@@ -121,6 +125,9 @@ pub fn setup(purpose: Option<Purpose>) -> Result<Tools> {
     }
     if needs.guests {
         missing.extend(look("programs for other kernels", packages::GUESTS)?);
+    }
+    if needs.peers {
+        missing.extend(look("programs to measure beside", packages::PEERS)?);
     }
     if let Some(obstacle) = packages::obstacle()
         && !missing.is_empty()
@@ -195,17 +202,28 @@ mod tests {
 
     #[test]
     fn every_purpose_needs_its_own() {
-        const NONE: Needs =
-            Needs { lab: false, linker: false, lints: false, dist: false, debian: false, fuzz: false, guests: false };
+        const NONE: Needs = Needs {
+            lab: false,
+            linker: false,
+            lints: false,
+            dist: false,
+            debian: false,
+            fuzz: false,
+            guests: false,
+            peers: false,
+        };
         const BUILD: Needs = Needs { linker: true, ..NONE };
         const RUN: Needs = Needs { lab: true, ..BUILD };
+        const ALL: Needs =
+            Needs { lints: true, dist: true, debian: true, fuzz: true, guests: true, peers: true, ..RUN };
         assert_eq!(Needs::of(Some(Purpose::Lint)), Needs { lints: true, ..NONE });
         assert_eq!(Needs::of(Some(Purpose::Build)), BUILD);
         assert_eq!(Needs::of(Some(Purpose::Dist)), Needs { dist: true, ..BUILD });
         assert_eq!(Needs::of(Some(Purpose::Run)), RUN);
         assert_eq!(Needs::of(Some(Purpose::Fuzz)), Needs { fuzz: true, ..RUN });
         assert_eq!(Needs::of(Some(Purpose::Kernels)), Needs { guests: true, ..RUN });
+        assert_eq!(Needs::of(Some(Purpose::Bench)), Needs { peers: true, ..RUN });
         assert_eq!(Needs::of(Some(Purpose::Test)), Needs { dist: true, debian: true, guests: true, ..RUN });
-        assert_eq!(Needs::of(None), Needs { lints: true, dist: true, debian: true, fuzz: true, guests: true, ..RUN });
+        assert_eq!(Needs::of(None), ALL);
     }
 }

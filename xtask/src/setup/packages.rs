@@ -84,6 +84,15 @@ pub const GUESTS: &[Package] = &[
     package("debian-archive-keyring", &["/usr/share/keyrings/debian-archive-keyring.gpg"]),
 ];
 
+/// What the gate is measured beside, and what sends the frames.
+pub const PEERS: &[Package] = &[
+    package("xdp-tools", &["xdp-filter"]),
+    package("nftables", &["nft"]),
+    package("netsniff-ng", &["trafgen"]),
+    server("fwknop-server", &["fwknopd"], "fwknop-server"),
+    package("fwknop-client", &["fwknop"]),
+];
+
 /// Debian's own Rust, and the source of its core.
 pub const COMPILER: &[Package] = &[
     package("rustc-web", &["/usr/bin/rustc"]),

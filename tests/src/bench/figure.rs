@@ -1,0 +1,34 @@
+//! A figure: what was measured, of the gate and of its peers in the same rounds.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One line of the table, one element of `figures` in the JSON.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
+pub struct Figure {
+    /// What it is of, in words with dots between them; `docs/PERFORMANCE.md` has them all.
+    pub id: String,
+    /// What `value`, `spread` and `peers` count.
+    pub unit: Cow<'static, str>,
+    /// The gate's median over the rounds.
+    pub value: f64,
+    /// The least and the most of the gate's rounds.
+    pub spread: [f64; 2],
+    /// The peers' medians, by name.
+    pub peers: BTreeMap<Cow<'static, str>, f64>,
+    /// The gate against each peer: the median of the quotients within one round.
+    pub ratio: BTreeMap<Cow<'static, str>, f64>,
+    /// What has to be known to read it.
+    pub note: String,
+}
+
+impl Figure {
+    /// Says what has to be known to read it.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+}

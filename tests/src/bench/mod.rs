@@ -1,0 +1,77 @@
+//! The bench: what the gate costs beside what people use today. Everything is measured in turn within one run, so
+//! that ratios hold on a machine that does other things too.
+//!
+//! A section measures one kind of thing and adds its figures to the [`Sheet`]; [`SECTIONS`] is the table of them.
+
+pub mod docs;
+mod figure;
+mod machine;
+pub mod plot;
+mod rounds;
+mod sheet;
+mod table;
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+
+pub use figure::Figure;
+pub use machine::Machine;
+pub use rounds::{Rounds, median};
+pub use sheet::{Missing, Sheet, Short};
+
+/// What is to be measured, and how long it may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// Fewer and smaller rounds: under ten minutes in all.
+    pub quick: bool,
+    /// Only the sections with this text in their name.
+    pub only: Option<&'a str>,
+}
+
+impl Plan<'_> {
+    /// The number of rounds, or of runs in each, for a full and for a quick bench.
+    #[must_use]
+    pub const fn choose(&self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
+    }
+
+    /// The rounds of anything that is cheap to measure: never fewer than seven.
+    #[must_use]
+    pub const fn rounds(&self) -> usize {
+        self.choose(15, 7)
+    }
+}
+
+/// A section by its name, which its figures begin with.
+struct Section {
+    name: &'static str,
+    measure: fn(Plan<'_>, &mut Sheet) -> Result<()>,
+}
+
+const SECTIONS: [Section; 0] = [];
+
+/// Measures all that the plan asks for. A section that fails is an error at the end, and keeps no other from being
+/// measured.
+///
+/// # Errors
+///
+/// If the machine does not say what it is, or no section has such a name.
+pub fn run(plan: Plan<'_>) -> Result<Sheet> {
+    let mut sheet = Sheet::new(Machine::here()?, plan.quick);
+    let chosen = || SECTIONS.iter().filter(|section| plan.only.is_none_or(|only| section.name.contains(only)));
+    ensure!(
+        chosen().next().is_some(),
+        "no section is called so: choose of {}",
+        SECTIONS.iter().map(|section| section.name).collect::<Vec<_>>().join(", ")
+    );
+    for section in chosen() {
+        let begin = Instant::now();
+        println!("-- {}", section.name);
+        if let Err(error) = (section.measure)(plan, &mut sheet) {
+            sheet.cannot(section.name, format!("{error:#}"));
+        }
+        println!("-- {}: {:.1} s", section.name, begin.elapsed().as_secs_f64());
+    }
+    Ok(sheet)
+}

@@ -1,0 +1,117 @@
+//! Rounds: each contestant once, in turn, so that what else goes on in the machine meets them all alike.
+
+use std::collections::BTreeMap;
+
+use super::Figure;
+
+/// What was measured so far.
+#[derive(Clone, Default, Debug)]
+pub struct Rounds {
+    own: Vec<f64>,
+    peers: BTreeMap<&'static str, Vec<f64>>,
+}
+
+impl Rounds {
+    /// The gate's measurement of this round.
+    pub fn own(&mut self, value: f64) {
+        self.own.push(value);
+    }
+
+    /// A peer's measurement of this round.
+    pub fn peer(&mut self, name: &'static str, value: f64) {
+        self.peers.entry(name).or_default().push(value);
+    }
+
+    /// Takes what a baseline took in the same round (the sender's share, an empty program's) from everybody. The
+    /// baseline is a peer by its name, and is none afterwards. Nothing falls below `least`.
+    #[must_use]
+    pub fn without(mut self, baseline: &str, least: f64) -> Self {
+        let taken = self.peers.remove(baseline).unwrap_or_default();
+        for values in self.peers.values_mut().chain([&mut self.own]) {
+            for (value, taken) in values.iter_mut().zip(&taken) {
+                *value = (*value - taken).max(least);
+            }
+        }
+        self
+    }
+
+    /// The figure: medians, and the median of the quotients of each round.
+    ///
+    /// # Panics
+    ///
+    /// If the gate was never measured.
+    #[must_use]
+    pub fn figure(&self, id: impl Into<String>, unit: &'static str) -> Figure {
+        let id = id.into();
+        assert!(!self.own.is_empty(), "{id} was never measured");
+        let quotients = |values: &Vec<f64>| -> Vec<f64> {
+            self.own.iter().zip(values).filter(|(_, peer)| **peer != 0.0).map(|(own, peer)| own / peer).collect()
+        };
+        let ratio = self.peers.iter().map(|(name, values)| ((*name).into(), quotients(values)));
+        Figure {
+            unit: unit.into(),
+            value: median(&self.own),
+            spread: [least(&self.own), -least(&self.own.iter().map(|value| -value).collect::<Vec<_>>())],
+            peers: self.peers.iter().map(|(name, values)| ((*name).into(), median(values))).collect(),
+            ratio: ratio.filter(|(_, all)| !all.is_empty()).map(|(name, all)| (name, median(&all))).collect(),
+            note: String::new(),
+            id,
+        }
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+#[must_use]
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
+}
+
+fn least(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_of_the_same_round() {
+        let mut rounds = Rounds::default();
+        // A machine that is ten times slower in the second round, and once more in the third.
+        for (own, peer) in [(1.0, 2.0), (10.0, 20.0), (100.0, 200.0)] {
+            rounds.own(own);
+            rounds.peer("other", peer);
+        }
+        let figure = rounds.figure("some.figure", "ns");
+        assert_eq!((figure.value, figure.spread), (10.0, [1.0, 100.0]));
+        assert_eq!((figure.peers["other"], figure.ratio["other"]), (20.0, 0.5));
+    }
+
+    #[test]
+    fn what_a_baseline_took_is_nobodys() {
+        let mut rounds = Rounds::default();
+        rounds.own(1.5);
+        rounds.peer("other", 3.0);
+        rounds.peer("sender", 1.0);
+        let figure = rounds.without("sender", 0.0).figure("some.figure", "us");
+        assert_eq!((figure.value, figure.ratio["other"]), (0.5, 0.25));
+        assert!(!figure.peers.contains_key("sender"));
+    }
+
+    #[test]
+    fn a_peer_of_nothing_has_no_ratio() {
+        let mut rounds = Rounds::default();
+        rounds.own(1.0);
+        rounds.peer("other", 0.0);
+        assert!(rounds.figure("some.figure", "%").ratio.is_empty());
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between() {
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert_eq!(median(&[7.0]), 7.0);
+    }
+}

@@ -1,0 +1,129 @@
+//! All figures of a run: the table for people, the JSON for programs.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Figure, Machine};
+
+/// The figures, and what could not be measured.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub struct Sheet {
+    /// The machine that they are of.
+    pub machine: Machine,
+    /// True if there were fewer rounds, and smaller ones.
+    pub quick: bool,
+    /// What was measured, in the order in which it was.
+    pub figures: Vec<Figure>,
+    /// What could not be measured.
+    pub missing: Vec<Missing>,
+}
+
+/// A figure that there is not.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub struct Missing {
+    /// The figure's id, or that of a group of them.
+    pub id: String,
+    /// Why it is missing.
+    pub why: String,
+}
+
+impl Sheet {
+    /// An empty one.
+    #[must_use]
+    pub const fn new(machine: Machine, quick: bool) -> Self {
+        Self { machine, quick, figures: Vec::new(), missing: Vec::new() }
+    }
+
+    /// Reads one that was written by [`Self::write`].
+    ///
+    /// # Errors
+    ///
+    /// If the file is none.
+    pub fn read(file: &Path) -> Result<Self> {
+        let json = fs::read(file).with_context(|| file.display().to_string())?;
+        serde_json::from_slice(&json).with_context(|| format!("{}: not a bench's JSON", file.display()))
+    }
+
+    /// Writes it as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Of the file system.
+    pub fn write(&self, file: &Path) -> Result<()> {
+        let json = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(file, json).with_context(|| file.display().to_string())
+    }
+
+    /// Adds a figure, and prints it at once: a run takes minutes.
+    pub fn add(&mut self, figure: Figure) {
+        println!("{}", Line(&figure));
+        self.figures.push(figure);
+    }
+
+    /// Says that a figure could not be measured.
+    pub fn cannot(&mut self, id: impl Into<String>, why: impl fmt::Display) {
+        let missing = Missing { id: id.into(), why: why.to_string() };
+        println!("{:<34} not measured: {}", missing.id, missing.why);
+        self.missing.push(missing);
+    }
+
+    /// A figure by its id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.id == id)
+    }
+}
+
+/// A figure as a line.
+struct Line<'a>(&'a Figure);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Figure { id, unit, value, spread: [least, most], peers, ratio, note } = self.0;
+        let value = format!("{} {unit}", Short(*value));
+        write!(out, "{id:<34} {value:>14} ({} to {})", Short(*least), Short(*most))?;
+        for (name, value) in peers {
+            write!(out, "  {name} {}", Short(*value))?;
+            if let Some(ratio) = ratio.get(name) {
+                write!(out, " (x{})", Short(*ratio))?;
+            }
+        }
+        if !note.is_empty() {
+            write!(out, "  [{note}]")?;
+        }
+        Ok(())
+    }
+}
+
+/// A number with three digits that count.
+pub struct Short(pub f64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = match self.0.abs() {
+            0.0 => 0,
+            size if size >= 100.0 => 0,
+            size if size >= 10.0 => 1,
+            size if size >= 1.0 => 2,
+            size if size >= 0.1 => 3,
+            _ => 5,
+        };
+        write!(out, "{:.digits$}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits_that_count() {
+        let shown = [0.0, 1234.5, 12.345, 1.2345, 0.12345].map(|number| Short(number).to_string());
+        assert_eq!(shown, ["0", "1234", "12.3", "1.23", "0.123"]);
+    }
+}
