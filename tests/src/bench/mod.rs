@@ -1,11 +1,16 @@
 //! The bench: what the gate costs beside what people use today. Everything is measured in turn within one run, so
 //! that ratios hold on a machine that does other things too.
 //!
-//! A section measures one kind of thing and adds its figures to the [`Sheet`]; [`SECTIONS`] is the table of them.
+//! A section measures one kind of thing and adds its figures to the [`Sheet`]; `SECTIONS` is the table of them.
 
+mod cost;
 pub mod docs;
 mod figure;
+mod gate;
+mod growth;
 mod machine;
+mod meter;
+pub mod paths;
 pub mod plot;
 mod rounds;
 mod sheet;
@@ -49,7 +54,8 @@ struct Section {
     measure: fn(Plan<'_>, &mut Sheet) -> Result<()>,
 }
 
-const SECTIONS: [Section; 0] = [];
+const SECTIONS: [Section; 2] =
+    [Section { name: "cost", measure: cost::measure }, Section { name: "growth", measure: growth::measure }];
 
 /// Measures all that the plan asks for. A section that fails is an error at the end, and keeps no other from being
 /// measured.

@@ -23,7 +23,16 @@ impl Bare {
     ///
     /// If the kernel does not.
     pub fn load() -> Result<Self> {
-        sys::load_xdp(&PASS).map(Self).context("the kernel loads no XDP program")
+        sys::load_xdp(&PASS, false).map(Self).context("the kernel loads no XDP program")
+    }
+
+    /// The same for multi-buffer frames.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not.
+    pub fn with_frags() -> Result<Self> {
+        sys::load_xdp(&PASS, true).map(Self).context("the kernel loads no XDP program for multi-buffer frames")
     }
 
     /// Attaches it to an interface of this thread's network, for as long as the link is kept.

@@ -15,7 +15,7 @@ use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::{Place, name};
 use knock_common::spent::Spent;
 use knock_common::watch;
-use knock_user::firewall::{each_element, read_array, read_per_cpu};
+use knock_user::firewall::{each_element, read_array, read_per_cpu, write_elements};
 
 use super::sys;
 use crate::packet::HERE;
@@ -94,6 +94,12 @@ impl Maps {
 
     pub(super) fn put_grant(&mut self, key: GrantKey, grant: Grant) {
         self.grants.insert(Plain(key), Plain(grant), 0).expect("there is room for the grant");
+    }
+
+    pub(super) fn put_grants(&mut self, keys: impl Iterator<Item = GrantKey>, grant: Grant) {
+        let keys: Vec<_> = keys.map(Plain).collect();
+        let values = vec![Plain(grant); keys.len()];
+        write_elements(IterableMap::map(&self.grants).fd().as_fd(), &keys, &values).expect("there is room for them");
     }
 
     pub(super) fn spent(&self) -> Table<u64, Spent> {

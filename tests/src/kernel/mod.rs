@@ -3,6 +3,7 @@
 
 mod bare;
 mod beside;
+pub mod crowd;
 mod maps;
 mod namespace;
 mod pool;
@@ -33,6 +34,7 @@ use crate::tables::Tables;
 
 pub use bare::Bare;
 pub use beside::KernelBeside;
+pub use crowd::Crowd;
 pub use namespace::{enter_network, stay_on_cpu};
 pub use pool::{Pool, spacious};
 pub use run::{LEAST, LINEAR, Ran, Run};
@@ -177,6 +179,15 @@ impl Kernel {
     /// If there is no room.
     pub fn allow(&mut self, key: GrantKey, grant: Grant) {
         self.maps.put_grant(key, grant);
+    }
+
+    /// Writes many grants of one kind.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room.
+    pub fn allow_all(&mut self, keys: impl Iterator<Item = GrantKey>, grant: Grant) {
+        self.maps.put_grants(keys, grant);
     }
 
     /// Locks a source's site out until this boot time in ns, as the daemon does.

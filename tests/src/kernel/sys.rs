@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::libc;
 
+const MAP_CREATE: libc::c_int = 0;
 const MAP_UPDATE_ELEM: libc::c_int = 2;
 const PROG_LOAD: libc::c_int = 5;
 const LINK_CREATE: libc::c_int = 28;
@@ -20,13 +21,31 @@ struct Element {
     flags: u64,
 }
 
+/// The beginning of `union bpf_attr` of `BPF_MAP_CREATE`.
+#[repr(C)]
+struct NewMap {
+    kind: u32,
+    key: u32,
+    value: u32,
+    entries: u32,
+}
+
 /// The beginning of `union bpf_attr` of `BPF_PROG_LOAD`.
 #[repr(C)]
+#[derive(Default)]
 struct Load {
     kind: u32,
     count: u32,
     instructions: u64,
     license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    version: u32,
+    flags: u32,
+    name: [u64; 2],
+    interface: u32,
+    attach: u32,
 }
 
 /// The beginning of `union bpf_attr` of `BPF_LINK_CREATE`.
@@ -40,6 +59,8 @@ struct Link {
 
 /// `BPF_XDP` of `enum bpf_attach_type`.
 const XDP: u32 = 37;
+/// `BPF_F_XDP_HAS_FRAGS`.
+const HAS_FRAGS: u32 = 1 << 5;
 /// `XDP_FLAGS_DRV_MODE`.
 const NATIVE: u32 = 1 << 2;
 
@@ -63,14 +84,32 @@ pub(super) fn write_array(map: BorrowedFd<'_>, index: u32, values: &[u64]) -> Re
     bpf(MAP_UPDATE_ELEM, &mut element).map(drop)
 }
 
-/// Loads an XDP program of these instructions.
-pub(super) fn load_xdp(instructions: &[u64]) -> Result<OwnedFd> {
+/// A map with keys of four octets.
+pub(super) fn create_map(kind: u32, value: u32, entries: u32) -> Result<OwnedFd> {
+    let fd = bpf(MAP_CREATE, &mut NewMap { kind, key: 4, value, entries })?;
+    // SAFETY: the kernel has just made it, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Puts a program into an array of programs.
+pub(super) fn put_program(programs: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<()> {
+    let (key, value) = ([0_u32], [program.as_raw_fd() as u32]);
+    let mut element =
+        Element { map: programs.as_raw_fd(), reserved: 0, key: address(&key), value: address(&value), flags: 0 };
+    bpf(MAP_UPDATE_ELEM, &mut element).map(drop)
+}
+
+/// Loads an XDP program of these instructions, that says of itself whether it knows multi-buffer frames.
+pub(super) fn load_xdp(instructions: &[u64], frags: bool) -> Result<OwnedFd> {
     let license = b"GPL\0";
     let mut load = Load {
         kind: PROG_TYPE_XDP,
         count: instructions.len() as u32,
         instructions: address(instructions),
         license: address(license),
+        flags: if frags { HAS_FRAGS } else { 0 },
+        attach: XDP,
+        ..Load::default()
     };
     let fd = bpf(PROG_LOAD, &mut load)?;
     // SAFETY: the kernel has just made it, for nobody else.
