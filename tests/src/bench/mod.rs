@@ -4,8 +4,13 @@
 //! A section measures one kind of thing and adds its figures to the [`Sheet`]; [`SECTIONS`] is the table of them.
 
 mod figure;
+mod ground;
+mod knock;
 mod machine;
+mod open;
+mod peers;
 mod rounds;
+mod server;
 mod sheet;
 
 use std::time::Instant;
@@ -46,7 +51,7 @@ struct Section {
     measure: fn(Plan<'_>, &mut Sheet) -> Result<()>,
 }
 
-const SECTIONS: [Section; 0] = [];
+const SECTIONS: [Section; 1] = [Section { name: "open", measure: open::measure }];
 
 /// Measures all that the plan asks for. A section that fails is an error at the end, and keeps no other from being
 /// measured.
