@@ -3,6 +3,7 @@
 //!
 //! A section measures one kind of thing and adds its figures to the [`Sheet`]; [`SECTIONS`] is the table of them.
 
+mod daemon;
 mod figure;
 mod ground;
 mod knock;
@@ -51,7 +52,8 @@ struct Section {
     measure: fn(Plan<'_>, &mut Sheet) -> Result<()>,
 }
 
-const SECTIONS: [Section; 1] = [Section { name: "open", measure: open::measure }];
+const SECTIONS: [Section; 2] =
+    [Section { name: "open", measure: open::measure }, Section { name: "daemon", measure: daemon::measure }];
 
 /// Measures all that the plan asks for. A section that fails is an error at the end, and keeps no other from being
 /// measured.
