@@ -5,6 +5,7 @@
 
 mod daemon;
 mod figure;
+mod flood;
 mod ground;
 mod knock;
 mod machine;
@@ -52,8 +53,11 @@ struct Section {
     measure: fn(Plan<'_>, &mut Sheet) -> Result<()>,
 }
 
-const SECTIONS: [Section; 2] =
-    [Section { name: "open", measure: open::measure }, Section { name: "daemon", measure: daemon::measure }];
+const SECTIONS: [Section; 3] = [
+    Section { name: "open", measure: open::measure },
+    Section { name: "daemon", measure: daemon::measure },
+    Section { name: "flood", measure: flood::measure },
+];
 
 /// Measures all that the plan asks for. A section that fails is an error at the end, and keeps no other from being
 /// measured.
