@@ -12,6 +12,7 @@ mod machine;
 mod open;
 mod peers;
 mod rounds;
+mod scale;
 mod server;
 mod sheet;
 
@@ -53,10 +54,11 @@ struct Section {
     measure: fn(Plan<'_>, &mut Sheet) -> Result<()>,
 }
 
-const SECTIONS: [Section; 3] = [
+const SECTIONS: [Section; 4] = [
     Section { name: "open", measure: open::measure },
     Section { name: "daemon", measure: daemon::measure },
     Section { name: "flood", measure: flood::measure },
+    Section { name: "scale", measure: scale::measure },
 ];
 
 /// Measures all that the plan asks for. A section that fails is an error at the end, and keeps no other from being

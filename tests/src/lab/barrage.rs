@@ -125,8 +125,16 @@ impl Volley {
     ///
     /// If they cannot be sent.
     pub fn send_here(&self) -> Result<()> {
-        let socket = sender()?;
-        self.0.chunks(AT_ONCE).try_for_each(|frames| send(&socket, frames).map(drop))
+        self.send_by(&Outlet::here()?)
+    }
+
+    /// Sends each of them once.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be sent.
+    pub fn send_by(&self, outlet: &Outlet) -> Result<()> {
+        self.0.chunks(AT_ONCE).try_for_each(|frames| send(&outlet.0, frames).map(drop))
     }
 
     /// Sends them in turn from where the thread is, `rate` a second, or as many as go out, until it is told to stop.
@@ -153,6 +161,20 @@ impl Volley {
             thread::sleep(BEAT);
         }
         Ok(sent)
+    }
+}
+
+/// Where frames go out. To close it takes the kernel milliseconds.
+pub struct Outlet(Socket);
+
+impl Outlet {
+    /// That of the host on which the thread is.
+    ///
+    /// # Errors
+    ///
+    /// If it has none.
+    pub fn here() -> Result<Self> {
+        sender().map(Self)
     }
 }
 
