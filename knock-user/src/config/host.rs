@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use knock_common::packet::Transport;
 
 use super::Severity;
+use super::diag;
 use super::permissions::Permissions;
 use super::port::Port;
 use super::port_names::PortNames;
@@ -27,7 +28,13 @@ impl Host {
     /// This host, in this network namespace, now.
     pub(super) fn here(about: &Metadata, in_place: bool) -> Self {
         let mut listeners = Vec::new();
-        for (path, transport) in TABLES {
+        let mut tables = &TABLES[..];
+        if let Ok(found) = diag::listening() {
+            let reachable = found.into_iter().filter(|(address, _)| !address.is_loopback());
+            listeners.extend(reachable.map(|(_, number)| Port { number, transport: Transport::Tcp }));
+            tables = &TABLES[2..];
+        }
+        for &(path, transport) in tables {
             // A kernel without IPv6 has no tables for it.
             listeners.extend(fs::read_to_string(path).iter().flat_map(|text| parse_listeners(text, transport)));
         }
@@ -43,6 +50,7 @@ impl Host {
     }
 }
 
+/// What there is to be read where the kernel cannot be asked; TCP first.
 const TABLES: [(&str, Transport); 4] = [
     ("/proc/net/tcp", Transport::Tcp),
     ("/proc/net/tcp6", Transport::Tcp),

@@ -6,6 +6,7 @@
 
 mod advice;
 mod contradictions;
+mod diag;
 mod door;
 mod error;
 mod group;

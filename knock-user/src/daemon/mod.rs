@@ -1,6 +1,7 @@
 //! The daemon: reads the kernel's events, logs them, sweeps expired grants, reloads on SIGHUP. The
 //! gate does not need it: without it everything goes on but the log.
 
+mod alarm;
 mod deadlines;
 mod denials;
 mod links;
@@ -36,6 +37,7 @@ use crate::hooks::{Finished, Keeper};
 use crate::memory;
 use crate::runtime::{DaemonInfo, Lock, Reload};
 use crate::session::Session;
+use alarm::Alarm;
 use deadlines::Deadlines;
 use denials::Denials;
 use links::{Announced, Links};
@@ -223,6 +225,7 @@ impl Daemon {
             .map_err(|error| anyhow::anyhow!("events cannot be awaited: {error}"))?;
         let mut trace = trace::start(&mut self.firewall, self.manner.trace);
         let mut links = Links::open()?;
+        let mut alarm = Alarm::new()?;
         // What has come since the interfaces were listed.
         self.follow_links();
         // Only now may it be told something: the signals are caught.
@@ -241,7 +244,7 @@ impl Daemon {
                 events = drain(&mut ring), if self.breath.is_none() => Event::Kernel(events?),
                 asked = self.viewers.next() => Event::Asked(asked),
                 announced = links.next() => Event::Links(announced?),
-                () = tokio::time::sleep_until(wake) => Event::Tick,
+                rung = alarm.at(wake) => { rung?; Event::Tick }
                 _ = hangup.recv() => Event::Reload,
                 _ = confirm.recv() => Event::Confirm,
                 _ = terminate.recv() => Event::Stop,

@@ -4,15 +4,23 @@
 //! A section measures one kind of thing and adds its figures to the [`Sheet`]; `SECTIONS` is the table of them.
 
 mod cost;
+mod daemon;
 pub mod docs;
 mod figure;
+mod flood;
 mod gate;
+mod ground;
 mod growth;
+mod knock;
 mod machine;
 mod meter;
+mod open;
 pub mod paths;
+mod peers;
 pub mod plot;
 mod rounds;
+mod scale;
+mod server;
 mod sheet;
 mod table;
 
@@ -54,8 +62,14 @@ struct Section {
     measure: fn(Plan<'_>, &mut Sheet) -> Result<()>,
 }
 
-const SECTIONS: [Section; 2] =
-    [Section { name: "cost", measure: cost::measure }, Section { name: "growth", measure: growth::measure }];
+const SECTIONS: [Section; 6] = [
+    Section { name: "cost", measure: cost::measure },
+    Section { name: "growth", measure: growth::measure },
+    Section { name: "open", measure: open::measure },
+    Section { name: "daemon", measure: daemon::measure },
+    Section { name: "flood", measure: flood::measure },
+    Section { name: "scale", measure: scale::measure },
+];
 
 /// Measures all that the plan asks for. A section that fails is an error at the end, and keeps no other from being
 /// measured.

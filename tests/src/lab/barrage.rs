@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use knock_common::flags::TcpFlags;
@@ -82,8 +83,6 @@ impl Volley {
     ///
     /// If the interfaces of the wire have no addresses.
     pub fn forged(from: Host, packets: impl Iterator<Item = (u32, (u16, Transport))>) -> Result<Self> {
-        let interface = SERVER_INTERFACES[usize::from(from == Host::Stranger)];
-        let (server, own) = (mac(Host::Server, interface)?, mac(from, "eth0")?);
         let frame = |(number, (port, transport))| {
             let source = forged(number);
             let family = if source.is_ipv4() { Family::V4 } else { Family::V6 };
@@ -93,12 +92,31 @@ impl Volley {
                 Transport::Udp => packet.udp(FROM, port),
                 Transport::Tcp => packet.tcp(FROM, port, TcpFlags::SYN),
             };
-            let mut frame = packet.build();
+            packet.build()
+        };
+        Self::of(from, packets.map(frame))
+    }
+
+    /// Any frames, from the MAC of a host to the server's.
+    ///
+    /// # Errors
+    ///
+    /// If the interfaces of the wire have no addresses.
+    pub fn of(from: Host, frames: impl Iterator<Item = Vec<u8>>) -> Result<Self> {
+        let interface = SERVER_INTERFACES[usize::from(from == Host::Stranger)];
+        let (server, own) = (mac(Host::Server, interface)?, mac(from, "eth0")?);
+        let addressed = |mut frame: Vec<u8>| {
             frame[..6].copy_from_slice(&server);
             frame[6..12].copy_from_slice(&own);
             frame
         };
-        Ok(Self(packets.map(frame).collect()))
+        Ok(Self(frames.map(addressed).collect()))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// Sends each of them once, from where the thread is.
@@ -107,8 +125,56 @@ impl Volley {
     ///
     /// If they cannot be sent.
     pub fn send_here(&self) -> Result<()> {
+        self.send_by(&Outlet::here()?)
+    }
+
+    /// Sends each of them once.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be sent.
+    pub fn send_by(&self, outlet: &Outlet) -> Result<()> {
+        self.0.chunks(AT_ONCE).try_for_each(|frames| send(&outlet.0, frames).map(drop))
+    }
+
+    /// Sends them in turn from where the thread is, `rate` a second, or as many as go out, until it is told to stop.
+    /// How many it were.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be sent.
+    pub fn pace_here(&self, rate: f64, stop: &AtomicBool) -> Result<u64> {
+        /// Between two bursts.
+        const BEAT: Duration = Duration::from_millis(1);
         let socket = sender()?;
-        self.0.chunks(AT_ONCE).try_for_each(|frames| send(&socket, frames).map(drop))
+        let mut frames = self.0.chunks(AT_ONCE).cycle();
+        let (mut sent, mut last, mut ahead) = (0, Instant::now(), 0.0);
+        while !stop.load(Ordering::Relaxed) {
+            // Of what could not be sent in time, one burst is made up for.
+            let due = rate * last.elapsed().min(2 * BEAT).as_secs_f64() - ahead;
+            last = Instant::now();
+            let before = sent;
+            while ((sent - before) as f64) < due {
+                sent += send(&socket, frames.next().context("no frames")?)?;
+            }
+            ahead = (sent - before) as f64 - due;
+            thread::sleep(BEAT);
+        }
+        Ok(sent)
+    }
+}
+
+/// Where frames go out. To close it takes the kernel milliseconds.
+pub struct Outlet(Socket);
+
+impl Outlet {
+    /// That of the host on which the thread is.
+    ///
+    /// # Errors
+    ///
+    /// If it has none.
+    pub fn here() -> Result<Self> {
+        sender().map(Self)
     }
 }
 

@@ -31,7 +31,7 @@ mod wait;
 mod wire;
 
 pub use background::Background;
-pub use barrage::{Barrage, Volley, forged};
+pub use barrage::{Barrage, Outlet, Volley, forged};
 pub use config::Config;
 pub use daemon::{Daemon, GATE_STANDS};
 pub use dev::Dev;
