@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use fastrand::Rng;
-use knock_common::counter::Counter::{AttemptStarted, GrantExtended, GrantOpened};
+use knock_common::counter::Counter::{AttemptAdvanced, AttemptEnded, AttemptStarted, GrantExtended, GrantOpened};
 use knock_common::gate::Verdict;
 use tests::memory::Memory;
 use tests::packet::{CLIENT_V4, SERVER_V4};
@@ -37,6 +37,19 @@ service = "ssh2"
 sequence = ["7000/tcp", "6000/tcp"]
 "#;
 
+const ONE_DOOR: &str = r#"
+[options]
+interfaces = ["eth0"]
+
+[services.ssh2]
+ports = ["2222/tcp"]
+
+[doors.open]
+service = "ssh2"
+sequence = ["7000/tcp", "8000/tcp", "9000/tcp", "7500/tcp"]
+cmd_timeout = "60s"
+"#;
+
 fn step(port: u16) -> Vec<u8> {
     if port == 8000 { datagram(CLIENT_V4, SERVER_V4, port).build() } else { syn(CLIENT_V4, SERVER_V4, port).build() }
 }
@@ -66,6 +79,23 @@ fn a_rightly_spaced_sequence_is_never_lost_and_never_counts_twice() {
         assert!(is_in(&host));
         assert_eq!((host.counter(GrantOpened), host.counter(GrantExtended)), (1, 0));
         assert_eq!(host.counter(AttemptStarted), 3);
+        // The knocks that are right for the one door are wrong for the others.
+        assert_eq!((host.counter(AttemptAdvanced), host.counter(AttemptEnded)), (3, 2));
+    }
+}
+
+/// Two CPUs have the same knock, and one makes the step between the other's look at the attempt and its own step.
+#[test]
+fn a_step_that_another_cpu_was_first_to_make_is_made_once() {
+    for made in 1..4 {
+        let host = host_of(ONE_DOOR);
+        let knock = |step: usize| syn(CLIENT_V4, SERVER_V4, [7000, 8000, 9000, 7500][step]).build();
+        (0..made).for_each(|step| assert_eq!(host.judge(&knock(step)), Verdict::Pass));
+        // The first look tells what the packet may mean; then the attempt is moved.
+        host.interrupt_at_door(2, move |host| assert_eq!(host.judge(&knock(made)), Verdict::Pass));
+        assert_eq!(host.judge(&knock(made)), Verdict::Pass);
+        assert_eq!(host.counter(AttemptAdvanced), made as u64, "step {}", made + 1);
+        assert_eq!((host.counter(GrantOpened), host.counter(GrantExtended)), (u64::from(made == 3), 0));
     }
 }
 

@@ -5,11 +5,13 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{env, fs, hint, thread};
 
 use anyhow::{Result, ensure};
 use fastrand::Rng;
-use knock_common::counter::Counter::{AttemptStarted, GrantClosed, GrantExtended, GrantOpened, GrantSpent};
+use knock_common::counter::Counter::{
+    AttemptAdvanced, AttemptEnded, AttemptStarted, GrantClosed, GrantExtended, GrantOpened, GrantSpent,
+};
 use libtest_mimic::Trial;
 use tests::kernel::{Room, Run, XDP_DROP, XDP_PASS, stay_on_cpu};
 use tests::lab::sandbox;
@@ -46,6 +48,9 @@ sequence = ["7000/tcp", "6000/tcp"]
 const SEQUENCE: [u16; 4] = [7000, 8000, 9000, 7500];
 /// How often a CPU repeats a packet in one go, so that the goes of all CPUs overlap.
 const BURST: u32 = 20;
+
+/// How often a thread looks for the others before it lets them have its CPU.
+const SPINS: u32 = 20_000;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
@@ -92,8 +97,15 @@ impl Gathering {
     fn wait(&self, parties: usize) {
         let ticket = self.0.fetch_add(1, Ordering::SeqCst);
         let all = (ticket / parties + 1) * parties;
+        let mut spins = 0;
         while self.0.load(Ordering::SeqCst) < all {
-            thread::yield_now();
+            // Not at once, so that all go on at the same moment where each has its CPU.
+            if spins < SPINS {
+                spins += 1;
+                hint::spin_loop();
+            } else {
+                thread::yield_now();
+            }
         }
     }
 }
@@ -132,6 +144,8 @@ fn a_rightly_spaced_sequence_is_never_lost_and_never_counts_twice() -> Result<()
             let counters = gate.0.all_counters();
             assert_eq!((counters[GrantOpened as usize], counters[GrantExtended as usize]), (1, 0));
             assert_eq!(counters[AttemptStarted as usize], 3);
+            // The knocks that are right for the one door are wrong for the others.
+            assert_eq!((counters[AttemptAdvanced as usize], counters[AttemptEnded as usize]), (3, 2));
             assert_eq!((gate.0.all_grants().len(), gate.0.all_attempts().len()), (1, 1));
         }
         Ok(())

@@ -12,7 +12,7 @@ mod world;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use knock_common::addr::Addr;
@@ -53,6 +53,8 @@ pub struct Memory {
     counters: [AtomicU64; Counter::COUNT],
     events: Mutex<Vec<Event>>,
     interruption: Mutex<Option<Interruption>>,
+    /// The interruption comes at so many look-ups of a door from now; 0: at that of a socket.
+    doors_left: AtomicUsize,
     beside: Option<Mutex<Box<dyn Beside>>>,
 }
 
@@ -90,6 +92,7 @@ impl Memory {
             counters: [const { AtomicU64::new(0) }; Counter::COUNT],
             events: Mutex::default(),
             interruption: Mutex::default(),
+            doors_left: AtomicUsize::new(0),
             beside: None,
         }
     }
@@ -160,6 +163,21 @@ impl Memory {
     /// Does something at the next socket look-up, before its answer: a race that is always lost.
     pub fn interrupt(&self, meanwhile: impl FnOnce(&Self) + Send + 'static) {
         *lock(&self.interruption) = Some(Interruption(Box::new(meanwhile)));
+    }
+
+    /// The same at a look-up of a door, the first of which is number 1. An attempt is read before its door is looked up,
+    /// and changed after it.
+    pub fn interrupt_at_door(&self, number: usize, meanwhile: impl FnOnce(&Self) + Send + 'static) {
+        self.interrupt(meanwhile);
+        self.doors_left.store(number, Relaxed);
+    }
+
+    /// Lets happen what was to happen meanwhile.
+    fn be_interrupted(&self) {
+        let interruption = lock(&self.interruption).take();
+        if let Some(Interruption(meanwhile)) = interruption {
+            meanwhile(self);
+        }
     }
 
     /// Judges one frame.

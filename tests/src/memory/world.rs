@@ -15,7 +15,7 @@ use knock_common::rules::{Door, Knock, PortRoles, Service};
 use knock_common::spent::Spent;
 use knock_common::world::{Socket, World};
 
-use super::{Interruption, Memory, lock};
+use super::{Memory, lock};
 use crate::model::{Port, Protocol};
 use crate::packet::HERE;
 
@@ -62,6 +62,9 @@ impl World for Memory {
     }
 
     fn door(&self, index: u32) -> Option<&Door> {
+        if self.doors_left.load(Relaxed) > 0 && self.doors_left.fetch_sub(1, Relaxed) == 1 {
+            self.be_interrupted();
+        }
         self.tables.rules.doors.get(index as usize)
     }
 
@@ -138,9 +141,8 @@ impl World for Memory {
     }
 
     fn socket(&self, packet: &Packet) -> Socket {
-        let interruption = lock(&self.interruption).take();
-        if let Some(Interruption(meanwhile)) = interruption {
-            meanwhile(self);
+        if self.doors_left.load(Relaxed) == 0 {
+            self.be_interrupted();
         }
         let sockets = lock(&self.sockets);
         let tcp = packet.transport == Transport::Tcp;
