@@ -9,6 +9,12 @@ pub trait Frame {
     /// not hold all of them.
     fn view<const N: usize>(&self, offset: u32) -> Option<Self::View<N>>;
 
+    /// The first `N` bytes.
+    #[inline(always)]
+    fn start<const N: usize>(&self) -> Option<Self::View<N>> {
+        self.view(0)
+    }
+
     /// The same number. In the kernel the verifier forgets what bounds it had, so that it need not
     /// follow the rest for every way by which a rare path came to it.
     #[inline(always)]
@@ -39,6 +45,13 @@ pub trait View {
     fn be16(&self, index: usize) -> u16;
     /// Four octets as they lie in memory.
     fn word(&self, index: usize) -> u32;
+
+    /// [`Self::octet`] at a fixed place, which the kernel loads by one instruction.
+    fn octet_at<const AT: usize>(&self) -> u8;
+    /// [`Self::be16`] at a fixed place.
+    fn be16_at<const AT: usize>(&self) -> u16;
+    /// [`Self::word`] at a fixed place.
+    fn word_at<const AT: usize>(&self) -> u32;
 
     /// `sum` plus the words of the first `length` octets, a multiple of four: a step of the Internet
     /// checksum (RFC 1071), not folded. The kernel has a helper for it.
@@ -72,6 +85,21 @@ impl<const N: usize> View for [u8; N] {
     #[inline(always)]
     fn word(&self, index: usize) -> u32 {
         u32::from_ne_bytes([self[index], self[index + 1], self[index + 2], self[index + 3]])
+    }
+
+    #[inline(always)]
+    fn octet_at<const AT: usize>(&self) -> u8 {
+        self.octet(AT)
+    }
+
+    #[inline(always)]
+    fn be16_at<const AT: usize>(&self) -> u16 {
+        self.be16(AT)
+    }
+
+    #[inline(always)]
+    fn word_at<const AT: usize>(&self) -> u32 {
+        self.word(AT)
     }
 }
 

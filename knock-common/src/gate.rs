@@ -1,13 +1,15 @@
 //! Packet -> verdict: the gate itself. Read this file to know what passes.
 
+use crate::addr::Addr;
 use crate::counter::Counter;
 use crate::event::{Event, Kind};
 use crate::frame::Frame;
 use crate::grant::{FOR_GOOD, GrantKey};
 use crate::knocking;
-use crate::packet::{self, Other, Packet, Shape, Transport};
+use crate::packet::{self, Other, Packet, Plain, Shape, Transport};
 use crate::reject;
-use crate::rules::{MAX_PREFIXES, Role, Service};
+use crate::rules::{MAX_PREFIXES, PortRole, Role, Service};
+use crate::watch;
 use crate::world::{Socket, World};
 
 /// What becomes of the frame.
@@ -27,10 +29,51 @@ pub enum Verdict {
 #[inline(always)]
 pub fn judge<W: World, F: Frame + ?Sized>(world: &W, frame: &F) -> Verdict {
     let mut packet = Packet::BLANK;
-    match packet::parse(frame, &mut packet) {
-        Ok(()) => judge_packet(world, frame, &packet, true),
-        Err(other) => judge_other(world, other),
+    let role = match glance(world, frame, &mut packet) {
+        Glance::Unrelated => return Verdict::Pass,
+        Glance::Concerns(role) => role,
+        Glance::NotPlain => match packet::parse(frame, &mut packet) {
+            Ok(()) => role_of(world, &packet),
+            Err(other) => return judge_other(world, other),
+        },
+    };
+    judge_role(world, frame, &packet, role, true)
+}
+
+/// What is seen of a frame at a glance.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Glance {
+    /// A plain packet that is none of our business: passes.
+    Unrelated,
+    /// A plain packet to a port of this role, which was read.
+    Concerns(PortRole),
+    /// To be read by [`packet::parse`].
+    NotPlain,
+}
+
+/// Looks at the few fields that tell most traffic from what concerns the gate, before anything else is read.
+#[inline(always)]
+pub fn glance<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &mut Packet) -> Glance {
+    let Some(plain) = Plain::look(frame) else { return Glance::NotPlain };
+    let role = world.ports(plain.dport).of(plain.transport);
+    if role.is_unrelated() && !(plain.opens() && may_attempt(world, &plain.source())) {
+        return Glance::Unrelated;
     }
+    plain.read(packet);
+    Glance::Concerns(role)
+}
+
+/// True if an attempt of the source may be under way.
+#[inline(always)]
+fn may_attempt<W: World>(world: &W, source: &Addr) -> bool {
+    world.watch(watch::cell_of(source)).is_some_and(|cell| cell.load() != 0)
+}
+
+/// The role of the port that a packet goes to.
+#[inline(always)]
+pub fn role_of<W: World>(world: &W, packet: &Packet) -> PortRole {
+    world.ports(packet.dport).of(packet.transport)
 }
 
 /// The verdict on a frame that is no packet to judge by its port.
@@ -52,7 +95,19 @@ pub fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
 /// `in_one`) is judged like any other, but it is never a knock, and denied without an answer.
 #[inline(always)]
 pub fn judge_packet<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet, in_one: bool) -> Verdict {
-    match world.ports(packet.dport).of(packet.transport).role() {
+    judge_role(world, frame, packet, role_of(world, packet), in_one)
+}
+
+/// The same if the role of its port is known.
+#[inline(always)]
+pub fn judge_role<W: World, F: Frame + ?Sized>(
+    world: &W,
+    frame: &F,
+    packet: &Packet,
+    role: PortRole,
+    in_one: bool,
+) -> Verdict {
+    match role.role() {
         Role::Knock(index) if in_one => {
             knocking::knock(world, frame, packet, index);
             Verdict::Pass
@@ -136,11 +191,12 @@ pub(crate) fn is_granted<W: World>(world: &W, packet: &Packet, service: &Service
             return false;
         }
         let key = GrantKey::new(service.tag, &packet.src, prefix);
-        if let Some(grant) = world.grant(&key) {
+        // Its end alone, or the rest would be read and kept while the clock is.
+        if let Some(until) = world.grant_end(&key) {
             let now = world.now();
-            if grant.is_live(now) {
+            if until > now {
                 if uses && service.keepalive != 0 && packet.transport as u8 == Transport::Udp as u8 && !world.asks() {
-                    keep_alive(world, &key, grant, now);
+                    keep_alive(world, &key, now);
                 }
                 return true;
             }
@@ -153,7 +209,8 @@ pub(crate) fn is_granted<W: World>(world: &W, packet: &Packet, service: &Service
 /// Traffic of a keepalive service moves the end of its grant. Written only once an eighth of the
 /// window is gone, so that a stream of datagrams does not write the map for each.
 #[inline(never)]
-fn keep_alive<W: World>(world: &W, key: &GrantKey, mut grant: crate::grant::Grant, now: u64) -> bool {
+fn keep_alive<W: World>(world: &W, key: &GrantKey, now: u64) -> bool {
+    let Some(mut grant) = world.grant(key) else { return false };
     if grant.until == FOR_GOOD || grant.window == 0 {
         return false;
     }

@@ -60,6 +60,11 @@ pub trait World {
 
     /// The grant under `key`, live or not.
     fn grant(&self, key: &GrantKey) -> Option<Grant>;
+    /// The end of the grant under `key`, live or not, boot time in ns.
+    #[inline(always)]
+    fn grant_end(&self, key: &GrantKey) -> Option<u64> {
+        self.grant(key).map(|grant| grant.until)
+    }
     /// Writes the grant, over an old one if there is one; false if the table is full.
     fn put_grant(&self, key: &GrantKey, grant: &Grant) -> bool;
     /// Writes the grant only over one that is still there; false if it is gone.

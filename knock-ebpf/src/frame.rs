@@ -42,6 +42,12 @@ impl Frame for Linear<'_> {
     }
 
     #[inline(always)]
+    fn start<const N: usize>(&self) -> Option<Loaded> {
+        let begin = self.ctx.data();
+        (begin + N <= self.ctx.data_end()).then_some(Loaded(begin))
+    }
+
+    #[inline(always)]
     fn forget(value: u32) -> u32 {
         forget(value)
     }
@@ -89,16 +95,19 @@ pub struct Loaded(usize);
 /// One load of the packet, however it is aligned: the kernel allows it where the machine does,
 /// while Rust's own loads would be taken apart into octets.
 macro_rules! load {
-    ($kind:literal, $address:expr) => {{
+    ($kind:literal, $most:expr, $address:expr, $at:expr) => {{
         let value: u64;
-        // SAFETY: the view was checked to hold the bytes, and the verifier checks it again.
+        // SAFETY: the view was checked to hold the bytes, and the verifier checks it again; what is loaded
+        // has no more bits than its kind.
         unsafe {
             core::arch::asm!(
-                concat!("{value} = *(", $kind, " *)({address} + 0)"),
+                concat!("{value} = *(", $kind, " *)({address} + {at})"),
                 value = out(reg) value,
                 address = in(reg) $address,
+                at = const $at,
                 options(pure, readonly, nostack, preserves_flags),
             );
+            core::hint::assert_unchecked(value <= $most as u64);
         }
         value
     }};
@@ -107,17 +116,32 @@ macro_rules! load {
 impl View for Loaded {
     #[inline(always)]
     fn octet(&self, index: usize) -> u8 {
-        load!("u8", self.0 + index) as u8
+        load!("u8", u8::MAX, self.0 + index, 0) as u8
     }
 
     #[inline(always)]
     fn be16(&self, index: usize) -> u16 {
-        u16::from_be(load!("u16", self.0 + index) as u16)
+        u16::from_be(load!("u16", u16::MAX, self.0 + index, 0) as u16)
     }
 
     #[inline(always)]
     fn word(&self, index: usize) -> u32 {
-        load!("u32", self.0 + index) as u32
+        load!("u32", u32::MAX, self.0 + index, 0) as u32
+    }
+
+    #[inline(always)]
+    fn octet_at<const AT: usize>(&self) -> u8 {
+        load!("u8", u8::MAX, self.0, AT) as u8
+    }
+
+    #[inline(always)]
+    fn be16_at<const AT: usize>(&self) -> u16 {
+        u16::from_be(load!("u16", u16::MAX, self.0, AT) as u16)
+    }
+
+    #[inline(always)]
+    fn word_at<const AT: usize>(&self) -> u32 {
+        load!("u32", u32::MAX, self.0, AT) as u32
     }
 
     #[inline(always)]
@@ -139,16 +163,17 @@ fn one_register(mut value: usize) -> usize {
     value
 }
 
-/// Writes a number in halves and reads it as a whole: of such a word the verifier knows nothing.
+/// Writes a number as the upper half of a word and reads that half: of a part that does not begin where the word
+/// does the verifier knows nothing. (The processor reads it from what it is about to write; of a word that was
+/// written in halves it would have to wait for both.)
 #[inline(always)]
 fn forget(value: u32) -> u32 {
-    let mut word = 0_u32;
-    let halves = (&raw mut word).cast::<u16>();
-    // SAFETY: two halves of one word, written and read within it.
+    let mut word = 0_u64;
+    let place = &raw mut word;
+    // SAFETY: a word, written as a whole, and a half of it.
     unsafe {
-        halves.write_volatile(value as u16);
-        halves.add(1).write_volatile((value >> 16) as u16);
-        (&raw const word).read_volatile()
+        place.write_volatile(u64::from(value) << 32);
+        place.cast::<u32>().add(1).read_volatile()
     }
 }
 

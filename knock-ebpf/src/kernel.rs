@@ -1,5 +1,7 @@
 //! [`World`] on BPF maps and helpers.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::maps::lpm_trie::Key;
@@ -18,6 +20,35 @@ use knock_common::spent::Spent;
 use knock_common::world::{Socket, World};
 
 use crate::{answer, desk, explain, maps, settings, sockets};
+
+/// A key of the trusted networks for one source. The kernel reads keys eight octets at a time, and so they are written:
+/// a processor that reads what was just written in smaller pieces has to wait for them.
+#[repr(C, align(8))]
+struct SourceKey {
+    before: MaybeUninit<u32>,
+    bits: u32,
+    source: [u64; 2],
+}
+
+impl SourceKey {
+    #[inline(always)]
+    fn new(source: &Addr) -> Self {
+        Self { before: MaybeUninit::uninit(), bits: HOST_BITS, source: halves(source) }
+    }
+
+    #[inline(always)]
+    fn key(&self) -> &Key<Addr> {
+        // SAFETY: from `bits` on it is such a key, which is packed: 4 octets, then those of the address.
+        unsafe { &*(&raw const self.bits).cast() }
+    }
+}
+
+/// An address as two words.
+#[inline(always)]
+fn halves(addr: &Addr) -> [u64; 2] {
+    let [a, b, c, d] = addr.words();
+    [u64::from(a) | u64::from(b) << 32, u64::from(c) | u64::from(d) << 32]
+}
 
 /// The maps and helpers, for one frame.
 pub struct Kernel<'a> {
@@ -101,13 +132,21 @@ impl World for Kernel<'_> {
 
     #[inline(always)]
     fn trusts(&self, source: &Addr) -> bool {
-        settings::has_trusted() && maps::TRUSTED.get(Key::new(HOST_BITS, *source)).is_some()
+        settings::has_trusted() && maps::TRUSTED.get(SourceKey::new(source).key()).is_some()
     }
 
     #[inline(always)]
     fn grant(&self, key: &GrantKey) -> Option<Grant> {
         // SAFETY: a plain copy. A value given to another key meanwhile is a whole grant as well.
         unsafe { maps::GRANTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn grant_end(&self, key: &GrantKey) -> Option<u64> {
+        let [low, high] = halves(&key.source);
+        let words = [low, high, u64::from(key.service) | u64::from(key.bits) << 32];
+        // SAFETY: the words are a key, octet for octet; a plain copy of one word, as above.
+        unsafe { maps::GRANTS.get(&*(&raw const words).cast::<GrantKey>()) }.map(|grant| grant.until)
     }
 
     #[inline(always)]

@@ -18,8 +18,9 @@ use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use knock_common::gate::{self, Verdict};
+use knock_common::gate::{self, Glance, Verdict};
 use knock_common::packet::{self, Other, Packet};
+use knock_common::rules::Role;
 
 use frame::{Copied, Linear};
 use kernel::Kernel;
@@ -31,16 +32,27 @@ fn knock_gate(ctx: XdpContext) -> u32 {
     let world = Kernel::new(&ctx);
     let frame = Linear::new(&ctx);
     let mut packet = Packet::BLANK;
-    let in_one = match packet::parse(&frame, &mut packet) {
-        Ok(()) => true,
-        // What the first buffer does not hold may lie in the next.
-        Err(Other::Malformed | Other::TinyFragment) => match desk::take(read_scattered(&ctx), &mut packet) {
-            Ok(()) => false,
-            Err(other) => return action(&ctx, gate::judge_other(&world, other)),
-        },
-        Err(other) => return action(&ctx, gate::judge_other(&world, other)),
+    let (role, in_one) = match gate::glance(&world, &frame, &mut packet) {
+        Glance::Unrelated => return action(&ctx, Verdict::Pass),
+        // A copy of its own: what a flood hits does not share its registers with the long paths.
+        Glance::Concerns(role) if matches!(role.role(), Role::Protected(_)) => {
+            return action(&ctx, gate::judge_role(&world, &frame, &packet, role, true));
+        }
+        Glance::Concerns(role) => (role, true),
+        Glance::NotPlain => {
+            let in_one = match packet::parse(&frame, &mut packet) {
+                Ok(()) => true,
+                // What the first buffer does not hold may lie in the next.
+                Err(Other::Malformed | Other::TinyFragment) => match desk::take(read_scattered(&ctx), &mut packet) {
+                    Ok(()) => false,
+                    Err(other) => return action(&ctx, gate::judge_other(&world, other)),
+                },
+                Err(other) => return action(&ctx, gate::judge_other(&world, other)),
+            };
+            (gate::role_of(&world, &packet), in_one)
+        }
     };
-    action(&ctx, gate::judge_packet(&world, &frame, &packet, in_one))
+    action(&ctx, gate::judge_role(&world, &frame, &packet, role, in_one))
 }
 
 /// For older kernels, whose frames are always linear.

@@ -14,3 +14,4 @@ pub mod scan;
 pub mod soak;
 pub mod story;
 pub mod tables;
+pub mod vm;

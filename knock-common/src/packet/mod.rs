@@ -7,7 +7,10 @@
 mod ethernet;
 mod ipv4;
 mod ipv6;
+mod plain;
 mod transport;
+
+pub use plain::Plain;
 
 use crate::addr::Addr;
 use crate::flags::TcpFlags;

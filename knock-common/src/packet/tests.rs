@@ -1,6 +1,6 @@
 //! Frames as literal octets, so that the reading of them rests on no builder.
 
-use super::{Other, Packet, Shape, Transport, parse, parse_ip};
+use super::{Other, Packet, Plain, Shape, Transport, parse, parse_ip};
 use crate::addr::Addr;
 use crate::flags::TcpFlags;
 
@@ -24,6 +24,41 @@ const UDP_V6: [u8; 70] = [
 fn read(frame: &[u8]) -> Result<Packet, Other> {
     let mut packet = Packet::BLANK;
     parse(frame, &mut packet).map(|()| packet)
+}
+
+/// What is read at a glance, if it is.
+fn glance(frame: &[u8]) -> Option<Packet> {
+    let mut packet = Packet::BLANK;
+    Plain::look(frame)?.read(&mut packet);
+    Some(packet)
+}
+
+#[test]
+fn what_is_read_at_a_glance_is_what_is_read() {
+    let mut udp = UDP_V6.to_vec();
+    // Without its hop-by-hop header.
+    (udp[19], udp[20]) = (8, 17);
+    udp.drain(54..62);
+    let tcp: Vec<u8> = [&udp[..18], &[0, 20, 6], &udp[21..54], &SYN_V4[34..]].concat();
+    for plain in [&SYN_V4[..], &udp, &tcp] {
+        assert!(glance(plain).is_some(), "{plain:02x?}");
+        // Every octet with every value, every length, and addresses that IPv4 ones are mapped to.
+        for (at, value) in (0..plain.len()).flat_map(|at| (0..=u8::MAX).map(move |value| (at, value))) {
+            let mut frame = plain.to_vec();
+            frame[at] = value;
+            if let Some(packet) = glance(&frame) {
+                assert_eq!(read(&frame), Ok(packet), "{frame:02x?}");
+            }
+            frame.truncate(at);
+            assert!(glance(&frame).is_none_or(|packet| read(&frame) == Ok(packet)), "{frame:02x?}");
+        }
+    }
+    for at in [22, 38] {
+        let mut mapped = tcp.clone();
+        mapped[at..at + 12].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+        assert_eq!((glance(&mapped), read(&mapped)), (None, Err(Other::Malformed)));
+    }
+    assert_eq!(glance(&UDP_V6), None);
 }
 
 #[test]

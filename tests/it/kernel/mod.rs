@@ -1,5 +1,6 @@
 //! Frames through the program in the kernel.
 
+mod budget;
 mod buffers;
 mod cost;
 mod differ;
@@ -31,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
         reject::trials(),
         histories::trials(),
         cost::trials(),
+        budget::trials(),
     ]
     .into_iter()
     .flatten()
