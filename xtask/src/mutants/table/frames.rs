@@ -18,6 +18,21 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         14 "a frame that is too short for Ethernet is denied":
             "ok_or(Other::Foreign)?;" => "ok_or(Other::Malformed)?;";
     }
+    "packet/plain.rs" {
+        13 "IPv4 options are not stepped over at a glance":
+            "h.octet_at::<IP>() == PLAIN_V4" => "h.octet_at::<IP>() >> 4 == 4";
+        13 "a fragment over IPv4 is plain":
+            "h.be16_at::<{ IP + 6 }>() & FRAGMENT == 0" => "true";
+        13 "a plain packet over IPv4 may be longer than its frame":
+            " || !frame.reaches(IP as u32 + total)" => "";
+        13 "a plain packet over IPv6 may be longer than its frame":
+            " || !frame.reaches(L4_V6 as u32 + l4_len)" => "";
+        13 "an address that IPv4 is mapped to is plain": " || is_mapped" => "";
+        13 "a plain TCP header may be shorter than 20 octets":
+            "header >= TCP_HEADER && header <= $l4_len" => "header <= $l4_len";
+        13 "a plain datagram may be longer than its packet":
+            "length >= UDP_HEADER && length <= $l4_len" => "length >= UDP_HEADER";
+    }
     "packet/ipv4.rs" {
         13 "IPv4 options are not stepped over":
             "let header = u32::from(first & 0x0f) * 4;"
