@@ -43,7 +43,7 @@ pub struct Mutant {
     pub suite: Suite,
     /// Planted by `cargo xtask test` as well.
     pub quick: bool,
-    /// Why no test can see it.
+    /// Why no test can see it, or none for certain.
     pub explained: Option<&'static str>,
 }
 
@@ -63,7 +63,7 @@ impl Mutant {
         Self { quick: true, ..self }
     }
 
-    /// No bug that can be seen, and why.
+    /// No bug that can be seen for certain, and why.
     pub const fn explained(self, why: &'static str) -> Self {
         Self { explained: Some(why), ..self }
     }
