@@ -23,8 +23,8 @@ impl Default for Figures {
 }
 
 impl Figures {
-    /// Adds what came of one. It is a fault to survive without an explanation, or to be no program. What is explained may
-    /// be caught all the same: some of it by chance.
+    /// Adds what came of one. It is a fault to survive without an explanation, or to be no program. What is
+    /// explained may be caught all the same: some of it by chance.
     pub fn add(&mut self, mutant: &Mutant, outcome: &Outcome) {
         self.planted += 1;
         match (outcome, mutant.explained) {

@@ -17,7 +17,8 @@ use self::tree::Tree;
 use crate::setup::{self, Purpose};
 use crate::{root, step};
 
-/// The verb: all of them, or those of one rule, or those with one of the texts in what they do; of these, the quick ones.
+/// The verb: all of them, or those of one rule, or those with one of the texts in what they do; of these, the
+/// quick ones.
 pub fn verb(rule: Option<u8>, only: &[String], is_quick: bool, list: bool) -> Result<()> {
     let is_asked_for = |mutant: &&Mutant| {
         let has_text = only.is_empty() || only.iter().any(|text| mutant.what.contains(text.as_str()));

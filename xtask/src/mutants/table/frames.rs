@@ -19,18 +19,27 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "ok_or(Other::Foreign)?;" => "ok_or(Other::Malformed)?;";
     }
     "packet/plain.rs" {
-        13 "IPv4 options are not stepped over at a glance":
-            "h.octet_at::<IP>() == PLAIN_V4" => "h.octet_at::<IP>() >> 4 == 4";
-        13 "a fragment over IPv4 is plain":
-            "h.be16_at::<{ IP + 6 }>() & FRAGMENT == 0" => "true";
-        13 "a plain packet over IPv4 may be longer than its frame":
+        13 "at a glance a first fragment is a whole packet":
+            "const FRAGMENT: u16 = 0x3fff;" => "const FRAGMENT: u16 = 0x1fff;";
+        13 "at a glance a later fragment is a packet":
+            "const FRAGMENT: u16 = 0x3fff;" => "const FRAGMENT: u16 = 0x2000;";
+        13 "at a glance IPv4 has no options":
+            "h.octet_at::<IP>() == PLAIN_V4 &&" => "h.octet_at::<IP>() >> 4 == PLAIN_V4 >> 4 &&";
+        13 "at a glance an IPv4 packet may be longer than its frame":
             " || !frame.reaches(IP as u32 + total)" => "";
-        13 "a plain packet over IPv6 may be longer than its frame":
+        13 "at a glance an IPv6 packet may be longer than its frame":
             " || !frame.reaches(L4_V6 as u32 + l4_len)" => "";
-        13 "an address that IPv4 is mapped to is plain": " || is_mapped" => "";
-        13 "a plain TCP header may be shorter than 20 octets":
+        13 "at a glance the version of an IPv6 header is not looked at":
+            "h.octet_at::<IP>() >> 4 != 6 || is_mapped" => "is_mapped";
+        13 "at a glance a v4-mapped address passes for the IPv4 host":
+            "h.octet_at::<IP>() >> 4 != 6 || is_mapped" => "h.octet_at::<IP>() >> 4 != 6";
+        13 "at a glance a TCP header may be longer than its segment":
+            "header >= TCP_HEADER && header <= $l4_len" => "header >= TCP_HEADER";
+        13 "at a glance a TCP header may be shorter than 20 octets":
             "header >= TCP_HEADER && header <= $l4_len" => "header <= $l4_len";
-        13 "a plain datagram may be longer than its packet":
+        13 "at a glance a UDP header may be shorter than eight octets":
+            "length >= UDP_HEADER && length <= $l4_len" => "length <= $l4_len";
+        13 "at a glance a UDP datagram may be longer than its packet":
             "length >= UDP_HEADER && length <= $l4_len" => "length >= UDP_HEADER";
     }
     "packet/ipv4.rs" {

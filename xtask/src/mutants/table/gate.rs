@@ -5,15 +5,14 @@ use super::{Mutant, mutants};
 /// Bugs of these rules.
 pub(super) const MUTANTS: &[Mutant] = mutants! {
     "gate.rs" {
-        4 "a stray SYN that is seen at a glance ends no attempt":
-            "if role.is_unrelated() && !(plain.opens() && may_attempt(world, &plain.source())) {"
-            => "if role.is_unrelated() {";
         8 "a grant lets nobody in":
             "if is_granted(world, packet, service, true) {" => "if false {";
         8 "a trusted network has to knock":
             "if world.trusts(&packet.src) {" => "if false {";
         8 "a grant lets in after its end":
             "            if until > now {" => "            if true {", quick();
+        8 "a grant lets in a nanosecond too long":
+            "            if until > now {" => "            if until >= now {";
         8 "a grant of a wider prefix lets nobody in":
             "if prefix.bits() == 0 {" => "if prefix.bits() == 0 || index > 0 {";
         8 "grants are looked up under the prefixes of the other family":

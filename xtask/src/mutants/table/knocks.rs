@@ -34,6 +34,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         1 "a frame to a group is a knock":
             "matches!(self.shape, Shape::Whole) && !self.group" => "matches!(self.shape, Shape::Whole)";
     }
+    "packet/plain.rs" {
+        1 "at a glance no frame goes to a group over IPv4":
+            "packet.group = h.octet_at::<0>() & 1 != 0;\n                packet.l4 = L4_V4"
+            => "packet.group = false;\n                packet.l4 = L4_V4";
+        1 "at a glance no frame goes to a group over IPv6":
+            "packet.group = h.octet_at::<0>() & 1 != 0;\n                packet.l4 = L4_V6"
+            => "packet.group = false;\n                packet.l4 = L4_V6";
+    }
     "packet/ipv4.rs" {
         1 "a merged packet is a knock":
             "network.never_knock = total == 0;" => "network.never_knock = false;";
@@ -49,6 +57,9 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "Role::Knock(index) if in_one =>" => "Role::Knock(index) =>";
         4 "a packet to a closed port ends nothing":
             "    if packet.opens() {\n        knocking" => "    if false {\n        knocking";
+        4 "at a glance a packet to a closed port ends nothing":
+            "if role.is_unrelated() && !(plain.opens() && may_attempt(world, &plain.source())) {"
+            => "if role.is_unrelated() {";
         6 "a knock does not reach the stack":
             "knocking::knock(world, frame, packet, index);\n            Verdict::Pass"
             => "knocking::knock(world, frame, packet, index);\n            Verdict::Deny", quick();
@@ -192,8 +203,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "if old >= floor {" => "if old == floor {";
         7 "in the kernel a swap that was lost is taken for won":
             "            swapped\n" => "            swapped | true\n", kernel(),
-            explained("two CPUs must meet within a few instructions of the program, which its races need not come to: a race \
-                that is always lost can be made on the host alone");
+            explained("two CPUs must meet within a few instructions of the program, which its races need not come to: \
+                a race that is always lost can be made on the host alone");
         7 "in the kernel a swap writes nothing":
             "(self.0.get(), old, new)" => "(self.0.get(), old, { let _ = new; old })", kernel();
     }
