@@ -107,7 +107,7 @@ macro_rules! load {
                 at = const $at,
                 options(pure, readonly, nostack, preserves_flags),
             );
-            core::hint::assert_unchecked(value <= $most as u64);
+            core::hint::assert_unchecked(value <= u64::from($most));
         }
         value
     }};

@@ -145,8 +145,10 @@ impl World for Kernel<'_> {
     fn grant_end(&self, key: &GrantKey) -> Option<u64> {
         let [low, high] = halves(&key.source);
         let words = [low, high, u64::from(key.service) | u64::from(key.bits) << 32];
-        // SAFETY: the words are a key, octet for octet; a plain copy of one word, as above.
-        unsafe { maps::GRANTS.get(&*(&raw const words).cast::<GrantKey>()) }.map(|grant| grant.until)
+        // SAFETY: the words are a key, octet for octet.
+        let key: &GrantKey = unsafe { &*(&raw const words).cast() };
+        // SAFETY: a plain copy of one word, as above.
+        unsafe { maps::GRANTS.get(key) }.map(|grant| grant.until)
     }
 
     #[inline(always)]

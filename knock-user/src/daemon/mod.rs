@@ -526,8 +526,10 @@ impl Daemon {
     /// The same where one-time sequences are settled.
     fn swap(&mut self, config: Config) -> Result<()> {
         let now = boot_now();
+        let changed = self.firewall.change(&config, self.manner);
+        // From its end: the next one would have to wait for a spare program that is being loaded.
         self.stock_at = Some(Instant::now() + CALM);
-        self.firewall.change(&config, self.manner)?;
+        changed?;
         self.swapped = true;
         self.hooks.configure(&config, now);
         self.lockouts.configure(&config);
