@@ -95,6 +95,18 @@ fn any_other_order_opens_nothing() {
 }
 
 #[test]
+fn a_step_out_of_turn_ends_the_attempt() {
+    let host = host();
+    // Also where something listens, and it would be no wrong knock otherwise.
+    host.change_sockets(|sockets| sockets.listening.extend([Port(9000, Protocol::Tcp)]));
+    let client = Visitor::v4(&host);
+    client.knock(&["7000/tcp", "9000/tcp"]);
+    assert_eq!(host.counter(AttemptEnded), 1);
+    client.knock(&["8000/udp", "9000/tcp"]);
+    assert!(!client.is_in());
+}
+
+#[test]
 fn a_retransmitted_knock_changes_nothing() {
     let host = host();
     let client = Visitor::v4(&host);

@@ -45,7 +45,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "packet/ipv4.rs" {
         13 "IPv4 options are not stepped over":
             "let header = u32::from(first & 0x0f) * 4;"
-            => "let header = HEADER.min(u32::from(first & 0x0f) * 4);", quick();
+            => "let header = HEADER.min(u32::from(first & 0x0f) * 4);";
         13 "the version of an IPv4 header is not looked at":
             "first >> 4 != 4 || header < HEADER" => "header < HEADER";
         13 "an IPv4 header may be shorter than 20 octets":
@@ -147,7 +147,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "gate.rs" {
         13 "a header that contradicts itself passes":
-            "Other::Malformed => (Verdict::Deny," => "Other::Malformed => (Verdict::Pass,";
+            "Other::Malformed => (Verdict::Deny," => "Other::Malformed => (Verdict::Pass,", quick();
         13 "what is nested too deep passes":
             "Other::TooDeep => (Verdict::Deny," => "Other::TooDeep => (Verdict::Pass,";
         13 "a first fragment without its ports passes":
