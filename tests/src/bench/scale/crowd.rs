@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use knock_common::packet::Transport;
 
+use super::tree::Tree;
 use crate::bench::ground;
 use crate::bench::knock::start;
 use crate::bench::peers::{STEPS, children, end};
@@ -19,6 +20,8 @@ pub struct Came {
     pub share: f64,
     /// When the last of these did.
     pub time: Duration,
+    /// What the guard had taken by the end, or by when it was stopped.
+    pub took: Tree,
 }
 
 /// Connections under way at once.
@@ -37,7 +40,7 @@ pub fn all_at_once(sources: &[Ipv4Addr], process: u32, patience: Duration) -> Re
         let outlet = Outlet::here()?;
         let begun = Instant::now();
         volley.send_by(&outlet)?;
-        let (mut outside, mut time) = (sources.to_vec(), Duration::ZERO);
+        let (mut outside, mut time, mut stopped) = (sources.to_vec(), Duration::ZERO, None);
         while !outside.is_empty() && begun.elapsed() < time + patience && begun.elapsed() < 4 * patience {
             let before = outside.len();
             let mut refused = Vec::new();
@@ -49,14 +52,17 @@ pub fn all_at_once(sources: &[Ipv4Addr], process: u32, patience: Duration) -> Re
                 time = begun.elapsed();
             }
             let started = children(process);
-            if started.len() > MOST {
+            if started.len() > MOST && stopped.is_none() {
+                // What it has taken so far: of one that has ended nothing is known.
+                stopped = Some(Tree::of(process)?);
                 started.into_iter().chain([process]).for_each(end);
             }
             if !outside.is_empty() {
                 thread::sleep(PAUSE);
             }
         }
-        Ok(Came { share: (sources.len() - outside.len()) as f64 / sources.len() as f64, time })
+        let took = stopped.map_or_else(|| Tree::of(process), Ok)?;
+        Ok(Came { share: (sources.len() - outside.len()) as f64 / sources.len() as f64, time, took })
     })
 }
 

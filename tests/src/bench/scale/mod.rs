@@ -43,8 +43,7 @@ pub fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
                 let guard = kind.start()?;
                 let process = guard.process().context("it runs a program")?;
                 let before = Tree::of(process)?;
-                let Came { share, time } = all_at_once(&ground.sources(count), process, patience)?;
-                let after = Tree::of(process)?;
+                let Came { share, time, took: after } = all_at_once(&ground.sources(count), process, patience)?;
                 kind.record(&mut figures.share, share);
                 kind.record(&mut figures.time, time.as_secs_f64());
                 kind.record(&mut figures.cpu, (after.cpu - before.cpu) * 1e3);
