@@ -1,12 +1,11 @@
 //! A gate in the kernel, and what became of a frame there.
 
 use std::net::IpAddr;
-use std::thread;
 
 use anyhow::Result;
 use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
-use tests::kernel::{Kernel, Room, enter_network, stay_on_cpu};
+use tests::kernel::{Kernel, Room};
 use tests::packet::{CLIENT_V4, CLIENT_V6, PacketBuilder, SERVER_V4, SERVER_V6, SYN};
 use tests::tables::Tables;
 
@@ -45,15 +44,7 @@ pub fn pairs() -> [(IpAddr, IpAddr); 2] {
 /// Does `work` in a network of its own, whose host has all the addresses, on one CPU.
 pub fn alone<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let addresses: Vec<IpAddr> = pairs().into_iter().flat_map(|(client, server)| [client, server]).collect();
-    let inside = move || {
-        enter_network(&addresses)?;
-        stay_on_cpu(0)?;
-        work()
-    };
-    match thread::scope(|scope| scope.spawn(inside).join()) {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
+    tests::kernel::alone(&addresses, work)
 }
 
 /// A TCP SYN.

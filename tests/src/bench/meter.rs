@@ -3,31 +3,12 @@
 //! The kernel says of a test run only whole nanoseconds; the CPU time over a hundred thousand runs and more has
 //! three digits behind them, and leaves out what other threads take meanwhile.
 
-use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
-use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::kernel::{Run, enter_network, stay_on_cpu};
-
-/// Does `work` on a thread with a network of its own, whose host has these addresses, on one CPU.
-///
-/// # Errors
-///
-/// If there is no such network, or of `work`.
-pub(super) fn alone<T: Send>(addresses: &[IpAddr], work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let inside = move || {
-        enter_network(addresses)?;
-        stay_on_cpu(0)?;
-        work()
-    };
-    match thread::scope(|scope| scope.spawn(inside).join()) {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
-}
+use crate::kernel::Run;
 
 /// The mean of `runs` runs on a frame in ns, the last of which has to return `action`.
 ///

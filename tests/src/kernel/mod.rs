@@ -35,7 +35,7 @@ use crate::tables::Tables;
 pub use bare::Bare;
 pub use beside::KernelBeside;
 pub use crowd::Crowd;
-pub use namespace::{enter_network, stay_on_cpu};
+pub use namespace::{alone, enter_network, stay_on_cpu};
 pub use pool::{Pool, spacious};
 pub use run::{LEAST, LINEAR, Ran, Run};
 pub use sockets::{DEFER_ACCEPT, RealSockets, set_tcp_option};

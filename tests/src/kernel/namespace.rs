@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
@@ -48,4 +49,21 @@ pub fn stay_on_cpu(number: usize) -> Result<()> {
     let mut one = CpuSet::new();
     one.set(usable.nth(number).with_context(|| format!("there is no CPU number {number}"))?)?;
     sched_setaffinity(this, &one).context("cannot stay on a CPU")
+}
+
+/// Does `work` on a thread with a network of its own, whose host has these addresses, on one CPU.
+///
+/// # Errors
+///
+/// If there is no such network, or of `work`.
+pub fn alone<T: Send>(addresses: &[IpAddr], work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let inside = move || {
+        enter_network(addresses)?;
+        stay_on_cpu(0)?;
+        work()
+    };
+    match thread::scope(|scope| scope.spawn(inside).join()) {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
 }

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use super::gate::Gate;
 use super::paths::{self, CONFIG, HOLDER_V4, HOLDER_V6, Path};
 use super::{Plan, Rounds, Sheet, meter};
-use crate::kernel::{Bare, RealSockets};
+use crate::kernel::{self, Bare, RealSockets};
 use crate::model::Sockets;
 use crate::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 use filter::Filter;
@@ -24,7 +24,7 @@ pub(super) const BARE: &str = "xdp_pass";
 /// Measures.
 pub(super) fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
     let addresses: [IpAddr; 4] = [CLIENT_V4.into(), CLIENT_V6.into(), SERVER_V4.into(), SERVER_V6.into()];
-    meter::alone(&addresses, || {
+    kernel::alone(&addresses, || {
         let filters = filters(sheet);
         packets(plan, sheet, &filters)?;
         knocks::measure(plan, sheet)

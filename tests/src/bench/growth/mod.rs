@@ -12,13 +12,13 @@ use anyhow::Result;
 
 use super::{Plan, Rounds, Sheet, cost, meter};
 use crate::kernel::crowd::{Crowd, Face, source};
-use crate::kernel::{Bare, XDP_PASS};
+use crate::kernel::{self, Bare, XDP_PASS};
 use crate::packet::{PacketBuilder, SERVER_V4, SERVER_V6};
 
 /// Measures.
 pub(super) fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
     let addresses: [IpAddr; 2] = [SERVER_V4.into(), SERVER_V6.into()];
-    meter::alone(&addresses, || {
+    kernel::alone(&addresses, || {
         grants::measure(plan, sheet)?;
         rules::measure(plan, sheet)?;
         attempts::measure(plan, sheet)
