@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::grant::{Grant, GrantKey};
 use crate::rules::{Door, Knock, PortRoles, Service};
 use crate::spent::Spent;
+use crate::trust::TrustFilter;
 
 /// Raised whenever a pinned map's key, value or meaning changes.
 ///
@@ -103,6 +104,8 @@ pub mod name {
     pub const SERVICES: &str = "SERVICES";
     /// Rules: trusted networks.
     pub const TRUSTED: &str = "TRUSTED";
+    /// Rules: the [filter](crate::trust::TrustFilter) in front of the trusted networks.
+    pub const TRUST_FILTER: &str = "TRUST_FILTER";
     /// Rules: how the program was loaded, for user space to read: bits such as [`super::TOLD_OBSERVE`].
     pub const TOLD: &str = "TOLD";
     /// Per load: new attempts in this second.
@@ -146,5 +149,6 @@ const _: () = {
     assert!(size_of::<Door>() == 128);
     assert!(size_of::<Spent>() == 32);
     assert!(size_of::<Knock>() == 264);
+    assert!(size_of::<TrustFilter>() == 16);
     assert!(size_of::<Place>() == 8);
 };

@@ -28,5 +28,6 @@ pub mod packet;
 pub mod reject;
 pub mod rules;
 pub mod spent;
+pub mod trust;
 pub mod watch;
 pub mod world;

@@ -132,7 +132,9 @@ impl World for Kernel<'_> {
 
     #[inline(always)]
     fn trusts(&self, source: &Addr) -> bool {
-        settings::has_trusted() && maps::TRUSTED.get(SourceKey::new(source).key()).is_some()
+        settings::has_trusted()
+            && maps::TRUST_FILTER.get(0).is_some_and(|filter| filter.may_hold(source))
+            && maps::TRUSTED.get(SourceKey::new(source).key()).is_some()
     }
 
     #[inline(always)]

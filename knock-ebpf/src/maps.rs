@@ -18,6 +18,7 @@ use knock_common::layout::{
 use knock_common::reject::answer::Sheet;
 use knock_common::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
 use knock_common::spent::Spent;
+use knock_common::trust::TrustFilter;
 use knock_common::watch::WATCH_CELLS;
 
 use crate::frame::COPIED;
@@ -59,6 +60,8 @@ pub static SERVICES: Array<Service> = Array::with_max_entries(MAX_SERVICES as u3
 /// Value 1 for a trusted network.
 #[map]
 pub static TRUSTED: LpmTrie<Addr, u32> = LpmTrie::with_max_entries(MAX_TRUSTED, 1 /* BPF_F_NO_PREALLOC */);
+#[map]
+pub static TRUST_FILTER: Array<TrustFilter> = Array::with_max_entries(1, 0);
 /// Read and written by user space only.
 #[map]
 pub static TOLD: Array<u64> = Array::with_max_entries(1, 0);

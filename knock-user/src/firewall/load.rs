@@ -188,7 +188,7 @@ impl Program {
             loader.map_pin_path(name, path.as_path());
         }
         let ebpf = loader.load(OBJECT).map_err(explain_object)?;
-        let none = RuleSet { ports: vec![], knocks: vec![], doors: vec![], services: vec![], trusted: vec![] };
+        let none = RuleSet::default();
         let mut this = Self { ebpf, name: program, settings: settings.clone(), rules: none, knocks };
         let mut layout: Array<&mut MapData, u64> = this.map(name::LAYOUT).try_into()?;
         layout.set(0, LAYOUT_VERSION, 0)?;
@@ -338,6 +338,7 @@ impl Program {
         for network in rules.trusted.iter().filter(|network| !old.trusted.contains(network)) {
             trusted.insert(&key(network), 1, 0)?;
         }
+        self.fill(name::TRUST_FILTER, &[(0, old.trust_filter)], &[(0, rules.trust_filter)])?;
         self.rules = rules.clone();
         Ok(())
     }

@@ -6,6 +6,7 @@ use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::Place;
 use knock_common::rules::{Door, Knock, PortRoles, Service};
 use knock_common::spent::Spent;
+use knock_common::trust::TrustFilter;
 
 /// A value that is plain bytes. aya's own trait cannot be implemented for another crate's types.
 #[repr(transparent)]
@@ -45,6 +46,8 @@ unsafe impl InMap for PortRoles {}
 unsafe impl InMap for Knock {}
 // SAFETY: eight octets.
 unsafe impl InMap for Place {}
+// SAFETY: two words.
+unsafe impl InMap for TrustFilter {}
 
 // SAFETY: transparent over a type that is plain by `InMap`.
 unsafe impl<T: InMap> Pod for Plain<T> {}

@@ -14,6 +14,7 @@ use knock_common::attempt::Ticks;
 use knock_common::grant::{HOST_BITS, Prefix};
 use knock_common::packet::Transport;
 use knock_common::rules::{Door, Knock, MAX_PREFIXES, PortRole, PortRoles, Role, Service};
+use knock_common::trust::TrustFilter;
 
 use crate::config::{self, Config, Diagnostic, Port, Severity};
 
@@ -21,7 +22,7 @@ use crate::config::{self, Config, Diagnostic, Port, Severity};
 const V4_BITS: u8 = 96;
 
 /// The kernel's tables. An index in one of them is an index in the map of the same name.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct RuleSet {
     /// Ports that have a role, by number, each number once.
     pub ports: Vec<(u16, PortRoles)>,
@@ -33,6 +34,8 @@ pub struct RuleSet {
     pub services: Vec<Service>,
     /// Trusted networks: prefix length over the mapped form, and address.
     pub trusted: Vec<(u32, Addr)>,
+    /// The filter in front of them.
+    pub trust_filter: TrustFilter,
 }
 
 impl RuleSet {
@@ -56,12 +59,14 @@ impl RuleSet {
         }
         let ports = (0..=u16::MAX).zip(tables.roles).filter(|(_, roles)| *roles != PortRoles::default());
         let services = config.services.iter().enumerate();
+        let trusted: Vec<_> = config.options.trusted.iter().map(compile_network).collect();
         Ok(Self {
             doors: doors.collect(),
             ports: ports.collect(),
             knocks: tables.knocks,
             services: services.map(|(index, service)| compile_service(config, index, service)).collect(),
-            trusted: config.options.trusted.iter().map(compile_network).collect(),
+            trust_filter: TrustFilter::of(&trusted),
+            trusted,
         })
     }
 }

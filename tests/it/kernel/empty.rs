@@ -29,8 +29,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// A config of nothing.
 fn nothing() -> Tables {
-    let rules =
-        RuleSet { ports: Vec::new(), knocks: Vec::new(), doors: Vec::new(), services: Vec::new(), trusted: Vec::new() };
+    let rules = RuleSet::default();
     Tables {
         rules,
         stealth: true,

@@ -15,7 +15,7 @@ pub const PORT: u16 = 2222;
 pub const CONFIG: &str = r#"
 [options]
 interfaces = ["eth0"]
-trusted = ["198.51.100.192/28"]
+trusted = ["203.0.113.192/28"]
 
 [services.ssh2]
 ports = ["2222/tcp"]
@@ -35,7 +35,9 @@ pub const HOLDER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 8);
 /// Who holds a grant.
 pub const HOLDER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 100, 0, 0, 0, 8);
 /// Who need not knock.
-const TRUSTED: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 200);
+const TRUSTED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 200);
+/// Who has to, and shares the cell of the filter in front of the trusted networks with one of them.
+const BESIDE_V4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 8);
 
 /// A path that changes nothing.
 pub struct Path {
@@ -74,6 +76,7 @@ pub fn all() -> Vec<Path> {
         protected("denied_syn.tcp4", v4(STRANGER_V4), XDP_DROP),
         protected("denied_syn.tcp6", v6(STRANGER_V6), XDP_DROP),
         protected("denied_syn.vlan4", v4(STRANGER_V4).vlan(VLAN), XDP_DROP),
+        protected("denied_beside_trusted.tcp4", v4(BESIDE_V4), XDP_DROP),
         segment("ack_no_socket.tcp4", STRANGER_V4),
         segment("ack_socket.tcp4", CLIENT_V4),
         protected("granted.tcp4", v4(HOLDER_V4), XDP_PASS),

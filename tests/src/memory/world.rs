@@ -73,7 +73,8 @@ impl World for Memory {
     }
 
     fn trusts(&self, source: &Addr) -> bool {
-        self.tables.rules.trusted.iter().any(|(bits, base)| source.masked(*bits) == *base)
+        self.tables.rules.trust_filter.may_hold(source)
+            && self.tables.rules.trusted.iter().any(|(bits, base)| source.masked(*bits) == *base)
     }
 
     fn grant(&self, key: &GrantKey) -> Option<Grant> {

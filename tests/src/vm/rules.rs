@@ -4,6 +4,7 @@ use anyhow::Result;
 use knock_common::addr::Addr;
 use knock_common::layout::name;
 use knock_common::rules::{Door, Knock, PortRoles, Service};
+use knock_common::trust::TrustFilter;
 use knock_user::rules::RuleSet;
 
 use super::Vm;
@@ -25,6 +26,8 @@ unsafe impl Plain for Door {}
 unsafe impl Plain for Service {}
 // SAFETY: as above.
 unsafe impl Plain for Addr {}
+// SAFETY: as above.
+unsafe impl Plain for TrustFilter {}
 
 fn octets<T: Plain>(value: &T) -> &[u8] {
     // SAFETY: a plain value is its octets, all of them written.
@@ -48,7 +51,7 @@ impl Vm {
             let key = [&bits.to_ne_bytes()[..], octets(network)].concat();
             self.put(name::TRUSTED, &key, &1_u32.to_ne_bytes())?;
         }
-        Ok(())
+        self.fill(name::TRUST_FILTER, &[rules.trust_filter])
     }
 
     fn fill<T: Plain>(&mut self, table: &str, values: &[T]) -> Result<()> {
