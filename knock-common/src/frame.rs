@@ -9,10 +9,10 @@ pub trait Frame {
     /// not hold all of them.
     fn view<const N: usize>(&self, offset: u32) -> Option<Self::View<N>>;
 
-    /// The first `N` bytes.
+    /// The `N` bytes behind the first `skipped`, which are few and of a number that the program chooses.
     #[inline(always)]
-    fn start<const N: usize>(&self) -> Option<Self::View<N>> {
-        self.view(0)
+    fn start<const N: usize>(&self, skipped: u32) -> Option<Self::View<N>> {
+        self.view(skipped)
     }
 
     /// The same number. In the kernel the verifier forgets what bounds it had, so that it need not

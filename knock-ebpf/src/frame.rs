@@ -42,8 +42,8 @@ impl Frame for Linear<'_> {
     }
 
     #[inline(always)]
-    fn start<const N: usize>(&self) -> Option<Loaded> {
-        let begin = self.ctx.data();
+    fn start<const N: usize>(&self, skipped: u32) -> Option<Loaded> {
+        let begin = self.ctx.data() + skipped as usize;
         (begin + N <= self.ctx.data_end()).then_some(Loaded(begin))
     }
 

@@ -4,13 +4,15 @@ use super::{Other, Packet};
 use crate::frame::{Frame, View as _};
 
 const HEADER: u32 = 14;
-const TAG: u32 = 4;
+pub(super) const TAG: u32 = 4;
 const MAX_TAGS: u32 = 2;
 
 pub(super) const IPV4: u16 = 0x0800;
 pub(super) const IPV6: u16 = 0x86dd;
+/// The kind of a frame with a tag of 802.1Q.
+pub(super) const VLAN: u16 = 0x8100;
 /// 802.1Q, 802.1ad, and the pre-standard stacked tag that switches still send.
-const TAGS: [u16; 3] = [0x8100, 0x88a8, 0x9100];
+const TAGS: [u16; 3] = [VLAN, 0x88a8, 0x9100];
 
 /// The kind of the network layer and its offset.
 #[inline(always)]

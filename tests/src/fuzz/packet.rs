@@ -2,7 +2,7 @@
 //! a willing stack could see.
 
 use knock_common::addr::Addr;
-use knock_common::packet::{self, Other, Packet, Transport};
+use knock_common::packet::{self, Other, Packet, Plain, Transport};
 
 use super::reading::{self, Segment};
 use crate::model::Protocol;
@@ -23,6 +23,7 @@ pub fn run(frame: &[u8]) {
         }
         (Err(_), None) => {}
     }
+    at_a_glance_it_is_the_same(frame, read, &packet);
     padding_changes_nothing(frame, read, &packet);
     without_its_link_header_it_is_the_same(frame, read, &packet);
 }
@@ -34,6 +35,15 @@ fn same(packet: &Packet, seen: &Segment) {
     if let Some(flags) = seen.flags.filter(|_| !matches!(packet.shape, packet::Shape::Flagless)) {
         assert_eq!(packet.flags, flags);
     }
+}
+
+fn at_a_glance_it_is_the_same(frame: &[u8], read: Result<(), Other>, packet: &Packet) {
+    let Some(plain) = Plain::look(frame) else { return };
+    let mut seen = Packet::BLANK;
+    plain.read(&mut seen);
+    assert_eq!((Ok(()), seen), (read, *packet));
+    let at_a_glance = (plain.transport, plain.dport, plain.source(), plain.opens());
+    assert_eq!(at_a_glance, (packet.transport, packet.dport, packet.src, packet.opens()));
 }
 
 /// Octets behind the packet are the link's, unless its length says nothing.

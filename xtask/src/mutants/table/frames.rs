@@ -26,9 +26,17 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         13 "at a glance IPv4 has no options":
             "h.octet_at::<IP>() == PLAIN_V4 &&" => "h.octet_at::<IP>() >> 4 == PLAIN_V4 >> 4 &&";
         13 "at a glance an IPv4 packet may be longer than its frame":
-            " || !frame.reaches(IP as u32 + total)" => "";
+            " || !frame.reaches(tag + IP as u32 + total)" => "";
         13 "at a glance an IPv6 packet may be longer than its frame":
-            " || !frame.reaches(L4_V6 as u32 + l4_len)" => "";
+            " || !frame.reaches(tag + L4_V6 as u32 + l4_len)" => "";
+        13 "at a glance a frame is as long with a tag as without":
+            "!frame.reaches(tag + IP as u32 + total)" => "!frame.reaches(IP as u32 + total)";
+        13 "at a glance a tagged packet is read where its tag is":
+            "link.be16_at::<16>(), TAG, link)" => "link.be16_at::<16>(), 0, link)";
+        13 "at a glance the headers behind a tag are where they are without":
+            "packet.ip = self.tag as u16 + IP as u16;" => "packet.ip = IP as u16;";
+        13 "at a glance the segment behind a tag is where it is without":
+            "packet.l4 = self.tag as u16 + L4_V4 as u16;" => "packet.l4 = L4_V4 as u16;";
         13 "at a glance the version of an IPv6 header is not looked at":
             "h.octet_at::<IP>() >> 4 != 6 || is_mapped" => "is_mapped";
         13 "at a glance a v4-mapped address passes for the IPv4 host":

@@ -4,6 +4,16 @@ use super::{Mutant, mutants};
 
 /// Bugs of these rules.
 pub(super) const MUTANTS: &[Mutant] = mutants! {
+    "trust.rs" {
+        8 "the filter in front of the trusted networks knows no IPv4":
+            "if source.is_v4() { self.v4 } else { self.v6 }" => "self.v6";
+        8 "the filter in front of the trusted networks knows the first cell of a short one":
+            "for number in 0..1_u32 << free {" => "for number in 0..1_u32 {";
+        8 "the filter in front of the trusted networks knows no network that is longer than its cells":
+            "let bits = bits.min(other_bits);" => "let bits = bits.max(other_bits);";
+        8 "the filter in front of the trusted networks holds everybody":
+            "cells >> cell_of(source) & 1 != 0" => "true";
+    }
     "gate.rs" {
         8 "a grant lets nobody in":
             "if is_granted(world, packet, service, true) {" => "if false {";

@@ -35,12 +35,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "matches!(self.shape, Shape::Whole) && !self.group" => "matches!(self.shape, Shape::Whole)";
     }
     "packet/plain.rs" {
-        1 "at a glance no frame goes to a group over IPv4":
-            "packet.group = h.octet_at::<0>() & 1 != 0;\n                packet.l4 = L4_V4"
-            => "packet.group = false;\n                packet.l4 = L4_V4";
-        1 "at a glance no frame goes to a group over IPv6":
-            "packet.group = h.octet_at::<0>() & 1 != 0;\n                packet.l4 = L4_V6"
-            => "packet.group = false;\n                packet.l4 = L4_V6";
+        1 "at a glance no frame goes to a group":
+            "packet.group = self.link.octet_at::<0>() & 1 != 0;" => "packet.group = false;";
+        1 "at a glance the address of a tagged frame is not where it is":
+            "self.link.octet_at::<0>()" => "self.link.octet_at::<4>()";
     }
     "packet/ipv4.rs" {
         1 "a merged packet is a knock":
@@ -146,6 +144,12 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "watch.raise(now);";
         4 "the filter is not told of an attempt":
             "watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "";
+        4 "the filter is emptied before its time":
+            "if world.now() >= until {" => "if true {";
+        4 "who has no attempts has some":
+            "u32::from(world.attempts(source).is_some())" => "1", explained("it only costs the walk through no attempts");
+        4 "who has attempts has none":
+            "u32::from(world.attempts(source).is_some())" => "0";
         5 "a door that was completed does nothing":
             "            complete(world, desk, door);\n" => "";
         5 "of several completed doors one acts":
