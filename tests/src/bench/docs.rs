@@ -1,7 +1,7 @@
 //! The figures in documents: what stands between two marks is written by [`fill`], and nothing of it by hand.
 //!
-//! `<!-- figures: cost.* open.latency -->` begins a table of the figures that are named, in that order; `<!-- machine -->`
-//! the machine that they are of. `<!-- end -->` ends either.
+//! `<!-- figures: cost.* open.latency -->` begins a table of the figures that are named, in that order, `<!-- summary: .. -->`
+//! a narrower one; `<!-- machine -->` the machine that they are of. `<!-- end -->` ends each.
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -37,7 +37,9 @@ fn content(line: &str, sheet: &Sheet) -> Result<Option<String>> {
     if mark == "machine" {
         return Ok(Some(machine(&sheet.machine, sheet.quick)));
     }
-    let Some(ids) = mark.strip_prefix("figures: ") else { return Ok(None) };
+    let tables: [(&str, fn(&[&Figure]) -> String); 2] = [("figures: ", table::markdown), ("summary: ", table::summary)];
+    let found = tables.iter().find_map(|(begin, write)| mark.strip_prefix(begin).zip(Some(write)));
+    let Some((ids, write)) = found else { return Ok(None) };
     let mut chosen: Vec<&Figure> = Vec::new();
     for id in ids.split_whitespace() {
         let is_meant = |figure: &&Figure| match id.strip_suffix('*') {
@@ -50,7 +52,7 @@ fn content(line: &str, sheet: &Sheet) -> Result<Option<String>> {
         }
         chosen.extend(found);
     }
-    Ok(Some(table::markdown(&chosen)))
+    Ok(Some(write(&chosen)))
 }
 
 fn machine(machine: &Machine, quick: bool) -> String {

@@ -26,6 +26,27 @@ pub fn markdown(figures: &[&Figure]) -> String {
         }
         text.push('\n');
     }
+    text + &notes(figures)
+}
+
+/// A row for each figure, with all its peers in one column: for figures of which each has others.
+#[must_use]
+pub fn summary(figures: &[&Figure]) -> String {
+    let mut text = String::from("| figure | knock | others, and the gate against each |\n|---|---:|---|\n");
+    for figure in figures {
+        let beside = figure.peers.iter().map(|(peer, value)| match figure.ratio.get(peer) {
+            Some(ratio) => format!("{peer} {} (x {})", Short(*value), Short(*ratio)),
+            None => format!("{peer} {}", Short(*value)),
+        });
+        let beside: Vec<_> = beside.collect();
+        let _ = writeln!(text, "| `{}` | {} {} | {} |", figure.id, Short(figure.value), figure.unit, beside.join(", "));
+    }
+    text + &notes(figures)
+}
+
+/// What has to be known to read the figures.
+fn notes(figures: &[&Figure]) -> String {
+    let mut text = String::new();
     let noted: Vec<_> = figures.iter().filter(|figure| !figure.note.is_empty()).collect();
     if !noted.is_empty() {
         text.push('\n');
@@ -43,6 +64,14 @@ pub fn markdown(figures: &[&Figure]) -> String {
 mod tests {
     use super::*;
     use crate::bench::Rounds;
+
+    #[test]
+    fn a_summary_has_all_peers_in_one_column() {
+        let mut rounds = Rounds::default();
+        rounds.own(1.0);
+        rounds.peer("other", 4.0);
+        assert!(summary(&[&rounds.figure("a.b", "ms")]).ends_with("\n| `a.b` | 1.00 ms | other 4.00 (x 0.250) |\n"));
+    }
 
     #[test]
     fn a_peer_that_only_one_figure_has_leaves_a_gap_in_the_other() {
