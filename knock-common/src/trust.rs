@@ -4,8 +4,10 @@
 use crate::addr::Addr;
 use crate::grant::HOST_BITS;
 
+/// Where IPv4 begins in the mapped form.
+const V4_MAPPED: u32 = 96;
 /// Leading bits of an IPv4 source that are looked at, over the mapped form.
-const V4_LOOKED_AT: u32 = 96 + 8;
+const V4_LOOKED_AT: u32 = V4_MAPPED + 8;
 /// Leading bits of an IPv6 source that are looked at.
 const V6_LOOKED_AT: u32 = 16;
 
@@ -43,6 +45,9 @@ impl TrustFilter {
             if overlap(bits, network, V4_LOOKED_AT, &source) {
                 self.v4 |= 1 << cell_of(&source);
             }
+        }
+        if bits >= V4_MAPPED && network.is_v4() {
+            return;
         }
         let [first, second, ..] = network.octets();
         let free = V6_LOOKED_AT.saturating_sub(bits);

@@ -69,7 +69,7 @@ impl<F: Frame + ?Sized> Plain<F> {
     /// What is seen at a glance; `None` if the packet is not plain.
     #[inline(always)]
     pub fn look(frame: &F) -> Option<Self> {
-        // As many octets as of IPv4 without a tag, for which this is then the only look at where the frame ends.
+        // As many octets as of IPv4 without a tag, for which it is then looked at once where the frame ends.
         let link = frame.start::<{ L4_V4 + UDP_HEADER as usize }>(0)?;
         match link.be16_at::<12>() {
             VLAN => Self::behind(frame, link.be16_at::<16>(), TAG, link),

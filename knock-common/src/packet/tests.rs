@@ -33,6 +33,11 @@ fn glance(frame: &[u8]) -> Option<Packet> {
     Some(packet)
 }
 
+/// The frame with one more tag, of VLAN 5.
+fn with_tag(frame: &[u8], kind: u16) -> Vec<u8> {
+    [&frame[..12], &kind.to_be_bytes(), &[0, 5], &frame[12..]].concat()
+}
+
 #[test]
 fn what_is_read_at_a_glance_is_what_is_read() {
     let mut udp = UDP_V6.to_vec();
@@ -40,7 +45,11 @@ fn what_is_read_at_a_glance_is_what_is_read() {
     (udp[19], udp[20]) = (8, 17);
     udp.drain(54..62);
     let tcp: Vec<u8> = [&udp[..18], &[0, 20, 6], &udp[21..54], &SYN_V4[34..]].concat();
-    for plain in [&SYN_V4[..], &udp, &tcp] {
+    // Payload, so that a length can be wrong by less than a header.
+    let paid: Vec<u8> = [&udp[..18], &[0, 24, 6], &udp[21..54], &SYN_V4[34..], b"paid"].concat();
+    let untagged = [&SYN_V4[..], &udp, &tcp, &paid];
+    let tagged = untagged.map(|frame| with_tag(frame, 0x8100));
+    for plain in untagged.into_iter().chain(tagged.iter().map(Vec::as_slice)) {
         assert!(glance(plain).is_some(), "{plain:02x?}");
         // Every octet with every value, every length, and addresses that IPv4 ones are mapped to.
         for (at, value) in (0..plain.len()).flat_map(|at| (0..=u8::MAX).map(move |value| (at, value))) {
@@ -59,6 +68,9 @@ fn what_is_read_at_a_glance_is_what_is_read() {
         assert_eq!((glance(&mapped), read(&mapped)), (None, Err(Other::Malformed)));
     }
     assert_eq!(glance(&UDP_V6), None);
+    for other in [with_tag(&SYN_V4, 0x88a8), with_tag(&SYN_V4, 0x9100), with_tag(&tagged[0], 0x8100)] {
+        assert!(glance(&other).is_none() && read(&other).is_ok(), "{other:02x?}");
+    }
 }
 
 #[test]

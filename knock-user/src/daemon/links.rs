@@ -105,7 +105,7 @@ impl Daemon {
 
     /// Puts back what somebody has removed by hand. As long as that cannot be, it is tried again with every sweep,
     /// and said once.
-    fn put_pins_back(&mut self) {
+    pub(super) fn put_pins_back(&mut self) {
         let (said, error) = match self.firewall.mend() {
             Ok(said) => (said, None),
             Err(error) => (Vec::new(), Some(format!("{error:#}"))),

@@ -516,6 +516,8 @@ impl Daemon {
 
     /// Swaps the rules for those of `config`. With an error nothing has changed.
     fn put_in_force(&mut self, mut config: Config) -> Result<()> {
+        // A pin that somebody removed a moment ago would be gone with what is in its map.
+        self.put_pins_back();
         // Also rules of a while ago, whose one-time sequences were used since.
         let settled = crate::onetime::settle_pinned(&mut config, &self.paths);
         self.swap(config)?;

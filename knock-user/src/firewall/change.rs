@@ -168,27 +168,31 @@ pub fn program(paths: &Paths, id: u32) -> Option<OwnedFd> {
     pin.and_then(|pin| sys::open_pin(&pin).ok()).or_else(|| sys::program(id).ok())
 }
 
-/// Pins again what somebody has removed by hand, from the program's own maps; says what.
+/// Pins again what somebody has removed by hand, or put something else in the place of, from the program's own
+/// maps; says what.
 ///
 /// # Errors
 ///
 /// Of the file system.
-pub fn put_back(paths: &Paths, program: &mut Program) -> Result<Vec<PathBuf>> {
+pub fn put_back(paths: &Paths, program: &mut Program) -> Result<Vec<(PathBuf, &'static str)>> {
     let _lock = lock(paths)?;
     let mut done = Vec::new();
     for name in STATE.into_iter().chain(RULES) {
         let path = place(paths, name);
-        if !path.exists() {
-            program.map(name).pin(&path).with_context(|| format!("{}: cannot be pinned", path.display()))?;
-            done.push(path);
+        if program.has(name, &path) {
+            continue;
         }
+        let what = if path.exists() { "PUT SOMETHING ELSE IN THE PLACE OF THIS PIN" } else { "REMOVED THIS PIN" };
+        remove(&path)?;
+        program.map(name).pin(&path).with_context(|| format!("{}: cannot be pinned", path.display()))?;
+        done.push((path, what));
     }
     Ok(done)
 }
 
-/// True if a pin of the state or of the rules is missing.
-pub fn is_damaged(paths: &Paths) -> bool {
-    !paths.links().exists() || STATE.into_iter().chain(RULES).any(|name| !place(paths, name).exists())
+/// True if a pin of the program's state or of its rules is missing, or of something else.
+pub fn is_damaged(paths: &Paths, program: &Program) -> bool {
+    !paths.links().exists() || STATE.into_iter().chain(RULES).any(|name| !program.has(name, &place(paths, name)))
 }
 
 /// Removes `next` and all in it.

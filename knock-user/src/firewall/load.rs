@@ -1,6 +1,7 @@
 //! Loading: the object with its constants, then its rules, before anything is attached.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -184,12 +185,22 @@ impl Program {
             .map_max_entries(name::GRANTS, settings.max_grants)
             .map_max_entries(name::ATTEMPTS, settings.max_attempts)
             .map_max_entries(name::KNOCKS, knocks as u32);
+        let mut meant = Vec::new();
         for (name, path) in load.adopted {
+            let info = MapInfo::from_pin(path).with_context(|| path.display().to_string())?;
+            meant.push((*name, path, info.id()));
             loader.map_pin_path(name, path.as_path());
         }
         let ebpf = loader.load(OBJECT).map_err(explain_object)?;
         let none = RuleSet::default();
         let mut this = Self { ebpf, name: program, settings: settings.clone(), rules: none, knocks };
+        // Where aya finds no pin it makes a map and pins it, and a program with that one would know no grants.
+        for (name, path, id) in meant {
+            if this.id(name) != Some(id) {
+                fs::remove_file(path).with_context(|| path.display().to_string())?;
+                bail!("{}: somebody removed this pin a moment ago: try it again", path.display());
+            }
+        }
         let mut layout: Array<&mut MapData, u64> = this.map(name::LAYOUT).try_into()?;
         layout.set(0, LAYOUT_VERSION, 0)?;
         layout.set(1, READABLE_FROM, 0)?;
@@ -303,16 +314,20 @@ impl Program {
     }
 
     /// True if the pin is of this program's map.
-    fn has(&self, name: &str, pin: &Path) -> bool {
-        let own = self.ebpf.map(name).and_then(|map| match map {
+    pub fn has(&self, name: &str, pin: &Path) -> bool {
+        self.id(name).zip(MapInfo::from_pin(pin).ok()).is_some_and(|(own, pinned)| own == pinned.id())
+    }
+
+    /// The kernel's number of a map.
+    fn id(&self, name: &str) -> Option<u32> {
+        match self.ebpf.map(name)? {
             Map::Array(data)
             | Map::PerCpuArray(data)
             | Map::HashMap(data)
             | Map::LruHashMap(data)
-            | Map::RingBuf(data) => data.info().ok(),
+            | Map::RingBuf(data) => data.info().ok().map(|info| info.id()),
             _ => None,
-        });
-        own.zip(MapInfo::from_pin(pin).ok()).is_some_and(|(own, pinned)| own.id() == pinned.id())
+        }
     }
 
     /// Writes the rules into the tables: what differs from those that are there. With an error they are something in

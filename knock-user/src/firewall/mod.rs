@@ -220,12 +220,12 @@ impl Firewall {
         &mut self.program
     }
 
-    /// True if somebody has removed pins, or the BPF file system.
+    /// True if somebody has removed pins, or the BPF file system, or detached a link.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
-        // A link that goes with its pin is announced by nobody.
-        let is_pinned = |attached: &Attached| self.paths.link(&attached.name).exists();
-        change::is_damaged(&self.paths) || !self.attached.iter().all(is_pinned)
+        // A link that goes with its pin, or is detached, is announced by nobody.
+        let stands = |attached: &Attached| matches!(links::where_is(&self.paths, &attached.name), Ok((_, 1..)));
+        change::is_damaged(&self.paths, &self.program) || !self.attached.iter().all(stands)
     }
 
     /// Puts back what somebody has taken away by hand: pins, the directories they were in, the BPF file
@@ -237,15 +237,15 @@ impl Firewall {
     /// With the remedy, as long as it cannot be put back.
     pub fn mend(&mut self) -> Result<Vec<String>> {
         change::recover(&self.paths)?;
-        if !change::is_damaged(&self.paths) {
+        if !change::is_damaged(&self.paths, &self.program) {
             return Ok(Vec::new());
         }
         pins::prepare(&self.paths)?;
         let mut said = change::put_back(&self.paths, &mut self.program)?;
-        said.retain(|path| path.exists());
+        said.retain(|(path, _)| path.exists());
         // What could not have the gate may have it now.
         self.refused.clear();
-        Ok(said.iter().map(|path| format!("{}: SOMEBODY REMOVED THIS PIN: it is put back", path.display())).collect())
+        Ok(said.iter().map(|(path, what)| format!("{}: SOMEBODY {what}: it is put back", path.display())).collect())
     }
 
     /// Takes the gate down on every interface and removes every pin.

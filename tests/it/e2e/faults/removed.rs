@@ -20,6 +20,8 @@ pub fn trials() -> Vec<Trial> {
     trials![
         "e2e::faults::removed";
         a_pin_that_is_removed_is_put_back_with_its_grants,
+        a_pin_with_something_else_in_its_place_is_put_right,
+        a_reload_behind_a_removed_pin_keeps_the_grants,
         a_link_that_is_removed_is_put_back,
         pins_that_are_removed_altogether_are_put_back,
         an_unmounted_bpffs_is_mounted_again,
@@ -74,6 +76,36 @@ fn a_pin_that_is_removed_is_put_back_with_its_grants() -> Result<()> {
     world.command(&["reload"])?;
     is_whole(&world, &mut session)?;
     mark.wait_for(1)?;
+    unload(&world)?;
+    mark.wait_for(0)
+}
+
+fn a_pin_with_something_else_in_its_place_is_put_right() -> Result<()> {
+    let mark = Mark::new();
+    let (world, mut session) = gate(mark)?;
+    let daemon = world.daemon.as_ref().context("it was started")?;
+    let (pin, other) = (Path::new(PINS).join("GRANTS"), Path::new(PINS).join("OTHER"));
+    let size = mark.0.to_string();
+    let path = other.to_str().context("it is text")?;
+    let map = ["map", "create", path, "type", "hash", "key", "24", "value", "32", "entries", &size, "name", "OTHER"];
+    Host::Server.must(&[&["bpftool"][..], &map].concat())?;
+    fs::rename(&other, &pin)?;
+    assert!(Status::read()?.grants().is_empty(), "the commands look at the pin");
+    daemon.wait_after(0, &format!("{PINS}/GRANTS: SOMEBODY PUT SOMETHING ELSE IN THE PLACE OF THIS PIN"))?;
+    is_whole(&world, &mut session)?;
+    unload(&world)?;
+    mark.wait_for(0)
+}
+
+fn a_reload_behind_a_removed_pin_keeps_the_grants() -> Result<()> {
+    let mark = Mark::new();
+    let (world, mut session) = gate(mark)?;
+    // With a spare program and without one, which is loaded only a while later.
+    for pin in ["GRANTS", "SPENT", "GRANTS"] {
+        fs::remove_file(Path::new(PINS).join(pin))?;
+        world.command(&["reload"])?;
+        is_whole(&world, &mut session).context(pin)?;
+    }
     unload(&world)?;
     mark.wait_for(0)
 }

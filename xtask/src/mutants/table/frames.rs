@@ -31,6 +31,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             " || !frame.reaches(tag + L4_V6 as u32 + l4_len)" => "";
         13 "at a glance a frame is as long with a tag as without":
             "!frame.reaches(tag + IP as u32 + total)" => "!frame.reaches(IP as u32 + total)";
+        13 "at a glance an IPv6 frame is as long with a tag as without":
+            "!frame.reaches(tag + L4_V6 as u32 + l4_len)" => "!frame.reaches(L4_V6 as u32 + l4_len)";
+        13 "at a glance the segment over IPv6 behind a tag is where it is without":
+            "packet.l4 = self.tag as u16 + L4_V6 as u16;" => "packet.l4 = L4_V6 as u16;";
         13 "at a glance a tagged packet is read where its tag is":
             "link.be16_at::<16>(), TAG, link)" => "link.be16_at::<16>(), 0, link)";
         13 "at a glance the headers behind a tag are where they are without":
