@@ -15,6 +15,9 @@ pub use figures::Figures;
 
 use play::Play;
 
+/// In a run of this length everything is drawn.
+const ALL_DRAWN: Duration = Duration::from_secs(600);
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -96,6 +99,9 @@ impl Report {
         let Tally { knocks, opened, lost, let_in, reloads, echoes, syns, .. } = self.tally;
         ensure!(lost == 0 && let_in == 0 && knocks == opened, "{lost} knocks lost, {let_in} let in: {self}");
         ensure!(knocks > 0 && reloads > 0 && echoes > 0 && syns > 100, "too little was done: {self}");
+        let Tally { wrong, floods, restarts, kills, flaps, removals, .. } = self.tally;
+        let drawn = [wrong, floods, restarts, kills, flaps, removals];
+        ensure!(self.plan.span < ALL_DRAWN || !drawn.contains(&0), "something was never done: {self}");
         self.after.not_above(&self.before)
     }
 }
@@ -104,11 +110,12 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { knocks, opened, lost, let_in, wrong, syns, floods, .. } = self.tally;
         let Tally { reloads, restarts, kills, flaps, removals, echoes, .. } = self.tally;
+        let faults = restarts + kills + flaps + removals;
         write!(
             f,
             "soak: {} s, seed {}: {knocks} knocks, {opened} opened, {lost} lost, {let_in} let in; {wrong} wrong knocks, {syns} SYNs of \
-             strangers, {floods} floods, {reloads} reloads, {restarts} restarts, {kills} kills, {flaps} flaps, {removals} pins \
-             removed, {echoes} lines through the session; {}",
+             strangers, {floods} floods, {reloads} reloads, {faults} faults ({restarts} restarts, {kills} kills, {flaps} flaps, \
+             {removals} pins removed), {echoes} lines through the session; {}",
             self.took.as_secs(),
             self.plan.seed,
             self.before.to(&self.after),

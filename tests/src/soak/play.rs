@@ -121,7 +121,9 @@ impl Play {
         if self.aloud {
             eprintln!("{action:?}, {}", self.world.family.name());
         }
-        self.act(action).with_context(|| format!("{action:?}, {}", self.world.family.name()))?;
+        self.act(action)
+            .inspect_err(|_| self.tell())
+            .with_context(|| format!("{action:?}, {}", self.world.family.name()))?;
         self.world.echo()?;
         self.tally.echoes += 1;
         let status = Status::read()?;
@@ -177,6 +179,11 @@ impl Play {
     fn tell_of_lost(&self, probe: Probe) {
         let (action, family, probe) = (self.action, self.world.family.name(), probe.name());
         eprintln!("soak: a knock was lost: {probe}, over {family}, in {action:?} behind {:?}", self.before);
+        self.tell();
+    }
+
+    /// Says what the gate and its daemon say.
+    fn tell(&self) {
         match Status::read() {
             Ok(status) => eprintln!("soak: {}", status.0),
             Err(error) => eprintln!("soak: no status: {error:#}"),
@@ -318,9 +325,11 @@ impl Play {
     fn remove_pin(&mut self) -> Result<()> {
         let pins = ["GRANTS", "ATTEMPTS", "COUNTERS", "EVENTS", "rules/DOORS", "rules/PORTS"];
         let pin = Path::new(PINS).join(pins[self.rng.usize(..pins.len())]);
+        let daemon = self.world.daemon.as_ref().context("it runs")?;
+        let mark = daemon.mark();
         fs::remove_file(&pin)?;
         self.tally.removals += 1;
-        until("the pin", TIMEOUT, || pin.exists().then_some(()))?;
+        daemon.wait_after(mark, &format!("{}: SOMEBODY REMOVED THIS PIN: it is put back", pin.display()))?;
         self.knock()
     }
 
