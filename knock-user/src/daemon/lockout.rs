@@ -44,6 +44,8 @@ pub struct Lockouts {
     not_before: Instant,
     /// Nobody is locked out.
     none: bool,
+    /// IPv6 sites from where somebody holds a grant, as the last sweep saw them and events since.
+    granted: HashSet<Addr>,
 }
 
 impl Lockouts {
@@ -55,7 +57,19 @@ impl Lockouts {
             due: Vec::new(),
             not_before: Instant::now(),
             none: false,
+            granted: HashSet::new(),
         }
+    }
+
+    /// Notes of each source that holds a grant where it is, while a sweep goes through them; an IPv4 address is a site
+    /// of its own. `None` if nobody is locked out anyway.
+    pub fn begin_sites(&self) -> Option<HashSet<Addr>> {
+        self.rule.map(|_| HashSet::new())
+    }
+
+    /// Takes the notes of a sweep.
+    pub fn take_sites(&mut self, sites: Option<HashSet<Addr>>) {
+        self.granted = sites.unwrap_or_default();
     }
 
     /// Goes on under another config.
@@ -101,9 +115,14 @@ impl Daemon {
     pub(super) fn hear_of_lockouts(&mut self, event: &Event, kind: Kind) {
         match kind {
             Kind::Wrong | Kind::Spent if !self.manner.observe => self.lockouts.hear(event.source, event.at),
-            Kind::Opened if self.lockouts.rule.is_some() && !self.lockouts.none => {
-                // An entry that cannot be removed has no effect while the grant is live.
-                let _ = self.state.let_off(event.source);
+            Kind::Opened if self.lockouts.rule.is_some() => {
+                if !event.source.is_v4() {
+                    self.lockouts.granted.insert(event.source.site());
+                }
+                if !self.lockouts.none {
+                    // An entry that cannot be removed has no effect while the grant is live.
+                    let _ = self.state.let_off(event.source);
+                }
             }
             _ => {}
         }
@@ -122,6 +141,8 @@ impl Daemon {
                 Some("it is trusted")
             } else if self.holds_grant(source) {
                 Some("it holds a grant")
+            } else if self.lockouts.granted.contains(&source.site()) {
+                Some("somebody there holds a grant")
             } else if connected.contains(&source.site()) {
                 Some("it has a connection to a service")
             } else {
@@ -228,6 +249,7 @@ mod tests {
             due: Vec::new(),
             not_before: Instant::now(),
             none: false,
+            granted: HashSet::new(),
         }
     }
 

@@ -407,9 +407,15 @@ impl Daemon {
         }
         let locked_out = self.locked_out()?;
         let hooks = &self.hooks;
+        let mut sites = self.lockouts.begin_sites();
         let Swept { expired, wanted, next } = self.state.sweep(|entry| {
-            hooks.knows(entry.grant.door) || !locked_out.is_empty() && locked_out.contains(&entry.key.source.site())
+            let source = entry.key.source;
+            if let Some(sites) = sites.as_mut().filter(|_| !source.is_v4()) {
+                sites.insert(source.site());
+            }
+            hooks.knows(entry.grant.door) || !locked_out.is_empty() && locked_out.contains(&source.site())
         })?;
+        self.lockouts.take_sites(sites);
         for entry in &expired {
             if self.quota.admit(Line::Expired) {
                 let record = self.names.expired(entry);

@@ -1,8 +1,9 @@
 //! `lockout`: who guesses is not heard for a while, and nobody else suffers for it.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use tests::lab::{Config, Daemon, Family, Host, Probe, Status, TIMEOUT, knockctl, until};
@@ -19,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         a_lockout_outlives_the_daemon_and_ends_by_command,
         who_holds_a_grant_or_is_trusted_is_never_locked_out,
         who_has_a_connection_is_never_locked_out,
+        who_shares_a_64_with_a_grant_is_never_locked_out,
         who_only_observes_locks_nobody_out,
     ]
 }
@@ -123,6 +125,25 @@ fn who_holds_a_grant_or_is_trusted_is_never_locked_out() -> Result<()> {
     let mark = world.gate()?.mark();
     guess(&world)?;
     world.gate()?.wait_after(mark, "not locked out: it is trusted")?;
+    assert!(locked()?.is_empty());
+    Ok(())
+}
+
+fn who_shares_a_64_with_a_grant_is_never_locked_out() -> Result<()> {
+    let mut world = World::guarded(Family::V6, &config("10m"))?;
+    let IpAddr::V6(client) = world.address(Host::Client) else { bail!("an IPv6 address") };
+    let beside = Ipv6Addr::from_bits(client.to_bits() ^ 0xff00).to_string();
+    world.command(&["allow", &beside])?;
+    let mark = world.gate()?.mark();
+    // The daemon has to see the grant first, which a command does not tell it of.
+    until("the daemon to know of the grant", TIMEOUT, || {
+        guess(&world).ok()?;
+        let said = world.daemon.as_ref()?.after(mark);
+        said.iter().any(|line| line.contains("not locked out: somebody there holds a grant")).then_some(())
+    })?;
+    until("the end of a lockout before", TIMEOUT, || locked().ok()?.is_empty().then_some(()))?;
+    guess(&world)?;
+    assert_eq!(try_to_open(&world)?, Probe::Open);
     assert!(locked()?.is_empty());
     Ok(())
 }
