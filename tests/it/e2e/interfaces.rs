@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         another_xdp_program_is_named_and_left_alone,
         another_xdp_program_on_one_interface_keeps_the_gate_off_all,
         nobody_else_takes_the_gate_off,
+        nobody_takes_the_place_of_the_gate_by_force,
         native_mode_refused_says_what_to_set,
         a_reload_that_native_mode_refuses_changes_nothing,
         auto_says_that_it_is_generic,
@@ -98,6 +99,38 @@ fn nobody_else_takes_the_gate_off() -> Result<()> {
     assert_ne!(off.code, 0, "{off}");
     assert!(attach_foreign("eth0").is_err());
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn nobody_takes_the_place_of_the_gate_by_force() -> Result<()> {
+    const PIN: &str = "/sys/fs/bpf/somebody_elses";
+    let mut world = World::new(Family::V4, None)?;
+    let mark = world.gate()?.mark();
+    let mut object = foreign_program()?;
+    let program: &mut Xdp = object.program_mut(FOREIGN).context("no program")?.try_into()?;
+    program.load()?;
+    program.pin(PIN)?;
+    let attach = |kind: &str| {
+        let mut command = std::process::Command::new("bpftool");
+        command.args(["net", "attach", kind, "pinned", PIN, "dev", "eth0", "overwrite"]);
+        Host::Server.run(&mut command)
+    };
+    for kind in ["xdp", "xdpdrv", "xdpgeneric"] {
+        let ran = attach(kind)?;
+        assert_ne!(ran.code, 0, "{kind}: {ran}");
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent, "{kind}");
+    }
+    // Who detaches it first is faster than the daemon, which says so and comes back as soon as it can.
+    Host::Server.must(&["bpftool", "link", "detach", "pinned", "/sys/fs/bpf/knock/links/eth0"])?;
+    attach("xdpdrv")?.success()?;
+    let said = world.gate()?.wait_after(mark, "eth0: NO GATE THERE: ")?;
+    assert!(said.contains("another XDP program is there"), "{said}");
+    assert_eq!(super::links::place("eth0")?["state"], "open");
+    let mark = world.gate()?.mark();
+    Host::Server.must(&["ip", "link", "set", "dev", "eth0", "xdp", "off"])?;
+    world.gate()?.wait_after(mark, "eth0 (native)")?;
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    std::fs::remove_file(PIN)?;
     Ok(())
 }
 

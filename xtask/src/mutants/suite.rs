@@ -68,9 +68,12 @@ const HOST_STAGES: [Stage; 4] = [
 /// So many stages see what `cargo xtask test` plants.
 const QUICK: usize = 2;
 
-/// The frame tables, in memory and in the kernel at once, then races on several CPUs.
-const KERNEL_STAGES: [Stage; 2] =
-    [Stage::of("kernel", &["--test", "kernel"], &[], &[]), Stage::of("it", &["--test", "it"], &["kernel::races"], &[])];
+/// The frame tables, in memory and in the kernel at once; then what takes sockets, and races on several CPUs.
+const KERNEL_STAGES: [Stage; 3] = [
+    Stage::of("kernel", &["--test", "kernel"], &[], &[]),
+    Stage::of("it", &["--test", "it"], &["kernel::sockets", "kernel::once"], &[]),
+    Stage::of("it", &["--test", "it"], &["kernel::races"], &[]),
+];
 
 /// What the tests say of a tree.
 pub enum Outcome {

@@ -9,9 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use libtest_mimic::Trial;
 use nix::mount::{MsFlags, mount};
-use tests::lab::{Config, Daemon, Family, Host, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
+use tests::lab::{Config, Daemon, Family, Host, Mark, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
 
+use super::is_over;
 use crate::e2e::assert_says;
 use crate::trials::trials;
 
@@ -72,7 +73,8 @@ fn a_full_disk_for_the_log_costs_lines_only() -> Result<()> {
     let log = disk.folder.join("log");
     let read = || String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
     let mut world = World::new(Family::V4, None)?;
-    let config = Config::lab().set("log", &format!("{log:?}"));
+    let mark = Mark::new();
+    let config = mark.on(Config::lab().set("log", &format!("{log:?}")));
     world.daemon = Some(Daemon::begin(&config, None)?);
     until("the log", TIMEOUT, || read().contains("the gate stands").then_some(()))?;
     disk.fill()?;
@@ -96,12 +98,14 @@ fn a_full_disk_for_the_log_costs_lines_only() -> Result<()> {
     })
     .with_context(read)?;
     assert!(read().lines().all(|line| line.starts_with("[2") || line.starts_with("  ")), "{}", read());
-    Ok(())
+    // The one line that says that a gate stands is in the file alone.
+    is_over(world, &mark.on(Config::lab()), mark)
 }
 
 fn a_full_run_directory_costs_events_only() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
-    world.gate()?;
+    let gate = Mark::new();
+    world.daemon = Some(Daemon::start(&gate.on(Config::lab()), None)?);
     let disk = Disk { folder: "/run/knock".into(), _mount: None };
     disk.shrink()?;
     disk.fill()?;
@@ -133,7 +137,7 @@ fn a_full_run_directory_costs_events_only() -> Result<()> {
     .with_context(|| fs::read_to_string("/run/knock/events.jsonl").unwrap_or_default())?;
     assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
     assert!(Status::read()?.daemon().is_some());
-    Ok(())
+    is_over(world, &gate.on(Config::lab()), gate)
 }
 
 fn a_full_disk_for_one_time_sequences_shuts_the_door() -> Result<()> {
@@ -143,7 +147,9 @@ fn a_full_disk_for_one_time_sequences_shuts_the_door() -> Result<()> {
     fs::write(&file, before)?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
     let old = "sequence = [\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]\n";
+    let mark = Mark::new();
     let config = Config::lab().with(old, &format!("one_time_sequences = {file:?}\n")).set("cmd_timeout", "\"60s\"");
+    let config = mark.on(config);
     let mut world = World::new(Family::V4, None)?;
     world.daemon = Some(Daemon::start(&config, None)?);
     disk.fill()?;
@@ -166,5 +172,7 @@ fn a_full_disk_for_one_time_sequences_shuts_the_door() -> Result<()> {
     until("the next sequence", TIMEOUT, || {
         next(&world).ok()?;
         (world.connect(Host::Client).ok()?.0 == Probe::Open).then_some(())
-    })
+    })?;
+    world.revoke()?;
+    is_over(world, &mark.on(Config::lab()), mark)
 }

@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         a_first_start_killed_at_any_step_is_not_in_the_way,
         a_start_killed_at_any_step_keeps_gate_and_grants,
         a_reload_killed_at_any_step_keeps_gate_and_grants,
+        a_reload_to_the_spare_program_killed_at_any_step_keeps_gate_and_grants,
         an_unload_killed_at_any_step_can_be_made_again,
         a_swap_killed_at_any_step_lets_no_sequence_open_twice,
     ]
@@ -94,21 +95,40 @@ fn a_start_killed_at_any_step_keeps_gate_and_grants() -> Result<()> {
 }
 
 fn a_reload_killed_at_any_step_keeps_gate_and_grants() -> Result<()> {
+    // It loads a program: it comes before there is a spare one.
+    kill_reloads(1)
+}
+
+fn a_reload_to_the_spare_program_killed_at_any_step_keeps_gate_and_grants() -> Result<()> {
+    kill_reloads(2)
+}
+
+/// Kills reloads of daemons that have so many programs by then.
+fn kill_reloads(programs: usize) -> Result<()> {
     let mark = Mark::new();
     let config = mark.on(Config::lab());
+    let ready = || -> Result<Background> {
+        let daemon = start(daemon(&config)?)?;
+        if programs > 1 {
+            mark.wait_for_programs(programs)?;
+        }
+        Ok(daemon)
+    };
     let siege = Siege::lay(&config)?;
     let trace = Trace::new();
     let calls = {
-        let daemon = start(daemon(&config)?)?;
+        let daemon = ready()?;
         let _tracer = trace.attach(daemon.id())?;
         siege.world.command(&["reload"])?;
         let mut calls = trace.calls()?;
+        let loads = calls.iter().any(|call| call.is("PROG_LOAD"));
+        ensure!(loads == (programs == 1), "whether a program is loaded: {loads}");
         calls.retain(Call::is_lasting);
         ensure!(calls.iter().any(|call| call.is("LINK_UPDATE")) && calls.len() > 10, "{calls:?}");
         steps(calls)
     };
     for call in &calls {
-        let mut daemon = start(daemon(&config)?).with_context(|| format!("before {}", call.text))?;
+        let mut daemon = ready().with_context(|| format!("before {}", call.text))?;
         let _tracer = fault_in(daemon.id(), call, Fault::Kill)?;
         daemon.signal(nix::sys::signal::Signal::SIGHUP)?;
         died(&mut daemon, call)?;

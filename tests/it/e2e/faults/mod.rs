@@ -16,7 +16,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use tests::lab::{
-    Background, Config, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Status, TIMEOUT, knockctl_path,
+    Background, Config, Daemon, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, knockctl_path,
 };
 use tests::story::World;
 
@@ -95,6 +95,22 @@ impl Siege {
         ensure!(flooded.sent > 100 && flooded.opened == 0, "{flooded:?}");
         Ok(self.world)
     }
+}
+
+/// What a fault ends with: the daemon is killed, the next one is in order, and of neither anything is left.
+fn is_over(mut world: World, config: &Config, mark: Mark) -> Result<()> {
+    if world.daemon.is_some() {
+        world.gate()?.kill()?;
+    }
+    world.daemon = Some(Daemon::start(config, None)?);
+    world.knock_open()?;
+    let probe = world.connect(Host::Client)?.0;
+    ensure!(probe == Probe::Open, "the knock does not open: {}", probe.name());
+    world.revoke()?;
+    mark.wait_for(1)?;
+    world.gate()?.kill()?;
+    unload(&world)?;
+    mark.wait_for(0)
 }
 
 /// Takes the gate down, which leaves nothing.

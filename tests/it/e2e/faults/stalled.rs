@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
-use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Status, TIMEOUT, send_many};
+use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, send_many};
 use tests::story::World;
 
-use super::{daemon, start};
+use super::{daemon, is_over, start};
 use crate::trials::trials;
 
 /// The trials.
@@ -25,6 +25,8 @@ fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
         .with("[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]", "[\"7000/udp\", \"8000/udp\", \"9000/udp\"]")
         .option("attempt_rate", "100000")
         .option("log_rate", "100000");
+    let gate = Mark::new();
+    let by_datagrams = gate.on(by_datagrams);
     let daemon = start(daemon(&by_datagrams)?)?;
     let knock = || world.knock(&["7000/udp", "8000/udp", "9000/udp"], Duration::ZERO);
     let lost = || Ok::<_, anyhow::Error>(Status::read()?.counter("event_lost"));
@@ -69,5 +71,6 @@ fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
     world.command(&["reload"])?;
     daemon.lines.wait_after(mark, GATE_STANDS, TIMEOUT)?;
     assert_eq!(lost()?, lost_in_the_end);
-    Ok(())
+    daemon.kill()?;
+    is_over(world, &gate.on(Config::lab()), gate)
 }

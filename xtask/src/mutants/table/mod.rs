@@ -1,8 +1,10 @@
-//! The bugs: for each rule of the gate some that break it, as a change of one place in knock-common.
+//! The bugs: for each rule of the gate some that break it, as a change of one place in knock-common, or in what puts it
+//! into the kernel.
 
 mod answers;
 mod frames;
 mod gate;
+mod kernel;
 mod knocks;
 mod state;
 
@@ -77,16 +79,19 @@ impl fmt::Display for Mutant {
 
 /// Rows by file: the rule, what the gate does, the text in the file, what it becomes, and marks.
 macro_rules! mutants {
-    ($($file:literal { $($rule:literal $what:literal: $from:literal => $to:literal
+    (in $root:literal $($file:literal { $($rule:literal $what:literal: $from:literal => $to:literal
         $(, $mark:ident($($why:literal)?))*;)* })*) => {
-        &[$($(Mutant::new($rule, $what, concat!("knock-common/src/", $file), $from, $to)$(.$mark($($why)?))*,)*)*]
+        &[$($(Mutant::new($rule, $what, concat!($root, $file), $from, $to)$(.$mark($($why)?))*,)*)*]
+    };
+    ($($rows:tt)*) => {
+        mutants!(in "knock-common/src/" $($rows)*)
     };
 }
 use mutants;
 
 /// All of them, in the order of their rules.
 pub fn all() -> impl Iterator<Item = &'static Mutant> {
-    let tables = [knocks::MUTANTS, gate::MUTANTS, answers::MUTANTS, frames::MUTANTS, state::MUTANTS];
+    let tables = [knocks::MUTANTS, gate::MUTANTS, answers::MUTANTS, frames::MUTANTS, state::MUTANTS, kernel::MUTANTS];
     let mut all: Vec<_> = tables.into_iter().flatten().collect();
     all.sort_by_key(|mutant| mutant.rule);
     all.into_iter()

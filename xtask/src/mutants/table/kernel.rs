@@ -1,0 +1,45 @@
+//! What stands between the rules and the kernel: verdicts as XDP actions, maps, sockets.
+
+use super::{Mutant, mutants};
+
+/// Bugs of it. Only the loaded program has them.
+pub(super) const MUTANTS: &[Mutant] = mutants! {
+    in "knock-ebpf/src/"
+    "main.rs" {
+        6 "in the kernel what passes is dropped":
+            "Verdict::Pass => xdp_action::XDP_PASS," => "Verdict::Pass => xdp_action::XDP_DROP,", kernel();
+        9 "in the kernel what is denied passes":
+            "Verdict::Deny => xdp_action::XDP_DROP," => "Verdict::Deny => xdp_action::XDP_PASS,", kernel();
+        9 "in the kernel every gate only observes":
+            "settings::observe() || (" => "!settings::observe() || (", kernel();
+        14 "in the kernel what passes is aborted":
+            "Verdict::Pass => xdp_action::XDP_PASS," => "Verdict::Pass => xdp_action::XDP_ABORTED,", kernel();
+    }
+    "sockets.rs" {
+        10 "a listener is a connection":
+            "(*socket).state == LISTEN" => "(*socket).state == 0", kernel();
+        10 "a connection is a listener":
+            "(*socket).state == LISTEN" => "(*socket).state != 0", kernel();
+        10 "a connection over IPv4 is looked for from its other end":
+            "Tuple4 { saddr: packet.src.words()[3], daddr: packet.dst.words()[3], sport, dport }"
+            => "Tuple4 { saddr: packet.dst.words()[3], daddr: packet.src.words()[3], sport, dport }", kernel();
+        10 "a connection over IPv6 is looked for by the octets of a number":
+            "let (sport, dport) = (packet.sport.to_be(), packet.dport.to_be());"
+            => "let (sport, dport) = (packet.sport, packet.dport);", kernel();
+    }
+    "kernel.rs" {
+        8 "in the kernel a trusted network is one that is not there":
+            "maps::TRUSTED.get(SourceKey::new(source).key()).is_some()"
+            => "maps::TRUSTED.get(SourceKey::new(source).key()).is_none()", kernel();
+        8 "in the kernel the filter holds nobody":
+            "is_some_and(|filter| filter.may_hold(source))" => "is_none()", kernel();
+        8 "in the kernel a grant is for every service":
+            "u64::from(key.service) | u64::from(key.bits) << 32" => "u64::from(key.bits) << 32", kernel();
+        15 "in the kernel a grant is written only over one that is there":
+            "maps::GRANTS.insert(key, grant, u64::from(BPF_ANY))"
+            => "maps::GRANTS.insert(key, grant, u64::from(BPF_EXIST))", kernel();
+        5 "in the kernel a one-time sequence opens every time":
+            "maps::SPENT.insert(key, spent, u64::from(BPF_NOEXIST))"
+            => "maps::SPENT.insert(key, spent, u64::from(BPF_ANY))", kernel();
+    }
+};
