@@ -16,12 +16,13 @@ fn sources() -> Vec<(PathBuf, String)> {
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
     let mut found = Vec::new();
-    for folder in ["tests", "knock-common/src", "knock-user/src"] {
-        walk(&root.join("..").join(folder), &mut found);
+    for folder in ["tests", "knock-common/src", "knock-user/src", "fuzz/fuzz_targets"] {
+        walk(&root.join(folder), &mut found);
     }
-    found
+    let below = |path: PathBuf| path.strip_prefix(root).map(Path::to_path_buf).expect("a file of the workspace");
+    found.into_iter().map(|(path, text)| (below(path), text)).collect()
 }
 
 /// `a::b::{c, d}` -> `a::b::c`, `a::b::d`.
@@ -30,18 +31,46 @@ fn expanded(name: &str) -> Vec<String> {
     rest.trim_end_matches('}').split(',').map(|last| format!("{front}{}", last.trim())).collect()
 }
 
-/// True if the file belongs to the module: it is called so, or lies in a folder of that name.
+/// True if the file belongs to the module: it is called so, or lies in folders of these names.
 fn is_of(path: &Path, module: &str) -> bool {
-    path.with_extension("").iter().any(|part| part == module)
+    let path = path.with_extension("");
+    let mut parts = path.iter();
+    module.split("::").all(|name| parts.any(|part| part == name))
+}
+
+/// True if the file has the test, and runs it: it is marked as one, or named where trials are listed.
+fn runs(text: &str, test: &str) -> bool {
+    let marked = text.split("#[test]").skip(1).any(|behind| {
+        let declared = behind.lines().map(str::trim).find(|line| line.starts_with("fn "));
+        declared.is_some_and(|line| line.starts_with(&format!("fn {test}(")))
+    });
+    marked
+        || text.contains(&format!("fn {test}(")) && text.contains(&format!(" {test},"))
+        || text.contains(&format!("; {test}]"))
 }
 
 /// True if there is such a test, or such a module of tests.
 fn is_there(name: &str, sources: &[(PathBuf, String)]) -> bool {
     let name = name.trim_end_matches("::*");
-    let (module, last) = name.rsplit_once("::").unwrap_or((name, name));
-    let module = module.rsplit("::").next().unwrap_or(module);
-    let declared = format!("fn {last}(");
-    sources.iter().any(|(path, text)| is_of(path, last) || is_of(path, module) && text.contains(&declared))
+    // Tests, trials, a fuzz target, or a chapter of the story, of which each is a trial.
+    let is_module = |path: &Path, text: &str| {
+        let marks = ["#[test]", "Trial", "fuzz_target!"];
+        marks.iter().any(|mark| text.contains(mark)) || path.starts_with("tests/src/story")
+    };
+    sources.iter().any(|(path, text)| {
+        let is_test = name.rsplit_once("::").is_some_and(|(module, test)| is_of(path, module) && runs(text, test));
+        is_test || is_of(path, name) && is_module(path, text)
+    })
+}
+
+#[test]
+fn a_test_that_nobody_runs_holds_no_promise() {
+    let sources = [(
+        PathBuf::from("tests/it/a.rs"),
+        "trials![\"a\"; listed, last]\nfn listed() {}\nfn left_out() {} Trial".to_owned(),
+    )];
+    assert!(is_there("a::listed", &sources) && is_there("a", &sources));
+    assert!(!is_there("a::left_out", &sources) && !is_there("b::listed", &sources) && !is_there("b", &sources));
 }
 
 #[test]
