@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::checks::Checks;
 use crate::compile::{self, BPF_PACKAGE};
 use crate::setup::{self, Purpose, Tools};
-use crate::{client, deny, shell, tidy, unsafety};
+use crate::{client, deny, fuzz, shell, tidy, unsafety};
 
 /// The verb.
 pub fn verb() -> Result<()> {
@@ -24,6 +24,7 @@ pub fn verb() -> Result<()> {
         shell::run(cargo.args(["--", "-Dwarnings"]))
     });
     checks.run("clippy, BPF", || bpf(&tools));
+    checks.run("fuzz targets", fuzz::check);
     client::check(&mut checks);
     checks.run("documentation", documentation);
     checks.run("tidy", tidy::check);

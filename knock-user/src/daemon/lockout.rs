@@ -141,10 +141,10 @@ impl Daemon {
                 Some("it is trusted")
             } else if self.holds_grant(source) {
                 Some("it holds a grant")
-            } else if self.lockouts.granted.contains(&source.site()) {
-                Some("somebody there holds a grant")
             } else if connected.contains(&source.site()) {
                 Some("it has a connection to a service")
+            } else if self.lockouts.granted.contains(&source.site()) {
+                Some("somebody there holds a grant")
             } else {
                 None
             };

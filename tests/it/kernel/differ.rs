@@ -25,6 +25,8 @@ use crate::trials::trials;
 
 /// Frames at random in all, unless the environment names a number, or seconds.
 const FRAMES: u64 = 200_000;
+/// Frames that a run for some seconds judges at least, however slow the machine is.
+const LONG_FRAMES: u64 = 1_000_000;
 /// Frames between two looks at the maps.
 const BATCH: usize = 512;
 /// Octets of an Ethernet header.
@@ -107,11 +109,17 @@ struct Job {
     seed: u64,
 }
 
-/// How long the random part of a run lasts.
+/// How long the random part of a job lasts: until both are over.
 #[derive(Clone, Copy)]
-enum Length {
-    Frames(u64),
-    Until(Instant),
+struct Length {
+    frames: u64,
+    end: Instant,
+}
+
+impl Length {
+    fn is_over(self, frames: u64) -> bool {
+        frames >= self.frames && Instant::now() >= self.end
+    }
 }
 
 fn mutated_frames_are_judged_alike_by_host_and_kernel() -> Result<()> {
@@ -125,7 +133,11 @@ fn mutated_frames_are_judged_alike_by_host_and_kernel() -> Result<()> {
     let parts = jobs.len() as u64;
     let share = |all: u64| all.div_ceil(parts);
     let (frames, seconds) = (number("KNOCK_FRAMES")?, number("KNOCK_SECONDS")?);
-    let span = seconds.map(|seconds| Duration::from_secs(share(seconds * cpus as u64).max(1)));
+    let span = seconds.map_or(Duration::ZERO, |seconds| Duration::from_secs(share(seconds * cpus as u64).max(1)));
+    let least = match seconds {
+        Some(_) => LONG_FRAMES.max(frames.unwrap_or(0)),
+        None => frames.unwrap_or(FRAMES),
+    };
     let waiting = Mutex::new(jobs);
     let judged = AtomicU64::new(0);
     let counted = Mutex::new([0; Counter::COUNT]);
@@ -136,10 +148,7 @@ fn mutated_frames_are_judged_alike_by_host_and_kernel() -> Result<()> {
         sockets.become_like(&the_sockets())?;
         loop {
             let Some(job) = waiting.lock().expect("nobody panicked").pop() else { return Ok(()) };
-            let length = match span {
-                Some(span) => Length::Until(Instant::now() + span),
-                None => Length::Frames(share(frames.unwrap_or(FRAMES))),
-            };
+            let length = Length { frames: share(least), end: Instant::now() + span };
             let (more, changes) = job.run(length)?;
             judged.fetch_add(more, Relaxed);
             counted.lock().expect("nobody panicked").iter_mut().zip(changes).for_each(|(sum, one)| *sum += one);
@@ -155,10 +164,12 @@ fn mutated_frames_are_judged_alike_by_host_and_kernel() -> Result<()> {
     })?;
     let (judged, counted) = (judged.into_inner(), counted.into_inner().expect("nobody panicked"));
     let rate = judged as f64 / begun.elapsed().as_secs_f64();
-    println!("[figures] differ: frames={judged} unlike=0 from seed {first}, {rate:.0} a second");
+    let wanted = if seconds.is_some() { format!(" (at least {LONG_FRAMES})") } else { String::new() };
+    println!("[figures] differ: frames={judged}{wanted} unlike=0 from seed {first}, {rate:.0} a second");
     for counter in Counter::ALL {
         println!("  {} = {}", counter.name(), counted[*counter as usize]);
     }
+    ensure!(judged >= least, "only {judged} frames were judged, and not {least}");
     for counter in CHANGES {
         ensure!(counted[counter as usize] > 100, "the frames hardly ever come to {}", counter.name());
     }
@@ -195,11 +206,7 @@ impl Job {
         systematic.chunks(BATCH).try_for_each(&mut batch)?;
         let mut random = 0;
         loop {
-            let over = match length {
-                Length::Frames(frames) => random >= frames,
-                Length::Until(end) => Instant::now() >= end,
-            };
-            if over {
+            if length.is_over(random) {
                 return Ok((judged, sum));
             }
             let inputs = self.random(&mut mutator);

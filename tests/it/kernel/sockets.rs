@@ -1,17 +1,19 @@
 //! Rules 4 and 10 with sockets that are real, in every state that a segment can meet.
 
 use std::io::Read as _;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use knock_common::counter::Counter::{
     AttemptAdvanced, AttemptEnded, AttemptStarted, DenyNew, DenyProbe, DenyUdp, KnockPacket, PassConnected,
     PassNoSocket, PassUnchecked,
 };
 use knock_common::gate::Verdict::{Deny, Pass};
 use libtest_mimic::Trial;
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use tests::kernel::{DEFER_ACCEPT, set_tcp_option};
+use tests::lab::{TIMEOUT, until};
 use tests::packet::{ACK, FIN, PSH, PacketBuilder, RST, SYN};
 
 use super::gate::{CONFIG, Gate, alone, datagram, pairs, syn};
@@ -77,29 +79,84 @@ fn a_listening_socket_is_not_shown_to_a_probe() -> Result<()> {
     })
 }
 
+/// A client that does not hear anything any more: whatever comes for it is not acknowledged.
+fn make_deaf(stream: &TcpStream) -> Result<()> {
+    // BPF_RET | BPF_K: keep no octet of it.
+    let nothing = SockFilter::new(0x06, 0, 0, 0);
+    SockRef::from(stream).attach_filter(&[nothing]).context("no filter on the client's socket")
+}
+
+/// The state of the server's end of the connection with the client's `port`, as `ss` calls it.
+fn state(port: u16) -> Result<String> {
+    let filter = format!("( sport = :{SERVICE} and dport = :{port} )");
+    let output = Command::new("ss").args(["-H", "-t", "-a", "-n", &filter]).output().context("ss (iproute2)")?;
+    ensure!(output.status.success(), "ss: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.split_whitespace().next().unwrap_or("none").to_owned())
+}
+
+/// The server's end comes to this state, and what belongs to the connection passes; what does not is denied.
+fn goes_on(gate: &mut Gate, client: IpAddr, server: IpAddr, port: u16, wanted: &str) -> Result<()> {
+    let mut last = String::new();
+    let is_there = || {
+        last = state(port).unwrap_or_else(|error| format!("{error:#}"));
+        (last == wanted).then_some(())
+    };
+    until(wanted, TIMEOUT, is_there).with_context(|| format!("the connection is in {last}"))?;
+    for flags in GOING_ON {
+        gate.judges(wanted, &segment(client, server, port, flags), Pass, &[PassConnected]);
+    }
+    gate.judges(wanted, &segment(client, server, port, SYN), Deny, &[DenyNew]);
+    gate.judges(wanted, &segment(client, server, port, FIN | PSH), Deny, &[DenyNew]);
+    gate.judges(wanted, &segment(client, server, port ^ 1, ACK), Deny, &[DenyProbe]);
+    let now = state(port)?;
+    ensure!(now == wanted, "from {wanted} to {now} while it was looked at");
+    Ok(())
+}
+
 fn a_connection_goes_on_in_every_state() -> Result<()> {
     alone(|| {
         let mut gate = Gate::of(CONFIG)?;
         for (client, server) in pairs() {
             let listener = TcpListener::bind((server, SERVICE))?;
-            let mut stream = connect(client, server)?;
-            let port = stream.local_addr()?.port();
-            let mut goes_on = |state: &str| {
-                for flags in GOING_ON {
-                    gate.judges(state, &segment(client, server, port, flags), Pass, &[PassConnected]);
-                }
-                gate.judges(state, &segment(client, server, port, SYN), Deny, &[DenyNew]);
-                gate.judges(state, &segment(client, server, port, FIN | PSH), Deny, &[DenyNew]);
-                gate.judges(state, &segment(client, server, port ^ 1, ACK), Deny, &[DenyProbe]);
+            let connected = || -> Result<(TcpStream, u16)> {
+                let stream = connect(client, server)?;
+                let port = stream.local_addr()?.port();
+                Ok((stream, port))
             };
-            goes_on("established, waiting to be accepted");
+            let mut goes_on = |port: u16, state: &str| goes_on(&mut gate, client, server, port, state);
+
+            // The server ends first.
+            let (mut stream, port) = connected()?;
+            goes_on(port, "ESTAB").context("waiting to be accepted")?;
             let (accepted, _) = listener.accept()?;
-            goes_on("established");
+            goes_on(port, "ESTAB")?;
             drop(accepted);
             assert_eq!(stream.read(&mut [0])?, 0);
-            goes_on("FIN-WAIT-2");
+            goes_on(port, "FIN-WAIT-2")?;
             drop(stream);
-            goes_on("TIME-WAIT");
+            goes_on(port, "TIME-WAIT")?;
+
+            // Its end is not acknowledged; then the client ends as well. The sockets stay: one without a
+            // program gives up soon.
+            let (stream, port) = connected()?;
+            let (accepted, _) = listener.accept()?;
+            make_deaf(&stream)?;
+            accepted.shutdown(Shutdown::Write)?;
+            goes_on(port, "FIN-WAIT-1")?;
+            stream.shutdown(Shutdown::Write)?;
+            goes_on(port, "CLOSING")?;
+            drop((accepted, stream));
+
+            // The client ends first, and does not acknowledge the server's end.
+            let (stream, port) = connected()?;
+            let (mut accepted, _) = listener.accept()?;
+            stream.shutdown(Shutdown::Write)?;
+            assert_eq!(accepted.read(&mut [0])?, 0);
+            goes_on(port, "CLOSE-WAIT")?;
+            make_deaf(&stream)?;
+            accepted.shutdown(Shutdown::Write)?;
+            goes_on(port, "LAST-ACK")?;
         }
         Ok(())
     })

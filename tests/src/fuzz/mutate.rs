@@ -1,11 +1,13 @@
 //! Frames that nobody would send: from every shape of packet, changed in ways that have fooled filters.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use fastrand::Rng;
 
-use super::seeds;
-use crate::packet::extension::FRAGMENT;
+use super::{reading, seeds};
+use crate::model::Protocol;
+use crate::packet::extension::{AUTHENTICATION, FRAGMENT};
 use crate::packet::{IPV4, IPV6, OLD_VLAN, SERVICE_VLAN, VLAN, checksum};
 
 /// Ports that mean something to the gates of the tests.
@@ -57,20 +59,68 @@ impl Mutator {
         frame
     }
 
-    /// A right frame in fragments that a path could have made of it, in any order; sometimes two overlap.
+    /// A right frame in fragments that a path could have made of it, of any size and in any order.
     pub fn fragments(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
-        let Some(l4) = transport(frame).filter(|at| *at + 8 < frame.len()) else { return vec![frame.to_vec()] };
-        let (id, body) = (self.rng.u32(1..), &frame[l4..]);
-        let mut pieces = Vec::new();
-        let mut at = 0;
-        while at < body.len() {
-            let end = body.len().min(at + 8 * self.rng.usize(1..4));
-            pieces.push(fragment(frame, l4, id, at..end));
-            // There is one first fragment: the gate judges it, whatever overlaps it.
-            at = if self.rng.u8(..12) == 0 && (9..body.len()).contains(&end) { end - 8 } else { end };
+        let Some(l4) = divisible(frame) else { return vec![frame.to_vec()] };
+        let id = self.rng.u32(1..);
+        let parts = self.parts(frame.len() - l4);
+        let mut pieces: Vec<_> = parts.into_iter().map(|part| fragment(frame, l4, id, part)).collect();
+        self.rng.shuffle(&mut pieces);
+        pieces
+    }
+
+    /// Fragments of a right frame as no path makes them: some overlap others, before or behind, or there is a
+    /// second first one that says something else.
+    pub fn overlapping_fragments(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
+        let Some(l4) = divisible(frame) else { return vec![frame.to_vec()] };
+        let (id, length) = (self.rng.u32(1..), frame.len() - l4);
+        let apart = self.parts(length);
+        let mut parts = apart.clone();
+        for part in &mut parts {
+            if part.start > 0 && self.chance(15) {
+                part.start -= 8 * self.rng.usize(1..=part.start / 8);
+            }
+            if part.end < length && self.chance(15) {
+                let more = 8 * self.rng.usize(1..=(length - part.end).div_ceil(8));
+                part.end = length.min(part.end + more);
+            }
+        }
+        let has_second = parts == apart || self.chance(40);
+        let mut pieces: Vec<_> = parts.into_iter().map(|part| fragment(frame, l4, id, part)).collect();
+        if has_second {
+            let other = self.something_else(frame, l4);
+            pieces.push(fragment(&other, l4, id, 0..8 * self.rng.usize(1..=(length - 1) / 8)));
         }
         self.rng.shuffle(&mut pieces);
         pieces
+    }
+
+    /// Two or more parts of so many octets, each but the last a multiple of 8.
+    fn parts(&mut self, length: usize) -> Vec<Range<usize>> {
+        // What follows the first part has an octet at least.
+        let first = (length - 1) / 8;
+        let largest = self.rng.usize(1..=first);
+        let mut parts = Vec::new();
+        let mut at = 0;
+        while at < length {
+            let end = length.min(at + 8 * self.rng.usize(1..=largest));
+            parts.push(at..end);
+            at = end;
+        }
+        parts
+    }
+
+    /// The frame to another port, with other flags or other octets; its checksum is right.
+    fn something_else(&mut self, frame: &[u8], l4: usize) -> Vec<u8> {
+        let mut other = frame.to_vec();
+        let rng = &mut self.rng;
+        match rng.u8(..3) {
+            0 => put(&mut other, l4 + 2, &rng.choice([22_u16, 53, 80, 443]).unwrap_or(80).to_be_bytes()),
+            1 => set(&mut other, l4 + 13, |flags| flags ^ rng.u8(1..)),
+            _ => other[l4 + 4..].iter_mut().for_each(|octet| *octet ^= rng.u8(1..)),
+        }
+        repair(&mut other);
+        other
     }
 
     /// Where to split a frame into two buffers.
@@ -143,6 +193,11 @@ impl Mutator {
     }
 }
 
+/// Where a frame can be divided into two fragments or more: where TCP or UDP begins.
+fn divisible(frame: &[u8]) -> Option<usize> {
+    transport(frame).filter(|at| *at + 8 < frame.len())
+}
+
 /// A part of what follows the IP header (and its extensions) as a fragment of its own.
 fn fragment(frame: &[u8], l4: usize, id: u32, part: Range<usize>) -> Vec<u8> {
     let ip = network(frame);
@@ -179,14 +234,52 @@ pub fn set_source_port(frame: &mut [u8], port: u16) {
         17 => at + 6,
         _ => at + 16,
     };
-    let old = u16::from_be_bytes([frame[at], frame[at + 1]]);
-    put(frame, at, &port.to_be_bytes());
-    if let Some(&[high, low]) = frame.get(field..field + 2) {
-        let mut sum = u32::from(!u16::from_be_bytes([high, low])) + u32::from(!old) + u32::from(port);
+    replace(frame, at, &port.to_be_bytes(), &[field]);
+}
+
+/// Each address of `moves` becomes the other one, and the checksums are as right or wrong as they were.
+pub fn readdress(frame: &mut [u8], moves: &[(IpAddr, IpAddr)]) {
+    let ip = network(frame);
+    let (first, length) = match frame.get(ip).map(|octet| octet >> 4) {
+        Some(4) => (ip + 12, 4),
+        Some(6) => (ip + 8, 16),
+        _ => return,
+    };
+    let mut fields: Vec<usize> = (length == 4).then_some(ip + 10).into_iter().collect();
+    // Only what has ports has a checksum over the addresses.
+    if let (Some(segment), Some(mut at)) = (reading::read(frame), transport(frame)) {
+        if length == 4 && frame[ip + 9] == AUTHENTICATION {
+            at += (usize::from(frame[at + 1]) + 2) * 4;
+        }
+        fields.push(at + if segment.to.1 == Protocol::Udp { 6 } else { 16 });
+    }
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    for at in [first, first + length] {
+        let Some(old) = frame.get(at..at + length) else { return };
+        let Some((_, new)) = moves.iter().find(|(from, _)| octets(*from) == old) else { continue };
+        replace(frame, at, &octets(*new), &fields);
+    }
+}
+
+/// Other octets, and the checksums in these fields as they follow from the old ones (RFC 1624).
+fn replace(frame: &mut [u8], at: usize, new: &[u8], fields: &[usize]) {
+    let Some(old) = frame.get(at..at + new.len()).map(<[u8]>::to_vec) else { return };
+    put(frame, at, new);
+    let words = |octets: &[u8]| -> Vec<u16> {
+        octets.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+    };
+    for field in fields {
+        let Some(&[high, low]) = frame.get(*field..field + 2) else { continue };
+        let mut sum = u32::from(!u16::from_be_bytes([high, low]));
+        sum += words(&old).into_iter().map(|word| u32::from(!word)).sum::<u32>();
+        sum += words(new).into_iter().map(u32::from).sum::<u32>();
         while sum > 0xffff {
             sum = (sum >> 16) + (sum & 0xffff);
         }
-        put(frame, field, &(!(sum as u16)).to_be_bytes());
+        put(frame, *field, &(!(sum as u16)).to_be_bytes());
     }
 }
 
@@ -336,7 +429,23 @@ fn repair_transport(frame: &mut [u8], ip: usize, version: u8, l4: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzz::reading;
+    use crate::packet::{CLIENT_V4, CLIENT_V6, PacketBuilder, SERVER_V4, SERVER_V6, STRANGER_V4, STRANGER_V6, SYN};
+
+    /// Which octets behind the IP header a fragment has, and these.
+    fn part(piece: &[u8]) -> (Range<usize>, &[u8]) {
+        let (field, body) = if piece[14] >> 4 == 4 { (20, 34) } else { (56, 62) };
+        let word = usize::from(u16::from_be_bytes([piece[field], piece[field + 1]]));
+        let start = if body == 34 { (word & 0x1fff) * 8 } else { word & !7 };
+        (start..start + piece.len() - body, &piece[body..])
+    }
+
+    /// A segment and a datagram of each family, with so many octets of data.
+    fn with_data(octets: usize) -> Vec<Vec<u8>> {
+        let data = vec![7; octets];
+        let bases = [PacketBuilder::between(CLIENT_V4, SERVER_V4), PacketBuilder::between(CLIENT_V6, SERVER_V6)];
+        let both = |base: PacketBuilder| [base.clone().tcp(1, 2222, SYN), base.udp(1, 51820)];
+        bases.into_iter().flat_map(both).map(|packet| packet.payload(&data).build()).collect()
+    }
 
     #[test]
     fn the_same_seed_makes_the_same_frames() {
@@ -368,14 +477,77 @@ mod tests {
     }
 
     #[test]
-    fn fragments_hold_all_of_the_frame() {
-        let mut mutator = Mutator::new(3);
-        for packet in seeds::packets().into_iter().take(14) {
-            let frame = packet.clone().payload(&[7; 64]).build();
-            let pieces = mutator.fragments(&frame);
-            assert!(pieces.len() > 1);
-            assert_eq!(pieces.iter().filter(|piece| reading::read(piece).is_some()).count(), 1, "{packet:?}");
+    fn other_addresses_leave_the_checksums_as_they_were() {
+        let between = |v4: IpAddr, v6: IpAddr| seeds::packets_between([(v4, SERVER_V4.into()), (v6, SERVER_V6.into())]);
+        let ours = between(CLIENT_V4.into(), CLIENT_V6.into());
+        let theirs = between(STRANGER_V4.into(), STRANGER_V6.into());
+        let moves = [(CLIENT_V4.into(), STRANGER_V4.into()), (CLIENT_V6.into(), STRANGER_V6.into())];
+        let mut plain = [0, 0];
+        for (our, their) in ours.iter().zip(&theirs) {
+            let mut frame = our.build();
+            let is_plain = {
+                let mut repaired = frame.clone();
+                repair(&mut repaired);
+                repaired == frame && reading::read(&frame).is_some_and(|segment| segment.is_sound)
+            };
+            readdress(&mut frame, &moves);
+            if is_plain {
+                assert_eq!(frame, their.build(), "{our:?}");
+                plain[usize::from(our.build()[14] >> 4 == 6)] += 1;
+            }
         }
+        assert!(plain.iter().all(|count| *count >= 14), "{plain:?}");
+    }
+
+    #[test]
+    fn fragments_hold_all_of_the_frame_once() {
+        let mut mutator = Mutator::new(3);
+        let (mut sizes, mut ragged) = (std::collections::BTreeSet::new(), 0);
+        for round in 0..400 {
+            for frame in with_data(40 + round % 100) {
+                let l4 = transport(&frame).unwrap();
+                let pieces = mutator.fragments(&frame);
+                assert!(pieces.len() > 1);
+                assert_eq!(pieces.iter().filter(|piece| reading::read(piece).is_some()).count(), 1);
+                let mut parts: Vec<_> = pieces.iter().map(|piece| part(piece)).collect();
+                parts.sort_by_key(|(range, _)| range.start);
+                assert_eq!(parts.iter().map(|(_, octets)| *octets).collect::<Vec<_>>().concat(), frame[l4..]);
+                assert!(parts.windows(2).all(|two| two[0].0.end == two[1].0.start), "a hole, or an overlap");
+                let (last, others) = parts.split_last().unwrap();
+                assert!(others.iter().all(|(_, octets)| octets.len().is_multiple_of(8)));
+                sizes.extend(others.iter().map(|(_, octets)| octets.len()));
+                ragged += usize::from(!last.1.len().is_multiple_of(8));
+            }
+        }
+        assert!((1..=16).all(|units| sizes.contains(&(units * 8))), "{sizes:?}");
+        assert!(ragged > 100, "{ragged}");
+    }
+
+    #[test]
+    fn fragments_overlap_before_and_behind_and_differ_at_the_beginning() {
+        let mut mutator = Mutator::new(4);
+        let (mut overlaps, mut at_first, mut two_firsts) = (std::collections::BTreeSet::new(), 0, 0);
+        for round in 0..400 {
+            for frame in with_data(40 + round % 100) {
+                let pieces = mutator.overlapping_fragments(&frame);
+                let parts: Vec<_> = pieces.iter().map(|piece| part(piece)).collect();
+                let mut overlap = 0;
+                for (index, (one, octets)) in parts.iter().enumerate() {
+                    for (other, others) in &parts[index + 1..] {
+                        let common = one.end.min(other.end).saturating_sub(one.start.max(other.start));
+                        overlap = overlap.max(common);
+                        overlaps.insert(common);
+                        let is_first = one.start == 0 || other.start == 0;
+                        at_first += usize::from(common > 0 && is_first && one.start != other.start);
+                        let differ = common > 0 && octets[..common] != others[..common];
+                        two_firsts += usize::from(one.start == 0 && other.start == 0 && differ);
+                    }
+                }
+                assert!(overlap > 0, "no two pieces overlap");
+            }
+        }
+        assert!([8, 16, 24, 40, 64].iter().all(|octets| overlaps.contains(octets)), "{overlaps:?}");
+        assert!(at_first > 100 && two_firsts > 100, "{at_first} overlap the first, {two_firsts} have two of them");
     }
 
     #[test]

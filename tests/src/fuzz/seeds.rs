@@ -3,9 +3,10 @@
 
 use std::env;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use super::mutate::readdress;
 use crate::packet::extension::{AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, MOBILITY, ROUTING};
 use crate::packet::{
     ACK, CLIENT_V4, CLIENT_V6, Extension, FIN, ICMP, ICMP6, OLD_VLAN, PSH, PacketBuilder, RST, SERVER_V4, SERVER_V6,
@@ -74,13 +75,53 @@ pub fn frames() -> Vec<Vec<u8>> {
 /// Who sends and who receives, in each family.
 pub type Pairs = [(IpAddr, IpAddr); 2];
 
+/// All frames that a host can send, as if between these: of every shape, with v4-mapped addresses, and the cases.
+#[must_use]
+pub fn frames_between(pairs: Pairs) -> Vec<Vec<u8>> {
+    let made = packets_between(pairs).into_iter().chain(mapped_between(pairs)).map(|packet| packet.build());
+    made.chain(cases_between(pairs)).collect()
+}
+
+/// All cases of frames, as if between these hosts and not between the client and the server.
+#[must_use]
+pub fn cases_between([(v4, to_v4), (v6, to_v6)]: Pairs) -> Vec<Vec<u8>> {
+    let plain = [(CLIENT_V4.into(), v4), (SERVER_V4.into(), to_v4), (CLIENT_V6.into(), v6), (SERVER_V6.into(), to_v6)];
+    let mapped = plain.map(|(from, to)| (mapped(from), mapped(to)));
+    let moves = [plain, mapped].concat();
+    let readdressed = |mut frame: Vec<u8>| {
+        readdress(&mut frame, &moves);
+        frame
+    };
+    cases("frames").into_iter().map(|case| readdressed(case.octets)).collect()
+}
+
+/// IPv6 packets with the v4-mapped address of one host or both.
+#[must_use]
+pub fn mapped_between([(v4, to_v4), (v6, to_v6)]: Pairs) -> Vec<PacketBuilder> {
+    let ends = [(mapped(v4), mapped(to_v4)), (mapped(v4), to_v6), (v6, mapped(to_v4))];
+    let packets = |(from, to): (IpAddr, IpAddr)| {
+        let base = PacketBuilder::between(from, to);
+        let segments = [SYN, ACK, 0].map(|flags| base.clone().tcp(40_000, 2222, flags));
+        segments.into_iter().chain([base.udp(40_000, 51820).payload(b"knock")]).collect::<Vec<_>>()
+    };
+    ends.into_iter().flat_map(packets).collect()
+}
+
+/// The v4-mapped address of an IPv4 host; of another, its own.
+fn mapped(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().into(),
+        IpAddr::V6(_) => address,
+    }
+}
+
 /// Packets of every shape, from the client that knocks.
 #[must_use]
 pub fn packets() -> Vec<PacketBuilder> {
     let mut packets = packets_between([(CLIENT_V4.into(), SERVER_V4.into()), (CLIENT_V6.into(), SERVER_V6.into())]);
-    let mapped = |v4: Ipv4Addr| v4.to_ipv6_mapped();
-    packets.push(PacketBuilder::between(mapped(CLIENT_V4), mapped(SERVER_V4)).tcp(1, 2222, SYN));
-    packets.push(PacketBuilder::between(mapped(CLIENT_V4), SERVER_V6).tcp(1, 2222, ACK));
+    let (client, server) = (mapped(CLIENT_V4.into()), mapped(SERVER_V4.into()));
+    packets.push(PacketBuilder::between(client, server).tcp(1, 2222, SYN));
+    packets.push(PacketBuilder::between(client, SERVER_V6).tcp(1, 2222, ACK));
     packets.push(PacketBuilder::between(STRANGER_V4, SERVER_V4).tcp(1, 2222, SYN));
     packets
 }
@@ -164,12 +205,35 @@ pub fn packets_between([(v4, to_v4), (v6, to_v6)]: Pairs) -> Vec<PacketBuilder> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::reading;
+    use crate::packet::STRANGER_V6;
 
     #[test]
     fn a_case_is_digits_and_remarks() {
         assert_eq!(parse("# what\n00 ff # here\n1234\n"), Some(vec![0, 255, 0x12, 0x34]));
         assert_eq!(parse("0"), None);
         assert_eq!(parse("zz"), None);
+    }
+
+    #[test]
+    fn cases_are_those_of_other_hosts_and_nothing_else_is_changed() {
+        let strangers = [(STRANGER_V4.into(), SERVER_V4.into()), (STRANGER_V6.into(), SERVER_V6.into())];
+        let ours = [(CLIENT_V4.into(), SERVER_V4.into()), (CLIENT_V6.into(), SERVER_V6.into())];
+        let (old, new) = (cases("frames"), cases_between(strangers));
+        assert_eq!(old.len(), new.len());
+        assert_eq!(cases_between(ours), old.iter().map(|case| case.octets.clone()).collect::<Vec<_>>());
+        let mut changed = 0;
+        for (case, new) in old.iter().zip(&new) {
+            // An address, and two checksums at most.
+            let octets = case.octets.iter().zip(new).filter(|(old, new)| old != new).count();
+            assert!(octets <= 16 + 4, "{}: {octets} octets", case.name);
+            changed += usize::from(octets > 0);
+            let (Some(old), Some(new)) = (reading::read(&case.octets), reading::read(new)) else { continue };
+            assert_eq!(old.source != new.source, octets > 0, "{}", case.name);
+            assert_eq!(reading::Segment { source: old.source, ..new }, old, "{}", case.name);
+        }
+        // One comes from an address of its own.
+        assert!(changed + 1 >= old.len(), "{changed} of {}", old.len());
     }
 
     #[test]

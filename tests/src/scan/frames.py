@@ -14,9 +14,9 @@ import time
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
 from scapy.layers.inet import (IP, TCP, UDP, ICMP, IPOption_LSRR, IPOption_NOP, IPOption_RR,
-                               IPOption_Router_Alert, IPOption_SSRR)
+                               IPOption_Router_Alert, IPOption_SSRR, fragment, overlap_frag)
 from scapy.layers.inet6 import (IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting,
-                                IPv6ExtHdrSegmentRouting, PadN, HBHOptUnknown)
+                                IPv6ExtHdrSegmentRouting, PadN, HBHOptUnknown, fragment6)
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
@@ -62,13 +62,41 @@ def split(layer, own, port, size):
     return cut(layer, own, port, *[(at, data[at:at + size], at + size < len(data)) for at in range(0, len(data), size)])
 
 
+def by_scapy(layer, size, number=None):
+    """The same by scapy's own fragment() and fragment6(): so many octets of the layer in each."""
+    number = random.getrandbits(16) if number is None else number
+    if V6:
+        # The size is that of the packet: both headers count.
+        return fragment6(ip() / IPv6ExtHdrFragment(id=number) / layer, 40 + 8 + size)
+    return fragment(ip(id=number) / layer, size)
+
+
+def asked_and_decoy(own, port, decoy_port, flags="S"):
+    """Two segments of a length that differ in what a gate looks at."""
+    long = [("NOP", None)] * 36
+    asked, decoy = syn(own, port, options=long), syn(own, decoy_port, flags, long)
+    decoy.seq = asked.seq
+    return asked, decoy
+
+
+def overlapping_by_scapy(own, port):
+    """The first of scapy's fragments to a port that nobody protects, and behind it all to the port that is meant."""
+    asked, decoy = asked_and_decoy(own, port, other)
+    number = random.getrandbits(16)
+    return by_scapy(decoy, 24, number)[:1] + by_scapy(asked, 24, number)
+
+
+def overlap_frag_of_scapy(own, port):
+    """The same by scapy's own overlap_frag(), which has IPv4 only."""
+    asked, decoy = asked_and_decoy(own, port, other)
+    # Raw octets do not say what they are of, and fragments of another protocol are of another packet.
+    packet = ip(id=random.getrandbits(16), proto=6) / asked
+    return overlap_frag(packet, Raw(octets(decoy)[:24]), 24)
+
+
 def overlapping(own, port, what):
     """A segment to a port that nobody protects, parts of which are then said to be others."""
-    long = [("NOP", None)] * 36
-    asked, decoy = syn(own, port, options=long), syn(own, other, options=long)
-    if what == "flags":
-        decoy = syn(own, port, flags="A", options=long)
-    decoy.seq = asked.seq
+    asked, decoy = asked_and_decoy(own, port, port, "A") if what == "flags" else asked_and_decoy(own, port, other)
     new, old = octets(asked), octets(decoy)
     size = len(new)
     pieces = {
@@ -126,6 +154,11 @@ CASES = {
     "split-twice": lambda own, port: [one for one in split(syn(own, port), own, port, 24) for _ in range(2)],
     "split-first-only": lambda own, port: split(syn(own, port), own, port, 24)[:1],
     "split-rest-only": lambda own, port: split(syn(own, port), own, port, 24)[1:],
+    "fragment": lambda own, port: by_scapy(syn(own, port), 24),
+    "fragment-reversed": lambda own, port: by_scapy(syn(own, port), 24)[::-1],
+    "fragment-tiny": lambda own, port: by_scapy(syn(own, port), 8),
+    "fragment-overlap": overlapping_by_scapy,
+    "overlap-frag": overlap_frag_of_scapy,
     "option-padding": v4_options(*[IPOption_NOP()] * 8),
     "option-record-route": v4_options(IPOption_RR(length=11, routers=["0.0.0.0"] * 2), IPOption_NOP()),
     "option-timestamp": v4_options(Raw(b"\x44\x08\x05\x00\0\0\0\0")),
@@ -155,6 +188,7 @@ CASES = {
     "udp-wrong-checksum": lambda own, port: [ip() / UDP(sport=own, dport=port, chksum=0x1234) / Raw(b"knock")],
     "udp-split": lambda own, port: split(udp(own, port, 64), own, port, 24),
     "udp-tiny": lambda own, port: split(udp(own, port, 64), own, port, 8),
+    "udp-fragment": lambda own, port: by_scapy(udp(own, port, 64), 24),
     "udp-atomic": lambda own, port: [ip() / IPv6ExtHdrFragment(id=7) / udp(own, port)],
     "udp-short": lambda own, port: [ip() / UDP(sport=own, dport=port, len=7) / Raw(b"knock")],
 }

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 
 use super::row::Transport;
 use super::witness::Witness;
-use crate::lab::{Config, Family, Host, SSH_PORT, Status, Wire};
+use crate::lab::{Config, Family, Host, Probe, SSH_PORT, Status, Wire, connect};
 use crate::story::World;
 
 /// The ports that a scan looks at.
@@ -77,6 +77,9 @@ impl Deny {
     }
 }
 
+/// How long the client waits for an open port after its knock: no knock is lost for a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// The lab, the gate, and what listens.
 pub struct Ground {
     /// Watches what the server sends.
@@ -107,17 +110,19 @@ impl Ground {
         Ok(Self { witness, _servers: servers, _wires: wires, world })
     }
 
-    /// Lets the client knock, in both families.
+    /// Lets the client knock, once in each family, and says what the port is to it then.
     ///
     /// # Errors
     ///
     /// If that fails.
-    pub fn knock(&mut self) -> Result<()> {
+    pub fn knock(&mut self) -> Result<Vec<(Family, Probe)>> {
+        let mut knocks = Vec::new();
         for family in Family::ALL {
             self.world.family = family;
             self.world.knock_open()?;
+            knocks.push((family, connect(Host::Client, self.world.server(SSH_PORT), PATIENCE)?.0));
         }
-        Ok(())
+        Ok(knocks)
     }
 
     /// Who holds a grant.

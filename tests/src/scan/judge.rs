@@ -31,7 +31,7 @@ impl Cell {
     pub fn new(row: Row, deny: Deny, moment: Moment, family: Family, seen: Vec<(Host, Said)>) -> Self {
         let mut cell = Self { row, deny, moment, family, seen, faults: Vec::new(), let_in: 0 };
         for (host, said) in cell.seen.clone() {
-            let should = cell.expected(host);
+            let should = expected(&row, deny, moment.grants(host));
             for ((port, should), said) in Ports::of(row.transport).all().into_iter().zip(should).zip(&said) {
                 if should == said {
                     continue;
@@ -51,9 +51,11 @@ impl Cell {
         cell
     }
 
-    /// What a host should be told of each port.
-    fn expected(&self, host: Host) -> [&'static str; 3] {
-        expected(&self.row, self.deny, self.moment == Moment::After && host == Host::Client)
+    /// True if all that a host was told of the three ports is as it should be.
+    #[must_use]
+    pub fn is_right(&self, host: Host) -> bool {
+        let should = expected(&self.row, self.deny, self.moment.grants(host));
+        self.seen.iter().any(|(one, said)| *one == host && *said == should)
     }
 }
 

@@ -56,12 +56,12 @@ pub const ROWS: &[Row] = &[
     Row::new(Nmap, "-sS", SYN).quick(),
     Row::new(Nmap, "-sT", CONNECT).quick(),
     Row::new(Nmap, "-sA", ACK).quick(),
-    Row::new(Nmap, "-sW", WINDOW),
-    Row::new(Nmap, "-sM", MAIMON),
+    Row::new(Nmap, "-sW", WINDOW).quick_v4(),
+    Row::new(Nmap, "-sM", MAIMON).quick_v4(),
     Row::new(Nmap, "-sN", NULL).quick(),
-    Row::new(Nmap, "-sF", NULL),
+    Row::new(Nmap, "-sF", NULL).quick_v4(),
     Row::new(Nmap, "-sX", NULL).quick(),
-    Row::new(Nmap, "-sV", SYN),
+    Row::new(Nmap, "-sV", SYN).quick_v4(),
     Row::new(Nmap, "-sU", UDP).udp().quick(),
     // SYN with other flags, all and none.
     Row::new(Nmap, "-sS --scanflags SYNFIN", IGNORED).quick(),
@@ -158,6 +158,13 @@ pub const ROWS: &[Row] = &[
     Row::new(Scapy, "overlap-flags", INCOMPLETE).v6().silent_if_rejected(),
     Row::new(Scapy, "overlap-tail", SILENT),
     Row::new(Scapy, "overlap-all", SILENT),
+    // The same by the fragment(), fragment6() and overlap_frag() of scapy.
+    Row::new(Scapy, "fragment", ANSWER).silent_if_rejected().quick(),
+    Row::new(Scapy, "fragment-reversed", ANSWER).silent_if_rejected(),
+    Row::new(Scapy, "fragment-tiny", SILENT).v4(),
+    Row::new(Scapy, "fragment-tiny", INCOMPLETE).v6().silent_if_rejected(),
+    Row::new(Scapy, "fragment-overlap", SILENT).quick(),
+    Row::new(Scapy, "overlap-frag", SILENT).v4(),
     Row::new(Scapy, "option-padding", ANSWER).v4(),
     Row::new(Scapy, "option-record-route", WITH_OPTIONS).v4().rejected("RA 64"),
     Row::new(Scapy, "option-timestamp", WITH_OPTIONS).v4().rejected("RA 64"),
@@ -187,8 +194,33 @@ pub const ROWS: &[Row] = &[
     Row::new(Scapy, "udp-wrong-checksum", SILENT).udp(),
     Row::new(Scapy, "udp-split", DATAGRAM).v4().udp().silent_if_rejected(),
     Row::new(Scapy, "udp-split", DATAGRAM_V6).v6().udp().silent_if_rejected(),
+    Row::new(Scapy, "udp-fragment", DATAGRAM).v4().udp().silent_if_rejected(),
+    Row::new(Scapy, "udp-fragment", DATAGRAM_V6).v6().udp().silent_if_rejected(),
     Row::new(Scapy, "udp-tiny", DATAGRAM).v4().udp().silent_if_rejected(),
     Row::new(Scapy, "udp-tiny", DATAGRAM_V6).v6().udp().silent_if_rejected(),
     Row::new(Scapy, "udp-atomic", DATAGRAM_V6).v6().udp().silent_if_rejected(),
     Row::new(Scapy, "udp-short", SILENT).udp(),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_form_has_every_kind_of_scan() {
+        for kind in ["-sS", "-sT", "-sA", "-sW", "-sM", "-sN", "-sF", "-sX", "-sV", "-sU"] {
+            let is_there = |row: &Row| row.tool == Nmap && row.args == kind && row.short().is_some();
+            assert!(ROWS.iter().any(is_there), "{kind}");
+        }
+    }
+
+    #[test]
+    fn no_scan_is_there_twice() {
+        for (index, row) in ROWS.iter().enumerate() {
+            let is_same = |other: &&Row| {
+                other.name() == row.name() && other.families.iter().any(|family| row.families.contains(family))
+            };
+            assert_eq!(ROWS[index..].iter().filter(is_same).count(), 1, "{}", row.name());
+        }
+    }
+}

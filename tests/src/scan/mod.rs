@@ -24,7 +24,7 @@ use anyhow::{Result, anyhow, ensure};
 pub use ground::Deny;
 pub use row::{Row, Tool, Transport};
 
-use crate::lab::{Config, Family, Host};
+use crate::lab::{Config, Family, Host, Probe};
 use ground::{Ground, sockets_with_others};
 use judge::{Cell, expected, is_lost};
 use tool::{Patience, Said, Scanner, rest};
@@ -58,6 +58,11 @@ impl Moment {
             Self::After => &[Host::Client, Host::Stranger],
         }
     }
+
+    /// True if a host holds a grant then.
+    const fn grants(self, host: Host) -> bool {
+        matches!((self, host), (Self::After, Host::Client))
+    }
 }
 
 /// What is to be done.
@@ -72,14 +77,24 @@ pub struct Plan<'a> {
 }
 
 /// What was seen.
+#[derive(Default)]
 pub struct Report {
     rows: Vec<Row>,
     cells: Vec<Cell>,
-    /// What was wrong beside the cells.
-    beside: Vec<String>,
+    beside: Vec<Beside>,
     took: Duration,
     scans: u64,
     frames: u64,
+    knocks: u64,
+    /// Those after which the client did not find the port open.
+    lost: u64,
+}
+
+/// What was wrong beside the cells.
+struct Beside {
+    what: String,
+    /// A source without a grant reached what is protected.
+    is_let_in: bool,
 }
 
 /// Scans.
@@ -89,16 +104,18 @@ pub struct Report {
 /// If there is no such row, or the lab or a tool fails.
 pub fn run(plan: Plan<'_>) -> Result<Report> {
     let start = Instant::now();
-    let is_wanted = |row: &&Row| (row.quick || !plan.quick) && plan.only.is_none_or(|text| row.name().contains(text));
-    let rows: Vec<Row> = matrix::ROWS.iter().filter(is_wanted).copied().collect();
+    let is_wanted = |row: &&Row| plan.only.is_none_or(|text| row.name().contains(text));
+    let wanted = matrix::ROWS.iter().filter(is_wanted);
+    let rows: Vec<Row> = wanted.filter_map(|row| if plan.quick { row.short() } else { Some(*row) }).collect();
     ensure!(!rows.is_empty(), "no scan has {:?} in its name", plan.only.unwrap_or_default());
-    let mut report = Report { rows, cells: Vec::new(), beside: Vec::new(), took: Duration::ZERO, scans: 0, frames: 0 };
+    let mut report = Report { rows, ..Report::default() };
     for deny in Deny::ALL {
         // A lab of its own each: no connection of the one is left in the other.
         let mut ground = Ground::new(&(plan.config)(deny))?;
         for moment in Moment::ALL {
             if moment == Moment::After {
-                ground.knock()?;
+                let knocks = ground.knock()?;
+                report.note_knocks(deny, &knocks);
             }
             report.phase(&ground, deny, moment)?;
         }
@@ -116,6 +133,19 @@ struct Lane {
 }
 
 impl Report {
+    /// Counts what the client knocked, by what the port was to it then.
+    fn note_knocks(&mut self, deny: Deny, knocks: &[(Family, Probe)]) {
+        for (family, probe) in knocks {
+            self.knocks += 1;
+            if *probe != Probe::Open {
+                self.lost += 1;
+                let (deny, family, port) = (deny.name(), family.name(), probe.name());
+                let what = format!("{deny}: a knock over {family} is lost: the port is {port} to the client");
+                self.beside.push(Beside { what, is_let_in: false });
+            }
+        }
+    }
+
     /// Runs all scans of two columns.
     fn phase(&mut self, ground: &Ground, deny: Deny, moment: Moment) -> Result<()> {
         let granted: Vec<IpAddr> = match moment {
@@ -128,10 +158,9 @@ impl Report {
         let rows = &self.rows;
         let work = |lane: &Lane| -> Result<()> {
             let mut scanner = Scanner::new(lane.source, lane.family);
-            let is_granted = moment == Moment::After && lane.source == Host::Client;
             for &index in &lane.rows {
                 let row = &rows[index];
-                let should = expected(row, deny, is_granted);
+                let should = expected(row, deny, moment.grants(lane.source));
                 let mut patience = Patience::Usual;
                 let seen = loop {
                     scans.fetch_add(1, Relaxed);
@@ -167,18 +196,21 @@ impl Report {
             let seen = said.drain(..rest).map(|(_, source, _, said)| (source, said)).collect();
             self.cells.push(Cell::new(self.rows[index], deny, moment, family, seen));
         }
-        let mut found = beside.into_inner().unwrap_or_default();
+        let sockets: Vec<String> = beside.into_inner().unwrap_or_default();
+        let mut found: Vec<_> = sockets.into_iter().map(|socket| (socket, true)).collect();
         let ours = ground.granted()?;
-        if ours.len() != granted.len() || ours.iter().any(|source| !granted.contains(source)) {
-            found.push(format!("grants of {ours:?} and not of {granted:?}"));
+        let of_others = ours.iter().any(|source| !granted.contains(source));
+        if ours.len() != granted.len() || of_others {
+            found.push((format!("grants of {ours:?} and not of {granted:?}"), of_others));
         }
         for ((dest, what), frames) in ground.witness.seen() {
             if !granted.contains(&dest) {
-                found.push(format!("{frames} frames of the stack to {dest} from {what}"));
+                found.push((format!("{frames} frames of the stack to {dest} from {what}"), true));
             }
         }
         let column = format!("{} {}", deny.name(), moment.name());
-        self.beside.extend(found.into_iter().map(|what| format!("{column}: {what}")));
+        let told = |(what, is_let_in)| Beside { what: format!("{column}: {what}"), is_let_in };
+        self.beside.extend(found.into_iter().map(told));
         Ok(())
     }
 
@@ -211,13 +243,15 @@ impl Report {
 
     /// What was not as it should be.
     pub fn faults(&self) -> impl Iterator<Item = &str> {
-        self.cells.iter().flat_map(|cell| &cell.faults).chain(&self.beside).map(String::as_str)
+        let beside = self.beside.iter().map(|beside| &beside.what);
+        self.cells.iter().flat_map(|cell| &cell.faults).chain(beside).map(String::as_str)
     }
 
     /// How often a source without a grant reached a protected port.
     #[must_use]
     pub fn let_in(&self) -> usize {
-        self.cells.iter().map(|cell| cell.let_in).sum::<usize>() + self.beside.len()
+        let beside = self.beside.iter().filter(|beside| beside.is_let_in).count();
+        self.cells.iter().map(|cell| cell.let_in).sum::<usize>() + beside
     }
 
     /// Everything was as it should be.
@@ -226,8 +260,8 @@ impl Report {
     ///
     /// With how much was not.
     pub fn check(&self) -> Result<()> {
-        let unlike = self.faults().count();
-        ensure!(unlike == 0, "{unlike} things are not as they should be");
+        let wrong = self.faults().count();
+        ensure!(wrong == 0, "{wrong} things are not as they should be");
         Ok(())
     }
 }

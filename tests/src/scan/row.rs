@@ -50,8 +50,8 @@ pub struct Row {
     pub words: Words,
     /// What a protected port without a grant looks like under `deny = "reject"`, if not like a closed one.
     pub rejected: Option<&'static str>,
-    /// Part of the short form.
-    pub quick: bool,
+    /// In which families it is part of the short form.
+    pub quick: &'static [Family],
 }
 
 impl Row {
@@ -62,7 +62,7 @@ impl Row {
             Tool::Hping => (Transport::Tcp, &[Family::V4]),
             Tool::Nmap | Tool::Scapy => (Transport::Tcp, &Family::ALL),
         };
-        Self { tool, args, transport, families, words, rejected: None, quick: false }
+        Self { tool, args, transport, families, words, rejected: None, quick: &[] }
     }
 
     /// The same for UDP ports.
@@ -83,10 +83,22 @@ impl Row {
         Self { families: &[Family::V6], ..self }
     }
 
-    /// The same as part of the short form.
+    /// The same as part of the short form, in all its families.
     #[must_use]
     pub const fn quick(self) -> Self {
-        Self { quick: true, ..self }
+        Self { quick: self.families, ..self }
+    }
+
+    /// The same as part of the short form, there in IPv4 only: each scan takes about a second in every column.
+    #[must_use]
+    pub const fn quick_v4(self) -> Self {
+        Self { quick: &[Family::V4], ..self }
+    }
+
+    /// What the short form has of it.
+    #[must_use]
+    pub fn short(&self) -> Option<Self> {
+        (!self.quick.is_empty()).then_some(Self { families: self.quick, ..*self })
     }
 
     /// The same where a port that rejects does not look closed: SECURITY.md names what is not promised there.

@@ -181,6 +181,9 @@ fn hping_state(output: &Output, port: &str, transport: Transport) -> Result<Stri
         }
         let ttl = word("ttl=").context("no ttl")?;
         match (transport, word("sport="), word("flags=")) {
+            // It takes all that comes from the port for an answer, also what belongs to a connection of a scan beside it.
+            // To a segment without a connection none has data.
+            (Transport::Tcp, _, Some(flags)) if flags.contains('P') => {}
             (Transport::Tcp, Some(from), Some(flags)) if from == port => return Ok(format!("{flags} {ttl}")),
             (Transport::Tcp, ..) => bail!("an answer of another port:\n{line}"),
             (Transport::Udp, ..) => return Ok(format!("udp {ttl}")),

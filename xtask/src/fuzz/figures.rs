@@ -16,8 +16,10 @@ const MARK: &str = "[figures] ";
 pub struct Figures {
     /// Inputs tried, by target.
     pub inputs: Vec<(&'static str, u64)>,
-    /// Inputs and trials that broke something.
-    pub findings: usize,
+    /// Targets of which an input broke something.
+    pub crashes: usize,
+    /// Trials that failed.
+    failed: usize,
     /// Lines of the trials.
     lines: Vec<String>,
 }
@@ -36,7 +38,7 @@ impl Figures {
         }
         let status = child.wait()?;
         if !status.success() {
-            self.findings += 1;
+            self.failed += 1;
             bail!("`{what}`: {status}");
         }
         if self.lines.len() == known {
@@ -44,17 +46,28 @@ impl Figures {
         }
         Ok(())
     }
+
+    /// What the trial of this name, or any of them, says of this figure, added up; nothing if none says it.
+    fn sum(&self, trial: Option<&str>, figure: &str) -> Option<u64> {
+        let wanted = |line: &&String| trial.is_none_or(|name| line.split(':').next() == Some(name));
+        let words = self.lines.iter().filter(wanted).flat_map(|line| line.split(' '));
+        let values = words.filter_map(|word| word.split_once('=').filter(|(name, _)| *name == figure)?.1.parse().ok());
+        values.fold(None, |sum, value: u64| Some(sum.unwrap_or(0) + value))
+    }
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: u64 = self.inputs.iter().map(|(_, inputs)| inputs).sum();
+        let inputs: u64 = self.inputs.iter().map(|(_, inputs)| inputs).sum();
+        let tried = inputs + self.sum(None, "frames").unwrap_or(0);
+        // A trial that fails may say nothing, which is not the same as none.
+        let told = |figure: Option<u64>| figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string());
+        let judged = told(self.sum(Some("differ"), "frames"));
+        let let_in = told(self.sum(Some("oracle"), "let_in"));
+        write!(f, "{tried} frames and inputs tried, judged by host and kernel: {judged}, let in: {let_in}, ")?;
+        write!(f, "crashes: {}, failed trials: {}", self.crashes, self.failed)?;
         let each: Vec<String> = self.inputs.iter().map(|(name, inputs)| format!("{name} {inputs}")).collect();
-        write!(f, "{all} inputs ({})", each.join(", "))?;
-        for line in &self.lines {
-            write!(f, "; {line}")?;
-        }
-        write!(f, "; {} findings", self.findings)
+        write!(f, " ({})", each.into_iter().chain(self.lines.iter().cloned()).collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -72,14 +85,29 @@ mod tests {
     fn figures_are_kept_and_end_in_one_line() {
         let mut figures = Figures { inputs: vec![("gate", 5), ("packet", 6)], ..Figures::default() };
         figures.read(&mut trial("echo 'test a ... [figures] differ: frames=7'; echo ok")).unwrap();
-        assert_eq!(figures.to_string(), "11 inputs (gate 5, packet 6); differ: frames=7; 0 findings");
+        figures.read(&mut trial("echo '[figures] oracle: frames=8 let_in=0 (of 9)'")).unwrap();
+        assert_eq!(
+            figures.to_string(),
+            "26 frames and inputs tried, judged by host and kernel: 7, let in: 0, crashes: 0, failed trials: 0 \
+             (gate 5; packet 6; differ: frames=7; oracle: frames=8 let_in=0 (of 9))"
+        );
     }
 
     #[test]
     fn a_trial_that_fails_is_a_finding_and_one_without_figures_has_not_run() {
         let mut figures = Figures::default();
         assert!(figures.read(&mut trial("echo '[figures] x=1'; exit 1")).is_err());
-        assert_eq!(figures.findings, 1);
+        assert_eq!(figures.failed, 1);
         assert!(figures.read(&mut trial("echo nothing")).is_err());
+    }
+
+    #[test]
+    fn what_no_trial_has_told_is_not_known() {
+        let mut figures = Figures { crashes: 2, ..Figures::default() };
+        assert!(figures.read(&mut trial("exit 1")).is_err());
+        let line = figures.to_string();
+        for part in ["kernel: not known", "let in: not known", "crashes: 2", "failed trials: 1"] {
+            assert!(line.contains(part), "{part} is not in: {line}");
+        }
     }
 }

@@ -27,7 +27,7 @@ fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
         .option("log_rate", "100000");
     let gate = Mark::new();
     let by_datagrams = gate.on(by_datagrams);
-    let daemon = start(daemon(&by_datagrams)?)?;
+    let mut daemon = start(daemon(&by_datagrams)?)?;
     let knock = || world.knock(&["7000/udp", "8000/udp", "9000/udp"], Duration::ZERO);
     let lost = || Ok::<_, anyhow::Error>(Status::read()?.counter("event_lost"));
     assert_eq!(lost()?, 0);
