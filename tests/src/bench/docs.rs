@@ -31,13 +31,16 @@ pub fn fill(text: &str, sheet: &Sheet) -> Result<String> {
     Ok(filled)
 }
 
+/// Figures as text.
+type Table = fn(&[&Figure]) -> String;
+
 /// What belongs behind a line, if it is a mark.
 fn content(line: &str, sheet: &Sheet) -> Result<Option<String>> {
     let Some(mark) = line.strip_prefix(BEGIN).and_then(|line| line.strip_suffix(" -->")) else { return Ok(None) };
     if mark == "machine" {
         return Ok(Some(machine(&sheet.machine, sheet.quick)));
     }
-    let tables: [(&str, fn(&[&Figure]) -> String); 2] = [("figures: ", table::markdown), ("summary: ", table::summary)];
+    let tables: [(&str, Table); 2] = [("figures: ", table::markdown), ("summary: ", table::summary)];
     let found = tables.iter().find_map(|(begin, write)| mark.strip_prefix(begin).zip(Some(write)));
     let Some((ids, write)) = found else { return Ok(None) };
     let mut chosen: Vec<&Figure> = Vec::new();
