@@ -130,8 +130,8 @@ enum Verb {
         #[arg(long, value_name = "N", default_value_t = 1)]
         revision: u32,
     },
-    /// Check format, lints (host, BPF, and the client on other systems), documentation links, house rules, the
-    /// list of unsafe code, and the crates that are built in: licences, sources, advisories
+    /// Check format, lints (host, BPF, fuzz targets, and the client on other systems), documentation links, house
+    /// rules, the list of unsafe code, and the crates that are built in: licences, sources, advisories
     Lint,
     /// Run the tests of knock-common in Miri, which sees undefined behaviour (part of `test`, where it can be had)
     Miri,
