@@ -134,7 +134,23 @@ impl Volley {
     ///
     /// If they cannot be sent.
     pub fn send_by(&self, outlet: &Outlet) -> Result<()> {
-        self.0.chunks(AT_ONCE).try_for_each(|frames| send(&outlet.0, frames).map(drop))
+        self.send_spaced(outlet, Duration::ZERO)
+    }
+
+    /// The same with a pause behind every few, in which the other end of a veth can take them: one whose work was left
+    /// to ksoftirqd loses what comes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be sent.
+    pub fn send_spaced(&self, outlet: &Outlet, pause: Duration) -> Result<()> {
+        self.0.chunks(AT_ONCE).try_for_each(|frames| {
+            send(&outlet.0, frames)?;
+            if !pause.is_zero() {
+                thread::sleep(pause);
+            }
+            Ok(())
+        })
     }
 
     /// Sends them in turn from where the thread is, `rate` a second, or as many as go out, until it is told to stop.

@@ -28,6 +28,8 @@ pub struct Came {
 const BATCH: usize = 512;
 /// How long their answers are waited for.
 const STAY: Duration = Duration::from_millis(3);
+/// Between two handfuls of knocks, so that none is lost before it comes to a guard.
+const SPACE: Duration = Duration::from_micros(200);
 /// Between two tries of everybody who is not in.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Processes that a guard may start before it is stopped: the machine is to survive this.
@@ -39,7 +41,7 @@ pub fn all_at_once(sources: &[Ipv4Addr], process: u32, patience: Duration) -> Re
     Host::Client.enter(|| {
         let outlet = Outlet::here()?;
         let begun = Instant::now();
-        volley.send_by(&outlet)?;
+        volley.send_spaced(&outlet, SPACE)?;
         let (mut outside, mut time, mut stopped) = (sources.to_vec(), Duration::ZERO, None);
         while !outside.is_empty() && begun.elapsed() < time + patience && begun.elapsed() < 4 * patience {
             let before = outside.len();

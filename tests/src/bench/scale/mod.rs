@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::ground::Ground;
-use super::peers::{Kind, usable};
+use super::peers::{Kind, STEPS, usable};
 use super::{Plan, Rounds, Sheet};
+use crate::lab::Status;
 
 use crowd::{Came, all_at_once};
 use tree::Tree;
@@ -44,6 +45,10 @@ pub fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
                 let process = guard.process().context("it runs a program")?;
                 let before = Tree::of(process)?;
                 let Came { share, time, took: after } = all_at_once(&ground.sources(count), process, patience)?;
+                if share < 1.0 && kind == Kind::Own {
+                    let (came, all) = (Status::read()?.counter("knock_packet"), STEPS.len() * count);
+                    eprintln!("bench: scale: {share} of {count} got in: {came} of {all} knocks came to the gate");
+                }
                 kind.record(&mut figures.share, share);
                 kind.record(&mut figures.time, time.as_secs_f64());
                 kind.record(&mut figures.cpu, (after.cpu - before.cpu) * 1e3);
