@@ -1,6 +1,5 @@
 //! Packet -> attempt -> grant: what a knock, or a packet that is none, does to a source's attempts.
 
-use crate::addr::Addr;
 use crate::attempt::{Attempt, Attempts, Meaning, SLOTS, Ticks};
 use crate::cell::{Cell64, MAX_TRIES};
 use crate::checksum;
@@ -36,28 +35,9 @@ pub fn knock<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet,
 /// attempts of its source, unless something listens there (rule 4).
 #[inline(always)]
 pub fn stray<W: World>(world: &W, packet: &Packet) {
-    // A copy, so that the common path may keep the packet in registers.
-    let source = packet.src;
-    if world.watch(watch::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0)
-        && !world.asks()
-        && has_attempts(world, &source) != 0
-    {
+    if world.watch(watch::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0) && !world.asks() {
         world.at_desk(packet, |desk| end_all(world, desk));
     }
-}
-
-/// 1 if the table holds attempts of the source, live or not. While many others are under way, this is all that a
-/// packet to an unrelated port costs more.
-#[inline(never)]
-fn has_attempts<W: World>(world: &W, source: &Addr) -> u32 {
-    let Some(watch) = world.watch(watch::cell_of(source)) else { return 0 };
-    let until = watch.load();
-    if world.now() >= until {
-        // Nobody is under way any more. A start that comes between keeps its own, later time.
-        let _ = watch.swap(until, 0);
-        return 0;
-    }
-    u32::from(world.attempts(source).is_some())
 }
 
 /// Moves the attempts that are under way. Returns the slots whose door took the packet for a knock.
@@ -289,7 +269,15 @@ fn is_locked_out<W: World>(world: &W, desk: &Desk, door: &Door) -> u32 {
 #[inline(never)]
 fn end_all<W: World>(world: &W, desk: &Desk) -> u32 {
     let packet = &desk.packet;
-    desk.now.set(world.now());
+    let now = world.now();
+    desk.now.set(now);
+    let Some(watch) = world.watch(watch::cell_of(&packet.src)) else { return 0 };
+    let until = watch.load();
+    if now >= until {
+        // Nobody is under way any more. A start that comes between keeps its own, later time.
+        let _ = watch.swap(until, 0);
+        return 0;
+    }
     let Some(attempts) = world.attempts(&packet.src) else { return 0 };
     let mut slot = 0;
     while slot < SLOTS {
