@@ -99,7 +99,7 @@ fn a_full_disk_for_the_log_costs_lines_only() -> Result<()> {
     .with_context(read)?;
     assert!(read().lines().all(|line| line.starts_with("[2") || line.starts_with("  ")), "{}", read());
     // The one line that says that a gate stands is in the file alone.
-    is_over(world, &mark.on(Config::lab()), mark)
+    is_over(world, mark)
 }
 
 fn a_full_run_directory_costs_events_only() -> Result<()> {
@@ -137,7 +137,7 @@ fn a_full_run_directory_costs_events_only() -> Result<()> {
     .with_context(|| fs::read_to_string("/run/knock/events.jsonl").unwrap_or_default())?;
     assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
     assert!(Status::read()?.daemon().is_some());
-    is_over(world, &gate.on(Config::lab()), gate)
+    is_over(world, gate)
 }
 
 fn a_full_disk_for_one_time_sequences_shuts_the_door() -> Result<()> {
@@ -174,5 +174,5 @@ fn a_full_disk_for_one_time_sequences_shuts_the_door() -> Result<()> {
         (world.connect(Host::Client).ok()?.0 == Probe::Open).then_some(())
     })?;
     world.revoke()?;
-    is_over(world, &mark.on(Config::lab()), mark)
+    is_over(world, mark)
 }

@@ -83,10 +83,7 @@ impl Siege {
         let status = Status::read()?;
         ensure!(status.grants_of(KEPT.parse()?).len() == 1, "the grant is lost: {}", status.0["grants"]);
         ensure!(!Path::new(PINS).join("next").exists(), "a change is half done");
-        self.world.knock_open()?;
-        let probe = self.world.connect(Host::Client)?.0;
-        ensure!(probe == Probe::Open, "the knock does not open: {}", probe.name());
-        self.world.revoke()
+        opens(&self.world)
     }
 
     /// Nobody got in meanwhile.
@@ -97,16 +94,22 @@ impl Siege {
     }
 }
 
-/// What a fault ends with: the daemon is killed, the next one is in order, and of neither anything is left.
-fn is_over(mut world: World, config: &Config, mark: Mark) -> Result<()> {
-    if world.daemon.is_some() {
-        world.gate()?.kill()?;
-    }
-    world.daemon = Some(Daemon::start(config, None)?);
+/// A knock opens; its grant is taken away again.
+fn opens(world: &World) -> Result<()> {
     world.knock_open()?;
     let probe = world.connect(Host::Client)?.0;
     ensure!(probe == Probe::Open, "the knock does not open: {}", probe.name());
-    world.revoke()?;
+    world.revoke()
+}
+
+/// What a fault ends with: the daemon is killed, the next one, of the lab's config, is in order, and of neither anything
+/// is left.
+fn is_over(mut world: World, mark: Mark) -> Result<()> {
+    if world.daemon.is_some() {
+        world.gate()?.kill()?;
+    }
+    world.daemon = Some(Daemon::start(&mark.on(Config::lab()), None)?);
+    opens(&world)?;
     mark.wait_for(1)?;
     world.gate()?.kill()?;
     unload(&world)?;

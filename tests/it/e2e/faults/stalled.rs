@@ -72,5 +72,5 @@ fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
     daemon.lines.wait_after(mark, GATE_STANDS, TIMEOUT)?;
     assert_eq!(lost()?, lost_in_the_end);
     daemon.kill()?;
-    is_over(world, &gate.on(Config::lab()), gate)
+    is_over(world, gate)
 }
