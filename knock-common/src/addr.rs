@@ -8,6 +8,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub struct Addr([u32; 4]);
 
+/// Where IPv4 addresses begin in the mapped form, in bits.
+pub const V4_BEGINS: u32 = 96;
+
 const V4_MARK: u32 = 0x0000_ffff_u32.to_be();
 
 impl Addr {

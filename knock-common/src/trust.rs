@@ -1,13 +1,11 @@
 //! A filter in front of the trusted networks: most sources learn from one word that none of them holds them, without a
 //! look-up in a trie.
 
-use crate::addr::Addr;
+use crate::addr::{Addr, V4_BEGINS};
 use crate::grant::HOST_BITS;
 
-/// Where IPv4 begins in the mapped form.
-const V4_MAPPED: u32 = 96;
 /// Leading bits of an IPv4 source that are looked at, over the mapped form.
-const V4_LOOKED_AT: u32 = V4_MAPPED + 8;
+const V4_LOOKED_AT: u32 = V4_BEGINS + 8;
 /// Leading bits of an IPv6 source that are looked at.
 const V6_LOOKED_AT: u32 = 16;
 
@@ -46,7 +44,7 @@ impl TrustFilter {
                 self.v4 |= 1 << cell_of(&source);
             }
         }
-        if bits >= V4_MAPPED && network.is_v4() {
+        if bits >= V4_BEGINS && network.is_v4() {
             return;
         }
         let [first, second, ..] = network.octets();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::{Array, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
-use knock_common::addr::Addr;
+use knock_common::addr::{Addr, V4_BEGINS};
 use knock_common::attempt::{Attempt, SLOTS, Ticks};
 use knock_common::counter::Counter;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
@@ -126,7 +126,7 @@ pub fn format_source(source: Addr, bits: u32) -> String {
     if bits == HOST_BITS || bits == 0 {
         return ip.to_string();
     }
-    format!("{ip}/{}", if ip.is_ipv4() { bits.saturating_sub(96) } else { bits })
+    format!("{ip}/{}", if ip.is_ipv4() { bits.saturating_sub(V4_BEGINS) } else { bits })
 }
 
 impl State {

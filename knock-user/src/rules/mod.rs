@@ -9,7 +9,7 @@ mod check;
 mod tests;
 
 use ipnet::IpNet;
-use knock_common::addr::Addr;
+use knock_common::addr::{Addr, V4_BEGINS};
 use knock_common::attempt::Ticks;
 use knock_common::grant::{HOST_BITS, Prefix};
 use knock_common::packet::Transport;
@@ -18,8 +18,8 @@ use knock_common::trust::TrustFilter;
 
 use crate::config::{self, Config, Diagnostic, Port, Severity};
 
-/// Where the IPv4 addresses begin in the mapped form.
-const V4_BITS: u8 = 96;
+/// [`V4_BEGINS`], among the lengths of prefixes.
+const V4_BITS: u8 = V4_BEGINS as u8;
 
 /// The kernel's tables. An index in one of them is an index in the map of the same name.
 #[derive(Clone, PartialEq, Default, Debug)]
