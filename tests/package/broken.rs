@@ -1,11 +1,10 @@
 //! The Debian package where the config has mistakes: it says so, and changes nothing.
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Host, Probe};
 
 use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -3,12 +3,11 @@
 use std::process::Command;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Family, Host, Mount, Probe};
 use tests::story::World;
 
 use crate::debian::{PINS, Package, disk, put};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

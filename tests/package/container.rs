@@ -4,12 +4,11 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::{Background, Family, Host, Mount, Probe, TIMEOUT, until};
 use tests::story::World;
 
 use crate::debian::{CONFIG, PINS, Package, config, disk, put};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -1,11 +1,10 @@
 //! The life of the Debian package on a booted system.
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Family, Flood, Host, Probe, SSH_PORT, Session};
 
 use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config, detaching};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::{Background, Family, Host, Probe, TIMEOUT, sandbox};
 use tests::story::World;
 
 use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config, put};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -14,4 +14,5 @@ pub mod scan;
 pub mod soak;
 pub mod story;
 pub mod tables;
+pub mod trial;
 pub mod vm;

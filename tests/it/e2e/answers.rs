@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData, MapInfo};
 use knock_common::layout::{MAX_PLACES, name};
-use libtest_mimic::Trial;
 use tests::lab::{Config, Family, Late};
 use tests::story::World;
 
 use super::links::{assert_place, program};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

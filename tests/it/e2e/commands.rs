@@ -1,12 +1,11 @@
 //! `knockctl` as an administrator meets it: negative answers, errors, and their remedies.
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Config, Family, Host, Lab, Probe, Ran, Status, knockctl, knockctl_as_nobody, knockctl_path};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

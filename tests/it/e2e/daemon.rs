@@ -3,7 +3,6 @@
 use std::fs;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::lab::{
@@ -13,7 +12,7 @@ use tests::lab::{
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -3,12 +3,11 @@
 use std::net::TcpListener;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Config, Daemon, Family, Host, SSH_PORT, Status, knockctl};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

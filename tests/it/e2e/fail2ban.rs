@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use tests::lab::{Background, Config, Daemon, Dev, Family, Host, TIMEOUT, until};
 use tests::story::World;
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Config, Daemon, Family, Host, Probe, Status, TIMEOUT, knockctl, knockctl_path, sandbox, until};
 use tests::story::World;
 
 use super::assert_says;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

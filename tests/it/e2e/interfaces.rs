@@ -3,12 +3,11 @@
 use anyhow::{Context, Result};
 use aya::programs::Xdp;
 use aya::programs::xdp::{XdpLinkId, XdpMode};
-use libtest_mimic::Trial;
 use tests::lab::{Config, Daemon, Family, Host, Lab, Probe, Status, knockctl};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

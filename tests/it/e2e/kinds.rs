@@ -1,13 +1,12 @@
 //! Kinds of interfaces: those without an Ethernet header, and those that lie on others.
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Config, Device, Family, Frames, Host, Late, Probe, Tunnel, ip, knockctl};
 use tests::story::World;
 
 use super::links::{assert_gated, assert_place, place, program};
 use super::{assert_fails, assert_says};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

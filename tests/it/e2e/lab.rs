@@ -4,10 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Background, Family, Flood, Host, Lab, PATIENCE, Probe, SSH_PORT, Session, Sshd, accepted, connect};
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
@@ -90,6 +89,8 @@ fn a_program_ends_with_its_guard() -> Result<()> {
 fn a_lab_leaves_nothing_to_the_next() -> Result<()> {
     let mounts = || std::fs::read_to_string("/proc/self/mountinfo");
     let processes = || Host::Server.path().exists();
+    // The first namespace of all lets `ip` mount the folder of their names once more, to share it.
+    drop(Lab::new()?);
     let before = mounts()?;
     {
         let _lab = Lab::new()?;

@@ -5,14 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::Trial;
 use serde_json::Value;
 use tests::lab::{Config, Daemon, Family, Host, Late, Probe, SSH_PORT, Status, TIMEOUT, connect, ip, knockctl, until};
 use tests::story::World;
 
 use super::assert_says;
 use super::interfaces::attach_foreign;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -4,13 +4,12 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use libtest_mimic::Trial;
 use serde_json::Value;
 use tests::lab::{Config, Daemon, Family, Host, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
 
 use super::assert_says;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -8,12 +8,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use tests::lab::{Background, Config, Daemon, Dev, Family, Flood, Host, SSH_PORT, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
 
 use super::assert_says;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

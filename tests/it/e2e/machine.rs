@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Family, Host, Lab, Machine, MachineRoot, PATIENCE, Probe, connect};
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

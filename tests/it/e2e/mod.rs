@@ -38,8 +38,9 @@ mod upgrade;
 mod viewers;
 mod wireguard;
 
-use libtest_mimic::Trial;
 use tests::lab::Ran;
+
+use tests::trial::Trial;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

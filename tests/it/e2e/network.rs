@@ -5,12 +5,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use socket2::{Domain, Socket, Type};
 use tests::lab::{Config, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, send_udp};
 use tests::story::World;
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -7,13 +7,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use tests::lab::{Background, Config, Family, Host, Probe, TIMEOUT, knockctl, knockctl_path};
 use tests::story::World;
 
 use super::assert_says;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use nix::mount::{MsFlags, mount};
 use tests::lab::{Config, Family, Host, Lab, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
 
 use super::assert_says;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -5,13 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use libtest_mimic::Trial;
 use socket2::{Domain, Protocol, Socket, Type};
 use tests::lab::{Config, Daemon, Family, Host, PATIENCE, Probe, SSH_PORT, Status, connect, send_udp};
 use tests::packet::{ACK, FIN, PacketBuilder, RST, SYN};
 use tests::story::World;
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use fastrand::Rng;
-use libtest_mimic::Trial;
 use socket2::{Domain, Socket, Type};
 use tests::fuzz::mutate::{Mutator, set_source_port};
 use tests::fuzz::reading::{Segment, read};
@@ -26,7 +25,7 @@ use tests::lab::{
 use tests::packet::extension::{DESTINATION, HOP_BY_HOP};
 use tests::packet::{ACK, CWR, ECE, Extension, FIN, PSH, PacketBuilder, RST, SERVICE_VLAN, SYN, URG, VLAN};
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 const TCP_PORT: u16 = 2222;
 const UDP_PORT: u16 = 51820;

@@ -5,12 +5,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use aya::maps::{Array, HashMap, MapData};
-use libtest_mimic::Trial;
 use tests::lab::{Config, Daemon, Family, Host, Mount, Probe, Ran, knockctl};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -4,7 +4,6 @@ use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use libtest_mimic::Trial;
 use tests::lab::{
     Config, Device, Family, Frames, Host, Late, PATIENCE, Probe, SSH_PORT, Status, Wire, connect, ip, ip_packet,
 };
@@ -13,7 +12,7 @@ use tests::packet::{ACK, CWR, ECE, FIN, PSH, PacketBuilder, RST, SYN, URG, check
 use tests::story::World;
 
 use super::links::assert_place;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

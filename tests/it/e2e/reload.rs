@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Session, Status, accepted, connect};
 use tests::lab::{Mark, PATIENCE, knockctl};
 use tests::story::World;
 
 use super::assert_says;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

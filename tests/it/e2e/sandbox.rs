@@ -3,14 +3,13 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use tests::lab::{Config, Daemon, Family, Host, Lab, Lines, Session, Sshd, TIMEOUT, knockctl, sandbox, until};
 
-use crate::trials::{trial, trials};
+use tests::trial::{Trial, itself, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
@@ -20,13 +19,16 @@ pub fn trials() -> Vec<Trial> {
         nothing_is_left_after_sigterm,
         its_exit_code_is_that_of_the_program,
     ];
-    trials.push(trial(LOITER, loiter).with_ignored_flag(true));
-    trials.push(trial(FAIL, || anyhow::bail!("as asked")).with_ignored_flag(true));
+    trials.push(Trial::new(LOITER, loiter).ignored());
+    trials.push(Trial::new(PASS, || Ok(())).ignored());
+    trials.push(Trial::new(FAIL, || anyhow::bail!("as asked")).ignored());
     trials
 }
 
 /// What a sandbox within this one is asked for.
 const LOITER: &str = "e2e::sandbox::within_loiter";
+/// What a sandbox within this one is asked for.
+const PASS: &str = "e2e::sandbox::within_pass";
 /// What a sandbox within this one is asked for.
 const FAIL: &str = "e2e::sandbox::within_fail";
 
@@ -40,16 +42,16 @@ fn nothing_is_left_after_sigterm() -> Result<()> {
 }
 
 fn its_exit_code_is_that_of_the_program() -> Result<()> {
-    let output = within(FAIL)?.output()?;
+    let output = itself(FAIL)?.output()?;
     assert_eq!(output.status.code(), Some(101), "{output:?}");
-    let output = within("no such trial")?.output()?;
+    let output = itself(PASS)?.output()?;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     Ok(())
 }
 
 fn nothing_is_left(end: impl FnOnce(&mut Child) -> Result<()>) -> Result<()> {
     let before = traces()?;
-    let mut outermost = within(LOITER)?.stdout(Stdio::piped()).spawn()?;
+    let mut outermost = itself(LOITER)?.stdout(Stdio::piped()).spawn()?;
     let lines = Lines::of(outermost.stdout.take().context("it is piped")?, None);
     let line = lines.wait_after(0, Facts::PREFIX, Duration::from_secs(30))?;
     let facts = Facts::parse(&line).with_context(|| line.clone())?;
@@ -63,13 +65,6 @@ fn nothing_is_left(end: impl FnOnce(&mut Child) -> Result<()>) -> Result<()> {
     until("the end of its BPF programs", TIMEOUT, || (facts.programs_loaded().ok()? == 0).then_some(()))?;
     assert_eq!(traces()?, before);
     Ok(())
-}
-
-/// This program, in a sandbox of its own, asked for one trial.
-fn within(trial: &str) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.env_remove(sandbox::STAGE).args(["--ignored", "--exact", trial]);
-    Ok(command)
 }
 
 /// A lab with all that there can be in it, which never ends.

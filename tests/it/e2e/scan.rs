@@ -1,11 +1,10 @@
 //! What scanners see of a gate, and that the table of it can be wrong.
 
 use anyhow::{Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::Config;
 use tests::scan::{self, Deny, Plan, Report};
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -7,13 +7,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use tests::lab::{
     BOOT_TIMEOUT, Config, Family, Flood, Host, Lab, Machine, MachineRoot, PATIENCE, Probe, Ran, SSH_PORT, connect,
     knockctl, knockctl_path, until,
 };
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

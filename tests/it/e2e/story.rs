@@ -1,18 +1,17 @@
 //! Each chapter of the story alone.
 
 use anyhow::{Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::Family;
 use tests::story::{self, CHAPTERS, Chapter, Teller, World};
 
-use crate::trials::trial;
+use tests::trial::Trial;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
     let all = Family::ALL.into_iter().flat_map(|family| CHAPTERS.map(|chapter| (family, chapter)));
     let name =
         |family: Family, chapter: Chapter| format!("e2e::story::{}_{}", chapter.name, family.name().to_lowercase());
-    all.map(|(family, chapter)| trial(name(family, chapter), move || play(family, chapter))).collect()
+    all.map(|(family, chapter)| Trial::new(name(family, chapter), move || play(family, chapter))).collect()
 }
 
 fn play(family: Family, chapter: Chapter) -> Result<()> {

@@ -5,11 +5,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use tests::lab::{Config, Family, Host, PATIENCE, TIMEOUT, send_udp};
 use tests::story::World;
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

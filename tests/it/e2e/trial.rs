@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Config, Daemon, Family, Host, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -8,7 +8,6 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use aya::maps::{Array, Map, MapData, MapInfo};
-use libtest_mimic::Trial;
 use tests::lab::strace::{Call, Fault, Trace, faulty};
 use tests::lab::{
     Background, Config, Family, Flood, GATE_STANDS, Host, Mark, Probe, Ran, SSH_PORT, Session, TIMEOUT, accepted,
@@ -16,7 +15,7 @@ use tests::lab::{
 };
 use tests::story::World;
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use tests::lab::{Config, Family, Host, NOBODY, Probe, Ran, TIMEOUT, knockctl, knockctl_as_nobody, until};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -6,11 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use libtest_mimic::Trial;
 use tests::lab::{Background, Config, Family, Host, PATIENCE, Probe, Status, TIMEOUT, connect, sandbox, until};
 use tests::story::World;
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -13,14 +13,13 @@ use knock_common::world::Socket;
 use knock_user::config::Config;
 use knock_user::firewall::{Manner, Settings};
 use knock_user::rules::RuleSet;
-use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
 use tests::bench::paths::{self, CONFIG, HOLDER_V4, HOLDER_V6, Path};
 use tests::kernel::XDP_PASS;
 use tests::packet::CLIENT_V4;
 use tests::vm::{Object, Vm, Work};
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// What is committed.
 const BUDGET: &str = include_str!("budget.json");

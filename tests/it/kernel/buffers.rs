@@ -4,7 +4,6 @@
 use anyhow::Result;
 use knock_common::counter::Counter::{AttemptEnded, AttemptStarted, DenyMalformed, DenyNew, KnockPacket};
 use knock_common::gate::Verdict::{self, Deny, Pass};
-use libtest_mimic::Trial;
 use tests::kernel::LEAST;
 use tests::packet::extension::{DESTINATION, HOP_BY_HOP, ROUTING};
 use tests::packet::{
@@ -12,7 +11,7 @@ use tests::packet::{
 };
 
 use super::gate::{CONFIG, Gate, alone, datagram, names, syn};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

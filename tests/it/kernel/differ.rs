@@ -11,7 +11,6 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
 use knock_common::layout::name::{PROGRAM, PROGRAM_LINEAR, PROGRAM_RAW, PROGRAM_RAW_LINEAR};
-use libtest_mimic::Trial;
 use tests::fuzz::mutate::Mutator;
 use tests::fuzz::seeds;
 use tests::kernel::{Kernel, LEAST, LINEAR, RealSockets, Room, enter_network, stay_on_cpu};
@@ -21,7 +20,7 @@ use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 use tests::tables::Tables;
 
 use super::gate::{NOW, datagram, pairs, syn};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// Frames at random in all, unless the environment names a number, or seconds.
 const FRAMES: u64 = 200_000;

@@ -5,7 +5,6 @@ use fastrand::Rng;
 use knock_common::gate::Verdict;
 use knock_common::layout::name;
 use knock_user::rules::RuleSet;
-use libtest_mimic::Trial;
 use tests::history::{Profile, Scenario};
 use tests::kernel::{Kernel, Room, Run, XDP_DROP, XDP_PASS};
 use tests::packet::{CLIENT_V4, PacketBuilder, SERVER_V4, arp_request, neighbour_solicitation};
@@ -13,7 +12,7 @@ use tests::packet::{CLIENT_V6, SERVER_V6};
 use tests::tables::Tables;
 
 use super::gate::{CONFIG, Gate, alone, datagram, syn};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 const PROGRAMS: [&str; 2] = [name::PROGRAM, name::PROGRAM_LINEAR];
 

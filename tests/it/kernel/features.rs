@@ -3,10 +3,9 @@
 use std::process::Command;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Config, Host, Lab, knockctl_path};
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -12,13 +12,12 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use knock_common::counter::Counter;
 use knock_common::event::{Event, Kind};
 use knock_common::layout::name;
-use libtest_mimic::Trial;
 use tests::agree::{Mismatch, agree, shrink};
 use tests::history::{PER_CONFIG, Profile, SERVERS, Scenario};
 use tests::kernel::{Kernel, RealSockets, Room, enter_network, spacious, stay_on_cpu};
 use tests::tables::Tables;
 
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// How many histories; the environment may ask for another number.
 const HISTORIES: u64 = 100_000;

@@ -15,7 +15,7 @@ mod raw;
 mod reject;
 mod sockets;
 
-use libtest_mimic::Trial;
+use tests::trial::Trial;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -13,13 +13,12 @@ use knock_common::counter::Counter::{
 use knock_common::event::Kind;
 use knock_common::gate::Verdict::{Deny, Pass};
 use knock_common::layout::MAX_SPENT;
-use libtest_mimic::Trial;
 use tests::kernel::{Run, XDP_PASS, stay_on_cpu};
 use tests::lab::sandbox;
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
 
 use super::gate::{Gate, alone, datagram, syn};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

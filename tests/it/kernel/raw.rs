@@ -4,14 +4,13 @@ use anyhow::Result;
 use knock_common::counter::Counter::{DenyMalformed, DenyNew, GrantOpened, KnockPacket, PassGranted};
 use knock_common::gate::Verdict::{Deny, Pass};
 use knock_common::layout::name::{PROGRAM_RAW, PROGRAM_RAW_LINEAR};
-use libtest_mimic::Trial;
 use tests::kernel::{Kernel, LEAST, Room};
 use tests::packet::PacketBuilder;
 use tests::tables::Tables;
 
 use super::buffers::{outcome, packets};
 use super::gate::{CONFIG, Gate, NOW, alone, pairs, syn};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

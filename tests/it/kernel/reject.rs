@@ -4,7 +4,6 @@
 use anyhow::Result;
 use knock_common::gate::Verdict::{Deny, Reject};
 use knock_common::reject::answer::Sender;
-use libtest_mimic::Trial;
 use tests::kernel::{Run, XDP_DROP, XDP_TX};
 use tests::memory::Memory;
 use tests::packet::extension::{DESTINATION, Extension};
@@ -12,7 +11,7 @@ use tests::packet::{FIN, PSH, RST, SERVICE_VLAN, SYN, VLAN};
 use tests::tables::Tables;
 
 use super::gate::{CONFIG, Gate, NOW, alone, datagram, pairs, syn};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

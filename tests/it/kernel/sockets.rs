@@ -10,14 +10,13 @@ use knock_common::counter::Counter::{
     PassNoSocket, PassUnchecked,
 };
 use knock_common::gate::Verdict::{Deny, Pass};
-use libtest_mimic::Trial;
 use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use tests::kernel::{DEFER_ACCEPT, set_tcp_option};
 use tests::lab::{TIMEOUT, until};
 use tests::packet::{ACK, FIN, PSH, PacketBuilder, RST, SYN};
 
 use super::gate::{CONFIG, Gate, alone, datagram, pairs, syn};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// Flags of a segment that asks for nothing new.
 const GOING_ON: [u8; 6] = [ACK, ACK | PSH, FIN | ACK, RST, RST | ACK, SYN | ACK];

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use tests::lab::{Background, Config, Family, Host, Probe, Status, TIMEOUT, until};
 use tests::story::World;
 
 use super::super::assert_fails;
 use super::{Home, gate};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -1,12 +1,11 @@
 //! Options of the knock itself.
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Family, Host, Probe, Ran, Status};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate, name_the_server, revoke_all};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Config, Family, Host, Mount, NOBODY, Ran, knockctl, knockctl_as_nobody};
 use tests::story::World;
+
+use tests::trial::Trial;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

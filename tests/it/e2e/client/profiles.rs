@@ -4,12 +4,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Family, Host, Lab, Probe};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -10,13 +10,12 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use libtest_mimic::Trial;
 use tests::lab::{Config, Family, Host, Probe, Session, Status, TIMEOUT, knockctl, knockctl_path, sandbox, ssh};
 use tests::story::World;
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate, name_the_server};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use libtest_mimic::Trial;
 use tests::lab::{Family, Host, Probe, ssh};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

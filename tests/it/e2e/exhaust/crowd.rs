@@ -5,12 +5,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::{Config, Family, Host, Status, Volley, forged};
 use tests::story::World;
 
 use super::STEPS;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -4,12 +4,11 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use knock_common::packet::Transport::Tcp;
-use libtest_mimic::Trial;
 use tests::lab::{Family, Host, SSH_PORT, Volley, accepted};
 use tests::story::World;
 
 use super::{Fared, SOURCES, Scene, config, lines, most};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

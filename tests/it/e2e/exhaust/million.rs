@@ -4,14 +4,13 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::figures::{cpu_time, maps, measured, memory};
 use tests::lab::grants::{fill, source};
 use tests::lab::{Config, Family, GATE_STANDS, Host, Probe, TIMEOUT, until};
 use tests::story::World;
 
 use super::mib;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::grants::fill;
 use tests::lab::{Config, Family, Host, PATIENCE, Probe, SSH_PORT, Volley, connect};
 use tests::story::World;
 
 use super::{SOURCES, STEPS, Scene, administrator, config, lines, most};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

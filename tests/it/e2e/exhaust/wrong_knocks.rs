@@ -3,12 +3,11 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::{Family, Host, Volley};
 use tests::story::World;
 
 use super::{Fared, SOURCES, STEPS, Scene, config, lines, most};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

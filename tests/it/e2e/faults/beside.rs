@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Mark, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
 
 use super::{Siege, daemon, start, unload};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

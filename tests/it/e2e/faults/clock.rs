@@ -7,12 +7,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::{Background, Config, Family, Host, Probe, Ran, TIMEOUT, knockctl, knockctl_path, sandbox, until};
 use tests::story::World;
 
 use super::{daemon, start};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

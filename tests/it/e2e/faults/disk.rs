@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use nix::mount::{MsFlags, mount};
 use tests::lab::{Config, Daemon, Family, Host, Mark, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
 
 use super::is_over;
 use crate::e2e::assert_says;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -5,13 +5,12 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tests::lab::{Config, Host, Mark, TIMEOUT, knockctl};
 
 use super::{Siege, daemon, start, unload};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

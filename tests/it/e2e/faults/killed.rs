@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use aya::maps::MapInfo;
-use libtest_mimic::Trial;
 use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, steps};
 use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Mark, Probe, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
 
 use super::{PINS, Siege, command, daemon, start, unload};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

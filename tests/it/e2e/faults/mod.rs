@@ -14,11 +14,12 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use libtest_mimic::Trial;
 use tests::lab::{
     Background, Config, Daemon, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, knockctl_path,
 };
 use tests::story::World;
+
+use tests::trial::Trial;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

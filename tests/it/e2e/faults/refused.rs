@@ -1,13 +1,12 @@
 //! bpf(2) fails: for want of memory, or of rights.
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, steps};
 use tests::lab::{Background, Config, Host, Mark, Status, TIMEOUT, knockctl, leaks, until};
 
 use super::{Siege, daemon, start, unload};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use nix::mount::{MntFlags, umount2};
 use tests::lab::{
     Config, Daemon, Family, Host, Mark, Mount, Probe, SERVER_INTERFACES, Session, Status, TIMEOUT, knockctl, until,
@@ -13,7 +12,7 @@ use tests::story::World;
 
 use super::{KEPT, PINS, unload};
 use crate::e2e::assert_fails;
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

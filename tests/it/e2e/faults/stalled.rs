@@ -4,13 +4,12 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, send_many};
 use tests::story::World;
 
 use super::{daemon, is_over, start};
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

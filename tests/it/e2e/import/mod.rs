@@ -6,9 +6,7 @@ mod parity;
 mod runs;
 mod syslog;
 
-use libtest_mimic::Trial;
-
-use crate::trials::trials;
+use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

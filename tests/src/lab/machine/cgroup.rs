@@ -1,11 +1,12 @@
 //! The machine's control group: a directory of the kernel's, which no namespace takes away.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::super::{Mount, TIMEOUT, sandbox, until};
+use super::BOOT_TIMEOUT;
 
 /// How the directories of all machines begin.
 const PREFIX: &str = "knock-machine-";
@@ -24,8 +25,13 @@ impl Cgroup {
         let mount = Mount::new("cgroup2", &place)?;
         for entry in fs::read_dir(&place)? {
             let entry = entry?;
-            // Of a machine whose sandbox was killed. A group with processes cannot be removed.
-            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            // Of a machine whose sandbox was killed. A group with processes cannot be removed; a young one may
+            // have none yet.
+            let is_old = |entry: &DirEntry| {
+                let age = entry.metadata().and_then(|entry| entry.modified()).map(|time| time.elapsed());
+                age.is_ok_and(|age| age.is_ok_and(|age| age > BOOT_TIMEOUT))
+            };
+            if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_old(&entry) {
                 let _ = remove(&entry.path());
             }
         }
