@@ -8,6 +8,8 @@ use crate::grant::HOST_BITS;
 const V4_LOOKED_AT: u32 = V4_BEGINS + 8;
 /// Leading bits of an IPv6 source that are looked at.
 const V6_LOOKED_AT: u32 = 16;
+/// Leading bits of an IPv6 source on which its cell does not depend.
+const V6_PASSED_OVER: u32 = 4;
 
 /// For each family 64 cells, by the leading bits of a source. A cell is set if a trusted network has a source in it, so
 /// a source with an unset cell is in none. A zeroed filter holds nobody.
@@ -47,6 +49,10 @@ impl TrustFilter {
         if bits >= V4_BEGINS && network.is_v4() {
             return;
         }
+        if bits <= V6_PASSED_OVER {
+            self.v6 = u64::MAX;
+            return;
+        }
         let [first, second, ..] = network.octets();
         let free = V6_LOOKED_AT.saturating_sub(bits);
         let begin = u16::from_be_bytes([first, second]);
@@ -81,6 +87,9 @@ const fn cell_of(source: &Addr) -> u32 {
 mod tests {
     use super::*;
 
+    /// Between the numbers that are tried: an interpreter is slow, and sees what is undefined behaviour at any.
+    const STEP: usize = if cfg!(miri) { 17 } else { 1 };
+
     fn addr(text: &str) -> Addr {
         text.parse::<core::net::IpAddr>().unwrap().into()
     }
@@ -93,7 +102,7 @@ mod tests {
     #[test]
     fn who_is_in_a_network_is_never_kept_from_it() {
         for source in ["0.0.0.1", "10.255.0.1", "127.0.0.1", "192.0.2.9", "255.255.255.255", "2001:db8::1", "fe80::1"] {
-            for bits in 0..=HOST_BITS {
+            for bits in (0..=HOST_BITS).step_by(STEP) {
                 let network = addr(source).masked(bits);
                 assert!(TrustFilter::of(&[(bits, network)]).may_hold(&addr(source)), "{source} in {network:?}/{bits}");
             }
@@ -114,13 +123,14 @@ mod tests {
     #[test]
     fn every_source_of_a_short_network_is_held() {
         let unique_local = filter(&[(7, "fc00::")]);
+        let reserved = filter(&[(96 + 4, "240.0.0.0")]);
         for first in 0..=u8::MAX {
-            for second in 0..=u8::MAX {
+            for second in (0..=u8::MAX).step_by(STEP) {
                 let mut octets = [0; 16];
                 (octets[0], octets[1]) = (first, second);
                 assert!(first & 0xfe != 0xfc || unique_local.may_hold(&Addr::from_v6(octets)), "{first} {second}");
             }
-            assert!(filter(&[(96 + 4, "240.0.0.0")]).may_hold(&Addr::from_v4([first, 1, 2, 3])) || first < 240);
+            assert!(reserved.may_hold(&Addr::from_v4([first, 1, 2, 3])) || first < 240);
         }
     }
 

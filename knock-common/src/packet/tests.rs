@@ -38,6 +38,9 @@ fn with_tag(frame: &[u8], kind: u16) -> Vec<u8> {
     [&frame[..12], &kind.to_be_bytes(), &[0, 5], &frame[12..]].concat()
 }
 
+/// Between the values of an octet: an interpreter is slow, and sees what is undefined behaviour at any of them.
+const STEP: usize = if cfg!(miri) { 51 } else { 1 };
+
 #[test]
 fn what_is_read_at_a_glance_is_what_is_read() {
     let mut udp = UDP_V6.to_vec();
@@ -52,14 +55,16 @@ fn what_is_read_at_a_glance_is_what_is_read() {
     for plain in untagged.into_iter().chain(tagged.iter().map(Vec::as_slice)) {
         assert!(glance(plain).is_some(), "{plain:02x?}");
         // Every octet with every value, every length, and addresses that IPv4 ones are mapped to.
-        for (at, value) in (0..plain.len()).flat_map(|at| (0..=u8::MAX).map(move |value| (at, value))) {
-            let mut frame = plain.to_vec();
-            frame[at] = value;
-            if let Some(packet) = glance(&frame) {
-                assert_eq!(read(&frame), Ok(packet), "{frame:02x?}");
+        for at in 0..plain.len() {
+            let short = &plain[..at];
+            assert!(glance(short).is_none_or(|packet| read(short) == Ok(packet)), "{short:02x?}");
+            for value in (0..=u8::MAX).step_by(STEP) {
+                let mut frame = plain.to_vec();
+                frame[at] = value;
+                if let Some(packet) = glance(&frame) {
+                    assert_eq!(read(&frame), Ok(packet), "{frame:02x?}");
+                }
             }
-            frame.truncate(at);
-            assert!(glance(&frame).is_none_or(|packet| read(&frame) == Ok(packet)), "{frame:02x?}");
         }
     }
     for at in [22, 38] {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tests::lab::{Config, Daemon, Family, Host, Late, Probe, SSH_PORT, Status, TIMEOUT, connect, ip, knockctl, until};
+use tests::lab::{
+    Config, Daemon, Family, Host, Late, Mark, Probe, SSH_PORT, Status, TIMEOUT, connect, ip, knockctl, leaks, until,
+};
 use tests::story::World;
 
 use super::assert_says;
@@ -173,10 +175,14 @@ fn a_port_is_never_open_while_interfaces_come_and_go() -> Result<()> {
 }
 
 fn a_deleted_interface_is_forgotten_and_taken_in_when_it_is_back() -> Result<()> {
-    let world = waiting("[\"eth0\", \"late0\"]")?;
+    let gate = Mark::new();
+    let world = World::guarded(Family::V4, &gate.on(waiting_config("[\"eth0\", \"late0\"]")))?;
     Late::FIRST.appear()?;
     daemon(&world).wait_after(0, "late0 (native)")?;
     world.command(&["allow", "203.0.113.9"])?;
+    gate.wait_for_programs(2)?;
+    let descriptors = || leaks::descriptors(daemon(&world).id());
+    let before = descriptors()?;
     for _ in 0..12 {
         let mark = daemon(&world).mark();
         Late::FIRST.vanish()?;
@@ -188,6 +194,8 @@ fn a_deleted_interface_is_forgotten_and_taken_in_when_it_is_back() -> Result<()>
         daemon(&world).wait_after(mark, "late0 (native): it appeared")?;
     }
     assert_eq!(Status::read()?.grants().len(), 1);
+    // Each link that is gone is forgotten altogether.
+    assert_eq!((descriptors()?, gate.tables()?, gate.programs().len()), (before, 1, 2));
     assert_gated(&world, Late::FIRST)
 }
 

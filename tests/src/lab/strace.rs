@@ -151,6 +151,18 @@ pub fn fault_in(process: u32, call: &Call, fault: Fault) -> Result<Background> {
     attach(command, process)
 }
 
+/// Lets every call of bpf(2) of a running process fail, as long as what is returned lives.
+///
+/// # Errors
+///
+/// If it cannot be traced.
+pub fn no_bpf_in(process: u32, error: &str) -> Result<Background> {
+    let mut command = strace();
+    command.args(["-e", "trace=bpf", "-e", &format!("inject=bpf:error={error}"), "-o", "/dev/null"]);
+    command.args(["-p", &process.to_string()]);
+    attach(command, process)
+}
+
 fn attach(command: Command, process: u32) -> Result<Background> {
     let tracer = Background::start(Host::Server, command, None)?;
     until("strace", TIMEOUT, || {

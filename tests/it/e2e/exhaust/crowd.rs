@@ -1,10 +1,16 @@
-//! Thousands of sources that knock at once, over two wires, so that the gate runs on several CPUs.
+//! Thousands of sources that knock at once, each over two wires at once, so that the gate runs on several CPUs for
+//! one source.
 
 use std::env;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use aya::maps::{Map, MapData, PerCpuArray};
+use knock_common::counter::Counter;
+use knock_common::layout::name;
+use tests::kernel::stay_on_cpu;
 use tests::lab::{Config, Family, Host, Status, Volley, forged};
 use tests::story::World;
 
@@ -16,9 +22,13 @@ pub fn trials() -> Vec<Trial> {
     trials!["e2e::exhaust::crowd"; a_crowd_over_the_wire_gets_what_each_has_knocked_for]
 }
 
-/// Sources for each of the two wires: some thousands, or as many as the environment says.
+const PINS: &str = "/sys/fs/bpf/knock";
+/// The two wires to the server.
+const WIRES: [Host; 2] = [Host::Client, Host::Stranger];
+
+/// Sources: some thousands, or as many as the environment says.
 fn crowd() -> Result<u32> {
-    env::var("KNOCK_CROWD").map_or(Ok(4000), |text| text.parse().context("KNOCK_CROWD: a number"))
+    env::var("KNOCK_CROWD").map_or(Ok(8000), |text| text.parse().context("KNOCK_CROWD: a number"))
 }
 
 /// One in four leaves a step out.
@@ -32,26 +42,27 @@ fn a_crowd_over_the_wire_gets_what_each_has_knocked_for() -> Result<()> {
     let config = Config::lab()
         .set("seq_timeout", "\"60s\"")
         .set("cmd_timeout", "\"10m\"")
-        .option("max_grants", &room(4))
-        .option("max_attempts", &room(32));
+        .option("max_grants", &room(2))
+        .option("max_attempts", &room(16));
     let _world = World::guarded(Family::V4, &config)?;
     let start = Instant::now();
-    let wires = [(Host::Client, 0..count), (Host::Stranger, count..2 * count)];
     for (index, step) in STEPS.into_iter().enumerate() {
-        // Each wire and each step in another order; the steps of one source are spaced.
-        let volley = |(host, numbers): &(Host, std::ops::Range<u32>)| {
-            let mut numbers: Vec<u32> = numbers.clone().filter(|&number| !leaves_out(number, index)).collect();
-            fastrand::shuffle(&mut numbers);
-            Volley::forged(*host, numbers.into_iter().map(|number| (number, step))).map(|volley| (*host, volley))
-        };
-        let volleys = wires.iter().map(volley).collect::<Result<Vec<_>>>()?;
+        // Each step in another order, which is that of both wires: what a source sends over the one is near to what
+        // it sends over the other. The steps of one source are spaced.
+        let mut numbers: Vec<u32> = (0..count).filter(|&number| !leaves_out(number, index)).collect();
+        fastrand::shuffle(&mut numbers);
+        let volley = |host| Volley::forged(host, numbers.iter().map(|&number| (number, step)));
+        let volleys = [volley(WIRES[0])?, volley(WIRES[1])?];
         // What a wire drops is sent again, with all the others: a step that is repeated changes nothing.
         let mut tries = 0;
         loop {
             let before = dropped()?;
             thread::scope(|scope| {
-                let senders: Vec<_> =
-                    volleys.iter().map(|(host, volley)| scope.spawn(|| host.enter(|| volley.send_here()))).collect();
+                let send = |cpu: usize| {
+                    stay_on_cpu(cpu)?;
+                    WIRES[cpu].enter(|| volleys[cpu].send_here())
+                };
+                let senders = [0, 1].map(|cpu| scope.spawn(move || send(cpu)));
                 senders.into_iter().try_for_each(|sender| sender.join().expect("the sender does not panic"))
             })?;
             thread::sleep(Duration::from_millis(100));
@@ -70,17 +81,25 @@ fn a_crowd_over_the_wire_gets_what_each_has_knocked_for() -> Result<()> {
             all
         });
     let of = |number: u32| granted.get(&forged(number).to_string()).copied().unwrap_or(0);
-    let lost = (0..2 * count).filter(|number| number % 4 != 1 && of(*number) == 0).count();
-    let twice = (0..2 * count).filter(|number| of(*number) > 1).count();
-    let unearned = (0..2 * count).filter(|number| number % 4 == 1 && of(*number) > 0).count();
+    let lost = (0..count).filter(|number| number % 4 != 1 && of(*number) == 0).count();
+    let twice = (0..count).filter(|number| of(*number) > 1).count();
+    let unearned = (0..count).filter(|number| number % 4 == 1 && of(*number) > 0).count();
     let opened = status.counter("grant_opened");
+    let knocks = by_cpu(Counter::KnockPacket)?;
     println!(
-        "[figures] crowd: {} sources on two wires in {took:.1?}, {opened} opened, {lost} lost, {twice} twice, {unearned} unearned",
-        2 * count
+        "[figures] crowd: {count} sources, each on two wires, in {took:.1?}, knocks by CPU {knocks:?}, {opened} opened, {lost} lost, {twice} twice, {unearned} unearned"
     );
     ensure!((lost, twice, unearned) == (0, 0, 0), "{lost} lost, {twice} twice, {unearned} unearned");
-    ensure!(opened == u64::from(2 * count) / 4 * 3 && status.counter("grant_extended") == 0, "{opened} opened");
+    ensure!(opened == u64::from(count) / 4 * 3 && status.counter("grant_extended") == 0, "{opened} opened");
+    ensure!(knocks.iter().filter(|&&knocks| knocks > u64::from(count)).count() > 1, "by CPU: {knocks:?}");
     Ok(())
+}
+
+/// What each CPU has counted.
+fn by_cpu(counter: Counter) -> Result<Vec<u64>> {
+    let map = Map::PerCpuArray(MapData::from_pin(Path::new(PINS).join(name::COUNTERS))?);
+    let counters = PerCpuArray::<_, u64>::try_from(map)?;
+    Ok(counters.get(&(counter as u32), 0)?.to_vec())
 }
 
 /// Frames that the wires have dropped so far, at both ends.

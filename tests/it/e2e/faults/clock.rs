@@ -7,10 +7,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tests::lab::{Background, Config, Family, Host, Probe, Ran, TIMEOUT, knockctl, knockctl_path, sandbox, until};
+use tests::lab::{
+    Background, Config, Family, Host, Mark, Probe, Ran, TIMEOUT, knockctl, knockctl_path, sandbox, until,
+};
 use tests::story::World;
 
-use super::{daemon, start};
+use super::{daemon, is_over, start};
 use tests::trial::{Trial, trials};
 
 /// The trials.
@@ -54,11 +56,12 @@ fn a_stepped_clock_moves_no_grant() -> Result<()> {
     let time = Path::new(sandbox::DIR).join("time");
     let step = |to: &str| fs::write(&time, to);
     step("+0")?;
-    let mut command = daemon(&config(&hook)?)?;
+    let mark = Mark::new();
+    let mut command = daemon(&mark.on(config(&hook)?))?;
     // What the program `faketime` does, but for the clock on the wall alone, and from a file that may change.
     command.env("LD_PRELOAD", faketime()?).env("FAKETIME_TIMESTAMP_FILE", &time);
     command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    let daemon = start(command)?;
+    let mut daemon = start(command)?;
     let year = |mark: usize| -> Result<i32> {
         world.command(&["reload"])?;
         daemon.lines.wait_after(mark, "the gate stands", TIMEOUT)?;
@@ -72,9 +75,9 @@ fn a_stepped_clock_moves_no_grant() -> Result<()> {
         // The daemon did see another time.
         assert!((year(daemon.lines.count())? - now - years).abs() <= 1, "{to}");
     }
-    world.connect(Host::Stranger)?;
     assert_eq!(world.connect(Host::Stranger)?.0, Probe::Silent);
-    Ok(())
+    daemon.kill()?;
+    is_over(world, mark)
 }
 
 fn faketime() -> Result<String> {

@@ -1,10 +1,14 @@
 //! bpf(2) fails: for want of memory, or of rights.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, steps};
-use tests::lab::{Background, Config, Host, Mark, Status, TIMEOUT, knockctl, leaks, until};
+use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, no_bpf_in, steps};
+use tests::lab::{Background, Config, Host, Late, Mark, Probe, Status, TIMEOUT, knockctl, leaks, until};
 
+use super::super::links::assert_gated;
 use super::{Siege, daemon, start, unload};
 use tests::trial::{Trial, trials};
 
@@ -15,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         a_start_whose_calls_fail_changes_nothing,
         a_reload_whose_calls_fail_changes_nothing,
         a_reload_whose_spare_program_fails_is_whole_or_changes_nothing,
+        a_daemon_whose_every_call_fails_for_a_while_goes_on,
     ]
 }
 
@@ -25,7 +30,7 @@ fn worth_it(calls: Vec<Call>) -> Result<Vec<(Call, Fault)>> {
     ensure!(bpf.len() > loaded + 10, "the program is all that is loaded: {bpf:?}");
     let (before, after) = bpf.split_at(loaded);
     let calls = before.iter().step_by(16).cloned().chain(steps(after.to_vec()));
-    let errors = ["ENOMEM", "EPERM"].map(Fault::Error).into_iter().cycle();
+    let errors = ["ENOMEM", "EPERM"].map(Fault::Error).into_iter().cycle().skip(fastrand::usize(..2));
     Ok(calls.zip(errors).collect())
 }
 
@@ -147,6 +152,50 @@ fn a_reload_whose_spare_program_fails_is_whole_or_changes_nothing() -> Result<()
     daemon.signal(Signal::SIGTERM)?;
     daemon.wait(TIMEOUT)?;
     mark.wait_for_programs(1)?;
+    unload(&siege.lift()?)?;
+    mark.wait_for(0)
+}
+
+/// While it sweeps, swaps, reloads, and takes an interface in.
+fn a_daemon_whose_every_call_fails_for_a_while_goes_on() -> Result<()> {
+    /// In which the daemon looks after everything at least once.
+    const WHILE: Duration = Duration::from_secs(7);
+    let mark = Mark::new();
+    let config = mark.on(Config::lab().set("interfaces", "[\"eth0\", \"eth1\", \"late0\"]"));
+    let siege = Siege::lay(&config)?;
+    let mut daemon = start(daemon(&config)?)?;
+    mark.wait_for_programs(2)?;
+    let descriptors = leaks::descriptors(daemon.id())?;
+    for error in ["ENOMEM", "EPERM"] {
+        let lines = daemon.lines.count();
+        let said = || format!("{error}: {}", daemon.lines.after(lines).join("\n"));
+        let tracer = no_bpf_in(daemon.id(), error)?;
+        let began = Instant::now();
+        Late::FIRST.appear()?;
+        daemon.lines.wait_after(lines, "late0: NO GATE THERE", TIMEOUT).with_context(said)?;
+        let reload = knockctl(Host::Server, &["reload"])?;
+        assert_eq!(reload.code, 2, "{error}: {reload}");
+        // The kernel needs no daemon to open, nor to close.
+        siege.world.knock_open()?;
+        assert_eq!(siege.world.connect(Host::Client)?.0, Probe::Open, "{error}");
+        until("the end of the grant", TIMEOUT, || {
+            (siege.world.connect(Host::Client).ok()?.0 == Probe::Silent).then_some(())
+        })?;
+        thread::sleep(WHILE.saturating_sub(began.elapsed()));
+        ensure!(daemon.runs(), "{}", said());
+        drop(tracer);
+        // Without anybody's help.
+        daemon.lines.wait_after(lines, "late0 (native)", TIMEOUT).with_context(said)?;
+        assert_gated(&siege.world, Late::FIRST).with_context(said)?;
+        siege.world.command(&["reload"])?;
+        siege.look().with_context(said)?;
+        Late::FIRST.vanish()?;
+        daemon.lines.wait_after(lines, "late0: it is gone", TIMEOUT).with_context(said)?;
+    }
+    mark.wait_for_programs(2)?;
+    until("descriptors as before", TIMEOUT, || (leaks::descriptors(daemon.id()).ok()? <= descriptors).then_some(()))?;
+    daemon.signal(Signal::SIGTERM)?;
+    daemon.wait(TIMEOUT)?;
     unload(&siege.lift()?)?;
     mark.wait_for(0)
 }
