@@ -1,5 +1,7 @@
 //! Packet -> verdict: the gate itself. Read this file to know what passes.
 
+use core::borrow::Borrow as _;
+
 use crate::addr::Addr;
 use crate::counter::Counter;
 use crate::event::{Event, Kind};
@@ -237,8 +239,8 @@ fn log_denial<W: World>(world: &W, packet: &Packet, service: &Service) {
     }
     // A lost race only leaves a token unspent.
     let _ = tokens.swap(left, left - 1);
-    world.at_desk(packet, |desk| {
-        world.emit(desk.event(Event {
+    if let Some(desk) = world.desk(packet) {
+        world.emit(desk.borrow().event(Event {
             at: world.now(),
             until: 0,
             source: packet.src,
@@ -251,5 +253,5 @@ fn log_denial<W: World>(world: &W, packet: &Packet, service: &Service) {
             bits: 0,
             reserved: [0; 2],
         }));
-    });
+    }
 }

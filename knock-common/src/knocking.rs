@@ -1,5 +1,7 @@
 //! Packet -> attempt -> grant: what a knock, or a packet that is none, does to a source's attempts.
 
+use core::borrow::Borrow as _;
+
 use crate::attempt::{Attempt, Attempts, Meaning, SLOTS, Ticks};
 use crate::cell::{Cell64, MAX_TRIES};
 use crate::checksum;
@@ -21,13 +23,14 @@ use crate::world::{Socket, World};
 pub fn knock<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet, index: u32) {
     if world.asks() {
         world.explain(Counter::KnockPacket);
-    } else if let Some(knock) = world.knock(index) {
-        world.at_desk(packet, |desk| {
-            // One after the other, not one within the other: a BPF call chain has 512 bytes of stack.
-            visit(world, frame, desk, knock);
-            start(world, desk, knock);
-            complete_all(world, desk);
-        });
+    } else if let Some(knock) = world.knock(index)
+        && let Some(desk) = world.desk(packet)
+    {
+        let desk = desk.borrow();
+        // One after the other, not one within the other: a BPF call chain has 512 bytes of stack.
+        visit(world, frame, desk, knock);
+        start(world, desk, knock);
+        complete_all(world, desk);
     }
 }
 
@@ -35,8 +38,11 @@ pub fn knock<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet,
 /// attempts of its source, unless something listens there (rule 4).
 #[inline(always)]
 pub fn stray<W: World>(world: &W, packet: &Packet) {
-    if world.watch(watch::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0) && !world.asks() {
-        world.at_desk(packet, |desk| end_all(world, desk));
+    if world.watch(watch::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0)
+        && !world.asks()
+        && let Some(desk) = world.desk(packet)
+    {
+        end_all(world, desk.borrow());
     }
 }
 

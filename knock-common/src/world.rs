@@ -1,6 +1,8 @@
 //! What the gate asks of its surroundings: maps, clock, sockets, constants. The kernel program
 //! implements it on BPF maps and helpers; the tests implement it in plain memory.
 
+use core::borrow::Borrow;
+
 use crate::addr::Addr;
 use crate::attempt::Attempts;
 use crate::budget::Budget;
@@ -26,6 +28,9 @@ pub enum Socket {
 
 /// The maps, helpers and constants of a loaded program.
 pub trait World {
+    /// A desk, wherever it stands.
+    type Desk: Borrow<Desk>;
+
     /// Boot time in ns (counts suspend, ignores clock steps).
     fn now(&self) -> u64;
 
@@ -91,10 +96,7 @@ pub trait World {
     fn budget(&self) -> Option<&Budget>;
 
     /// Puts the packet on a desk for the long paths to work on; `None` if there is no desk.
-    #[inline(always)]
-    fn at_desk<R>(&self, packet: &Packet, work: impl FnOnce(&Desk) -> R) -> Option<R> {
-        Some(work(&Desk::new(*packet)))
-    }
+    fn desk(&self, packet: &Packet) -> Option<Self::Desk>;
 
     /// The socket that the packet would reach.
     fn socket(&self, packet: &Packet) -> Socket;

@@ -30,21 +30,23 @@ pub fn look<'a>() -> Option<&'a Packet> {
     Some(&unsafe { (*desk).0.assume_init_ref() }.packet)
 }
 
-/// Takes from the desk the packet that somebody was to leave there; `number` is 0, or that of what it
-/// is instead.
+/// Takes from the desk the packet that somebody was to leave there, who said this.
 #[inline(always)]
-pub fn take(number: u32, packet: &mut Packet) -> Result<(), Other> {
-    if let Some(other) = other(number) {
+pub fn take(said: u32, packet: &mut Packet) -> Result<(), Other> {
+    if let Some(other) = other(said) {
         return Err(other);
     }
     *packet = *look().ok_or(Other::Malformed)?;
     Ok(())
 }
 
-/// An [`Other`] as a number that is not 0: all that a BPF function returns is one register.
+/// What came of reading a packet, as a number: all that a BPF function returns is one register.
 #[inline(always)]
-pub const fn number(other: Other) -> u32 {
-    other as u32 + 1
+pub const fn say(outcome: Result<(), Other>) -> u32 {
+    match outcome {
+        Ok(()) => 0,
+        Err(other) => other as u32 + 1,
+    }
 }
 
 /// The [`Other`] behind a number.

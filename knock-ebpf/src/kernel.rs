@@ -63,6 +63,8 @@ impl<'a> Kernel<'a> {
 }
 
 impl World for Kernel<'_> {
+    type Desk = &'static Desk;
+
     #[inline(always)]
     fn now(&self) -> u64 {
         if settings::test_clock() {
@@ -213,9 +215,8 @@ impl World for Kernel<'_> {
     }
 
     #[inline(always)]
-    fn at_desk<R>(&self, packet: &Packet, work: impl FnOnce(&Desk) -> R) -> Option<R> {
-        let desk = desk::with(*packet)?;
-        Some(work(desk))
+    fn desk(&self, packet: &Packet) -> Option<Self::Desk> {
+        desk::with(*packet)
     }
 
     #[inline(always)]

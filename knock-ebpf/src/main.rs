@@ -40,7 +40,7 @@ fn knock_gate(ctx: XdpContext) -> u32 {
         }
         Glance::Concerns(role) => (role, true),
         Glance::NotPlain => {
-            let in_one = match packet::parse(&frame, &mut packet) {
+            let in_one = match desk::take(read(&ctx), &mut packet) {
                 Ok(()) => true,
                 // What the first buffer does not hold may lie in the next.
                 Err(Other::Malformed | Other::TinyFragment) => match desk::take(read_scattered(&ctx), &mut packet) {
@@ -59,7 +59,28 @@ fn knock_gate(ctx: XdpContext) -> u32 {
 #[expect(clippy::needless_pass_by_value, reason = "the macro calls it so")]
 #[xdp]
 fn knock_linear(ctx: XdpContext) -> u32 {
-    action(&ctx, gate::judge(&Kernel::new(&ctx), &Linear::new(&ctx)))
+    let world = Kernel::new(&ctx);
+    let frame = Linear::new(&ctx);
+    let mut packet = Packet::BLANK;
+    let role = match gate::glance(&world, &frame, &mut packet) {
+        Glance::Unrelated => return action(&ctx, Verdict::Pass),
+        Glance::Concerns(role) => role,
+        Glance::NotPlain => match desk::take(read(&ctx), &mut packet) {
+            Ok(()) => gate::role_of(&world, &packet),
+            Err(other) => return action(&ctx, gate::judge_other(&world, other)),
+        },
+    };
+    action(&ctx, gate::judge_role(&world, &frame, &packet, role, true))
+}
+
+/// Reads the headers of what is not plain. What that takes of the stack is free again when the judging begins: a BPF
+/// call chain has 512 octets of it, and the long paths take most of them.
+#[inline(never)]
+fn read(ctx: &XdpContext) -> u32 {
+    desk::say(match desk::blank() {
+        Some(packet) => packet::parse(&Linear::new(ctx), packet),
+        None => Err(Other::Malformed),
+    })
 }
 
 /// Reads the headers across buffers and leaves the packet on the desk. Returns 0, or the number of
@@ -67,12 +88,9 @@ fn knock_linear(ctx: XdpContext) -> u32 {
 /// a BPF call chain has 512 bytes of stack; so is the packet made on the desk.
 #[inline(never)]
 fn read_scattered(ctx: &XdpContext) -> u32 {
-    let Some(frame) = Copied::new(ctx) else { return desk::number(Other::Malformed) };
-    let Some(packet) = desk::blank() else { return desk::number(Other::Malformed) };
-    match packet::parse(&frame, packet) {
-        Ok(()) => 0,
-        Err(other) => desk::number(other),
-    }
+    let Some(frame) = Copied::new(ctx) else { return desk::say(Err(Other::Malformed)) };
+    let Some(packet) = desk::blank() else { return desk::say(Err(Other::Malformed)) };
+    desk::say(packet::parse(&frame, packet))
 }
 
 #[inline(always)]

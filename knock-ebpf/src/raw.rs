@@ -17,7 +17,7 @@ fn knock_raw(ctx: XdpContext) -> u32 {
     let world = Kernel::new(&ctx);
     let frame = Linear::new(&ctx);
     let mut packet = Packet::BLANK;
-    let in_one = match packet::parse_ip(&frame, &mut packet) {
+    let in_one = match desk::take(read(&ctx), &mut packet) {
         Ok(()) => true,
         // What the first buffer does not hold may lie in the next.
         Err(Other::Malformed | Other::TinyFragment) => match desk::take(read_scattered(&ctx), &mut packet) {
@@ -36,19 +36,25 @@ fn knock_raw_linear(ctx: XdpContext) -> u32 {
     let world = Kernel::new(&ctx);
     let frame = Linear::new(&ctx);
     let mut packet = Packet::BLANK;
-    match packet::parse_ip(&frame, &mut packet) {
+    match desk::take(read(&ctx), &mut packet) {
         Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet, true)),
         Err(other) => action(&ctx, gate::judge_other(&world, other)),
     }
 }
 
+/// As `read` for Ethernet.
+#[inline(never)]
+fn read(ctx: &XdpContext) -> u32 {
+    desk::say(match desk::blank() {
+        Some(packet) => packet::parse_ip(&Linear::new(ctx), packet),
+        None => Err(Other::Malformed),
+    })
+}
+
 /// As `read_scattered` for Ethernet.
 #[inline(never)]
 fn read_scattered(ctx: &XdpContext) -> u32 {
-    let Some(frame) = Copied::new(ctx) else { return desk::number(Other::Malformed) };
-    let Some(packet) = desk::blank() else { return desk::number(Other::Malformed) };
-    match packet::parse_ip(&frame, packet) {
-        Ok(()) => 0,
-        Err(other) => desk::number(other),
-    }
+    let Some(frame) = Copied::new(ctx) else { return desk::say(Err(Other::Malformed)) };
+    let Some(packet) = desk::blank() else { return desk::say(Err(Other::Malformed)) };
+    desk::say(packet::parse_ip(&frame, packet))
 }

@@ -7,6 +7,8 @@
 
 pub mod answer;
 
+use core::borrow::Borrow as _;
+
 use crate::addr::Addr;
 use crate::checksum;
 use crate::counter::Counter;
@@ -30,8 +32,8 @@ pub fn verdict<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packe
     if !packet.may_knock() || packet.flags & TcpFlags::RST != 0 {
         return Verdict::Deny;
     }
-    match world.at_desk(packet, |desk| is_answered(world, frame, desk)) {
-        Some(true) => Verdict::Reject,
+    match world.desk(packet) {
+        Some(desk) if is_answered(world, frame, desk.borrow()) => Verdict::Reject,
         _ => Verdict::Deny,
     }
 }

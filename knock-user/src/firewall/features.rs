@@ -1,7 +1,7 @@
 //! What the gate uses of the kernel, found out by trying it: distributions carry features back, and versions say
 //! little.
 
-use std::fs;
+use std::{fs, io};
 
 use aya::maps::MapType;
 use aya::programs::ProgramType;
@@ -46,7 +46,12 @@ enum Probe {
     Map(MapType),
     Helper(BpfHelper),
     Code(&'static [u64], u32),
+    Command(sys::Command),
+    TakesOut,
 }
+
+/// `ENOTSUPP`, which the kernel has for itself.
+const NOT_SUPPORTED: i32 = 524;
 
 /// `BPF_F_XDP_HAS_FRAGS`.
 const HAS_FRAGS: u32 = 1 << 5;
@@ -71,10 +76,13 @@ const fn large(name: &'static str, probe: Probe) -> Feature {
 }
 
 /// All that the kernel program uses and an old kernel may lack.
-pub const FEATURES: [Feature; 13] = [
+pub const FEATURES: [Feature; 16] = [
+    always("XDP links", "5.9", "a gate that outlives its daemon", Probe::Command(sys::Command::LINK_DETACH)),
     always("maps of type LRU hash", "4.10", "attempts", Probe::Map(MapType::LruHash)),
     always("maps of type LPM trie", "4.11", "trusted networks", Probe::Map(MapType::LpmTrie)),
     always("maps of type ring buffer", "5.8", "events", Probe::Map(MapType::RingBuf)),
+    always("elements of maps by the thousand", "5.6", "status, reload", Probe::Command(sys::Command::LOOKUP_BATCH)),
+    always("elements taken out of maps in one step", "5.14", "revoke, the sweep", Probe::TakesOut),
     always("64-bit compare-and-swap", "5.12", "attempts on several CPUs", Probe::Code(&COMPARE_AND_SWAP, 0)),
     helper("bpf_ktime_get_boot_ns", "5.8", "the ends of grants", BpfHelper::BPF_FUNC_ktime_get_boot_ns),
     helper("bpf_csum_diff", "4.16", "checksums", BpfHelper::BPF_FUNC_csum_diff),
@@ -94,11 +102,17 @@ impl Feature {
         match self.probe {
             Probe::Map(kind) => is_map_supported(kind).unwrap_or(true),
             Probe::Helper(helper) => is_helper_supported(ProgramType::Xdp, helper).unwrap_or(true),
-            Probe::Code(code, flags) => {
-                sys::takes(code, flags).err().is_none_or(|error| error.raw_os_error() != Some(libc::EINVAL))
-            }
+            Probe::Code(code, flags) => is_known(sys::takes(code, flags)),
+            Probe::Command(command) => is_known(command.try_it()),
+            Probe::TakesOut => is_known(sys::takes_out()),
         }
     }
+}
+
+/// True unless the kernel says that it does not know what it was asked for.
+fn is_known(outcome: io::Result<()>) -> bool {
+    let error = outcome.err().and_then(|error| error.raw_os_error());
+    error.is_none_or(|error| ![libc::EINVAL, NOT_SUPPORTED].contains(&error))
 }
 
 /// True if the kernel has all that [`Need::LargeFrames`] takes.

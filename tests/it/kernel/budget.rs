@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tests::bench::paths::{self, CONFIG, HOLDER_V4, HOLDER_V6, Path};
 use tests::kernel::XDP_PASS;
 use tests::packet::CLIENT_V4;
-use tests::vm::{Object, Vm, Work};
+use tests::vm::{Object, Vm, Work, stack};
 
 use tests::trial::{Trial, trials};
 
@@ -30,7 +30,7 @@ const SLACK: u32 = 3;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    trials!["kernel::budget"; no_path_costs_more_than_it_may]
+    trials!["kernel::budget"; no_path_costs_more_than_it_may, no_chain_of_calls_has_more_stack_than_older_kernels_allow, no_register_is_read_that_a_way_there_leaves_unwritten]
 }
 
 /// What a path costs.
@@ -77,6 +77,34 @@ fn no_path_costs_more_than_it_may() -> Result<()> {
             "{wrong}If that is what the paths have to cost: cp {} tests/it/kernel/budget.json",
             new.display()
         );
+    }
+    Ok(())
+}
+
+/// The four programs, with the calls of all configs.
+fn programs() -> Result<Vec<(&'static str, Vm)>> {
+    let (config, _) = Config::parse(CONFIG, "budget.toml")?;
+    let settings = Settings::new(&config, &[], Manner::default());
+    let names = [name::PROGRAM, name::PROGRAM_LINEAR, name::PROGRAM_RAW, name::PROGRAM_RAW_LINEAR];
+    names.into_iter().map(|name| Ok((name, Object::read(&settings, true)?.program(name)?))).collect()
+}
+
+/// A kernel of today would take more.
+fn no_chain_of_calls_has_more_stack_than_older_kernels_allow() -> Result<()> {
+    for (program, vm) in programs()? {
+        let chain = vm.deepest_chain();
+        let depth = stack::depth(&chain);
+        println!("{program}: {depth} octets of {} at most: {chain:?}", stack::MOST);
+        ensure!(chain.len() > 2 && depth <= stack::MOST, "{program}: {depth} octets: {chain:?}");
+    }
+    Ok(())
+}
+
+/// A kernel of today may know that no such way is gone.
+fn no_register_is_read_that_a_way_there_leaves_unwritten() -> Result<()> {
+    for (program, vm) in programs()? {
+        let unwritten = vm.unwritten();
+        ensure!(unwritten.is_empty(), "{program}: (instruction, register) {unwritten:?}");
     }
     Ok(())
 }

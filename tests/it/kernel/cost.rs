@@ -12,7 +12,7 @@ use super::gate::CONFIG;
 use tests::trial::{Trial, trials};
 
 /// Instructions that the verifier may go through, of the one million that it allows.
-const MOST_INSTRUCTIONS: [(&str, u32); 2] = [(name::PROGRAM, 400_000), (name::PROGRAM_LINEAR, 250_000)];
+const MOST_INSTRUCTIONS: [(&str, u32); 2] = [(name::PROGRAM, 300_000), (name::PROGRAM_LINEAR, 230_000)];
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

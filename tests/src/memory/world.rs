@@ -7,6 +7,7 @@ use knock_common::attempt::Attempts;
 use knock_common::budget::Budget;
 use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
+use knock_common::desk::Desk;
 use knock_common::event::Event;
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::MAX_SPENT;
@@ -20,6 +21,8 @@ use crate::model::{Port, Protocol};
 use crate::packet::HERE;
 
 impl World for Memory {
+    type Desk = Desk;
+
     fn now(&self) -> u64 {
         self.now.load(Relaxed)
     }
@@ -139,6 +142,10 @@ impl World for Memory {
 
     fn budget(&self) -> Option<&Budget> {
         Some(&self.budget)
+    }
+
+    fn desk(&self, packet: &Packet) -> Option<Desk> {
+        Some(Desk::new(*packet))
     }
 
     fn socket(&self, packet: &Packet) -> Socket {

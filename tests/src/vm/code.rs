@@ -19,9 +19,9 @@ pub(super) struct Instruction {
 const MOST: u32 = 1_000_000;
 
 /// The classes of instructions.
-const LOAD_WIDE: u8 = 0x18;
-const EXIT: u8 = 0x95;
-const CALL: u8 = 0x85;
+pub(super) const LOAD_WIDE: u8 = 0x18;
+pub(super) const EXIT: u8 = 0x95;
+pub(super) const CALL: u8 = 0x85;
 
 /// Runs the program to its end and says what it returns.
 pub(super) fn execute(vm: &mut Vm) -> Result<u64> {

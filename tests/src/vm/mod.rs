@@ -9,7 +9,9 @@ mod code;
 mod map;
 mod memory;
 mod object;
+mod registers;
 mod rules;
+pub mod stack;
 
 use std::collections::BTreeMap;
 

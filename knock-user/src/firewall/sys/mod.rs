@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 pub use batch::{each, each_record, read_array, read_per_cpu, write};
 pub use elements::take;
 pub use links::{detach, move_link, open_pin, xdp_link};
-pub use probe::takes;
+pub use probe::{Command, takes, takes_out};
 pub use run::{FrameContext, Ran, program, test_run};
 
 /// Boot time in ns, the clock of grants and attempts: counts suspend, ignores clock steps. As the kernel

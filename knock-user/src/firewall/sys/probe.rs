@@ -1,8 +1,14 @@
-//! bpf(2): whether the verifier takes a few instructions.
+//! bpf(2): whether the verifier takes a few instructions, and the kernel a command.
 
 use std::io;
+use std::os::fd::AsFd as _;
 
-use super::open;
+use super::{bpf, open, take};
+
+/// `BPF_MAP_CREATE`.
+const CREATE: libc::c_long = 0;
+/// `BPF_MAP_TYPE_HASH`.
+const HASH: u32 = 1;
 
 /// `BPF_PROG_LOAD`.
 const LOAD: libc::c_long = 5;
@@ -44,4 +50,41 @@ pub fn takes(code: &[u64], flags: u32) -> io::Result<()> {
     // SAFETY: the attribute is that of a load, which returns a descriptor; both pointers are to what outlives the
     // call, of the length that is said and ended by a zero.
     unsafe { open(LOAD, &mut attr) }.map(drop)
+}
+
+/// A command of `enum bpf_cmd` whose first argument is a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Command(pub libc::c_long);
+
+impl Command {
+    /// `BPF_MAP_LOOKUP_BATCH`.
+    pub const LOOKUP_BATCH: Self = Self(24);
+    /// `BPF_LINK_DETACH`, which came with links to XDP.
+    pub const LINK_DETACH: Self = Self(34);
+
+    /// Gives the command no descriptor at all.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the kernel does not know the command, `EBADF` if it does.
+    pub fn try_it(self) -> io::Result<()> {
+        let mut none = [0_u32; 16];
+        // The batch commands have two pointers in front of theirs, and two behind those, and a count.
+        none[if self == Self::LOOKUP_BATCH { 9 } else { 0 }] = u32::MAX;
+        // SAFETY: neither command goes on to what is behind the descriptor that is none.
+        unsafe { bpf(self.0, &mut none) }.map(drop)
+    }
+}
+
+/// Makes a hash map, and takes an element out of it that is not there.
+///
+/// # Errors
+///
+/// `ENOTSUPP` (524) if the kernel takes none out of such maps in one step.
+pub fn takes_out() -> io::Result<()> {
+    // Octets of a key and of a value, elements, flags.
+    let mut attr = [HASH, 4, 4, 1, 0];
+    // SAFETY: the beginning of the attribute of this command, which returns a descriptor and takes no pointer.
+    let map = unsafe { open(CREATE, &mut attr) }?;
+    take::<u32, u32>(map.as_fd(), &0).map(drop)
 }

@@ -168,11 +168,11 @@ fn a_daemon_whose_every_call_fails_for_a_while_goes_on() -> Result<()> {
     let descriptors = leaks::descriptors(daemon.id())?;
     for error in ["ENOMEM", "EPERM"] {
         let lines = daemon.lines.count();
-        let said = || format!("{error}: {}", daemon.lines.after(lines).join("\n"));
+        let said = |daemon: &Background| format!("{error}: {}", daemon.lines.after(lines).join("\n"));
         let tracer = no_bpf_in(daemon.id(), error)?;
         let began = Instant::now();
         Late::FIRST.appear()?;
-        daemon.lines.wait_after(lines, "late0: NO GATE THERE", TIMEOUT).with_context(said)?;
+        daemon.lines.wait_after(lines, "late0: NO GATE THERE", TIMEOUT).with_context(|| said(&daemon))?;
         let reload = knockctl(Host::Server, &["reload"])?;
         assert_eq!(reload.code, 2, "{error}: {reload}");
         // The kernel needs no daemon to open, nor to close.
@@ -182,15 +182,15 @@ fn a_daemon_whose_every_call_fails_for_a_while_goes_on() -> Result<()> {
             (siege.world.connect(Host::Client).ok()?.0 == Probe::Silent).then_some(())
         })?;
         thread::sleep(WHILE.saturating_sub(began.elapsed()));
-        ensure!(daemon.runs(), "{}", said());
+        ensure!(daemon.runs(), "{}", said(&daemon));
         drop(tracer);
         // Without anybody's help.
-        daemon.lines.wait_after(lines, "late0 (native)", TIMEOUT).with_context(said)?;
-        assert_gated(&siege.world, Late::FIRST).with_context(said)?;
+        daemon.lines.wait_after(lines, "late0 (native)", TIMEOUT).with_context(|| said(&daemon))?;
+        assert_gated(&siege.world, Late::FIRST).with_context(|| said(&daemon))?;
         siege.world.command(&["reload"])?;
-        siege.look().with_context(said)?;
+        siege.look().with_context(|| said(&daemon))?;
         Late::FIRST.vanish()?;
-        daemon.lines.wait_after(lines, "late0: it is gone", TIMEOUT).with_context(said)?;
+        daemon.lines.wait_after(lines, "late0: it is gone", TIMEOUT).with_context(|| said(&daemon))?;
     }
     mark.wait_for_programs(2)?;
     until("descriptors as before", TIMEOUT, || (leaks::descriptors(daemon.id()).ok()? <= descriptors).then_some(()))?;
