@@ -13,6 +13,9 @@ use super::Daemon;
 use super::record::Record;
 use crate::firewall::{Firewall, Interface};
 
+/// What is told while it is so.
+pub(super) const NOT_FOLLOWED: &str = "interfaces cannot be followed";
+
 /// The announcements.
 pub struct Links {
     messages: BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>,
@@ -106,37 +109,25 @@ impl Daemon {
     /// Puts back what somebody has removed by hand. As long as that cannot be, it is tried again with every sweep,
     /// and said once.
     pub(super) fn put_pins_back(&mut self) {
-        let (said, error) = match self.firewall.mend() {
-            Ok(said) => (said, None),
-            Err(error) => (Vec::new(), Some(format!("{error:#}"))),
-        };
-        for text in said {
+        let mended = self.troubles.tell("THE PINS ARE GONE, and cannot be put back", self.firewall.mend());
+        for text in mended.unwrap_or_default() {
             warn!("{text}");
             self.log.append(&Record::of("link", text));
         }
-        if let Some(error) = error.as_ref().filter(|error| self.damage.as_ref() != Some(*error)) {
-            log::error!("THE PINS ARE GONE, and cannot be put back: {error}");
-        }
-        self.damage = error;
     }
 
-    /// Brings the gate to the interfaces as they are now.
+    /// Brings the gate to the interfaces as they are now; with the next sweep, if it cannot.
     pub(super) fn follow_links(&mut self) {
         self.put_pins_back();
-        match self.firewall.follow() {
-            Ok(changes) => {
-                for change in changes {
-                    let text = change.text();
-                    if change.is_alarming() {
-                        warn!("{text}");
-                    } else {
-                        info!("{text}");
-                    }
-                    self.log
-                        .append(&Record { interface: Some(change.interface().to_owned()), ..Record::of("link", text) });
-                }
+        let changes = self.firewall.follow();
+        for change in self.troubles.tell(NOT_FOLLOWED, changes).unwrap_or_default() {
+            let text = change.text();
+            if change.is_alarming() {
+                warn!("{text}");
+            } else {
+                info!("{text}");
             }
-            Err(error) => log::error!("interfaces cannot be followed: {error:#}"),
+            self.log.append(&Record { interface: Some(change.interface().to_owned()), ..Record::of("link", text) });
         }
     }
 }

@@ -16,6 +16,7 @@ mod quota;
 mod record;
 mod trace;
 mod trial;
+mod troubles;
 mod viewers;
 
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ use onetime::OneTime;
 use privileges::Privileges;
 use quota::{Line, Quota};
 use record::{EventLog, Record};
+use troubles::Troubles;
 use viewers::Viewers;
 
 /// Arguments of `knockctl run`.
@@ -134,7 +136,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         lost: u64::MAX,
         stale: false,
         stock_at: Some(Instant::now() + CALM),
-        damage: None,
+        troubles: Troubles::default(),
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
         rest: Instant::now(),
@@ -198,8 +200,8 @@ struct Daemon {
     stale: bool,
     /// When a spare program is loaded.
     stock_at: Option<Instant>,
-    /// Why pins that somebody has removed are not put back.
-    damage: Option<String>,
+    /// What fails again and again.
+    troubles: Troubles,
     deadlines: Deadlines,
     next_sweep: Instant,
     /// Until when there is no sweep.
@@ -381,15 +383,15 @@ impl Daemon {
             debug!("no spare program: {error:#}");
         }
         if self.next_sweep <= now {
-            if self.firewall.is_damaged() {
+            if self.firewall.is_damaged() || self.troubles.has(links::NOT_FOLLOWED) {
                 self.follow_links();
             }
             if self.stale {
                 self.reopen();
             }
             self.tell_lost_events();
-            if let Err(error) = self.sweep() {
-                error!("grants cannot be swept: {error:#}");
+            let swept = self.sweep();
+            if self.troubles.tell("grants cannot be swept", swept).is_none() {
                 self.next_sweep = now + IDLE_SWEEP;
             }
             self.check_one_time();
@@ -445,19 +447,15 @@ impl Daemon {
         let unlogged = self.state.counters().map(|counters| {
             counters.iter().find(|(counter, _)| *counter == Counter::DenialUnlogged).map_or(0, |(_, count)| *count)
         });
-        match unlogged {
-            Ok(count) => {
-                let count = self.denials.renew(count);
-                if count > 0 {
-                    let text = format!("did not knock: {count} more left out of the log");
-                    self.note(&Record { count: Some(count), ..Record::of("denied", text) });
-                }
+        if let Some(count) = self.troubles.tell("counters cannot be read", unlogged) {
+            let count = self.denials.renew(count);
+            if count > 0 {
+                let text = format!("did not knock: {count} more left out of the log");
+                self.note(&Record { count: Some(count), ..Record::of("denied", text) });
             }
-            Err(error) => error!("counters cannot be read: {error:#}"),
         }
-        if let Err(error) = self.state.refill_tokens(self.denials.tokens()) {
-            error!("denials will not be logged: {error:#}");
-        }
+        let refilled = self.state.refill_tokens(self.denials.tokens());
+        self.troubles.tell("denials are not logged", refilled);
     }
 
     /// Says how many lines the last second left out.
@@ -554,10 +552,9 @@ impl Daemon {
 
     /// Opens the pinned state of the rules that are in force.
     fn reopen(&mut self) {
-        let state = self.firewall.state();
-        self.stale =
-            state.as_ref().err().map(|error| error!("the pins cannot be opened, tried again: {error:#}")).is_some();
-        if let Ok(state) = state {
+        let state = self.troubles.tell("the pins cannot be opened", self.firewall.state());
+        self.stale = state.is_none();
+        if let Some(state) = state {
             self.state = state;
         }
     }

@@ -176,18 +176,27 @@ pub fn program(paths: &Paths, id: u32) -> Option<OwnedFd> {
 /// Of the file system.
 pub fn put_back(paths: &Paths, program: &mut Program) -> Result<Vec<(PathBuf, &'static str)>> {
     let _lock = lock(paths)?;
+    let next = paths.next();
     let mut done = Vec::new();
-    for name in STATE.into_iter().chain(RULES) {
+    clear(paths)?;
+    let result = STATE.into_iter().chain(RULES).try_for_each(|name| {
         let path = place(paths, name);
         if program.has(name, &path) {
-            continue;
+            return Ok(());
         }
         let what = if path.exists() { "PUT SOMETHING ELSE IN THE PLACE OF THIS PIN" } else { "REMOVED THIS PIN" };
-        remove(&path)?;
-        program.map(name).pin(&path).with_context(|| format!("{}: cannot be pinned", path.display()))?;
+        // Beside it first: what cannot be pinned costs nothing that is there, as a pin that only could not be looked at.
+        if !next.exists() {
+            fs::DirBuilder::new().mode(0o700).create(&next).with_context(|| next.display().to_string())?;
+        }
+        let new = next.join(name);
+        program.map(name).pin(&new).with_context(|| format!("{}: cannot be pinned", path.display()))?;
+        fs::rename(&new, &path).with_context(|| format!("{}: cannot be put in its place", path.display()))?;
         done.push((path, what));
-    }
-    Ok(done)
+        Ok(())
+    });
+    clear(paths)?;
+    result.map(|()| done)
 }
 
 /// True if a pin of the program's state or of its rules is missing, or of something else.

@@ -9,7 +9,7 @@ use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, no_bpf_in, steps}
 use tests::lab::{Background, Config, Host, Late, Mark, Probe, Status, TIMEOUT, knockctl, leaks, until};
 
 use super::super::links::assert_gated;
-use super::{Siege, daemon, start, unload};
+use super::{KEPT, Siege, daemon, start, unload};
 use tests::trial::{Trial, trials};
 
 /// The trials.
@@ -172,7 +172,7 @@ fn a_daemon_whose_every_call_fails_for_a_while_goes_on() -> Result<()> {
         let tracer = no_bpf_in(daemon.id(), error)?;
         let began = Instant::now();
         Late::FIRST.appear()?;
-        daemon.lines.wait_after(lines, "late0: NO GATE THERE", TIMEOUT).with_context(|| said(&daemon))?;
+        daemon.lines.wait_after(lines, "interfaces cannot be followed", TIMEOUT).with_context(|| said(&daemon))?;
         let reload = knockctl(Host::Server, &["reload"])?;
         assert_eq!(reload.code, 2, "{error}: {reload}");
         // The kernel needs no daemon to open, nor to close.
@@ -183,10 +183,19 @@ fn a_daemon_whose_every_call_fails_for_a_while_goes_on() -> Result<()> {
         })?;
         thread::sleep(WHILE.saturating_sub(began.elapsed()));
         ensure!(daemon.runs(), "{}", said(&daemon));
+        let followed = said(&daemon).matches("interfaces cannot be followed").count();
+        ensure!(followed <= 2, "what goes on is told again and again: {}", said(&daemon));
         drop(tracer);
         // Without anybody's help.
+        daemon
+            .lines
+            .wait_after(lines, "no longer: interfaces cannot be followed", TIMEOUT)
+            .with_context(|| said(&daemon))?;
         daemon.lines.wait_after(lines, "late0 (native)", TIMEOUT).with_context(|| said(&daemon))?;
+        siege.look().with_context(|| said(&daemon))?;
+        // Which takes all grants away.
         assert_gated(&siege.world, Late::FIRST).with_context(|| said(&daemon))?;
+        siege.world.command(&["allow", KEPT])?;
         siege.world.command(&["reload"])?;
         siege.look().with_context(|| said(&daemon))?;
         Late::FIRST.vanish()?;
