@@ -97,7 +97,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         1 "a later knock with a wrong checksum counts":
             "Meaning::Next if desk.sound.get() == 0 =>" => "Meaning::Next if false =>";
         2 "no door begins":
-            "            start(world, desk, knock);\n" => "";
+            "        start(world, desk, knock);\n" => "";
         2 "of the doors that a port begins only the first does":
             "        start_door(world, desk, u32::from(number) - 1);"
             => "        start_door(world, desk, u32::from(number) - 1);\n        break;";
