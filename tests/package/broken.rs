@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use tests::lab::{Host, Probe};
+use tests::trial::{Trial, trials};
 
 use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

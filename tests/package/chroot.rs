@@ -5,9 +5,9 @@ use std::process::Command;
 use anyhow::Result;
 use tests::lab::{Family, Host, Mount, Probe};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use crate::debian::{PINS, Package, disk, put};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

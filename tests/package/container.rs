@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use tests::lab::{Background, Family, Host, Mount, Probe, TIMEOUT, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use crate::debian::{CONFIG, PINS, Package, config, disk, put};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use tests::lab::{Family, Flood, Host, Probe, SSH_PORT, Session};
+use tests::trial::{Trial, trials};
 
 use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config, detaching};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

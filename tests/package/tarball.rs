@@ -7,9 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use tests::lab::{Background, Family, Host, Probe, TIMEOUT, sandbox};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config, put};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -7,9 +7,9 @@ use aya::maps::{HashMap, Map, MapData, MapInfo};
 use knock_common::layout::{MAX_PLACES, name};
 use tests::lab::{Config, Family, Late};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::links::{assert_place, program};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

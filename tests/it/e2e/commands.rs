@@ -3,9 +3,9 @@
 use anyhow::Result;
 use tests::lab::{Config, Family, Host, Lab, Probe, Ran, Status, knockctl, knockctl_as_nobody, knockctl_path};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

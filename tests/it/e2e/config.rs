@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::Result;
 use tests::lab::{Config, Daemon, Family, Host, Lab, Probe, Status, knockctl};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

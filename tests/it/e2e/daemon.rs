@@ -10,9 +10,9 @@ use tests::lab::{
     until,
 };
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use anyhow::Result;
 use tests::lab::{Config, Daemon, Family, Host, SSH_PORT, Status, knockctl};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

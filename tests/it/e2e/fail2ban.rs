@@ -8,7 +8,6 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use tests::lab::{Background, Config, Daemon, Dev, Family, Host, TIMEOUT, until};
 use tests::story::World;
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

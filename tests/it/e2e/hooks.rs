@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tests::lab::{Config, Daemon, Family, Host, Probe, Status, TIMEOUT, knockctl, knockctl_path, sandbox, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::assert_says;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

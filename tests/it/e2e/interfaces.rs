@@ -5,9 +5,9 @@ use aya::programs::Xdp;
 use aya::programs::xdp::{XdpLinkId, XdpMode};
 use tests::lab::{Config, Daemon, Family, Host, Lab, Probe, Status, knockctl};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use tests::lab::{Config, Device, Family, Frames, Host, Late, Probe, Tunnel, ip, knockctl};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::links::{assert_gated, assert_place, place, program};
 use super::{assert_fails, assert_says};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

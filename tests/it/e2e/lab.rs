@@ -5,7 +5,6 @@ use std::process::Command;
 
 use anyhow::Result;
 use tests::lab::{Background, Family, Flood, Host, Lab, PATIENCE, Probe, SSH_PORT, Session, Sshd, accepted, connect};
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

@@ -10,10 +10,10 @@ use tests::lab::{
     Config, Daemon, Family, Host, Late, Mark, Probe, SSH_PORT, Status, TIMEOUT, connect, ip, knockctl, leaks, until,
 };
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::assert_says;
 use super::interfaces::attach_foreign;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

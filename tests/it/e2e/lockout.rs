@@ -7,9 +7,9 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use tests::lab::{Config, Daemon, Family, Host, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::assert_says;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

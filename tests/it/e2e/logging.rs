@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tests::lab::{Background, Config, Daemon, Dev, Family, Flood, Host, SSH_PORT, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::assert_says;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

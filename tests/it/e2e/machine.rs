@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::Result;
 use tests::lab::{Family, Host, Lab, Machine, MachineRoot, PATIENCE, Probe, connect};
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

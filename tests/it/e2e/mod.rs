@@ -39,7 +39,6 @@ mod viewers;
 mod wireguard;
 
 use tests::lab::Ran;
-
 use tests::trial::Trial;
 
 /// The trials.

@@ -8,7 +8,6 @@ use anyhow::Result;
 use socket2::{Domain, Socket, Type};
 use tests::lab::{Config, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, send_udp};
 use tests::story::World;
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use tests::lab::{Background, Config, Family, Host, Probe, TIMEOUT, knockctl, knockctl_path};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::assert_says;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -9,9 +9,9 @@ use anyhow::Result;
 use nix::mount::{MsFlags, mount};
 use tests::lab::{Config, Family, Host, Lab, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::assert_says;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

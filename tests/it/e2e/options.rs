@@ -9,7 +9,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tests::lab::{Config, Daemon, Family, Host, PATIENCE, Probe, SSH_PORT, Status, connect, send_udp};
 use tests::packet::{ACK, FIN, PacketBuilder, RST, SYN};
 use tests::story::World;
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

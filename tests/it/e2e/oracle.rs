@@ -24,7 +24,6 @@ use tests::lab::{
 };
 use tests::packet::extension::{DESTINATION, HOP_BY_HOP};
 use tests::packet::{ACK, CWR, ECE, Extension, FIN, PSH, PacketBuilder, RST, SERVICE_VLAN, SYN, URG, VLAN};
-
 use tests::trial::{Trial, trials};
 
 const TCP_PORT: u16 = 2222;

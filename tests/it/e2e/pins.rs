@@ -7,9 +7,9 @@ use anyhow::Result;
 use aya::maps::{Array, HashMap, MapData};
 use tests::lab::{Config, Daemon, Family, Host, Mount, Probe, Ran, knockctl};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Probe, TIMEOUT, knockctl, knockctl_path, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

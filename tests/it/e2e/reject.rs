@@ -10,9 +10,9 @@ use tests::lab::{
 use tests::packet::extension::{DESTINATION, Extension};
 use tests::packet::{ACK, CWR, ECE, FIN, PSH, PacketBuilder, RST, SYN, URG, checksum};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::links::assert_place;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -6,9 +6,9 @@ use anyhow::Result;
 use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Session, Status, accepted, connect};
 use tests::lab::{Mark, PATIENCE, knockctl};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::assert_says;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

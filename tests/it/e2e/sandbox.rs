@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tests::lab::{Config, Daemon, Family, Host, Lab, Lines, Session, Sshd, TIMEOUT, knockctl, sandbox, until};
-
 use tests::trial::{Trial, itself, trials};
 
 /// The trials.

@@ -3,7 +3,6 @@
 use anyhow::{Result, ensure};
 use tests::lab::Config;
 use tests::scan::{self, Deny, Plan, Report};
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

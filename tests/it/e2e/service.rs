@@ -11,7 +11,6 @@ use tests::lab::{
     BOOT_TIMEOUT, Config, Family, Flood, Host, Lab, Machine, MachineRoot, PATIENCE, Probe, Ran, SSH_PORT, connect,
     knockctl, knockctl_path, until,
 };
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tests::soak::{self, Plan};
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

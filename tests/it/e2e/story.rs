@@ -3,7 +3,6 @@
 use anyhow::{Result, ensure};
 use tests::lab::Family;
 use tests::story::{self, CHAPTERS, Chapter, Teller, World};
-
 use tests::trial::Trial;
 
 /// The trials.

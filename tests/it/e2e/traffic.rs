@@ -7,7 +7,6 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use tests::lab::{Config, Family, Host, PATIENCE, TIMEOUT, send_udp};
 use tests::story::World;
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

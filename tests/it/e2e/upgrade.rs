@@ -14,7 +14,6 @@ use tests::lab::{
     knockctl_path, sandbox, until,
 };
 use tests::story::World;
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

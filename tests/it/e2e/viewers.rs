@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use tests::lab::{Config, Family, Host, NOBODY, Probe, Ran, TIMEOUT, knockctl, knockctl_as_nobody, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tests::lab::{Background, Config, Family, Host, PATIENCE, Probe, Status, TIMEOUT, connect, sandbox, until};
 use tests::story::World;
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

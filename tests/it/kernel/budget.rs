@@ -17,9 +17,8 @@ use serde::{Deserialize, Serialize};
 use tests::bench::paths::{self, CONFIG, HOLDER_V4, HOLDER_V6, Path};
 use tests::kernel::XDP_PASS;
 use tests::packet::CLIENT_V4;
-use tests::vm::{Object, Vm, Work, stack};
-
 use tests::trial::{Trial, trials};
+use tests::vm::{Object, Vm, Work, stack};
 
 /// What is committed.
 const BUDGET: &str = include_str!("budget.json");

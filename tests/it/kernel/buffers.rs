@@ -9,9 +9,9 @@ use tests::packet::extension::{DESTINATION, HOP_BY_HOP, ROUTING};
 use tests::packet::{
     ACK, CLIENT_V4, CLIENT_V6, Extension, ICMP, PacketBuilder, RST, SERVER_V4, SERVER_V6, SYN, VLAN, arp_request,
 };
+use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, alone, datagram, names, syn};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

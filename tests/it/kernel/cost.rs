@@ -7,9 +7,9 @@ use knock_common::layout::name;
 use knock_user::firewall::{Load, Program, Settings};
 use tests::kernel::{Room, settings};
 use tests::tables::Tables;
+use tests::trial::{Trial, trials};
 
 use super::gate::CONFIG;
-use tests::trial::{Trial, trials};
 
 /// Instructions that the verifier may go through, of the one million that it allows.
 const MOST_INSTRUCTIONS: [(&str, u32); 2] = [(name::PROGRAM, 300_000), (name::PROGRAM_LINEAR, 230_000)];

@@ -18,9 +18,9 @@ use tests::memory::{Link, Memory};
 use tests::model::{Port, Protocol, Sockets};
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 use tests::tables::Tables;
+use tests::trial::{Trial, trials};
 
 use super::gate::{NOW, datagram, pairs, syn};
-use tests::trial::{Trial, trials};
 
 /// Frames at random in all, unless the environment names a number, or seconds.
 const FRAMES: u64 = 200_000;

@@ -10,9 +10,9 @@ use tests::kernel::{Kernel, Room, Run, XDP_DROP, XDP_PASS};
 use tests::packet::{CLIENT_V4, PacketBuilder, SERVER_V4, arp_request, neighbour_solicitation};
 use tests::packet::{CLIENT_V6, SERVER_V6};
 use tests::tables::Tables;
+use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, alone, datagram, syn};
-use tests::trial::{Trial, trials};
 
 const PROGRAMS: [&str; 2] = [name::PROGRAM, name::PROGRAM_LINEAR];
 

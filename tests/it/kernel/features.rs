@@ -4,7 +4,6 @@ use std::process::Command;
 
 use anyhow::Result;
 use tests::lab::{Config, Host, Lab, knockctl_path};
-
 use tests::trial::{Trial, trials};
 
 /// The trials.

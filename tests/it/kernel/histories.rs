@@ -16,7 +16,6 @@ use tests::agree::{Mismatch, agree, shrink};
 use tests::history::{PER_CONFIG, Profile, SERVERS, Scenario};
 use tests::kernel::{Kernel, RealSockets, Room, enter_network, spacious, stay_on_cpu};
 use tests::tables::Tables;
-
 use tests::trial::{Trial, trials};
 
 /// How many histories; the environment may ask for another number.

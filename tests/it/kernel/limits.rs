@@ -13,9 +13,9 @@ use knock_common::event::Kind;
 use knock_common::gate::Verdict::{Deny, Pass};
 use tests::kernel::{Room, stay_on_cpu};
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
+use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, NOW, alone, datagram, syn};
-use tests::trial::{Trial, trials};
 
 /// What a budget calls a second.
 const SECOND: u64 = 1 << 30;

@@ -16,9 +16,9 @@ use knock_common::layout::MAX_SPENT;
 use tests::kernel::{Run, XDP_PASS, stay_on_cpu};
 use tests::lab::sandbox;
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
+use tests::trial::{Trial, trials};
 
 use super::gate::{Gate, alone, datagram, syn};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

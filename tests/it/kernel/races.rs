@@ -15,9 +15,9 @@ use knock_common::counter::Counter::{
 use tests::kernel::{Room, Run, XDP_DROP, XDP_PASS, stay_on_cpu};
 use tests::lab::sandbox;
 use tests::packet::{CLIENT_V4, SERVER_V4, SERVER_V6};
+use tests::trial::{Trial, trials};
 
 use super::gate::{Gate, NOW, alone, datagram, syn};
-use tests::trial::{Trial, trials};
 
 /// Three doors that begin with one knock.
 const RULES: &str = r#"

@@ -7,10 +7,10 @@ use knock_common::layout::name::{PROGRAM_RAW, PROGRAM_RAW_LINEAR};
 use tests::kernel::{Kernel, LEAST, Room};
 use tests::packet::PacketBuilder;
 use tests::tables::Tables;
+use tests::trial::{Trial, trials};
 
 use super::buffers::{outcome, packets};
 use super::gate::{CONFIG, Gate, NOW, alone, pairs, syn};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

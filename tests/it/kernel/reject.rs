@@ -9,9 +9,9 @@ use tests::memory::Memory;
 use tests::packet::extension::{DESTINATION, Extension};
 use tests::packet::{FIN, PSH, RST, SERVICE_VLAN, SYN, VLAN};
 use tests::tables::Tables;
+use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, NOW, alone, datagram, pairs, syn};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

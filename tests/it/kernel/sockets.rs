@@ -14,9 +14,9 @@ use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use tests::kernel::{DEFER_ACCEPT, set_tcp_option};
 use tests::lab::{TIMEOUT, until};
 use tests::packet::{ACK, FIN, PSH, PacketBuilder, RST, SYN};
+use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, alone, datagram, pairs, syn};
-use tests::trial::{Trial, trials};
 
 /// Flags of a segment that asks for nothing new.
 const GOING_ON: [u8; 6] = [ACK, ACK | PSH, FIN | ACK, RST, RST | ACK, SYN | ACK];

@@ -6,10 +6,10 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 use tests::lab::{Background, Config, Family, Host, Probe, Status, TIMEOUT, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::super::assert_fails;
 use super::{Home, gate};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use tests::lab::{Family, Host, Probe, Ran, Status};
+use tests::trial::{Trial, trials};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate, name_the_server, revoke_all};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -15,7 +15,6 @@ use std::process::Command;
 use anyhow::Result;
 use tests::lab::{Config, Family, Host, Mount, NOBODY, Ran, knockctl, knockctl_as_nobody};
 use tests::story::World;
-
 use tests::trial::Trial;
 
 /// The trials.

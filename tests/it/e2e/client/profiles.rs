@@ -5,10 +5,10 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use anyhow::Result;
 use tests::lab::{Family, Host, Lab, Probe};
+use tests::trial::{Trial, trials};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -12,10 +12,10 @@ use std::thread;
 use anyhow::{Context as _, Result, bail, ensure};
 use tests::lab::{Config, Family, Host, Probe, Session, Status, TIMEOUT, knockctl, knockctl_path, sandbox, ssh};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate, name_the_server};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

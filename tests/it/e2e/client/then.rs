@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tests::lab::{Family, Host, Probe, ssh};
+use tests::trial::{Trial, trials};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -13,9 +13,9 @@ use knock_common::layout::name;
 use tests::kernel::stay_on_cpu;
 use tests::lab::{Config, Family, Host, Status, Volley, forged};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::STEPS;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

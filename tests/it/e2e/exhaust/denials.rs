@@ -6,9 +6,9 @@ use anyhow::{Result, ensure};
 use knock_common::packet::Transport::Tcp;
 use tests::lab::{Family, Host, SSH_PORT, Volley, accepted};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{Fared, SOURCES, Scene, config, lines, most};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -8,9 +8,9 @@ use tests::lab::figures::{cpu_time, maps, measured, memory};
 use tests::lab::grants::{fill, source};
 use tests::lab::{Config, Family, GATE_STANDS, Host, Probe, TIMEOUT, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::mib;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -16,7 +16,6 @@ use knock_common::packet::Transport::{self, Tcp, Udp};
 use tests::lab::figures::{cpu_time, maps, memory, wait_for_spare};
 use tests::lab::{Barrage, Config, Host, Probe, Status, TIMEOUT, Volley, until};
 use tests::story::World;
-
 use tests::trial::Trial;
 
 /// The trials.

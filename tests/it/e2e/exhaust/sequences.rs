@@ -6,9 +6,9 @@ use anyhow::{Result, ensure};
 use tests::lab::grants::fill;
 use tests::lab::{Config, Family, Host, PATIENCE, Probe, SSH_PORT, Volley, connect};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{SOURCES, STEPS, Scene, administrator, config, lines, most};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

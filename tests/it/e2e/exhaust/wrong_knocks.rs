@@ -5,9 +5,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use tests::lab::{Family, Host, Volley};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{Fared, SOURCES, STEPS, Scene, config, lines, most};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

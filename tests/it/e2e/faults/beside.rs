@@ -6,9 +6,9 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Mark, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{Siege, daemon, start, unload};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -11,9 +11,9 @@ use tests::lab::{
     Background, Config, Family, Host, Mark, Probe, Ran, TIMEOUT, knockctl, knockctl_path, sandbox, until,
 };
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{daemon, is_over, start};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
 use tests::lab::{Config, Daemon, Family, Host, Mark, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::is_over;
 use crate::e2e::assert_says;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tests::lab::{Config, Host, Mark, TIMEOUT, knockctl};
+use tests::trial::{Trial, trials};
 
 use super::{Siege, daemon, start, unload};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -18,7 +18,6 @@ use tests::lab::{
     Background, Config, Daemon, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, knockctl_path,
 };
 use tests::story::World;
-
 use tests::trial::Trial;
 
 /// The trials.

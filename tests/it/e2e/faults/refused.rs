@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, no_bpf_in, steps};
 use tests::lab::{Background, Config, Host, Late, Mark, Probe, Status, TIMEOUT, knockctl, leaks, until};
+use tests::trial::{Trial, trials};
 
 use super::super::links::assert_gated;
 use super::{KEPT, Siege, daemon, start, unload};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

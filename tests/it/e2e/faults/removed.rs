@@ -9,10 +9,10 @@ use tests::lab::{
     Config, Daemon, Family, Host, Mark, Mount, Probe, SERVER_INTERFACES, Session, Status, TIMEOUT, knockctl, until,
 };
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{KEPT, PINS, unload};
 use crate::e2e::assert_fails;
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

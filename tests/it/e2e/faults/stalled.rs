@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, send_many};
 use tests::story::World;
+use tests::trial::{Trial, trials};
 
 use super::{daemon, is_over, start};
-use tests::trial::{Trial, trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
