@@ -15,6 +15,13 @@ pub(super) struct Instruction {
     pub(super) number: i32,
 }
 
+impl Instruction {
+    /// The first instruction of the function that it calls, standing at this place itself.
+    pub(super) fn callee(self, at: usize) -> Option<usize> {
+        (self.code == CALL && self.from == 1).then(|| (at + 1).wrapping_add_signed(self.number as isize))
+    }
+}
+
 /// More than any frame takes.
 const MOST: u32 = 1_000_000;
 
@@ -185,4 +192,10 @@ fn read(vm: &mut Vm, address: u64, size: usize) -> Result<u64> {
 fn write(vm: &mut Vm, address: u64, size: usize, value: u64) -> Result<()> {
     vm.octets(address, size)?.copy_from_slice(&value.to_le_bytes()[..size]);
     Ok(())
+}
+
+/// An instruction in one line, for tests.
+#[cfg(test)]
+pub(super) const fn one(code: u8, to: usize, from: usize, offset: i16, number: i32) -> Instruction {
+    Instruction { code, to, from, offset, number }
 }

@@ -39,17 +39,12 @@ impl Vm {
     /// The places at which a register is read that some way there leaves unwritten, with its number.
     #[must_use]
     pub fn unwritten(&self) -> Vec<(usize, u32)> {
-        let calls = (0..self.code.len()).filter_map(|at| target_of_call(&self.code, at));
+        let calls = self.code.iter().enumerate().filter_map(|(at, one)| one.callee(at));
         let mut found: Vec<_> = [0].into_iter().chain(calls).flat_map(|begin| within(&self.code, begin)).collect();
         found.sort_unstable();
         found.dedup();
         found
     }
-}
-
-fn target_of_call(code: &[Instruction], at: usize) -> Option<usize> {
-    let one = code[at];
-    (one.code == CALL && one.from == 1).then(|| (at + 1).wrapping_add_signed(one.number as isize))
 }
 
 /// The same for the function that begins there.
@@ -117,11 +112,8 @@ fn effects(one: Instruction) -> (Set, Set) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::code::one;
     use super::*;
-
-    fn one(code: u8, to: usize, from: usize, offset: i16, number: i32) -> Instruction {
-        Instruction { code, to, from, offset, number }
-    }
 
     #[test]
     fn a_register_that_one_way_leaves_unwritten_is_found() {

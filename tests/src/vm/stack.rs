@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Vm;
-use super::code::{CALL, Instruction, LOAD_WIDE};
+use super::code::{Instruction, LOAD_WIDE};
 
 /// To so many octets each frame is rounded up. Later kernels round to 16, where code is compiled
 /// (`round_up_stack_depth` of kernel/bpf/verifier.c).
@@ -58,12 +58,9 @@ const fn base(one: Instruction) -> usize {
 }
 
 fn functions(code: &[Instruction]) -> BTreeMap<usize, Function> {
-    let target = |at: usize| {
-        let one = code[at];
-        (one.code == CALL && one.from == 1).then(|| (at + 1).wrapping_add_signed(one.number as isize))
-    };
-    let mut functions: BTreeMap<usize, Function> = [(0, Function::default())].into();
-    functions.extend((0..code.len()).filter_map(target).map(|begin| (begin, Function::default())));
+    let callees = code.iter().enumerate().filter_map(|(at, one)| one.callee(at));
+    let mut functions: BTreeMap<usize, Function> =
+        [0].into_iter().chain(callees).map(|begin| (begin, Function::default())).collect();
     let mut at = 0;
     while at < code.len() {
         let one = code[at];
@@ -77,7 +74,7 @@ fn functions(code: &[Instruction]) -> BTreeMap<usize, Function> {
         };
         if let Some((_, function)) = functions.range_mut(..=at).next_back() {
             function.frame = function.frame.max(lowest.unwrap_or(0).min(0).unsigned_abs());
-            function.calls.extend(target(at));
+            function.calls.extend(one.callee(at));
         }
         // The second half is no instruction.
         at += if one.code == LOAD_WIDE { 2 } else { 1 };
@@ -87,11 +84,8 @@ fn functions(code: &[Instruction]) -> BTreeMap<usize, Function> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::code::{CALL, one};
     use super::*;
-
-    fn one(code: u8, to: usize, from: usize, offset: i16, number: i32) -> Instruction {
-        Instruction { code, to, from, offset, number }
-    }
 
     #[test]
     fn the_deepest_chain_is_found() {
