@@ -60,7 +60,7 @@ pub fn prepare(paths: &Paths, adopted: &BTreeMap<&str, PathBuf>, program: &mut P
     clear(paths)?;
     let next = paths.next();
     let result = (|| {
-        fs::DirBuilder::new().mode(0o700).create(&next).with_context(|| next.display().to_string())?;
+        make(&next)?;
         for name in STATE.into_iter().chain(RULES).filter(|name| !adopted.contains_key(name)) {
             let path = next.join(name);
             program.map(name).pin(&path).with_context(|| format!("{}: cannot be pinned", path.display()))?;
@@ -178,17 +178,14 @@ pub fn put_back(paths: &Paths, program: &mut Program) -> Result<Vec<(PathBuf, &'
     let _lock = lock(paths)?;
     let next = paths.next();
     let mut done = Vec::new();
-    clear(paths)?;
+    // Beside them first: what cannot be pinned costs nothing that is there, as a pin that only could not be looked at.
+    make(&next)?;
     let result = STATE.into_iter().chain(RULES).try_for_each(|name| {
         let path = place(paths, name);
         if program.has(name, &path) {
             return Ok(());
         }
         let what = if path.exists() { "PUT SOMETHING ELSE IN THE PLACE OF THIS PIN" } else { "REMOVED THIS PIN" };
-        // Beside it first: what cannot be pinned costs nothing that is there, as a pin that only could not be looked at.
-        if !next.exists() {
-            fs::DirBuilder::new().mode(0o700).create(&next).with_context(|| next.display().to_string())?;
-        }
         let new = next.join(name);
         program.map(name).pin(&new).with_context(|| format!("{}: cannot be pinned", path.display()))?;
         fs::rename(&new, &path).with_context(|| format!("{}: cannot be put in its place", path.display()))?;
@@ -202,6 +199,11 @@ pub fn put_back(paths: &Paths, program: &mut Program) -> Result<Vec<(PathBuf, &'
 /// True if a pin of the program's state or of its rules is missing, or of something else.
 pub fn is_damaged(paths: &Paths, program: &Program) -> bool {
     !paths.links().exists() || STATE.into_iter().chain(RULES).any(|name| !program.has(name, &place(paths, name)))
+}
+
+/// Makes `next`, which must not be there.
+fn make(next: &Path) -> Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(next).with_context(|| next.display().to_string())
 }
 
 /// Removes `next` and all in it.

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use super::bpf;
 
 /// `BPF_MAP_LOOKUP_BATCH` and `BPF_MAP_UPDATE_BATCH` of `enum bpf_cmd`; for arrays and hash maps since kernel 5.6.
-const LOOKUP_BATCH: libc::c_long = 24;
+pub(super) const LOOKUP_BATCH: libc::c_long = 24;
 const UPDATE_BATCH: libc::c_long = 26;
 
 /// Elements of a hash map that are read in one call: some hundred KiB.

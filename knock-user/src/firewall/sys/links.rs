@@ -13,7 +13,7 @@ use super::{bpf, open};
 const OBJECT_GET: libc::c_long = 7;
 const INFO_BY_FD: libc::c_long = 15;
 const LINK_UPDATE: libc::c_long = 29;
-const LINK_DETACH: libc::c_long = 34;
+pub(super) const LINK_DETACH: libc::c_long = 34;
 
 /// `BPF_LINK_TYPE_XDP` of `enum bpf_link_type`.
 const LINK_TYPE_XDP: u32 = 6;

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
+use super::batch::LOOKUP_BATCH;
+use super::links::LINK_DETACH;
 use super::{bpf, open, take};
 
 /// `BPF_MAP_CREATE`.
@@ -52,15 +54,19 @@ pub fn takes(code: &[u64], flags: u32) -> io::Result<()> {
     unsafe { open(LOAD, &mut attr) }.map(drop)
 }
 
-/// A command of `enum bpf_cmd` whose first argument is a descriptor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Command(pub libc::c_long);
+/// A command of `enum bpf_cmd` that takes a descriptor.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    number: libc::c_long,
+    /// Where the descriptor is in its arm of `union bpf_attr`, in words of 32 bits.
+    place: usize,
+}
 
 impl Command {
-    /// `BPF_MAP_LOOKUP_BATCH`.
-    pub const LOOKUP_BATCH: Self = Self(24);
-    /// `BPF_LINK_DETACH`, which came with links to XDP.
-    pub const LINK_DETACH: Self = Self(34);
+    /// Many elements of a map at once. Two pointers in and out, two to keys and values, and a count come first.
+    pub const LOOKUP_BATCH: Self = Self { number: LOOKUP_BATCH, place: 9 };
+    /// What came with links to XDP.
+    pub const LINK_DETACH: Self = Self { number: LINK_DETACH, place: 0 };
 
     /// Gives the command no descriptor at all.
     ///
@@ -68,11 +74,10 @@ impl Command {
     ///
     /// `EINVAL` if the kernel does not know the command, `EBADF` if it does.
     pub fn try_it(self) -> io::Result<()> {
-        let mut none = [0_u32; 16];
-        // The batch commands have two pointers in front of theirs, and two behind those, and a count.
-        none[if self == Self::LOOKUP_BATCH { 9 } else { 0 }] = u32::MAX;
+        let mut attr = [0_u32; 16];
+        attr[self.place] = u32::MAX;
         // SAFETY: neither command goes on to what is behind the descriptor that is none.
-        unsafe { bpf(self.0, &mut none) }.map(drop)
+        unsafe { bpf(self.number, &mut attr) }.map(drop)
     }
 }
 
