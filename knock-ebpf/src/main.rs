@@ -62,7 +62,8 @@ fn knock_linear(ctx: XdpContext) -> u32 {
     let world = Kernel::new(&ctx);
     let frame = Linear::new(&ctx);
     let mut packet = Packet::BLANK;
-    // As `gate::judge`, but with a way out for each verdict: with one for all, the verifier goes beyond what `kernel::cost` allows.
+    // As `gate::judge`, but with a way out for each verdict: with one for all, the verifier goes beyond what
+    // `kernel::cost` allows.
     let role = match gate::glance(&world, &frame, &mut packet) {
         Glance::Unrelated => return action(&ctx, Verdict::Pass),
         Glance::Concerns(role) => role,
