@@ -181,7 +181,7 @@ impl<'a> Suites<'a> {
     }
 
     /// A cargo command of the tree. What it puts out is the tree's; what it keeps is kept with that of the workspace,
-    /// which has built the crates of others already. Its own are told apart by their path.
+    /// which has built the crates of others already. Its own are told apart by [how they are built](LEAN).
     fn own(&self, mut cargo: Command) -> Command {
         cargo.current_dir(self.tree.root());
         cargo.env("CARGO_TARGET_DIR", self.tree.root().join("target"));
@@ -189,12 +189,13 @@ impl<'a> Suites<'a> {
         cargo
     }
 
-    /// The BPF object of the tree, or the end of what the compiler says.
+    /// The BPF object of the tree, or the end of what the compiler says. Nothing of it lies beside that of the
+    /// workspace: both are built in one way, and cargo would take the one with a bug for the other.
     fn bpf_object(&self) -> Result<Result<PathBuf, String>> {
         let tools = self.tools.as_ref().context("the set-up was for the kernel as well")?;
         let target = self.tree.root().join("target/bpf");
         let mut cargo = compile::bpf_cargo_to(&target, tools, "build", &[]);
-        cargo.current_dir(self.tree.root()).env("CARGO_BUILD_BUILD_DIR", paths::bpf_target());
+        cargo.current_dir(self.tree.root()).env("CARGO_BUILD_BUILD_DIR", &target);
         let (status, text) = shell::captured(&mut cargo, &log("bpf"), None)?;
         let is_built = status.is_some_and(|status| status.success());
         Ok(if is_built { Ok(compile::bpf_object_in(&target)) } else { Err(shell::tail(&text, 12)) })
