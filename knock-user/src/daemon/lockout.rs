@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use knock_common::addr::Addr;
 use knock_common::event::{Event, Kind};
 use knock_common::packet::Transport;
-use log::{error, info};
+use log::info;
 use lru::LruCache;
 use procfs::ProcError;
 use procfs::net::{TcpNetEntry, TcpState};
@@ -131,9 +131,10 @@ impl Daemon {
     /// Locks out who is due, unless the source may come in without a knock, or is in.
     pub(super) fn lock_out_due(&mut self) {
         let Some((rule, due)) = self.lockouts.take_due() else { return };
-        let connected = match connected(&self.config) {
-            Ok(connected) => connected,
-            Err(error) => return error!("nobody is locked out, for connections cannot be listed: {error:#}"),
+        let connected = connected(&self.config);
+        let Some(connected) = self.troubles.tell("nobody is locked out, for connections cannot be listed", connected)
+        else {
+            return;
         };
         for source in due {
             let who = format_site(source);
@@ -153,17 +154,15 @@ impl Daemon {
                 continue;
             }
             let until = boot_now().saturating_add(u64::try_from(rule.span.as_nanos()).unwrap_or(u64::MAX));
-            match self.state.lock_out(source, until) {
-                Ok(()) => {
-                    self.lockouts.none = false;
-                    let span = humantime::format_duration(rule.span);
-                    let text = format!("{who}: locked out for {span}: {} wrong knocks", rule.after);
-                    let record =
-                        Record { source: Some(who), count: Some(rule.after.into()), ..Record::of("lockout", text) };
-                    self.note(&record);
-                }
-                Err(error) => error!("{who} cannot be locked out: {error:#}"),
+            let locked = self.state.lock_out(source, until);
+            if self.troubles.tell("a source with too many wrong knocks is not locked out", locked).is_none() {
+                continue;
             }
+            self.lockouts.none = false;
+            let span = humantime::format_duration(rule.span);
+            let text = format!("{who}: locked out for {span}: {} wrong knocks", rule.after);
+            let record = Record { source: Some(who), count: Some(rule.after.into()), ..Record::of("lockout", text) };
+            self.note(&record);
         }
     }
 

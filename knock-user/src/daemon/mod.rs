@@ -72,6 +72,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The same while it holds none: `knockctl allow` writes to it without telling.
 const IDLE_SWEEP: Duration = Duration::from_secs(5);
 
+/// How often interfaces that could not have the gate are tried again, though nothing about them has changed: some
+/// drivers write to the kernel's log each time that they refuse.
+const RETRY: Duration = Duration::from_secs(30);
+
 /// How many times as long as a sweep took there is none: sweeps take a twenty-first of a CPU at most. Grants end in
 /// time without them.
 const SHARE: u32 = 20;
@@ -139,6 +143,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         troubles: Troubles::default(),
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
+        next_retry: Instant::now(),
         rest: Instant::now(),
         denials: Denials::new(config.options.log_denied_rate),
         quota: Quota::new(config.options.log_rate),
@@ -204,6 +209,8 @@ struct Daemon {
     troubles: Troubles,
     deadlines: Deadlines,
     next_sweep: Instant,
+    /// Not before then are interfaces tried again that were refused.
+    next_retry: Instant,
     /// Until when there is no sweep.
     rest: Instant,
     denials: Denials,
@@ -383,7 +390,9 @@ impl Daemon {
             debug!("no spare program: {error:#}");
         }
         if self.next_sweep <= now {
-            if self.firewall.is_damaged() || self.troubles.has(links::NOT_FOLLOWED) {
+            let retry = self.next_retry <= now && self.firewall.try_refused_again();
+            if retry || self.firewall.is_damaged() || self.troubles.has(links::NOT_FOLLOWED) {
+                self.next_retry = if retry { now + RETRY } else { self.next_retry };
                 self.follow_links();
             }
             if self.stale {

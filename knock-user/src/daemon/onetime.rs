@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use knock_common::event::Kind;
-use log::{Level, error};
+use log::Level;
 use tokio::time::Instant;
 
 use super::record::Record;
@@ -36,10 +36,8 @@ impl Daemon {
         if self.config.doors.iter().all(|door| door.one_time.is_none()) {
             return;
         }
-        let spent = match self.state.spent() {
-            Ok(spent) => spent,
-            Err(error) => return error!("used one-time sequences cannot be read: {error:#}"),
-        };
+        let spent = self.state.spent();
+        let Some(spent) = self.troubles.tell("used one-time sequences cannot be read", spent) else { return };
         if spent.is_empty() {
             self.one_time = OneTime::default();
             return;
@@ -47,17 +45,16 @@ impl Daemon {
         let mut config = self.config.clone();
         let settled = onetime::settle(&mut config, &spent);
         if settled.changed {
-            match self.swap(config) {
-                Ok(()) => self.one_time.forget = Some(Instant::now() + LINGER),
-                // The used sequence stays in force and noted, so that its door is shut.
-                Err(error) => error!("the next one-time sequence cannot be put in force: {error:#}"),
+            // If it fails, the used sequence stays in force and noted, so that its door is shut.
+            let swapped = self.swap(config);
+            if self.troubles.tell("the next one-time sequence cannot be put in force", swapped).is_some() {
+                self.one_time.forget = Some(Instant::now() + LINGER);
             }
         } else if !settled.marked.is_empty() {
             let due = *self.one_time.forget.get_or_insert_with(|| Instant::now() + LINGER);
-            if due <= Instant::now()
-                && let Err(error) = self.state.forget_spent(&settled.marked)
-            {
-                error!("used one-time sequences cannot be forgotten: {error:#}");
+            if due <= Instant::now() {
+                let forgotten = self.state.forget_spent(&settled.marked);
+                self.troubles.tell("used one-time sequences cannot be forgotten", forgotten);
             }
         }
         self.next_sweep = self.next_sweep.min(Instant::now() + SWEEP);

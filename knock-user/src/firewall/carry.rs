@@ -10,7 +10,7 @@ use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::name;
 use knock_common::spent::Spent;
 
-use super::layouts::{foreign, record};
+use super::layouts::{foreign, record, unlike};
 use super::pins::Paths;
 use super::plain::Plain;
 use super::sys::{self, boot_now};
@@ -175,7 +175,7 @@ struct Records {
 
 impl Records {
     fn open(pin: &Path, key: usize) -> Result<Self> {
-        let map = MapData::from_pin(pin).map_err(|error| foreign(pin, error))?;
+        let map = MapData::from_pin(pin).map_err(|error| unlike(pin, error))?;
         let info = map.info()?;
         let value = info.value_size() as usize;
         if info.map_type()? != MapType::Hash || info.key_size() as usize != key || value < SHORTEST {

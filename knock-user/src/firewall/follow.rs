@@ -82,7 +82,9 @@ impl Change {
             ),
             Self::Noted { name, what } => format!("{name}: {what}"),
             Self::Refused { name, why } => {
-                format!("{name}: NO GATE THERE: {why} (tried again when {name} changes, and by `knockctl reload`)")
+                format!(
+                    "{name}: NO GATE THERE: {why} (tried again twice a minute, when {name} changes, and by `knockctl reload`)"
+                )
             }
         }
     }
@@ -119,7 +121,7 @@ impl Firewall {
     /// the same rules, as those on which it stands.
     ///
     /// An interface that could not have the gate is tried again only once something about it has
-    /// changed.
+    /// changed, or after [`Self::try_refused_again`].
     ///
     /// # Errors
     ///
@@ -146,6 +148,7 @@ impl Firewall {
         changes.extend(links.gone.iter().filter(|name| was_here(name).is_none()).cloned().map(Change::Gone));
 
         self.answers.settle(&mut self.program, all.iter().filter(|interface| links.stands_on(interface)));
+        let again = std::mem::take(&mut self.again);
         let mut before = std::mem::take(&mut self.refused);
         let mut taken: Vec<_> = std::mem::take(&mut self.hurried).into_iter().collect();
         for interface in choice.fit.iter().filter(|interface| taken.contains(&interface.index)) {
@@ -153,7 +156,8 @@ impl Firewall {
         }
         for interface in choice.fit.iter().filter(|interface| !links.stands_on(interface)) {
             let before = before.remove(&interface.index);
-            if let Some(same) = before.filter(|(before, _)| before == interface) {
+            let same = before.filter(|(before, _)| before == interface);
+            if let Some(same) = same.clone().filter(|_| !again) {
                 self.refused.insert(interface.index, same);
                 continue;
             }
@@ -164,7 +168,9 @@ impl Firewall {
                 }
                 Err(error) => {
                     let (name, why) = (interface.name.clone(), without_name(&error, &interface.name));
-                    changes.push(Change::Refused { name, why: why.clone() });
+                    if same.is_none_or(|(_, before)| before != why) {
+                        changes.push(Change::Refused { name, why: why.clone() });
+                    }
                     self.refused.insert(interface.index, (interface.clone(), why));
                 }
             }
@@ -195,6 +201,13 @@ impl Firewall {
             self.tell();
         }
         Ok(changes)
+    }
+
+    /// Lets the next [`Self::follow`] try what was refused even if nothing about it has changed: what stood against
+    /// it may be in the driver, at the other end of the cable, or have been want of memory. Says whether there is any.
+    pub fn try_refused_again(&mut self) -> bool {
+        self.again = !self.refused.is_empty();
+        self.again
     }
 
     /// What to know of an interface that was just taken in.

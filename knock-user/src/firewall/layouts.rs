@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use aya::maps::{Array, Map, MapData};
+use aya::maps::{Array, Map, MapData, MapError};
 use knock_common::layout::{LAYOUT_VERSION, OLDEST_KNOWN, READABLE_FROM, name};
 
 use super::pins::Paths;
@@ -33,12 +33,12 @@ impl Layout {
         if !path.exists() {
             return Ok(Self::Ours);
         }
-        let map = MapData::from_pin(&path).map_err(|error| foreign(&path, error))?;
-        let words = map.info().map_err(|error| foreign(&path, error))?.max_entries();
+        let map = MapData::from_pin(&path).map_err(|error| unlike(&path, error))?;
+        let words = map.info().map_err(|error| unlike(&path, error))?.max_entries();
         let Ok(array) = Array::<_, u64>::try_from(Map::Array(map)) else {
             return Err(foreign(&path, "is not an array of 64-bit words"));
         };
-        let word = |index| array.get(&index, 0).map_err(|error| foreign(&path, error));
+        let word = |index| array.get(&index, 0).map_err(|error| unlike(&path, error));
         Ok(Self::told(word(0)?, if words > 1 { word(1)? } else { 0 }))
     }
 
@@ -89,6 +89,19 @@ pub fn foreign(path: &Path, what: impl fmt::Display) -> anyhow::Error {
     )
 }
 
+/// A pin that is not what it should be, or that the kernel did not show: the first calls for another version, the
+/// second for another try.
+pub fn unlike(path: &Path, error: MapError) -> anyhow::Error {
+    let error = anyhow!(error);
+    let refused = |cause: &std::io::Error| {
+        matches!(cause.raw_os_error(), Some(libc::ENOMEM | libc::EPERM | libc::EMFILE | libc::ENFILE | libc::EINTR))
+    };
+    if error.chain().filter_map(|cause| cause.downcast_ref()).any(refused) {
+        return error.context(format!("{}: cannot be looked at; nothing was changed: try again", path.display()));
+    }
+    foreign(path, error)
+}
+
 /// A record of another layout as ours: fields that it has not are zero, fields that we do not know are
 /// left out. See [`LAYOUT_VERSION`].
 pub fn record<T: InMap>(octets: &[u8]) -> T {
@@ -105,6 +118,7 @@ const _: () = assert!(OLDEST_KNOWN <= LAYOUT_VERSION && READABLE_FROM <= LAYOUT_
 
 #[cfg(test)]
 mod tests {
+    use aya::sys::SyscallError;
     use knock_common::grant::Grant;
 
     use super::*;
@@ -118,6 +132,18 @@ mod tests {
         assert_eq!(Layout::told(NEWER, NEWER), Layout::Unknown(NEWER));
         assert_eq!(Layout::told(NEWER, 0), Layout::Unknown(NEWER));
         assert_eq!(Layout::told(0, 0), Layout::Unknown(0));
+    }
+
+    #[test]
+    fn a_pin_that_the_kernel_did_not_show_is_not_called_foreign() {
+        let said = |number| {
+            let io_error = std::io::Error::from_raw_os_error(number);
+            format!("{:#}", unlike(Path::new("grants"), SyscallError { call: "bpf_obj_get", io_error }.into()))
+        };
+        for number in [libc::ENOMEM, libc::EPERM, libc::EMFILE] {
+            assert!(said(number).starts_with("grants: cannot be looked at; nothing was changed: try again: "));
+        }
+        assert!(said(libc::EACCES).contains("these pins are not of this version"));
     }
 
     #[test]

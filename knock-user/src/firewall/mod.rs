@@ -64,6 +64,8 @@ pub struct Firewall {
     mode: Mode,
     attached: Vec<Attached>,
     refused: follow::Refused,
+    /// They are tried again, whether or not they have changed.
+    again: bool,
     covered: follow::Covered,
     hurried: BTreeSet<u32>,
     /// Checksums are verified because no interface that was there leaves them open.
@@ -181,6 +183,7 @@ impl Firewall {
             mode,
             attached,
             refused,
+            again: false,
             covered,
             hurried: BTreeSet::new(),
             verifies_by_kind,

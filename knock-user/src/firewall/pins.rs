@@ -19,7 +19,7 @@ use knock_common::watch::WATCH_CELLS;
 use log::warn;
 
 use super::carry;
-use super::layouts::{self, Layout, foreign};
+use super::layouts::{self, Layout, foreign, unlike};
 use super::privilege::need_root;
 use crate::config::Config;
 
@@ -205,7 +205,7 @@ enum Likeness {
 }
 
 fn compare(path: &Path, map: &Shape) -> Result<Likeness> {
-    let info = MapInfo::from_pin(path).map_err(|error| foreign(path, format!("cannot be opened as a map: {error}")))?;
+    let info = MapInfo::from_pin(path).map_err(|error| unlike(path, error))?;
     let kind = info.map_type()?;
     if kind != map.kind {
         return Ok(Likeness::Other(format!("is of type {kind:?}, not {:?}", map.kind)));

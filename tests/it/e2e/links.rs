@@ -32,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
         lost_announcements_lose_no_interface,
         a_late_interface_with_another_program_is_refused_alone,
         a_driver_that_refuses_says_what_to_do,
+        what_was_refused_is_tried_again_though_it_has_not_changed,
         a_late_interface_with_open_checksums_is_pointed_out,
         a_gate_that_somebody_detached_is_put_back,
         an_interface_that_moves_to_another_namespace_leaves_its_gate,
@@ -396,6 +397,24 @@ fn a_driver_that_refuses_says_what_to_do() -> Result<()> {
     ip(Host::Server, &Late::FIRST.up("late0", 1))?;
     ip(Host::Client, &Late::FIRST.up("peer0", 2))?;
     daemon(&world).wait_after(0, "late0 (native): it appeared")?;
+    assert_gated(&world, Late::FIRST)
+}
+
+fn what_was_refused_is_tried_again_though_it_has_not_changed() -> Result<()> {
+    let world = waiting("[\"eth0\", \"late0\"]")?;
+    // More than a driver has room for beside its XDP queues; nothing of it is to be seen by netlink.
+    let many = "numtxqueues 4 numrxqueues 4";
+    ip(Host::Server, &format!("link add spare0 numrxqueues 1 type veth peer name peer0 {many} netns client\n"))?;
+    Host::Client.must(&["ethtool", "-L", "peer0", "tx", "4", "rx", "4"])?;
+    ip(Host::Server, &format!("link set spare0 name late0\n{}", Late::FIRST.up("late0", 1)))?;
+    ip(Host::Client, &Late::FIRST.up("peer0", 2))?;
+    daemon(&world).wait_after(0, "late0: NO GATE THERE: native mode refused")?;
+    // It is tried once more with the next sweep; what comes after that is what counts.
+    thread::sleep(Duration::from_secs(6));
+    Host::Client.must(&["ethtool", "-L", "peer0", "tx", "1", "rx", "1"])?;
+    let said = |text: &str| daemon(&world).after(0).iter().filter(|line| line.contains(text)).count();
+    until("another try", Duration::from_secs(45), || (said("late0 (native): it appeared") == 1).then_some(()))?;
+    assert_eq!(said("late0: NO GATE"), 1, "it is said once");
     assert_gated(&world, Late::FIRST)
 }
 

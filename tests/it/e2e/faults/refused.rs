@@ -12,6 +12,9 @@ use tests::trial::{Trial, trials};
 use super::super::links::assert_gated;
 use super::{KEPT, Siege, daemon, start, unload};
 
+/// What only another version's pins may be called.
+const FOREIGN: &str = "not of this version";
+
 /// The trials.
 pub fn trials() -> Vec<Trial> {
     trials![
@@ -52,6 +55,7 @@ fn a_start_whose_calls_fail_changes_nothing() -> Result<()> {
         if ended.with_context(step)? {
             failed += 1;
             daemon.lines.wait_after(0, "knockctl: ", TIMEOUT).with_context(step)?;
+            ensure!(!step().contains(FOREIGN), "{}", step());
             assert_eq!(daemon.wait(TIMEOUT)?.code(), Some(2), "{fault:?} at {}", call.text);
         } else {
             daemon.kill()?;
@@ -91,6 +95,7 @@ fn a_reload_whose_calls_fail_changes_nothing() -> Result<()> {
             2 => failed += 1,
             _ => panic!("{}", step()),
         }
+        ensure!(!ran.to_string().contains(FOREIGN), "{}", step());
         assert!(daemon.runs(), "{}: {:?}", step(), daemon.lines.after(0));
         siege.look().with_context(step)?;
     }
@@ -175,6 +180,7 @@ fn a_daemon_whose_every_call_fails_for_a_while_goes_on() -> Result<()> {
         daemon.lines.wait_after(lines, "interfaces cannot be followed", TIMEOUT).with_context(|| said(&daemon))?;
         let reload = knockctl(Host::Server, &["reload"])?;
         assert_eq!(reload.code, 2, "{error}: {reload}");
+        ensure!(!reload.to_string().contains(FOREIGN), "{error}: {reload}");
         // The kernel needs no daemon to open, nor to close.
         siege.world.knock_open()?;
         assert_eq!(siege.world.connect(Host::Client)?.0, Probe::Open, "{error}");
