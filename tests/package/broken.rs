@@ -1,10 +1,10 @@
 //! The Debian package where the config has mistakes: it says so, and changes nothing.
 
 use anyhow::Result;
-use tests::lab::{Host, Probe};
+use tests::lab::{Host, PINS, Probe};
 use tests::trial::{Trial, trials};
 
-use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config};
+use crate::debian::{CONFIG, Debian, Package, UNIT, config};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

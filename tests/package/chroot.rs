@@ -3,11 +3,11 @@
 use std::process::Command;
 
 use anyhow::Result;
-use tests::lab::{Family, Host, Mount, Probe};
+use tests::lab::{Family, Host, Mount, PINS, Probe};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
-use crate::debian::{PINS, Package, disk, put};
+use crate::debian::{Package, disk, put};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

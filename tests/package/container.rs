@@ -4,11 +4,11 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use tests::lab::{Background, Family, Host, Mount, Probe, TIMEOUT, until};
+use tests::lab::{Background, Family, Host, Mount, PINS, Probe, TIMEOUT, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
-use crate::debian::{CONFIG, PINS, Package, config, disk, put};
+use crate::debian::{CONFIG, Package, config, disk, put};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

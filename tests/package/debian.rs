@@ -12,8 +12,6 @@ use tests::story::World;
 pub const UNIT: &str = "knockctl.service";
 /// Its config.
 pub const CONFIG: &str = "/etc/knock/knock.toml";
-/// Where the gate pins its maps.
-pub const PINS: &str = "/sys/fs/bpf/knock";
 /// Where the packages are copied to.
 const HERE: &str = "/srv";
 

@@ -1,10 +1,10 @@
 //! The life of the Debian package on a booted system.
 
 use anyhow::Result;
-use tests::lab::{Family, Flood, Host, Probe, SSH_PORT, Session};
+use tests::lab::{Family, Flood, Host, PINS, Probe, SSH_PORT, Session};
 use tests::trial::{Trial, trials};
 
-use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config, detaching};
+use crate::debian::{CONFIG, Debian, Package, UNIT, config, detaching};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

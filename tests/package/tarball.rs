@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use tests::lab::{Background, Family, Host, Probe, TIMEOUT, sandbox};
+use tests::lab::{Background, Family, Host, PINS, Probe, TIMEOUT, sandbox};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
-use crate::debian::{CONFIG, Debian, PINS, Package, UNIT, config, put};
+use crate::debian::{CONFIG, Debian, Package, UNIT, config, put};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

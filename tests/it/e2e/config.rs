@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 use anyhow::Result;
-use tests::lab::{Config, Daemon, Family, Host, Lab, Probe, Status, knockctl};
+use tests::lab::{Config, Daemon, Family, Host, Lab, PINS, Probe, Status, knockctl};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -48,7 +48,7 @@ fn a_start_with_an_error_leaves_nothing() -> Result<()> {
         let file = config.write("gate.toml")?.display().to_string();
         let ran = knockctl(Host::Server, &["run", "--config", &file])?;
         assert_fails(&ran, &words);
-        assert!(!std::path::Path::new("/sys/fs/bpf/knock").exists(), "pins are left by {ran}");
+        assert!(!std::path::Path::new(PINS).exists(), "pins are left by {ran}");
         assert_says(&knockctl(Host::Server, &["status"])?, 1, &[]);
     }
     let ran = knockctl(Host::Server, &["run", "--config", "/no/such/file.toml"])?;

@@ -6,8 +6,8 @@ use anyhow::Result;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::lab::{
-    Background, Config, Daemon, Family, GATE_STANDS, Host, Probe, SSH_PORT, Status, TIMEOUT, knockctl, knockctl_path,
-    until,
+    Background, Config, Daemon, Family, GATE_STANDS, Host, PINS, Probe, SSH_PORT, Status, TIMEOUT, knockctl,
+    knockctl_path, until,
 };
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -85,7 +85,7 @@ fn on_exit_detach_takes_the_gate_down() -> Result<()> {
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert!(world.gate()?.terminate()?.success());
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
-    assert!(!std::path::Path::new("/sys/fs/bpf/knock").exists());
+    assert!(!std::path::Path::new(PINS).exists());
     Ok(())
 }
 
@@ -109,7 +109,7 @@ fn unload_ends_the_daemon_too() -> Result<()> {
     let mut daemon = world.daemon.take().expect("it was started");
     assert!(daemon.wait()?.success());
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
-    assert!(!std::path::Path::new("/sys/fs/bpf/knock").exists());
+    assert!(!std::path::Path::new(PINS).exists());
     assert_says(&knockctl(Host::Server, &["status"])?, 1, &[]);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tests::lab::{Config, Daemon, Family, Host, Probe, Status, TIMEOUT, knockctl, knockctl_path, sandbox, until};
+use tests::lab::{Config, Daemon, Family, Host, PINS, Probe, Status, TIMEOUT, knockctl, knockctl_path, sandbox, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -348,7 +348,7 @@ fn a_lost_table_is_undone() -> Result<()> {
     let config = plus_minus(&log);
     let mut world = opened(&config, &log)?;
     world.gate()?.kill()?;
-    fs::remove_dir_all("/sys/fs/bpf/knock")?;
+    fs::remove_dir_all(PINS)?;
     world.start(&config)?;
     assert_eq!(log.wait(2)?, [PLUS, MINUS]);
     assert_eq!(Status::read()?.grants().len(), 0);

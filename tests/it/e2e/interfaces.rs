@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use aya::programs::Xdp;
 use aya::programs::xdp::{XdpLinkId, XdpMode};
-use tests::lab::{Config, Daemon, Family, Host, Lab, Probe, Status, knockctl};
+use tests::lab::{Config, Daemon, Family, Host, Lab, PINS, Probe, Status, knockctl};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -75,7 +75,7 @@ fn another_xdp_program_is_named_and_left_alone() -> Result<()> {
     let file = Config::lab().write("gate.toml")?.display().to_string();
     assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &["eth0", FOREIGN]);
     assert_eq!(shown()?, before);
-    assert!(!std::path::Path::new("/sys/fs/bpf/knock").exists());
+    assert!(!std::path::Path::new(PINS).exists());
     Ok(())
 }
 
@@ -149,7 +149,7 @@ fn native_mode_refused_says_what_to_set() -> Result<()> {
     assert_fails(&ran, &["plain0", "native", "mode = \"generic\"", "\"auto\""]);
     // Nothing half done: eth0 would have taken it.
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
-    assert!(!std::path::Path::new("/sys/fs/bpf/knock").exists());
+    assert!(!std::path::Path::new(PINS).exists());
     Ok(())
 }
 

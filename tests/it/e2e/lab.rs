@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
-use tests::lab::{Background, Family, Flood, Host, Lab, PATIENCE, Probe, SSH_PORT, Session, Sshd, accepted, connect};
+use tests::lab::{
+    Background, Family, Flood, Host, Lab, PATIENCE, PINS, Probe, SSH_PORT, Session, Sshd, accepted, connect,
+};
 use tests::trial::{Trial, trials};
 
 /// The trials.
@@ -103,7 +105,7 @@ fn a_lab_leaves_nothing_to_the_next() -> Result<()> {
     assert!(!processes());
     assert_eq!(mounts()?, before);
     assert_eq!(names("/run/knock")?, [""; 0]);
-    assert!(!Path::new("/sys/fs/bpf/knock").exists());
+    assert!(!Path::new(PINS).exists());
     assert_eq!(super::sandbox::processes_named("sleep")?, [0; 0]);
     Ok(())
 }

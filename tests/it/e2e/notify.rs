@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use tests::lab::{Background, Config, Family, Host, Probe, TIMEOUT, knockctl, knockctl_path};
+use tests::lab::{Background, Config, Family, Host, PINS, Probe, TIMEOUT, knockctl, knockctl_path};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -197,7 +197,7 @@ fn a_failed_start_is_never_ready() -> Result<()> {
         let mut daemon = manager.start(&config, &[])?;
         assert_eq!(daemon.wait(TIMEOUT)?.code(), Some(2));
         assert!(manager.is_silent(Duration::from_millis(100))?);
-        assert!(!std::path::Path::new("/sys/fs/bpf/knock").exists());
+        assert!(!std::path::Path::new(PINS).exists());
         assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     }
     Ok(())

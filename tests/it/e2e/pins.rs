@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use aya::maps::{Array, HashMap, MapData};
-use tests::lab::{Config, Daemon, Family, Host, Mount, Probe, Ran, knockctl};
+use tests::lab::{Config, Daemon, Family, Host, Mount, PINS, Probe, Ran, knockctl};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -24,8 +24,6 @@ pub fn trials() -> Vec<Trial> {
         pins_without_a_daemon_are_enough,
     ]
 }
-
-const PINS: &str = "/sys/fs/bpf/knock";
 
 fn run() -> Result<Ran> {
     let file = Config::lab().write("gate.toml")?.display().to_string();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Probe, TIMEOUT, knockctl, knockctl_path, until};
+use tests::lab::{Background, Config, Family, GATE_STANDS, Host, PINS, Probe, TIMEOUT, knockctl, knockctl_path, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -57,7 +57,7 @@ fn a_daemon_keeps_what_a_reload_needs_and_no_more() -> Result<()> {
     Config::lab().option("on_exit", "\"detach\"").write("gate.toml")?;
     assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
     assert!(world.gate()?.terminate()?.success());
-    assert!(!Path::new("/sys/fs/bpf/knock").exists());
+    assert!(!Path::new(PINS).exists());
     Ok(())
 }
 
@@ -112,7 +112,7 @@ fn who_lacks_a_capability_is_told_which() -> Result<()> {
         let bounding = format!("--bounding-set={bounding}");
         let ran = Host::Server.run(&mut with(&[&bounding, "--inh-caps=-all"], &run)?)?;
         assert_says(&ran, 2, &["knockctl: root, but ", missing]);
-        assert!(!Path::new("/sys/fs/bpf/knock").exists());
+        assert!(!Path::new(PINS).exists());
     }
     let ran = Host::Server.run(&mut with(&["--reuid=65534", "--clear-groups"], &["status"])?)?;
     assert_fails(&ran, &["not root, and without CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN: run it with sudo"]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tests::lab::{Config, Daemon, Family, Host, Probe, Status, TIMEOUT, knockctl, until};
+use tests::lab::{Config, Daemon, Family, Host, PINS, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -35,7 +35,7 @@ fn on_trial(span: &str) -> Result<World> {
 }
 
 fn stands() -> bool {
-    std::path::Path::new("/sys/fs/bpf/knock").exists()
+    std::path::Path::new(PINS).exists()
 }
 
 fn a_gate_that_nobody_confirms_is_taken_down() -> Result<()> {

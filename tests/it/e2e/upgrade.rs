@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use aya::maps::{Array, Map, MapData, MapInfo};
 use tests::lab::strace::{Call, Fault, Trace, faulty};
 use tests::lab::{
-    Background, Config, Family, Flood, GATE_STANDS, Host, Mark, Probe, Ran, SSH_PORT, Session, TIMEOUT, accepted,
+    Background, Config, Family, Flood, GATE_STANDS, Host, Mark, PINS, Probe, Ran, SSH_PORT, Session, TIMEOUT, accepted,
     knockctl_path, sandbox, until,
 };
 use tests::story::World;
@@ -27,7 +27,6 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-const PINS: &str = "/sys/fs/bpf/knock";
 const KEPT: &str = "203.0.113.9";
 
 /// A version of the program.

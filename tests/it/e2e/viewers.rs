@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use tests::lab::{Config, Family, Host, NOBODY, Probe, Ran, TIMEOUT, knockctl, knockctl_as_nobody, until};
+use tests::lab::{Config, Family, Host, NOBODY, PINS, Probe, Ran, TIMEOUT, knockctl, knockctl_as_nobody, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -28,8 +28,6 @@ pub fn trials() -> Vec<Trial> {
 /// A group that has no name.
 const GROUP: u32 = 4242;
 const SOCKET: &str = "/run/knock/status.sock";
-const PINS: &str = "/sys/fs/bpf/knock";
-
 /// The primary group and the others of an account without rights.
 type Groups<'a> = (u32, &'a [u32]);
 const MEMBER: Groups<'_> = (NOBODY, &[77, GROUP]);

@@ -11,12 +11,10 @@ use super::{Figures, Plan, Tally};
 use crate::lab::figures::wait_for_spare;
 use crate::lab::leaks::Mark;
 use crate::lab::{
-    Config, Daemon, Family, Flood, GATE_STANDS, Host, Late, Probe, SERVER_INTERFACES, SSH_PORT, Status, TIMEOUT, ip,
-    knockctl, until,
+    Config, Daemon, Family, Flood, GATE_STANDS, Host, Late, PINS, Probe, SERVER_INTERFACES, SSH_PORT, Status, TIMEOUT,
+    ip, knockctl, until,
 };
 use crate::story::{CLOSE, World};
-
-const PINS: &str = "/sys/fs/bpf/knock";
 
 /// Who has a grant for good all the time.
 const KEPT: &str = "203.0.113.9";

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{Teller, World};
-use crate::lab::{Host, SERVER_INTERFACES, knockctl};
+use crate::lab::{Host, PINS, SERVER_INTERFACES, knockctl};
 
 /// Plays the chapter.
 pub fn play(world: &mut World, teller: &mut Teller) -> Result<()> {
@@ -43,5 +43,5 @@ fn programs() -> Result<&'static str> {
 }
 
 fn pins() -> &'static str {
-    if Path::new("/sys/fs/bpf/knock").exists() { "pins" } else { "no pins" }
+    if Path::new(PINS).exists() { "pins" } else { "no pins" }
 }

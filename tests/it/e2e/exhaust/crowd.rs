@@ -11,7 +11,7 @@ use aya::maps::{Map, MapData, PerCpuArray};
 use knock_common::counter::Counter;
 use knock_common::layout::name;
 use tests::kernel::stay_on_cpu;
-use tests::lab::{Config, Family, Host, Status, Volley, forged};
+use tests::lab::{Config, Family, Host, PINS, Status, Volley, forged};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -22,7 +22,6 @@ pub fn trials() -> Vec<Trial> {
     trials!["e2e::exhaust::crowd"; a_crowd_over_the_wire_gets_what_each_has_knocked_for]
 }
 
-const PINS: &str = "/sys/fs/bpf/knock";
 /// The two wires to the server.
 const WIRES: [Host; 2] = [Host::Client, Host::Stranger];
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use aya::maps::MapInfo;
 use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, steps};
-use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Mark, Probe, TIMEOUT, knockctl, sandbox, until};
+use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Mark, PINS, Probe, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
-use super::{PINS, Siege, command, daemon, start, unload};
+use super::{Siege, command, daemon, start, unload};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {

@@ -15,7 +15,8 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use tests::lab::{
-    Background, Config, Daemon, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, knockctl_path,
+    Background, Config, Daemon, Family, Flood, GATE_STANDS, Host, Mark, PINS, Probe, SSH_PORT, Status, TIMEOUT,
+    knockctl_path,
 };
 use tests::story::World;
 use tests::trial::Trial;
@@ -36,8 +37,6 @@ pub fn trials() -> Vec<Trial> {
     .flatten()
     .collect()
 }
-
-const PINS: &str = "/sys/fs/bpf/knock";
 
 /// Who has a grant for good from the beginning, which no fault may take away.
 const KEPT: &str = "203.0.113.9";

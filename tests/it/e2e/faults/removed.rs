@@ -6,12 +6,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use nix::mount::{MntFlags, umount2};
 use tests::lab::{
-    Config, Daemon, Family, Host, Mark, Mount, Probe, SERVER_INTERFACES, Session, Status, TIMEOUT, knockctl, until,
+    Config, Daemon, Family, Host, Mark, Mount, PINS, Probe, SERVER_INTERFACES, Session, Status, TIMEOUT, knockctl,
+    until,
 };
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
-use super::{KEPT, PINS, unload};
+use super::{KEPT, unload};
 use crate::e2e::assert_fails;
 
 /// The trials.
