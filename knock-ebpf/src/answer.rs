@@ -21,9 +21,21 @@ pub fn place(ctx: &XdpContext) -> Option<&Place> {
 }
 
 /// Turns the frame into the answer to the packet on the desk, and sends it. What cannot be answered
-/// is dropped.
+/// is dropped. A frame may have several buffers: the packet lies in the first, behind it what pads the frame.
 #[inline(never)]
 pub fn send(ctx: &XdpContext) -> u32 {
+    let mut frame = Linear::new(ctx);
+    if frame.keep_first() { write(ctx, frame) } else { xdp_action::XDP_DROP }
+}
+
+/// [`send`] for frames of one buffer.
+#[inline(never)]
+pub fn send_linear(ctx: &XdpContext) -> u32 {
+    write(ctx, Linear::new(ctx))
+}
+
+#[inline(always)]
+fn write(ctx: &XdpContext, mut frame: Linear<'_>) -> u32 {
     // By reference: of an `Option` of a whole packet the compiler also spills what is not there, which
     // the verifier takes for a use.
     let Some(packet) = desk::look() else { return xdp_action::XDP_DROP };
@@ -34,7 +46,6 @@ pub fn send(ctx: &XdpContext) -> u32 {
     // SAFETY: takes nothing, and returns a number.
     let id = unsafe { bpf_get_prandom_u32() } as u16;
     let sender = Sender { ttl: place.ttl, hop_limit: place.hop_limit, id, key: settings::reject() };
-    let mut frame = Linear::new(ctx);
     if answer::write(&mut frame, packet, &sender, sheet) && (packet.ip != 0 || name_protocol(&mut frame, packet)) {
         xdp_action::XDP_TX
     } else {

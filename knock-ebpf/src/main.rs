@@ -65,14 +65,14 @@ fn knock_linear(ctx: XdpContext) -> u32 {
     // As `gate::judge`, but with a way out for each verdict: with one for all, the verifier goes beyond what
     // `kernel::cost` allows.
     let role = match gate::glance(&world, &frame, &mut packet) {
-        Glance::Unrelated => return action(&ctx, Verdict::Pass),
+        Glance::Unrelated => return linear_action(&ctx, Verdict::Pass),
         Glance::Concerns(role) => role,
         Glance::NotPlain => match desk::take(read(&ctx), &mut packet) {
             Ok(()) => gate::role_of(&world, &packet),
-            Err(other) => return action(&ctx, gate::judge_other(&world, other)),
+            Err(other) => return linear_action(&ctx, gate::judge_other(&world, other)),
         },
     };
-    action(&ctx, gate::judge_role(&world, &frame, &packet, role, true))
+    linear_action(&ctx, gate::judge_role(&world, &frame, &packet, role, true))
 }
 
 /// Reads the headers of what is not plain. What that takes of the stack is free again when the judging begins: a BPF
@@ -95,14 +95,26 @@ fn read_scattered(ctx: &XdpContext) -> u32 {
     desk::say(packet::parse(&frame, packet))
 }
 
+/// What becomes of a frame.
 #[inline(always)]
 fn action(ctx: &XdpContext, verdict: Verdict) -> u32 {
+    act(ctx, verdict, answer::send)
+}
+
+/// What becomes of a frame of one buffer, where the kernel has no others.
+#[inline(always)]
+fn linear_action(ctx: &XdpContext, verdict: Verdict) -> u32 {
+    act(ctx, verdict, answer::send_linear)
+}
+
+#[inline(always)]
+fn act(ctx: &XdpContext, verdict: Verdict, reject: impl Fn(&XdpContext) -> u32) -> u32 {
     aya_log_ebpf::trace!(ctx, "verdict {}", verdict as u32);
     match verdict {
         Verdict::Pass => xdp_action::XDP_PASS,
         Verdict::Deny | Verdict::Reject if is_lenient() => xdp_action::XDP_PASS,
         Verdict::Deny => xdp_action::XDP_DROP,
-        Verdict::Reject => answer::send(ctx),
+        Verdict::Reject => reject(ctx),
     }
 }
 

@@ -8,7 +8,7 @@ use knock_common::packet::{self, Other, Packet};
 
 use crate::frame::{Copied, Linear};
 use crate::kernel::Kernel;
-use crate::{action, desk};
+use crate::{action, desk, linear_action};
 
 /// For kernels that hand over multi-buffer frames (5.18).
 #[expect(clippy::needless_pass_by_value, reason = "the macro calls it so")]
@@ -37,8 +37,8 @@ fn knock_raw_linear(ctx: XdpContext) -> u32 {
     let frame = Linear::new(&ctx);
     let mut packet = Packet::BLANK;
     match desk::take(read(&ctx), &mut packet) {
-        Ok(()) => action(&ctx, gate::judge_packet(&world, &frame, &packet, true)),
-        Err(other) => action(&ctx, gate::judge_other(&world, other)),
+        Ok(()) => linear_action(&ctx, gate::judge_packet(&world, &frame, &packet, true)),
+        Err(other) => linear_action(&ctx, gate::judge_other(&world, other)),
     }
 }
 

@@ -15,7 +15,7 @@ use super::gate::{CONFIG, Gate, NOW, alone, datagram, pairs, syn};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    trials!["kernel::reject"; the_kernel_writes_the_answer_of_the_host_build]
+    trials!["kernel::reject"; the_kernel_writes_the_answer_of_the_host_build, what_pads_a_frame_is_no_part_of_its_answer]
 }
 
 /// As the tests load the program. The identification is any number.
@@ -60,23 +60,58 @@ fn the_kernel_writes_the_answer_of_the_host_build() -> Result<()> {
                 let mut after = vec![0; 4096];
                 let ran = Run::new(&frame).copying_to(&mut after).on(gate.0.fd())?;
                 after.truncate(ran.length);
-                let Some(mut answer) = answer else {
+                let Some(answer) = answer else {
                     assert_eq!(ran.action, XDP_DROP, "frame {number} from {client}");
                     continue;
                 };
                 assert_eq!(ran.action, XDP_TX, "frame {number} from {client}");
-                if client.is_ipv4() && packet_of(&after)[9] == 1 {
-                    // The identification is random, and the checksum goes with it.
-                    let ip = after.len() - packet_of(&after).len();
-                    for at in [ip + 4, ip + 5, ip + 10, ip + 11] {
-                        answer[at] = after[at];
-                    }
-                }
-                assert_eq!(answer, after, "frame {number} from {client}");
+                assert_eq!(answer, of_our_identification(after, &answer), "frame {number} from {client}");
             }
         }
         Ok(())
     })
+}
+
+/// Wherever the first buffer of the frame ends behind the packet.
+fn what_pads_a_frame_is_no_part_of_its_answer() -> Result<()> {
+    alone(|| {
+        let config = CONFIG.replace("[options]", "[options]\ndeny = \"reject\"");
+        let mut gate = Gate::of(&config)?;
+        for (client, server) in pairs() {
+            for packet in [syn(client, server, 2222), datagram(client, server, 51820)] {
+                let packet = packet.build();
+                for padding in [1, 2, 6, 13, 40] {
+                    let frame = [&packet[..], &vec![0xba; padding]].concat();
+                    let memory = Memory::new(Tables::from_toml(&config));
+                    memory.set_now(NOW);
+                    let (_, answer) = memory.answer(&frame, SENDER);
+                    let answer = answer.expect("it is answered");
+                    for linear in packet.len()..frame.len() {
+                        gate.0.reset();
+                        let mut after = vec![0; 4096];
+                        let ran = Run::new(&frame).split_at(linear).copying_to(&mut after).on(gate.0.fd())?;
+                        after.truncate(ran.length);
+                        let what = format!("{} octets padded by {padding}, {linear} in the first buffer", packet.len());
+                        assert_eq!(ran.action, XDP_TX, "{what}");
+                        assert_eq!(answer, of_our_identification(after, &answer), "{what}");
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The answer of the kernel with the identification of the other, which is random, and the checksum that goes with it.
+fn of_our_identification(mut answer: Vec<u8>, ours: &[u8]) -> Vec<u8> {
+    let packet = packet_of(&answer);
+    if packet[0] >> 4 == 4 && packet[9] == 1 && answer.len() == ours.len() {
+        let ip = answer.len() - packet.len();
+        for at in [ip + 4, ip + 5, ip + 10, ip + 11] {
+            answer[at] = ours[at];
+        }
+    }
+    answer
 }
 
 /// What lies behind the link header.
