@@ -1,6 +1,5 @@
 //! A million grants: listed, swept, carried over by a reload, and revoked.
 
-use std::env;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -17,10 +16,8 @@ pub fn trials() -> Vec<Trial> {
     trials!["e2e::exhaust::million"; a_million_grants_are_listed_swept_carried_and_revoked]
 }
 
-/// Grants in the table: a quarter of a million, or as many as the environment says.
-fn count() -> Result<u32> {
-    env::var("KNOCK_GRANTS").map_or(Ok(250_000), |text| text.parse().context("KNOCK_GRANTS: a number"))
-}
+/// Grants in the table.
+const COUNT: u32 = 1_000_000;
 
 /// How long any of these may take, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,8 +35,7 @@ fn listed(json: &str) -> usize {
 }
 
 fn a_million_grants_are_listed_swept_carried_and_revoked() -> Result<()> {
-    let count = count()?;
-    let mut world = World::guarded(Family::V4, &config(count + 16))?;
+    let mut world = World::guarded(Family::V4, &config(COUNT + 16))?;
     let daemon = world.gate()?.id();
     world.session()?;
     world.revoke()?;
@@ -47,20 +43,20 @@ fn a_million_grants_are_listed_swept_carried_and_revoked() -> Result<()> {
     let locked: u64 = maps(daemon)?.values().sum();
     let largest = maps(daemon)?.into_values().max().context("no map")?;
     let (start, used) = (Instant::now(), cpu_time(daemon)?);
-    fill("ssh2", 0..count, 3600)?;
+    fill("ssh2", 0..COUNT, 3600)?;
     println!(
-        "[figures] million: {count} grants; maps {}, of these grants {} ({} octets each); filled in {:.2?}",
+        "[figures] million: {COUNT} grants; maps {}, of these grants {} ({} octets each); filled in {:.2?}",
         mib(locked / 1024),
         mib(largest / 1024),
-        largest / u64::from(count + 16),
+        largest / u64::from(COUNT + 16),
         start.elapsed()
     );
 
     let since = Instant::now();
     let json = measured(&["status", "--json"])?;
-    ensure!(listed(&json.stdout) == count as usize, "{} of {count} are listed", listed(&json.stdout));
+    ensure!(listed(&json.stdout) == COUNT as usize, "{} of {COUNT} are listed", listed(&json.stdout));
     let text = measured(&["status"])?;
-    ensure!(text.stdout.lines().count() > count as usize && text.stdout.contains(&source(count - 1).to_string()));
+    ensure!(text.stdout.lines().count() > COUNT as usize && text.stdout.contains(&source(COUNT - 1).to_string()));
     println!(
         "[figures] million: status --json {:.2?}, {}; status {:.2?}, {}",
         json.time,
@@ -86,22 +82,22 @@ fn a_million_grants_are_listed_swept_carried_and_revoked() -> Result<()> {
     knocks_open(&mut world)?;
 
     // The same table, then another one.
-    for room in [count + 16, count + 17] {
+    for room in [COUNT + 16, COUNT + 17] {
         config(room).write("gate.toml")?;
         let mark = world.gate()?.mark();
         let reload = measured(&["reload"])?;
         world.gate()?.wait_after(mark, GATE_STANDS)?;
         let left = listed(&measured(&["status", "--json"])?.stdout);
         let carried = memory(daemon, "VmRSS")?;
-        let what = if room == count + 16 { "shares" } else { "carries" };
+        let what = if room == COUNT + 16 { "shares" } else { "carries" };
         println!("[figures] million: a reload that {what} them {:.2?}; the daemon {}", reload.time, mib(carried));
-        ensure!(left == count as usize - 1 && reload.time < PATIENCE, "{left} left after {:?}", reload.time);
+        ensure!(left == COUNT as usize - 1 && reload.time < PATIENCE, "{left} left after {:?}", reload.time);
         ensure!(carried < MOST_TO_LIVE, "the daemon has {}", mib(carried));
         knocks_open(&mut world)?;
     }
 
     // All of them end at once.
-    fill("ssh2", 0..count, 1)?;
+    fill("ssh2", 0..COUNT, 1)?;
     let (start, used) = (Instant::now(), cpu_time(daemon)?);
     until("the end of all grants in the kernel", TIMEOUT, || {
         let explained = measured(&["status", "--json"]).ok()?;
@@ -109,7 +105,7 @@ fn a_million_grants_are_listed_swept_carried_and_revoked() -> Result<()> {
     })?;
     // The daemon takes them out, and knocks are not kept waiting for that.
     knocks_open(&mut world)?;
-    until("room in the table", 4 * TIMEOUT, || fill("ssh2", count..2 * count + 17, 3600).is_ok().then_some(()))?;
+    until("room in the table", 4 * TIMEOUT, || fill("ssh2", COUNT..2 * COUNT + 17, 3600).is_ok().then_some(()))?;
     println!(
         "[figures] million: all swept within {:.2?}, for {:.2?} of CPU time; the daemon {}",
         start.elapsed(),
@@ -117,7 +113,7 @@ fn a_million_grants_are_listed_swept_carried_and_revoked() -> Result<()> {
         mib(memory(daemon, "VmRSS")?)
     );
     let all = measured(&["revoke", "--all"])?;
-    ensure!(all.stdout.lines().count() >= count as usize, "{} are revoked", all.stdout.lines().count());
+    ensure!(all.stdout.lines().count() >= COUNT as usize, "{} are revoked", all.stdout.lines().count());
     println!("[figures] million: revoke --all {:.2?}, {}", all.time, mib(all.peak));
     ensure!(all.time < PATIENCE);
     knocks_open(&mut world)?;
