@@ -21,11 +21,15 @@ pub fn place(ctx: &XdpContext) -> Option<&Place> {
 }
 
 /// Turns the frame into the answer to the packet on the desk, and sends it. What cannot be answered
-/// is dropped. A frame may have several buffers: the packet lies in the first, behind it what pads the frame.
+/// is dropped.
+///
+/// So is a packet whose padding lies in a second buffer: the kernel takes buffers away from the end, while an answer
+/// ends in the first; and generic XDP, up to Linux 6.18 at least, would then send octets that are not of this frame
+/// (`bpf_prog_run_generic_xdp` leaves in `skb->len` what was taken away with a buffer).
 #[inline(never)]
 pub fn send(ctx: &XdpContext) -> u32 {
-    let mut frame = Linear::new(ctx);
-    if frame.keep_first() { write(ctx, frame) } else { xdp_action::XDP_DROP }
+    let frame = Linear::new(ctx);
+    if frame.is_all() { write(ctx, frame) } else { xdp_action::XDP_DROP }
 }
 
 /// [`send`] for frames of one buffer.

@@ -19,17 +19,12 @@ impl<'a> Linear<'a> {
         Self { ctx }
     }
 
-    /// Takes away all buffers but the first, where there are any (kernel 5.18); false if it cannot. The lengths of
-    /// [`FrameMut::resize`] are of the first alone, while the kernel counts from the end of the last.
+    /// True if there is no other buffer (kernel 5.18).
     #[inline(always)]
-    pub fn keep_first(&mut self) -> bool {
-        let ctx = self.ctx.ctx;
-        let first = one_register(self.ctx.data_end() - self.ctx.data()) as i32;
-        // SAFETY: the context is the one that the kernel gave to the program; views as in `resize`.
-        unsafe {
-            let behind = bpf_xdp_get_buff_len(ctx) as i32 - first;
-            behind == 0 || bpf_xdp_adjust_tail(ctx, -behind) == 0
-        }
+    pub fn is_all(&self) -> bool {
+        let first = one_register(self.ctx.data_end() - self.ctx.data()) as u64;
+        // SAFETY: the context is the one that the kernel gave to the program.
+        unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) == first }
     }
 
     /// Lets the frame begin so many octets later, or earlier; false if it cannot.

@@ -72,6 +72,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The same while it holds none: `knockctl allow` writes to it without telling.
 const IDLE_SWEEP: Duration = Duration::from_secs(5);
 
+/// How often pins and links are looked after: with each sweep, and without one where a large table makes it rare. A
+/// little more than the idle sweep, so that it causes no wake-up of its own.
+const LOOK: Duration = Duration::from_millis(5_200);
 /// How often interfaces that could not have the gate are tried again, though nothing about them has changed: some
 /// drivers write to the kernel's log each time that they refuse.
 const RETRY: Duration = Duration::from_secs(30);
@@ -143,6 +146,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         troubles: Troubles::default(),
         deadlines: Deadlines::default(),
         next_sweep: Instant::now(),
+        next_look: Instant::now(),
         next_retry: Instant::now(),
         rest: Instant::now(),
         denials: Denials::new(config.options.log_denied_rate),
@@ -209,6 +213,7 @@ struct Daemon {
     troubles: Troubles,
     deadlines: Deadlines,
     next_sweep: Instant,
+    next_look: Instant,
     /// Not before then are interfaces tried again that were refused.
     next_retry: Instant,
     /// Until when there is no sweep.
@@ -320,7 +325,8 @@ impl Daemon {
 
     /// When there is next something to do.
     fn wake(&self) -> Instant {
-        let own = [Some(self.next_sweep), self.denials.renewal, self.deadlines.next().map(instant)];
+        let own =
+            [Some(self.next_sweep), Some(self.next_look), self.denials.renewal, self.deadlines.next().map(instant)];
         own.into_iter()
             .chain([self.breath, self.quota.renewal, self.stock_at])
             .chain([self.hooks.wake(), self.notify.wake(), self.trial_end(), self.lockouts.wake()])
@@ -389,12 +395,11 @@ impl Daemon {
         {
             debug!("no spare program: {error:#}");
         }
-        if self.next_sweep <= now {
-            let retry = self.next_retry <= now && self.firewall.try_refused_again();
-            if retry || self.firewall.is_damaged() || self.troubles.has(links::NOT_FOLLOWED) {
-                self.next_retry = if retry { now + RETRY } else { self.next_retry };
-                self.follow_links();
-            }
+        let sweeps = self.next_sweep <= now;
+        if sweeps || self.next_look <= now {
+            self.look_after_gate(now);
+        }
+        if sweeps {
             if self.stale {
                 self.reopen();
             }
@@ -406,6 +411,19 @@ impl Daemon {
             self.check_one_time();
         }
         self.hooks.begin();
+    }
+
+    /// Puts back what somebody has taken away, and tries again where the gate could not stand.
+    fn look_after_gate(&mut self, now: Instant) {
+        self.next_look = now + LOOK;
+        let retries = self.next_retry <= now && self.firewall.try_refused_again();
+        if retries {
+            self.next_retry = now + RETRY;
+        }
+        if retries || self.firewall.is_damaged() || self.troubles.has(links::NOT_FOLLOWED) {
+            self.follow_links();
+            self.notify.standing(&self.standing());
+        }
     }
 
     /// A look through the grants, and what follows from it. One through a million takes a while: the next comes

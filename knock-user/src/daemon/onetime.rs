@@ -14,6 +14,9 @@ use crate::onetime::{self, Said};
 /// through the old ones.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// What is told while it is so.
+const NOT_SWAPPED: &str = "the next one-time sequence cannot be put in force";
+
 /// What the daemon has to remember of it.
 #[derive(Default)]
 pub struct OneTime {
@@ -39,6 +42,7 @@ impl Daemon {
         let spent = self.state.spent();
         let Some(spent) = self.troubles.tell("used one-time sequences cannot be read", spent) else { return };
         if spent.is_empty() {
+            self.troubles.end(NOT_SWAPPED);
             self.one_time = OneTime::default();
             return;
         }
@@ -47,10 +51,12 @@ impl Daemon {
         if settled.changed {
             // If it fails, the used sequence stays in force and noted, so that its door is shut.
             let swapped = self.swap(config);
-            if self.troubles.tell("the next one-time sequence cannot be put in force", swapped).is_some() {
+            if self.troubles.tell(NOT_SWAPPED, swapped).is_some() {
                 self.one_time.forget = Some(Instant::now() + LINGER);
             }
         } else if !settled.marked.is_empty() {
+            // A reload may have put it in force.
+            self.troubles.end(NOT_SWAPPED);
             let due = *self.one_time.forget.get_or_insert_with(|| Instant::now() + LINGER);
             if due <= Instant::now() {
                 let forgotten = self.state.forget_spent(&settled.marked);

@@ -16,13 +16,18 @@ impl Troubles {
         self.0.contains_key(what)
     }
 
+    /// There is no such trouble any more.
+    pub fn end(&mut self, what: &'static str) {
+        if self.0.remove(what).is_some() {
+            info!("no longer: {what}");
+        }
+    }
+
     /// What came of the work, `None` if it failed; `what` says in words that it did.
     pub fn tell<T>(&mut self, what: &'static str, outcome: Result<T>) -> Option<T> {
         match outcome {
             Ok(value) => {
-                if self.0.remove(what).is_some() {
-                    info!("no longer: {what}");
-                }
+                self.end(what);
                 Some(value)
             }
             Err(error) => {

@@ -165,8 +165,9 @@ pub fn attach_new(
         Mode::Auto => match try_mode(interface, programs::XdpMode::Driver, xdp) {
             Ok(id) => id,
             Err(native) => {
+                let id = generic(xdp)?;
                 warn!("{name}: native mode refused ({native}): the gate runs in GENERIC mode, slower");
-                generic(xdp)?
+                id
             }
         },
     };
@@ -189,7 +190,8 @@ fn explain(error: std::io::Error, interface: &Interface) -> anyhow::Error {
     let name = &interface.name;
     match error.raw_os_error() {
         Some(libc::EOPNOTSUPP) => anyhow!("the driver has no XDP"),
-        Some(libc::ENOSPC | libc::ENOMEM) => anyhow!(
+        Some(libc::ENOMEM) => anyhow!("{error}: for want of memory, or of queues (`ethtool -l {name}` shows them)"),
+        Some(libc::ENOSPC) => anyhow!(
             "{error}: the driver has too few queues for XDP, give it fewer channels (`ethtool -l {name}` shows them, \
              `ethtool -L {name} combined N` sets them)"
         ),

@@ -90,14 +90,14 @@ pub fn foreign(path: &Path, what: impl fmt::Display) -> anyhow::Error {
 }
 
 /// A pin that is not what it should be, or that the kernel did not show: the first calls for another version, the
-/// second for another try.
+/// second for another try. (EACCES is what bpf(2) says of a file that is no pin.)
 pub fn unlike(path: &Path, error: MapError) -> anyhow::Error {
     let error = anyhow!(error);
     let refused = |cause: &std::io::Error| {
         matches!(cause.raw_os_error(), Some(libc::ENOMEM | libc::EPERM | libc::EMFILE | libc::ENFILE | libc::EINTR))
     };
     if error.chain().filter_map(|cause| cause.downcast_ref()).any(refused) {
-        return error.context(format!("{}: cannot be looked at; nothing was changed: try again", path.display()));
+        return error.context(format!("{}: cannot be looked at: try again", path.display()));
     }
     foreign(path, error)
 }
@@ -141,7 +141,7 @@ mod tests {
             format!("{:#}", unlike(Path::new("grants"), SyscallError { call: "bpf_obj_get", io_error }.into()))
         };
         for number in [libc::ENOMEM, libc::EPERM, libc::EMFILE] {
-            assert!(said(number).starts_with("grants: cannot be looked at; nothing was changed: try again: "));
+            assert!(said(number).starts_with("grants: cannot be looked at: try again: "));
         }
         assert!(said(libc::EACCES).contains("these pins are not of this version"));
     }

@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         an_answer_is_octet_for_octet_that_of_a_closed_port,
         so_is_one_without_a_link_header,
         what_a_closed_port_does_not_answer_is_not_answered,
+        a_packet_padded_over_several_buffers_is_not_answered,
         errors_are_as_rare_as_those_of_the_stack,
         nmap_sees_a_closed_port,
         who_knocks_gets_through,
@@ -286,6 +287,31 @@ fn what_a_closed_port_does_not_answer_is_not_answered() -> Result<()> {
             ("a multicast frame", between(family).multicast().udp(SOURCE, UDP_PORT)),
         ] {
             assert_eq!(wire.ask(family, &packet)?, None, "{name}, {}", family.name());
+        }
+    }
+    Ok(())
+}
+
+/// Generic XDP would send more than the answer: octets that are not of this frame.
+fn a_packet_padded_over_several_buffers_is_not_answered() -> Result<()> {
+    // Generic XDP begins a second buffer behind the first page.
+    const LONG: usize = 8000;
+    let mut world = World::new(Family::V4, None)?;
+    for host in [Host::Server, Host::Client] {
+        host.must(&["ip", "link", "set", "eth0", "mtu", "9000"])?;
+    }
+    world.start(&config(true).option("mode", "\"generic\""))?;
+    let wire = Wire::tap_alone(Host::Client)?;
+    for family in Family::ALL {
+        for packet in [between(family).tcp(SOURCE, SSH_PORT, SYN), between(family).udp(SOURCE, UDP_PORT)] {
+            for (padded, answered) in [(0, true), (1000, true), (LONG, false)] {
+                wire.send(&packet.clone().padded(padded).build())?;
+                let is_answer =
+                    |frame: &[u8]| ip_packet(frame, family).is_some_and(|packet| message(packet, family).is_some());
+                let length = wire.receive(PATIENCE, is_answer)?.map(|frame| frame.len());
+                let what = format!("{packet:?} of {padded} octets has an answer of {length:?}");
+                assert!(length.is_some() == answered && length.is_none_or(|length| length < 150), "{what}");
+            }
         }
     }
     Ok(())

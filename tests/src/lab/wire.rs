@@ -15,7 +15,7 @@ use super::{Family, Host, SERVER_INTERFACES};
 /// The wire between a host and the server, tapped at the host's end.
 pub struct Wire {
     socket: Socket,
-    _link: OwnedFd,
+    _link: Option<OwnedFd>,
     server: [u8; 6],
     host: [u8; 6],
 }
@@ -28,19 +28,28 @@ impl Wire {
     ///
     /// If the kernel does not let it.
     pub fn tap(host: Host) -> Result<Self> {
+        let link = host.enter(|| Bare::load()?.attach("eth0"))?;
+        Ok(Self { _link: Some(link), ..Self::tap_alone(host)? })
+    }
+
+    /// Taps it, for what generic XDP sends back: no program is in the way of jumbo frames.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not let it.
+    pub fn tap_alone(host: Host) -> Result<Self> {
         let interface = SERVER_INTERFACES[usize::from(host == Host::Stranger)];
         // The server's stack would leave its checksums to a device that is not there.
         Host::Server.must(&["ethtool", "-K", interface, "tx", "off"])?;
         let server = mac(Host::Server, interface)?;
         let own = mac(host, "eth0")?;
-        let (socket, link) = host.enter(|| {
-            let link = Bare::load()?.attach("eth0")?;
+        let socket = host.enter(|| {
             let index = nix::net::if_::if_nametoindex("eth0")?;
             let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(ALL.to_be()))))?;
             socket.bind(&address(index, ALL)?)?;
-            Ok((socket, link))
+            Ok(socket)
         })?;
-        Ok(Self { socket, _link: link, server, host: own })
+        Ok(Self { socket, _link: None, server, host: own })
     }
 
     /// Sends a frame from the host's MAC to the server's, or to the group's if it is to one.
@@ -65,7 +74,7 @@ impl Wire {
     /// If the socket fails.
     pub fn receive(&self, patience: Duration, wanted: impl Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>> {
         let start = Instant::now();
-        let mut frame = vec![0; 4096];
+        let mut frame = vec![0; 0x1_0000];
         while let Some(left) = patience.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
             self.socket.set_read_timeout(Some(left))?;
             match (&self.socket).read(&mut frame) {

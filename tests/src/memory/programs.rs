@@ -49,7 +49,11 @@ impl Memory {
         let mut packet = Packet::BLANK;
         let first = &frame[..linear.min(frame.len())];
         match link.parse(first, &mut packet) {
-            Ok(()) => gate::judge_packet(self, first, &packet, true),
+            Ok(()) => match gate::judge_packet(self, first, &packet, true) {
+                // No answer is written over more than one buffer.
+                Verdict::Reject if first.len() < frame.len() => Verdict::Deny,
+                verdict => verdict,
+            },
             Err(Other::Malformed | Other::TinyFragment) => {
                 packet = Packet::BLANK;
                 match link.parse(&Copied(frame), &mut packet) {
