@@ -68,10 +68,11 @@ const HOST_STAGES: [Stage; 4] = [
 /// So many stages see what `cargo xtask test` plants.
 const QUICK: usize = 2;
 
-/// The frame tables, in memory and in the kernel at once; then what takes sockets, and races on several CPUs.
-const KERNEL_STAGES: [Stage; 4] = [
+/// The frame tables, in memory and in the kernel at once; then answers, what takes sockets, and races on several CPUs.
+const KERNEL_STAGES: [Stage; 5] = [
     Stage::of("kernel", &["--test", "kernel"], &[], &[]),
     // One filter each: the harness of `it` takes no more.
+    Stage::of("it", &["--test", "it"], &["kernel::reject"], &[]),
     Stage::of("it", &["--test", "it"], &["kernel::sockets"], &[]),
     Stage::of("it", &["--test", "it"], &["kernel::once"], &[]),
     Stage::of("it", &["--test", "it"], &["kernel::races"], &[]),

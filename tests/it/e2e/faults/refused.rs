@@ -1,16 +1,20 @@
 //! bpf(2) fails: for want of memory, or of rights.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, no_bpf_in, steps};
-use tests::lab::{Background, Config, Host, Late, Mark, Probe, Status, TIMEOUT, knockctl, leaks, until};
+use tests::lab::{
+    Background, Config, Family, Host, Late, Mark, PINS, Probe, Ran, Status, TIMEOUT, knockctl, leaks, until,
+};
+use tests::story::World;
 use tests::trial::{Trial, trials};
 
 use super::super::links::assert_gated;
-use super::{KEPT, Siege, daemon, start, unload};
+use super::{KEPT, Siege, command, daemon, start, unload};
 
 /// What only another version's pins may be called.
 const FOREIGN: &str = "not of this version";
@@ -23,6 +27,8 @@ pub fn trials() -> Vec<Trial> {
         a_reload_whose_calls_fail_changes_nothing,
         a_reload_whose_spare_program_fails_is_whole_or_changes_nothing,
         a_daemon_whose_every_call_fails_for_a_while_goes_on,
+        a_command_whose_calls_fail_says_so_and_takes_nothing_away,
+        an_unload_whose_calls_fail_can_be_made_again,
     ]
 }
 
@@ -161,7 +167,74 @@ fn a_reload_whose_spare_program_fails_is_whole_or_changes_nothing() -> Result<()
     mark.wait_for(0)
 }
 
-/// While it sweeps, swaps, reloads, and takes an interface in.
+/// The calls of bpf(2) that a command makes, each with an error.
+fn faults_of(args: &[&str]) -> Result<Vec<(Call, Fault)>> {
+    let trace = Trace::new();
+    Host::Server.run(&mut trace.of(&command(args)?))?.success()?;
+    let calls: Vec<_> = trace.calls()?.into_iter().filter(|call| call.name == "bpf").collect();
+    let errors = ["ENOMEM", "EPERM"].map(Fault::Error).into_iter().cycle().skip(fastrand::usize(..2));
+    Ok(steps(calls).into_iter().zip(errors).collect())
+}
+
+/// A command of which a call fails: it ends as commands do, and says what is wrong if it fails.
+fn run_faulty(args: &[&str], call: &Call, fault: Fault) -> Result<Ran> {
+    let ran = Host::Server.run(&mut faulty(&command(args)?, call, fault))?;
+    ensure!(ran.code <= 1 || ran.code == 2 && ran.stderr.contains("knockctl: "), "{fault:?} at {}: {ran}", call.text);
+    Ok(ran)
+}
+
+fn a_command_whose_calls_fail_says_so_and_takes_nothing_away() -> Result<()> {
+    const OTHER: &str = "203.0.113.77";
+    let mark = Mark::new();
+    let siege = Siege::lay(&mark.on(Config::lab()))?;
+    let granted = || Ok::<_, anyhow::Error>(Status::read()?.grants_of(OTHER.parse()?).len());
+    let mut failed = 0;
+    for args in [&["allow", OTHER][..], &["revoke", OTHER], &["status"], &["status", "--json"]] {
+        siege.world.command(&["allow", OTHER])?;
+        for (call, fault) in faults_of(args)? {
+            let begins_with = usize::from(args[0] != "allow");
+            knockctl(Host::Server, &[if begins_with == 1 { "allow" } else { "revoke" }, OTHER])?;
+            let ran = run_faulty(args, &call, fault)?;
+            let step = || format!("{fault:?} at {}: {ran}", call.text);
+            failed += usize::from(ran.code == 2);
+            let ends_with = match args[0] {
+                "status" => begins_with,
+                _ if ran.code == 0 => 1 - begins_with,
+                // It may have been done before what failed.
+                _ => granted()?,
+            };
+            ensure!(granted()? == ends_with, "{}", step());
+            siege.look().with_context(step)?;
+        }
+    }
+    ensure!(failed > 10, "only {failed} commands have failed");
+    siege.world.command(&["revoke", OTHER])?;
+    unload(&siege.lift()?)?;
+    mark.wait_for(0)
+}
+
+fn an_unload_whose_calls_fail_can_be_made_again() -> Result<()> {
+    let (world, mark) = (World::new(Family::V4, None)?, Mark::new());
+    let config = mark.on(Config::lab());
+    let stand = || start(daemon(&config)?)?.kill();
+    stand()?;
+    let faults = faults_of(&["unload"])?;
+    ensure!(faults.iter().any(|(call, _)| call.is("LINK_DETACH")), "{faults:?}");
+    for (call, fault) in faults {
+        let step = || format!("{fault:?} at {}", call.text);
+        stand().with_context(step)?;
+        let ran = run_faulty(&["unload"], &call, fault)?;
+        // Either it has taken all away, or the gate goes on standing, or is taken down the next time.
+        let again = knockctl(Host::Server, &["unload"])?;
+        ensure!(again.code < 2 && !Path::new(PINS).exists(), "{}: {ran}{again}", step());
+        let probe = world.connect(Host::Client)?.0;
+        ensure!(probe == Probe::Open, "{}: there is no gate, and yet the port is {}", step(), probe.name());
+        mark.wait_for(0).with_context(step)?;
+    }
+    Ok(())
+}
+
+/// While it sweeps, reloads, and takes an interface in.
 fn a_daemon_whose_every_call_fails_for_a_while_goes_on() -> Result<()> {
     /// In which the daemon looks after everything at least once.
     const WHILE: Duration = Duration::from_secs(7);

@@ -15,6 +15,12 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         14 "in the kernel what passes is aborted":
             "Verdict::Pass => xdp_action::XDP_PASS," => "Verdict::Pass => xdp_action::XDP_ABORTED,", kernel();
     }
+    "answer.rs" {
+        12 "in the kernel an answer is written over several buffers":
+            "if frame.is_all() {" => "if true {", kernel();
+        12 "in the kernel an answer is dropped":
+            "        xdp_action::XDP_TX\n" => "        xdp_action::XDP_DROP\n", kernel();
+    }
     "sockets.rs" {
         10 "a listener is a connection":
             "(*socket).state == LISTEN" => "(*socket).state == 0", kernel();
