@@ -111,6 +111,7 @@ impl fmt::Display for Short {
             size if size >= 10.0 => 1,
             size if size >= 1.0 => 2,
             size if size >= 0.1 => 3,
+            size if size >= 0.01 => 4,
             _ => 5,
         };
         write!(out, "{:.digits$}", self.0)
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits_that_count() {
-        let shown = [0.0, 1234.5, 12.345, 1.2345, 0.12345].map(|number| Short(number).to_string());
-        assert_eq!(shown, ["0", "1234", "12.3", "1.23", "0.123"]);
+        let shown = [0.0, 1234.5, 12.345, 1.2345, 0.12345, 0.012345].map(|number| Short(number).to_string());
+        assert_eq!(shown, ["0", "1234", "12.3", "1.23", "0.123", "0.0123"]);
     }
 }
