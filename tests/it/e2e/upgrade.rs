@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use aya::maps::{Array, Map, MapData, MapInfo};
-use tests::lab::strace::{Call, Fault, Trace, faulty};
+use tests::lab::strace::{Call, Fault, Trace, faulty, steps};
 use tests::lab::{
     Background, Config, Family, Flood, GATE_STANDS, Host, Mark, PINS, Probe, Ran, SSH_PORT, Session, TIMEOUT, accepted,
     knockctl_path, sandbox, until,
@@ -157,8 +157,9 @@ fn an_upgrade_killed_at_any_step_is_brought_to_an_end_or_never_was() -> Result<(
     let mut calls = trace.calls()?;
     calls.retain(Call::is_lasting);
     let moved = calls.iter().position(|call| call.is("LINK_UPDATE")).context("no link is moved")?;
-    // All around the moment in which the links move, and some of the others.
-    let worth = |index: usize| (moved..moved + 3).contains(&index) || index.is_multiple_of(4);
+    // All around the moment in which the links move, and of each kind before and after it.
+    let chosen = steps(calls.clone());
+    let worth = |index: usize| (moved..moved + 3).contains(&index) || chosen.contains(&calls[index]);
     let flood = Flood::start(Host::Stranger, world.server(SSH_PORT));
     for (index, call) in calls.iter().enumerate().filter(|(index, _)| worth(*index)) {
         let step = || format!("killed at {index}: {}", call.text);

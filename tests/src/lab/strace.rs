@@ -27,8 +27,16 @@ impl Call {
     /// True if it has changed something that outlives the process.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        const COMMANDS: [&str; 6] =
-            ["OBJ_PIN", "LINK_CREATE", "LINK_UPDATE", "LINK_DETACH", "MAP_LOOKUP_AND_DELETE_ELEM", "MAP_DELETE_ELEM"];
+        const COMMANDS: [&str; 8] = [
+            "OBJ_PIN",
+            "LINK_CREATE",
+            "LINK_UPDATE",
+            "LINK_DETACH",
+            "MAP_LOOKUP_AND_DELETE_ELEM",
+            "MAP_DELETE_ELEM",
+            "MAP_UPDATE_ELEM",
+            "MAP_UPDATE_BATCH",
+        ];
         !self.has_failed() && (self.name != "bpf" || COMMANDS.iter().any(|command| self.is(command)))
     }
 
