@@ -324,6 +324,8 @@ impl Play {
         let pins = ["GRANTS", "ATTEMPTS", "COUNTERS", "EVENTS", "rules/DOORS", "rules/PORTS"];
         let pin = Path::new(PINS).join(pins[self.rng.usize(..pins.len())]);
         let daemon = self.world.daemon.as_ref().context("it runs")?;
+        // One that is loaded while the pin is missing has a map of its own, and will not be used.
+        wait_for_spare(daemon.id())?;
         let mark = daemon.mark();
         fs::remove_file(&pin)?;
         self.tally.removals += 1;
