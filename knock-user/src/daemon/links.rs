@@ -1,5 +1,7 @@
 //! Link changes, as the kernel announces them (rtnetlink(7), RTNLGRP_LINK). Nothing is polled.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -8,13 +10,21 @@ use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::Daemon;
 use super::record::Record;
 use crate::firewall::{Firewall, Interface};
 
 /// What is told while it is so.
-pub(super) const NOT_FOLLOWED: &str = "interfaces cannot be followed";
+const NOT_FOLLOWED: &str = "interfaces cannot be followed";
+
+/// How often pins and links are looked after: with each sweep, and without one where a large table makes it rare. A
+/// little more than the idle sweep, so that it causes no wake-up of its own.
+const LOOK: Duration = Duration::from_millis(5_200);
+/// How often interfaces that could not have the gate are tried again, though nothing about them has changed: some
+/// drivers write to the kernel's log each time that they refuse.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// The announcements.
 pub struct Links {
@@ -103,6 +113,19 @@ impl Daemon {
                 links.iter().for_each(|link| self.firewall.hurry(link));
             }
             self.follow_links();
+        }
+    }
+
+    /// Puts back what somebody has taken away, and tries again where the gate could not stand.
+    pub(super) fn look_after_gate(&mut self, now: Instant) {
+        self.next_look = now + LOOK;
+        let retries = self.next_retry <= now && self.firewall.try_refused_again();
+        if retries {
+            self.next_retry = now + RETRY;
+        }
+        if retries || self.firewall.is_damaged() || self.troubles.has(NOT_FOLLOWED) {
+            self.follow_links();
+            self.notify.standing(&self.standing());
         }
     }
 

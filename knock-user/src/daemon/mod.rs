@@ -72,13 +72,6 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The same while it holds none: `knockctl allow` writes to it without telling.
 const IDLE_SWEEP: Duration = Duration::from_secs(5);
 
-/// How often pins and links are looked after: with each sweep, and without one where a large table makes it rare. A
-/// little more than the idle sweep, so that it causes no wake-up of its own.
-const LOOK: Duration = Duration::from_millis(5_200);
-/// How often interfaces that could not have the gate are tried again, though nothing about them has changed: some
-/// drivers write to the kernel's log each time that they refuse.
-const RETRY: Duration = Duration::from_secs(30);
-
 /// How many times as long as a sweep took there is none: sweeps take a twenty-first of a CPU at most. Grants end in
 /// time without them.
 const SHARE: u32 = 20;
@@ -213,6 +206,7 @@ struct Daemon {
     troubles: Troubles,
     deadlines: Deadlines,
     next_sweep: Instant,
+    /// When pins and links are looked after, if no sweep comes first.
     next_look: Instant,
     /// Not before then are interfaces tried again that were refused.
     next_retry: Instant,
@@ -411,19 +405,6 @@ impl Daemon {
             self.check_one_time();
         }
         self.hooks.begin();
-    }
-
-    /// Puts back what somebody has taken away, and tries again where the gate could not stand.
-    fn look_after_gate(&mut self, now: Instant) {
-        self.next_look = now + LOOK;
-        let retries = self.next_retry <= now && self.firewall.try_refused_again();
-        if retries {
-            self.next_retry = now + RETRY;
-        }
-        if retries || self.firewall.is_damaged() || self.troubles.has(links::NOT_FOLLOWED) {
-            self.follow_links();
-            self.notify.standing(&self.standing());
-        }
     }
 
     /// A look through the grants, and what follows from it. One through a million takes a while: the next comes

@@ -155,12 +155,13 @@ impl Firewall {
             changes.extend(self.notes(interface, &choice));
         }
         for interface in choice.fit.iter().filter(|interface| !links.stands_on(interface)) {
-            let before = before.remove(&interface.index);
-            let same = before.filter(|(before, _)| before == interface);
-            if let Some(same) = same.clone().filter(|_| !again) {
-                self.refused.insert(interface.index, same);
-                continue;
-            }
+            let said = match before.remove(&interface.index).filter(|(before, _)| before == interface) {
+                Some(same) if !again => {
+                    self.refused.insert(interface.index, same);
+                    continue;
+                }
+                same => same.map(|(_, why)| why),
+            };
             match self.take_in(interface, &all) {
                 Ok(()) => {
                     taken.push(interface.index);
@@ -168,7 +169,7 @@ impl Firewall {
                 }
                 Err(error) => {
                     let (name, why) = (interface.name.clone(), without_name(&error, &interface.name));
-                    if same.is_none_or(|(_, before)| before != why) {
+                    if said.is_none_or(|said| said != why) {
                         changes.push(Change::Refused { name, why: why.clone() });
                     }
                     self.refused.insert(interface.index, (interface.clone(), why));

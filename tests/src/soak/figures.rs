@@ -1,10 +1,10 @@
 //! What a gate takes.
 
 use std::collections::BTreeSet;
-use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
+use crate::lab::figures::memory;
 use crate::lab::leaks::{Mark, descriptors};
 
 /// What the daemon and the kernel hold for the gate.
@@ -32,11 +32,6 @@ impl Figures {
     ///
     /// If there is no such daemon.
     pub fn of(daemon: u32, marks: &[Mark]) -> Result<Self> {
-        let status = fs::read_to_string(format!("/proc/{daemon}/status"))?;
-        let kib = |name: &str| -> Result<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).context(name.to_owned())?;
-            Ok(line.trim().trim_end_matches(" kB").parse()?)
-        };
         let ours: BTreeSet<u32> = aya::maps::loaded_maps()
             .filter_map(Result::ok)
             .filter(|map| map.name_as_str() == Some("GRANTS"))
@@ -52,8 +47,8 @@ impl Figures {
             }
         }
         Ok(Self {
-            rss: kib("VmRSS:")?,
-            own: kib("RssAnon:")?,
+            rss: memory(daemon, "VmRSS")?,
+            own: memory(daemon, "RssAnon")?,
             descriptors: descriptors(daemon)?,
             programs,
             maps: maps.len(),

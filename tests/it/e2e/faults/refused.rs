@@ -39,8 +39,13 @@ fn worth_it(calls: Vec<Call>) -> Result<Vec<(Call, Fault)>> {
     ensure!(bpf.len() > loaded + 10, "the program is all that is loaded: {bpf:?}");
     let (before, after) = bpf.split_at(loaded);
     let calls = before.iter().step_by(16).cloned().chain(steps(after.to_vec()));
+    Ok(with_errors(calls))
+}
+
+/// Each with one of the errors, by turns.
+fn with_errors(calls: impl IntoIterator<Item = Call>) -> Vec<(Call, Fault)> {
     let errors = ["ENOMEM", "EPERM"].map(Fault::Error).into_iter().cycle().skip(fastrand::usize(..2));
-    Ok(calls.zip(errors).collect())
+    calls.into_iter().zip(errors).collect()
 }
 
 fn a_start_whose_calls_fail_changes_nothing() -> Result<()> {
@@ -171,9 +176,7 @@ fn a_reload_whose_spare_program_fails_is_whole_or_changes_nothing() -> Result<()
 fn faults_of(args: &[&str]) -> Result<Vec<(Call, Fault)>> {
     let trace = Trace::new();
     Host::Server.run(&mut trace.of(&command(args)?))?.success()?;
-    let calls: Vec<_> = trace.calls()?.into_iter().filter(|call| call.name == "bpf").collect();
-    let errors = ["ENOMEM", "EPERM"].map(Fault::Error).into_iter().cycle().skip(fastrand::usize(..2));
-    Ok(steps(calls).into_iter().zip(errors).collect())
+    Ok(with_errors(steps(trace.calls()?.into_iter().filter(|call| call.name == "bpf").collect())))
 }
 
 /// A command of which a call fails: it ends as commands do, and says what is wrong if it fails.
