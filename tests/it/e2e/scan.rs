@@ -3,11 +3,11 @@
 use anyhow::{Result, ensure};
 use tests::lab::Config;
 use tests::scan::{self, Deny, Plan, Report};
-use tests::trial::{Trial, trials};
+use tests::trial::{Trial, waiting_trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    trials!["e2e::scan";
+    waiting_trials!["e2e::scan";
         scanners_see_what_they_should,
         a_gate_that_lets_everybody_in_is_told,
         a_gate_that_denies_otherwise_is_told,

@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::Result;
 use tests::lab::{Config, Daemon, Family, Host, PINS, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
+use tests::trial::{Trial, waiting_trials};
 
 use super::{assert_fails, assert_says};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    trials![
+    waiting_trials![
         "e2e::trial";
         a_gate_that_nobody_confirms_is_taken_down,
         a_gate_that_is_confirmed_stays,

@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tests::lab::{Background, Config, Family, Host, PATIENCE, Probe, Status, TIMEOUT, connect, sandbox, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
+use tests::trial::{Trial, waiting_trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    trials!["e2e::wireguard"; a_tunnel_stands_behind_a_knock_as_long_as_it_is_used]
+    waiting_trials!["e2e::wireguard"; a_tunnel_stands_behind_a_knock_as_long_as_it_is_used]
 }
 
 const PORT: u16 = 51820;

@@ -1,6 +1,7 @@
 //! A program that runs beside the test, and not longer than its guard.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,6 +9,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{Host, Lines, TIMEOUT, until};
+
+/// All programs that were started, with what they have written on standard error.
+static STARTED: Mutex<Vec<(String, Lines)>> = Mutex::new(Vec::new());
+
+/// The last lines of every program that was started and has written any: what a trial that fails repeats.
+#[must_use]
+pub fn last_words(count: usize) -> Vec<(String, Vec<String>)> {
+    let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = started.iter().map(|(name, lines)| (name.clone(), lines.last(count)));
+    last.filter(|(_, lines)| !lines.is_empty()).collect()
+}
 
 /// The guard: kills the program when it is dropped.
 pub struct Background {
@@ -27,7 +39,9 @@ impl Background {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = host.spawn(&mut command)?;
         let pipe = child.stderr.take().context("its standard error is piped")?;
-        Ok(Self { name: super::host::name_of(&command), child, lines: Lines::of(pipe, prefix) })
+        let (name, lines) = (super::host::name_of(&command), Lines::of(pipe, prefix));
+        STARTED.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), lines.clone()));
+        Ok(Self { name, child, lines })
     }
 
     /// The same for standard output, with standard input open.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::trial::failure::Late;
+
 /// Lines so far, shared with the thread that reads them.
 #[derive(Clone, Default)]
 pub struct Lines(Arc<Shared>);
@@ -54,11 +56,18 @@ impl Lines {
         self.lock().lines.get(mark..).unwrap_or_default().to_vec()
     }
 
+    /// The last lines, at most so many.
+    #[must_use]
+    pub fn last(&self, count: usize) -> Vec<String> {
+        let state = self.lock();
+        state.lines[state.lines.len().saturating_sub(count)..].to_vec()
+    }
+
     /// Waits for a line behind the mark that contains `text`, and returns it.
     ///
     /// # Errors
     ///
-    /// If the lines end or the time is over before; with the lines that did come.
+    /// If the lines end before, or a [`Late`] if the time is over before; with the lines that did come.
     pub fn wait_after(&self, mark: usize, text: &str, timeout: Duration) -> Result<String> {
         let start = Instant::now();
         let mut state = self.lock();
@@ -68,9 +77,12 @@ impl Lines {
                 return Ok(line.clone());
             }
             let left = timeout.saturating_sub(start.elapsed());
-            if state.ended || left.is_zero() {
-                let why = if state.ended { "the output ended" } else { "waited in vain" };
-                bail!("{why}: no line with {text:?}, only:\n{}", lines.join("\n"));
+            let without = || format!("no line with {text:?}, only:\n{}", lines.join("\n"));
+            if state.ended {
+                bail!("the output ended: {}", without());
+            }
+            if left.is_zero() {
+                return Err(Late(format!("waited in vain: {}", without())).into());
             }
             state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -100,6 +112,8 @@ mod tests {
         let error = lines.wait_after(2, "two", TIMEOUT).unwrap_err().to_string();
         assert_eq!(error, "the output ended: no line with \"two\", only:\none more\nlast without an end");
         assert_eq!(lines.after(3), ["last without an end"]);
+        assert_eq!(lines.last(2), ["one more", "last without an end"]);
+        assert_eq!(lines.last(9).len(), 4);
         assert_eq!(lines.after(9), [""; 0]);
     }
 }

@@ -30,7 +30,7 @@ mod tunnel;
 mod wait;
 mod wire;
 
-pub use background::Background;
+pub use background::{Background, last_words};
 pub use barrage::{Barrage, Outlet, Volley, forged};
 pub use config::Config;
 pub use daemon::{Daemon, GATE_STANDS};

@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+
+use crate::trial::failure::Late;
 
 /// Long enough for anything in the lab on a busy machine: whoever waits that long has failed.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -15,7 +17,7 @@ const INTERVAL: Duration = Duration::from_millis(2);
 ///
 /// # Errors
 ///
-/// Names `what`, if it did not come within the time.
+/// A [`Late`] that names `what`, if it did not come within the time.
 pub fn until<T>(what: &str, timeout: Duration, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
     let start = Instant::now();
     loop {
@@ -23,7 +25,7 @@ pub fn until<T>(what: &str, timeout: Duration, mut ready: impl FnMut() -> Option
             return Ok(value);
         }
         if start.elapsed() > timeout {
-            bail!("waited {timeout:?} in vain: {what}");
+            return Err(Late(format!("waited {timeout:?} in vain: {what}")).into());
         }
         thread::sleep(INTERVAL);
     }

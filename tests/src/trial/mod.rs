@@ -1,5 +1,10 @@
 //! Trials: what needs root, each in a process and a sandbox of its own.
 
+mod attempt;
+mod company;
+pub mod failure;
+mod inside;
+mod record;
 mod runner;
 
 /// Trials named by a path and the functions' own names: `trials!["e2e::lab"; one, two]`.
@@ -10,29 +15,46 @@ macro_rules! trials {
     };
 }
 
-use anyhow::Result;
-pub use runner::{itself, run};
+/// The same for trials that mostly wait: see [`Trial::waiting`].
+#[macro_export]
+macro_rules! waiting_trials {
+    [$path:literal; $($function:ident),* $(,)?] => {
+        vec![$($crate::trial::Trial::new(concat!($path, "::", stringify!($function)), $function).waiting()),*]
+    };
+}
 
-pub use crate::trials;
+use anyhow::Result;
+pub use attempt::itself;
+use company::Company;
+pub use runner::run;
+
+pub use crate::{ensure_measured, trials, waiting_trials};
 
 /// What is tried in a sandbox of its own.
 pub struct Trial {
     name: String,
     test: Box<dyn FnOnce() -> Result<()> + Send>,
-    is_alone: bool,
+    company: Company,
     is_ignored: bool,
 }
 
 impl Trial {
     /// A trial that fails with an error or a panic.
     pub fn new(name: impl Into<String>, test: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
-        Self { name: name.into(), test: Box::new(test), is_alone: false, is_ignored: false }
+        Self { name: name.into(), test: Box::new(test), company: Company::Beside, is_ignored: false }
     }
 
     /// The same, with nobody on the other CPUs: it measures, or it needs them all.
     #[must_use]
     pub fn alone(self) -> Self {
-        Self { is_alone: true, ..self }
+        Self { company: Company::Alone, ..self }
+    }
+
+    /// The same, for one that mostly waits, for seconds that somebody else counts: a `cmd_timeout`, a program that is
+    /// compared with ours, a machine that boots. It leaves the CPUs to others and takes no place of theirs.
+    #[must_use]
+    pub fn waiting(self) -> Self {
+        Self { company: Company::Waiting, ..self }
     }
 
     /// The same, for those alone who ask for it.

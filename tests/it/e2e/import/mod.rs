@@ -6,7 +6,7 @@ mod parity;
 mod runs;
 mod syslog;
 
-use tests::trial::{Trial, trials};
+use tests::trial::{Trial, waiting_trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
@@ -15,7 +15,7 @@ pub fn trials() -> Vec<Trial> {
         commands_for_ipv6_do_what_they_did_under_knockd, debians_file_does_what_it_did_under_knockd,
         one_time_sequences_do_what_they_did_under_knockd, the_articles_file_does_what_it_did_under_knockd,
     };
-    trials![
+    waiting_trials![
         "e2e::import";
         knockd_takes_what_the_import_takes,
         the_command_writes_what_the_daemon_reads,

@@ -1,0 +1,172 @@
+//! Who runs beside whom: as many trials at once as there are CPUs, and beside them some that only wait.
+
+use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
+
+/// Trials that wait have so many places for each CPU.
+const WAITING_PER_CPU: usize = 2;
+
+/// What a trial can bear beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Others on the other CPUs.
+    Beside,
+    /// The same, and it needs no CPU for most of its time.
+    Waiting,
+    /// Nobody.
+    Alone,
+}
+
+/// The places that trials run in.
+pub(super) struct Places {
+    /// Read by those that have neighbours, written by one that has none.
+    neighbours: RwLock<()>,
+    beside: Pool,
+    waiting: Pool,
+}
+
+/// A place, until it is dropped.
+pub(super) struct Place<'a> {
+    _pool: Option<Taken<'a>>,
+    _beside: Option<RwLockReadGuard<'a, ()>>,
+    _alone: Option<RwLockWriteGuard<'a, ()>>,
+}
+
+impl Places {
+    /// For so many CPUs.
+    pub fn new(cpus: usize) -> Self {
+        Self { neighbours: RwLock::default(), beside: Pool::of(cpus), waiting: Pool::of(cpus * WAITING_PER_CPU) }
+    }
+
+    /// As many CPUs as this process may use.
+    pub fn cpus() -> usize {
+        thread::available_parallelism().map_or(1, Into::into)
+    }
+
+    /// How many threads it takes so that those that wait for a place are in nobody's way.
+    pub fn threads(cpus: usize) -> usize {
+        cpus + 2 * cpus * WAITING_PER_CPU
+    }
+
+    /// Waits for a place.
+    pub fn take(&self, company: Company) -> Place<'_> {
+        match company {
+            Company::Alone => Place {
+                _pool: None,
+                _beside: None,
+                _alone: Some(self.neighbours.write().unwrap_or_else(PoisonError::into_inner)),
+            },
+            Company::Beside | Company::Waiting => {
+                let pool = if company == Company::Beside { &self.beside } else { &self.waiting };
+                let taken = pool.take();
+                let beside = self.neighbours.read().unwrap_or_else(PoisonError::into_inner);
+                Place { _pool: Some(taken), _beside: Some(beside), _alone: None }
+            }
+        }
+    }
+}
+
+/// A number of places.
+struct Pool {
+    free: Mutex<usize>,
+    given_back: Condvar,
+}
+
+impl Pool {
+    fn of(count: usize) -> Self {
+        Self { free: Mutex::new(count), given_back: Condvar::new() }
+    }
+
+    fn take(&self) -> Taken<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.given_back.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Taken(self)
+    }
+}
+
+/// A place of a pool.
+struct Taken<'a>(&'a Pool);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.given_back.notify_one();
+    }
+}
+
+/// Spreads those that wait evenly among the others, in the order of both.
+pub(super) fn spread<T>(all: Vec<T>, waits: impl Fn(&T) -> bool) -> Vec<T> {
+    let (waiting, others): (Vec<T>, Vec<T>) = all.into_iter().partition(|one| waits(one));
+    let (count, between) = (others.len() + waiting.len(), others.len() / (waiting.len() + 1));
+    let (mut waiting, mut spread) = (waiting.into_iter(), Vec::with_capacity(count));
+    for (index, other) in others.into_iter().enumerate() {
+        if between > 0 && index % between == 0 {
+            spread.extend(waiting.next());
+        }
+        spread.push(other);
+    }
+    spread.extend(waiting);
+    spread
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn one_that_waits_takes_no_place_of_the_others() {
+        let places = Places::new(1);
+        let _beside = places.take(Company::Beside);
+        let _one = places.take(Company::Waiting);
+        let _other = places.take(Company::Waiting);
+    }
+
+    #[test]
+    fn there_are_never_more_than_places_and_nobody_beside_one_alone() {
+        let (places, now, most) = (Places::new(2), AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for number in 0..40 {
+                let (places, now, most) = (&places, &now, &most);
+                scope.spawn(move || {
+                    let company = if number % 5 == 0 { Company::Alone } else { Company::Beside };
+                    let _place = places.take(company);
+                    let here = now.fetch_add(1, Ordering::SeqCst) + 1;
+                    assert!(company == Company::Beside || here == 1);
+                    most.fetch_max(here, Ordering::SeqCst);
+                    thread::yield_now();
+                    now.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert!(most.load(Ordering::SeqCst) <= 2);
+    }
+
+    #[test]
+    fn a_place_that_is_given_back_is_taken() {
+        let places = Places::new(1);
+        let (sender, receiver) = channel();
+        thread::scope(|scope| {
+            let place = places.take(Company::Beside);
+            scope.spawn(|| {
+                let _place = places.take(Company::Beside);
+                sender.send(()).unwrap();
+            });
+            assert!(receiver.try_recv().is_err());
+            drop(place);
+            receiver.recv().unwrap();
+        });
+    }
+
+    #[test]
+    fn those_that_wait_are_spread() {
+        let spread = |text: &str| spread(text.chars().collect(), |c| c.is_uppercase()).into_iter().collect::<String>();
+        assert_eq!(spread("abcdefAB"), "AabBcdef");
+        assert_eq!(spread("abc"), "abc");
+        assert_eq!(spread("ABa"), "aAB");
+        assert_eq!(spread(""), "");
+    }
+}
