@@ -1,6 +1,7 @@
 //! `cargo xtask build`: the BPF object first, then `knockctl` with the object inside.
 
 use std::env::consts::ARCH;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +17,16 @@ pub const BPF_PACKAGE: &str = "knock-ebpf";
 
 /// The target of the BPF side: a map is read in the byte order of its host.
 const BPF_TARGET: &str = if cfg!(target_endian = "little") { "bpfel-unknown-none" } else { "bpfeb-unknown-none" };
+
+/// All packages of the host. They are always built together: of a package alone, cargo would build other features of
+/// the crates that it shares with the others.
+pub const HOST: [&str; 3] = ["--workspace", "--exclude", BPF_PACKAGE];
+
+/// The test binaries that need root.
+const ROOT_TESTS: [&str; 3] = ["kernel", "it", "package"];
+
+/// Where cargo keeps what it does not put out.
+pub const BUILD_DIR: &str = "CARGO_BUILD_BUILD_DIR";
 
 /// Tells the build script of knock-user which object to put into `knockctl`.
 pub const OBJECT_VARIABLE: &str = "KNOCK_BPF_OBJECT";
@@ -42,6 +53,7 @@ pub fn verb(release: bool) -> Result<()> {
 }
 
 /// The two halves of the gate.
+#[derive(Clone, Debug)]
 pub struct Built {
     /// The BPF object.
     pub object: PathBuf,
@@ -69,43 +81,43 @@ impl Built {
         knockctl(&self.object, Profile::Release).map(drop)
     }
 
-    /// Builds a `knockctl` of a version that does not exist, whose maps are laid out otherwise: for the trials
-    /// of an upgrade.
+    /// Builds a `knockctl` of a version that does not exist, whose maps are laid out otherwise: for the trials of an
+    /// upgrade. As the tests are built, so that the crates of others are built once for both.
     pub fn next_knockctl(&self, tools: &Tools) -> Result<PathBuf> {
-        const FEATURE: [&str; 2] = ["--features", "layout-next"];
-        let folder = paths::next();
-        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let (object, program) = (folder.join("knock-gate"), folder.join("knockctl"));
-        let keep = |from: &Path, to: &Path| {
-            // A copy of the same would let everything be built anew.
-            let is_same = fs::read(from).ok().is_some_and(|new| fs::read(to).ok() == Some(new));
-            if is_same { Ok(()) } else { fs::copy(from, to).map(drop).with_context(|| to.display().to_string()) }
-        };
+        let target = paths::next();
         step::block("build", "knockctl of another layout", || {
-            shell::run(bpf_cargo(tools, "build", &[]).args(FEATURE))?;
-            keep(&self.object, &object)?;
-            let mut cargo = host_cargo("build", &object);
-            cargo.args(["--package", "knock-user"]).args(FEATURE);
-            keep(&executable(cargo, "knockctl", Profile::Release, &[])?, &program)?;
-            // They took the places of the others: those go back.
-            bpf_object(tools)?;
-            knockctl(&self.object, Profile::Release)
-        })?;
-        Ok(program)
+            let bpf = target.join("bpf");
+            // Cargo keeps core and other crates apart from what it puts out, and builds them once for both.
+            let mut cargo = bpf_cargo_to(&bpf, tools, "build", &[]);
+            shell::run(cargo.args(["--features", "layout-next"]).env(BUILD_DIR, paths::bpf_target()))?;
+            let mut cargo = host_cargo("build", &bpf_object_in(&bpf));
+            cargo.args(HOST).args(["--features", "knock-user/layout-next"]);
+            cargo.env("CARGO_TARGET_DIR", &target).env(BUILD_DIR, paths::workspace().join("target"));
+            executable(cargo, "knockctl", Profile::Dev, &[])
+        })
     }
 
-    /// A cargo command for the test package in release. A panic unwinds there, as it does in tests, so
-    /// that a lab is taken down behind it; and what was built for one binary does for the other.
-    pub fn lab_cargo(&self, verb: &str) -> Command {
-        let mut command = self.cargo(verb);
-        command.env("CARGO_PROFILE_RELEASE_PANIC", "unwind").args(["--package", "tests"]);
+    /// Builds every test binary. All are built in one way, so that what is built for one serves the others.
+    pub fn build_tests(&self) -> Result<()> {
+        step::block("build", "tests", || {
+            shell::run(self.cargo("test").args(HOST).arg("--no-run"))?;
+            let mut cargo = self.cargo("test");
+            cargo.args(HOST).args(ROOT_TESTS.iter().flat_map(|name| ["--test", name])).arg("--no-run");
+            shell::run(&mut cargo)
+        })
+    }
+
+    /// A cargo command that runs a test binary which needs root, with what is passed on to it.
+    pub fn trials(&self, binary: &str, args: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = self.cargo("test");
+        command.args(HOST).args(["--test", binary, "--"]).args(args);
         command
     }
 
-    /// Builds test binaries of the lab, and says where they are, in their order.
-    pub fn lab_tests(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
-        let mut cargo = self.lab_cargo("test");
-        cargo.args(["--release", "--no-run", "--message-format=json-render-diagnostics"]);
+    /// Builds test binaries that need root, and says where they are, in their order.
+    pub fn test_binaries(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
+        let mut cargo = self.cargo("test");
+        cargo.args(HOST).args(["--no-run", "--message-format=json-render-diagnostics"]);
         cargo.args(names.iter().flat_map(|name| ["--test", name]));
         let messages = shell::read(&mut cargo)?;
         let find = |name: &&str| messages.lines().find_map(|line| executable_in(line, name));
@@ -113,6 +125,14 @@ impl Built {
             .iter()
             .map(|name| find(name).with_context(|| format!("cargo names no file for the test {name}")))
             .collect()
+    }
+
+    /// A cargo command for the test package with optimisations, for what measures or goes on for long: bench, soak,
+    /// fuzz. A panic unwinds there, as it does in tests, so that a lab is taken down behind it.
+    pub fn lab_cargo(&self, verb: &str) -> Command {
+        let mut command = self.cargo(verb);
+        command.env("CARGO_PROFILE_RELEASE_PANIC", "unwind").args(["--package", "tests"]);
+        command
     }
 
     /// Builds a program of the lab: `story`, `soak`.

@@ -4,33 +4,58 @@ use std::env;
 
 use anyhow::Result;
 
-use crate::checks::Checks;
+use crate::checks::{After, Checks};
 use crate::compile::{self, BPF_PACKAGE};
 use crate::setup::{self, Purpose, Tools};
-use crate::{client, deny, fuzz, shell, tidy, unsafety};
+use crate::{changed, client, deny, fuzz, shell, tidy, unsafety};
 
 /// The verb.
-pub fn verb() -> Result<()> {
-    let mut checks = Checks::new("lint");
+pub fn verb(is_quick: bool) -> Result<()> {
+    let mut checks = Checks::new("lint", After::GoOn);
+    if is_quick {
+        quick(&mut checks)?;
+        return checks.finish();
+    }
     let tools = setup::setup(Some(Purpose::Lint))?;
-    checks.run("rustfmt", || shell::run(shell::cargo("fmt").args(["--all", "--check"])));
+    // What takes no time comes first.
+    checks.run("rustfmt", format);
+    checks.run("tidy", tidy::check);
+    checks.run("unsafe", unsafety::check);
     checks.run("clippy, host", || {
-        let mut cargo = shell::cargo("clippy");
-        cargo.args(["--workspace", "--exclude", BPF_PACKAGE, "--all-targets"]);
-        shell::run(cargo.args(["--", "-Dwarnings"]))?;
+        clippy(&compile::HOST, &["--all-targets"])?;
         // `--all-targets` leaves out what has `test = false` in its manifest.
-        let mut cargo = shell::cargo("clippy");
-        cargo.args(["--package", "tests", "--test", "it", "--test", "kernel", "--test", "package"]);
-        shell::run(cargo.args(["--", "-Dwarnings"]))
+        clippy(&compile::HOST, &["--test", "it", "--test", "kernel", "--test", "package"])
     });
     checks.run("clippy, BPF", || bpf(&tools));
     checks.run("fuzz targets", fuzz::check);
     client::check(&mut checks);
     checks.run("documentation", documentation);
-    checks.run("tidy", tidy::check);
-    checks.run("unsafe", unsafety::check);
     deny::check(&mut checks);
     checks.finish()
+}
+
+/// What can be said within seconds of what has changed since the last commit.
+fn quick(checks: &mut Checks) -> Result<()> {
+    checks.run("rustfmt", format);
+    checks.run("tidy", tidy::check);
+    checks.run("unsafe", unsafety::check);
+    for package in changed::packages("HEAD")? {
+        checks.run(&format!("clippy, {package}"), || match package {
+            BPF_PACKAGE => bpf(&setup::setup(Some(Purpose::Lint))?),
+            _ => clippy(&["--package", package], &["--all-targets"]),
+        });
+    }
+    checks.leave_out("clippy of packages that are as in the last commit");
+    checks.leave_out("fuzz targets, the client alone, documentation, licences: `cargo xtask lint` runs them");
+    Ok(())
+}
+
+fn format() -> Result<()> {
+    shell::run(shell::cargo("fmt").args(["--all", "--check"]))
+}
+
+fn clippy(packages: &[&str], targets: &[&str]) -> Result<()> {
+    shell::run(shell::cargo("clippy").args(packages).args(targets).args(["--", "-Dwarnings"]))
 }
 
 /// Clippy of the BPF side, or the compiler's own lints where its toolchain has no clippy.
@@ -47,6 +72,6 @@ fn bpf(tools: &Tools) -> Result<()> {
 fn documentation() -> Result<()> {
     let flags = env::var("RUSTDOCFLAGS").unwrap_or_default();
     let mut cargo = shell::cargo("doc");
-    cargo.args(["--workspace", "--exclude", BPF_PACKAGE, "--no-deps"]);
+    cargo.args(compile::HOST).arg("--no-deps");
     shell::run(cargo.env("RUSTDOCFLAGS", format!("{flags} -Dwarnings")))
 }

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod budget;
+mod changed;
 mod checks;
 mod client;
 mod compile;
@@ -17,6 +19,7 @@ mod lint;
 mod miri;
 mod mutants;
 mod paths;
+mod pins;
 mod root;
 mod run;
 mod scan;
@@ -28,12 +31,14 @@ mod test;
 mod tidy;
 mod unsafety;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
 use crate::setup::Purpose;
+use crate::test::TestArgs;
 
 /// Sets the machine up, builds, tests, runs and checks the gate.
 #[derive(Parser)]
@@ -58,12 +63,8 @@ enum Verb {
         #[arg(long)]
         release: bool,
     },
-    /// Run every test; those of the kernel and of whole hosts need root
-    Test {
-        /// Passed to the test binaries that need root: a filter, --list, --exact, --nocapture ...
-        #[arg(last = true, value_name = "ARGS")]
-        args: Vec<String>,
-    },
+    /// Run every test, the quick ones first; those of the kernel and of whole hosts need root
+    Test(TestArgs),
     /// Look for what breaks the gate: inputs at random, mutated frames through the kernel and over a wire
     Fuzz {
         /// How long, all in all, once everything is built
@@ -120,6 +121,12 @@ enum Verb {
         /// Only this one
         #[arg(long, value_name = "VERSION")]
         only: Option<String>,
+        /// Only the part that `test` runs
+        #[arg(long, conflicts_with = "args")]
+        quick: bool,
+        /// What `test` has built: knockctl, the BPF object, and the test binaries `kernel` and `it`
+        #[arg(long, hide = true, num_args = 4, value_name = "FILE")]
+        built: Vec<PathBuf>,
         /// Passed to the test binaries `kernel` and `it`: a filter, --exact, ...
         #[arg(last = true, value_name = "ARGS")]
         args: Vec<String>,
@@ -132,26 +139,37 @@ enum Verb {
     },
     /// Check format, lints (host, BPF, fuzz targets, and the client on other systems), documentation links, house
     /// rules, the list of unsafe code, and the crates that are built in: licences, sources, advisories
-    Lint,
+    Lint {
+        /// Only format, house rules, and the lints of the packages that differ from the last commit: seconds
+        #[arg(long)]
+        quick: bool,
+    },
     /// Run the tests of knock-common in Miri, which sees undefined behaviour (part of `test`, where it can be had)
-    Miri,
+    Miri {
+        /// Where Miri cannot be had, say so, and do not fail
+        #[arg(long)]
+        if_there: bool,
+        /// Only the tests that come to unsafe code
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Setup { purpose } => setup::setup(purpose).map(|_| ()),
         Verb::Build { release } => compile::verb(release),
-        Verb::Test { args } => test::verb(&args),
+        Verb::Test(args) => test::verb(&args),
         Verb::Fuzz { minutes } => fuzz::verb(minutes),
         Verb::Run { args } => run::verb(&args),
         Verb::Soak { minutes, seed, verbose } => soak::verb(minutes, seed, verbose),
         Verb::Scan { only, quick } => scan::verb(only.as_deref(), quick),
         Verb::Mutants { rule, only, quick, list } => mutants::verb(rule, &only, quick, list),
         Verb::Bench(args) => bench::verb(&args),
-        Verb::Kernels { only, args } => kernels::verb(only.as_deref(), &args),
+        Verb::Kernels { only, quick, built, args } => kernels::verb(only.as_deref(), quick, &built, &args),
         Verb::Dist { revision } => dist::verb(revision),
-        Verb::Lint => lint::verb(),
-        Verb::Miri => miri::verb(),
+        Verb::Lint { quick } => lint::verb(quick),
+        Verb::Miri { if_there, quick } => miri::verb(if_there, quick),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -169,7 +187,7 @@ mod tests {
     fn args_of(line: &str) -> Vec<String> {
         let words = ["cargo xtask"].into_iter().chain(line.split(' '));
         match Cli::try_parse_from(words).map(|cli| cli.verb) {
-            Ok(Verb::Run { args } | Verb::Test { args }) => args,
+            Ok(Verb::Run { args } | Verb::Test(TestArgs { args, .. })) => args,
             Ok(_) => panic!("{line}: another verb"),
             Err(error) => panic!("{line}: {error}"),
         }

@@ -6,7 +6,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -136,6 +136,30 @@ pub fn captured(command: &mut Command, log: &Path, limit: Option<Duration>) -> R
     Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
+/// Runs a command without standard input, shows all that it prints as it comes, and keeps it in a file. How it ended.
+pub fn shown(command: &mut Command, log: &Path) -> Result<ExitStatus> {
+    let dir = log.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let mut file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let (mut output, input) = io::pipe()?;
+    command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+    let mut child = command.spawn().with_context(|| format!("cannot start `{}`", display(command)))?;
+    // The command holds the other end of the pipe.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut part = vec![0; 1 << 16];
+    loop {
+        let length = output.read(&mut part)?;
+        if length == 0 {
+            break;
+        }
+        file.write_all(&part[..length])?;
+        // Where it cannot be shown, the work goes on all the same.
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(&part[..length]).and_then(|()| out.flush());
+    }
+    Ok(child.wait()?)
+}
+
 /// Waits for a child; nothing if it had to be killed at the limit.
 fn wait(child: &mut Child, limit: Option<Duration>) -> io::Result<Option<ExitStatus>> {
     let Some(limit) = limit else {
@@ -220,6 +244,16 @@ mod tests {
     fn the_tail_of_a_text_is_its_last_lines() {
         assert_eq!(tail("a\nb\nc\n", 2), "b\nc");
         assert_eq!(tail("a", 2), "a");
+    }
+
+    #[test]
+    fn what_is_shown_is_kept_as_well() {
+        let log = env::temp_dir().join(format!("xtask-shown-{}", std::process::id()));
+        let mut command = Command::new("sh");
+        let status = shown(command.args(["-c", "echo out; echo err >&2; exit 3"]), &log).unwrap();
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(fs::read_to_string(&log).unwrap(), "out\nerr\n");
+        fs::remove_file(&log).unwrap();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::checks::Checks;
+use crate::checks::{After, Checks};
 use crate::compile::{self, Built, Profile};
 use crate::setup::{self, Purpose, Tools};
 use crate::{paths, root, shell};
@@ -24,7 +24,7 @@ const TABLES: [&str; 7] = ["fuzz::", "cases::", "frames::", "gate::", "knocks::"
 /// The verb.
 pub fn verb(minutes: u64) -> Result<()> {
     root::require("fuzz", "to run frames through BPF programs and over a wire")?;
-    let mut checks = Checks::new("fuzz");
+    let mut checks = Checks::new("fuzz", After::GoOn);
     let mut figures = Figures::default();
     let tools = setup::setup(Some(Purpose::Fuzz))?;
     let built = compile::build(&tools, Profile::Release)?;

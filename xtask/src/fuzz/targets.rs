@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::figures::Figures;
 use crate::setup::{CARGO_FUZZ, Tools};
-use crate::{paths, shell, step};
+use crate::{compile, paths, shell, step};
 
 /// A target, the longest input that is tried, and its share of the time.
 struct Target {
@@ -48,7 +48,7 @@ pub fn check() -> Command {
     let target = paths::workspace().join("target/fuzz/check");
     let mut cargo = shell::cargo("check");
     cargo.args(["--bins", "--manifest-path"]).arg(paths::fuzz().join("Cargo.toml"));
-    cargo.arg("--target-dir").arg(&target);
+    cargo.arg("--target-dir").arg(&target).env(compile::BUILD_DIR, paths::workspace().join("target"));
     // libFuzzer itself would take a compiler of C++. Nothing is linked, so nobody looks for this file.
     cargo.env("CUSTOM_LIBFUZZER_PATH", target.join("libfuzzer.a"));
     cargo

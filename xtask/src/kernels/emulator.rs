@@ -8,10 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::debs::Apt;
+use crate::pins::EMULATOR_SUITE as SUITE;
 use crate::{paths, shell, step};
 
-/// The release that it is of.
-const SUITE: &str = "bookworm";
 /// Its package.
 const PACKAGE: &str = "qemu-system-x86";
 

@@ -7,10 +7,13 @@ mod fetch;
 mod guest;
 mod image;
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
-use crate::checks::Checks;
+use crate::checks::{After, Checks};
 use crate::compile::{self, Built, Profile};
+use crate::pins::KERNELS;
 use crate::setup::{self, Purpose};
 use crate::{root, shell};
 use emulator::Emulator;
@@ -18,43 +21,81 @@ use guest::Guest;
 
 /// A kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Kernel {
+struct Kernel {
     /// How its version begins.
-    pub version: &'static str,
+    version: &'static str,
     /// The Debian release that has it.
     suite: &'static str,
 }
 
-/// The oldest that can be had of those that are promised, which `cargo xtask test` boots.
-pub const OLDEST: Kernel = Kernel { version: "6.1", suite: "bookworm" };
+/// All of them, the oldest first.
+fn all() -> impl Iterator<Item = Kernel> {
+    KERNELS.into_iter().map(|(version, suite)| Kernel { version, suite })
+}
 
-/// All of them.
-const KERNELS: [Kernel; 2] = [OLDEST, Kernel { version: "6.12", suite: "trixie" }];
+/// The oldest that can be had of those that are promised: `cargo xtask test` boots it.
+pub const OLDEST: &str = KERNELS[0].0;
 
 /// Random histories that a program has to agree on with the model: an emulator is slow, and what differs
 /// between kernels is the verifier and the helpers.
 const HISTORIES: &str = "200";
 
-/// The verb; the arguments are for the test binaries `kernel` and `it`.
-pub fn verb(only: Option<&str>, args: &[String]) -> Result<()> {
+/// What is run in a guest.
+pub struct Programs {
+    /// `knockctl`.
+    pub knockctl: PathBuf,
+    /// The BPF object.
+    pub object: PathBuf,
+    /// The test binaries `kernel` and `it`.
+    pub tests: Vec<PathBuf>,
+}
+
+impl Programs {
+    /// Builds them.
+    fn build() -> Result<Self> {
+        let tools = setup::setup(Some(Purpose::Kernels))?;
+        Self::of(compile::build(&tools, Profile::Release)?)
+    }
+
+    /// Those of a build, with the test binaries built if they are not there.
+    pub fn of(built: Built) -> Result<Self> {
+        let tests = built.test_binaries(&["kernel", "it"])?;
+        Ok(Self { knockctl: built.knockctl, object: built.object, tests })
+    }
+
+    /// The same as words of a command line, for [`Programs::from_words`].
+    pub fn words(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.knockctl, &self.object].into_iter().chain(&self.tests)
+    }
+
+    /// Those that somebody else has built, so that nothing waits here for a build that goes on meanwhile.
+    fn from_words(words: &[PathBuf]) -> Result<Self> {
+        let [knockctl, object, tests @ ..] = words else { bail!("kernels: --built takes four paths") };
+        Ok(Self { knockctl: knockctl.clone(), object: object.clone(), tests: tests.to_vec() })
+    }
+}
+
+/// The verb, or the part of it that `test` runs, with what it has built; the arguments are for the test binaries `kernel` and `it`.
+pub fn verb(only: Option<&str>, is_quick: bool, built: &[PathBuf], args: &[String]) -> Result<()> {
     root::require("kernels", "to share the file tree of this host with an emulator, and for apt")?;
-    let chosen: Vec<_> = KERNELS.into_iter().filter(|one| only.is_none_or(|only| only == one.version)).collect();
+    let chosen: Vec<_> = all().filter(|one| only.is_none_or(|only| only == one.version)).collect();
     if chosen.is_empty() {
-        let there = KERNELS.map(|one| one.version).join(", ");
+        let there = KERNELS.map(|(version, _)| version).join(", ");
         bail!("kernels: there is no {}: choose of {there}", only.unwrap_or_default());
     }
-    let tools = setup::setup(Some(Purpose::Kernels))?;
-    let built = compile::build(&tools, Profile::Release)?;
-    let mut checks = Checks::new("kernels");
+    let programs = if built.is_empty() { Programs::build()? } else { Programs::from_words(built)? };
+    let mut checks = Checks::new("kernels", After::GoOn);
     for kernel in chosen {
-        checks.run(&format!("Linux {}", kernel.version), || layer(kernel, &built, args, ALL));
+        checks.run(&format!("Linux {}", kernel.version), || {
+            layer(kernel, &programs, args, if is_quick { QUICK } else { ALL })
+        });
     }
     checks.finish()
 }
 
 /// A part of the kernel layer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Part {
+struct Part {
     /// Of the frame tables: names begin so; all of them, if there are none.
     tables: &'static [&'static str],
     /// Of the trials of `it`.
@@ -62,22 +103,21 @@ pub struct Part {
 }
 
 /// What an emulator has time for in `cargo xtask test`: it takes ten seconds to verify the programs of a table.
-pub const QUICK: Part = Part { tables: &["cases::", "gate::", "knocks::the_"], trials: "kernel::sockets" };
+const QUICK: Part = Part { tables: &["cases::", "gate::", "knocks::the_"], trials: "kernel::sockets" };
 
 /// All that needs a kernel alone.
 const ALL: Part = Part { tables: &[], trials: "kernel::" };
 
 /// Runs the kernel layer on a kernel: the frame tables and some trials of `it`, or what `args` choose of both.
-pub fn layer(kernel: Kernel, built: &Built, args: &[String], part: Part) -> Result<()> {
+fn layer(kernel: Kernel, programs: &Programs, args: &[String], part: Part) -> Result<()> {
     let (emulator, files) = (Emulator::get()?, fetch::fetch(kernel)?);
-    let tests = built.lab_tests(&["kernel", "it"])?;
     let mut guest = Guest::new(&emulator, &files);
-    guest.variable("KNOCKCTL", &built.knockctl).variable("KNOCK_BPF_OBJECT", &built.object);
+    guest.variable("KNOCKCTL", &programs.knockctl).variable("KNOCK_BPF_OBJECT", &programs.object);
     guest.variable("KNOCK_HISTORIES", HISTORIES);
-    for test in &tests {
+    for test in &programs.tests {
         let mut command = shell::command(test);
         match args {
-            [] if test == &tests[1] => drop(command.arg(part.trials)),
+            [] if test == &programs.tests[1] => drop(command.arg(part.trials)),
             [] => drop(command.args(part.tables)),
             _ => drop(command.args(args)),
         }

@@ -33,11 +33,6 @@ pub fn verb(rule: Option<u8>, only: &[String], is_quick: bool, list: bool) -> Re
     plant_all(&chosen, is_quick)
 }
 
-/// A few against different rules, and the quick tests, to see that they can fail.
-pub fn quick() -> Result<()> {
-    verb(None, &[], true, false)
-}
-
 fn plant_all(chosen: &[&Mutant], is_quick: bool) -> Result<()> {
     let mut figures = Figures::default();
     let is_needed = |suite: &Suite| chosen.iter().any(|mutant| mutant.suite == *suite);

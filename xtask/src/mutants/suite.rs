@@ -9,22 +9,22 @@ use anyhow::{Context, Result, bail};
 
 use super::table::Suite;
 use super::tree::Tree;
-use crate::compile::{self, OBJECT_VARIABLE, executable_in};
+use crate::compile::{self, HOST, OBJECT_VARIABLE, executable_in};
 use crate::setup::Tools;
 use crate::{paths, shell};
 
-/// All packages of the host, as `cargo xtask test` builds them: what is built of others serves both.
-const HOST: [&str; 3] = ["--workspace", "--exclude", compile::BPF_PACKAGE];
-
 /// How the crates of the tree are built: with less for debuggers than by anything else, which is quicker, and tells
 /// them apart from those of the workspace beside which they lie. Cargo does not: the paths within both are the same.
-const LEAN: [&str; 6] = [
+const LEAN: [&str; 8] = [
     "--config",
     "profile.dev.package.knock-common.debug='line-directives-only'",
     "--config",
     "profile.dev.package.knock-user.debug='line-directives-only'",
     "--config",
     "profile.dev.package.tests.debug='line-directives-only'",
+    // No mutant is in it, and it is built again for each.
+    "--config",
+    "profile.dev.package.knock-user.opt-level=0",
 ];
 
 /// Tests of the host build that go through thousands of frames.
@@ -186,7 +186,7 @@ impl<'a> Suites<'a> {
     fn own(&self, mut cargo: Command) -> Command {
         cargo.current_dir(self.tree.root());
         cargo.env("CARGO_TARGET_DIR", self.tree.root().join("target"));
-        cargo.env("CARGO_BUILD_BUILD_DIR", paths::workspace().join("target"));
+        cargo.env(compile::BUILD_DIR, paths::workspace().join("target"));
         cargo
     }
 
@@ -196,7 +196,7 @@ impl<'a> Suites<'a> {
         let tools = self.tools.as_ref().context("the set-up was for the kernel as well")?;
         let target = self.tree.root().join("target/bpf");
         let mut cargo = compile::bpf_cargo_to(&target, tools, "build", &[]);
-        cargo.current_dir(self.tree.root()).env("CARGO_BUILD_BUILD_DIR", &target);
+        cargo.current_dir(self.tree.root()).env(compile::BUILD_DIR, &target);
         let (status, text) = shell::captured(&mut cargo, &log("bpf"), None)?;
         let is_built = status.is_some_and(|status| status.success());
         Ok(if is_built { Ok(compile::bpf_object_in(&target)) } else { Err(shell::tail(&text, 12)) })

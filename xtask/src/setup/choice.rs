@@ -3,8 +3,7 @@
 
 use std::env;
 
-/// The nightly that is installed if there is none: the last one tried.
-pub const PINNED: &str = "nightly-2026-05-20";
+use crate::pins::NIGHTLY;
 
 /// The variable that forces a choice.
 const VARIABLE: &str = "KNOCK_BPF_TOOLCHAIN";
@@ -45,7 +44,7 @@ impl Choice {
     /// What to have rustup install if nothing is found.
     pub fn to_install(&self) -> Option<&str> {
         match self {
-            Self::Any | Self::Nightly => Some(PINNED),
+            Self::Any | Self::Nightly => Some(NIGHTLY),
             Self::Named(name) if name.starts_with("nightly") => Some(name),
             Self::Named(_) | Self::Debian => None,
         }
@@ -53,7 +52,7 @@ impl Choice {
 
     /// What to look for, the best first.
     pub fn candidates(&self) -> Vec<Candidate<'_>> {
-        let nightlies = [Candidate::Rustup(PINNED), Candidate::Rustup("nightly")];
+        let nightlies = [Candidate::Rustup(NIGHTLY), Candidate::Rustup("nightly")];
         match self {
             Self::Any => [&nightlies[..], &[Candidate::Debian]].concat(),
             Self::Nightly => nightlies.to_vec(),
@@ -86,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_nightly_is_preferred_and_the_pinned_one_first() {
-        let pinned = Candidate::Rustup(PINNED);
+        let pinned = Candidate::Rustup(NIGHTLY);
         let nightly = Candidate::Rustup("nightly");
         assert_eq!(Choice::Any.candidates(), [pinned, nightly, Candidate::Debian]);
         assert_eq!(Choice::Nightly.candidates(), [pinned, nightly]);

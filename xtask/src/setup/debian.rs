@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::pins::PACKAGE_SUITE as SUITE;
 use crate::{paths, shell, step};
-
-/// The release that the package is for.
-const SUITE: &str = "bookworm";
 
 /// What is in it beside the essential packages.
 const PACKAGES: [&str; 2] = ["systemd", "systemd-sysv"];

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::toolchain::LLVM;
+use crate::pins::LLVM;
 use crate::{root, shell};
 
 /// A package, and the files or programs that stand for it.

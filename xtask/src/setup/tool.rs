@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, ensure};
 
 use super::packages::{self, Package};
-use crate::{paths, shell, step};
+use crate::{paths, pins, shell, step};
 
 /// The longest that a build may take.
 const LIMIT: Duration = Duration::from_secs(1200);
@@ -30,7 +30,7 @@ pub struct Tool {
 /// Links the BPF side, with the LLVM of the compiler.
 pub const BPF_LINKER: Tool = Tool {
     name: "bpf-linker",
-    version: "0.13.0",
+    version: pins::BPF_LINKER,
     args: &["--no-default-features", "--features=llvm-22"],
     // Debian's LLVM, for llvm-sys.
     env: &[("LLVM_PREFIX", "/usr/lib/llvm-22")],
@@ -39,17 +39,22 @@ pub const BPF_LINKER: Tool = Tool {
 
 /// Makes the Debian package. Without optimisations and a compressor of its own: it packs with xz, and is
 /// built in half the time.
-pub const CARGO_DEB: Tool =
-    Tool { name: "cargo-deb", version: "3.8.0", args: &["--debug", "--no-default-features"], env: &[], packages: &[] };
+pub const CARGO_DEB: Tool = Tool {
+    name: "cargo-deb",
+    version: pins::CARGO_DEB,
+    args: &["--debug", "--no-default-features"],
+    env: &[],
+    packages: &[],
+};
 
 /// Builds and runs what is in `fuzz/`. Without optimisations: it only calls cargo.
 pub const CARGO_FUZZ: Tool =
-    Tool { name: "cargo-fuzz", version: "0.13.2", args: &["--debug"], env: &[], packages: &[] };
+    Tool { name: "cargo-fuzz", version: pins::CARGO_FUZZ, args: &["--debug"], env: &[], packages: &[] };
 
 /// Holds the crates that are built in against `deny.toml`. Without optimisations: it is built in half the time, and
 /// takes two seconds more.
 pub const CARGO_DENY: Tool =
-    Tool { name: "cargo-deny", version: "0.20.2", args: &["--debug"], env: &[], packages: &[] };
+    Tool { name: "cargo-deny", version: pins::CARGO_DENY, args: &["--debug"], env: &[], packages: &[] };
 
 impl Tool {
     /// Where it is kept.
@@ -123,7 +128,8 @@ mod tests {
             BPF_LINKER.line(),
             format!(
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install --force --locked --no-default-features \
-                 --features=llvm-22 {root} bpf-linker@0.13.0"
+                 --features=llvm-22 {root} bpf-linker@{}",
+                pins::BPF_LINKER
             )
         );
         assert!(CARGO_DEB.line().starts_with("cargo install --force --locked --debug "), "{}", CARGO_DEB.line());

@@ -10,14 +10,12 @@ use std::process::Command;
 
 use anyhow::{Error, Result, anyhow};
 
-use super::choice::{Candidate, Choice, PINNED};
+use super::choice::{Candidate, Choice};
 use super::packages::{self, Package};
 use super::rustc::Version;
 use super::rustup::{self, Installed};
+use crate::pins::{LLVM, NIGHTLY};
 use crate::{paths, shell, step};
-
-/// The LLVM of bpf-linker. That of the compiler must be the same: it writes the bitcode.
-pub const LLVM: u32 = 22;
 
 /// Where Debian's compiler is.
 const DEBIAN: &str = "/usr";
@@ -112,7 +110,7 @@ impl Search {
             "setup: no compiler for BPF ({}): run\n\n    {}\n\nor, on Debian,\n\n    {}\n\n\
              and the same command again",
             self.rejected.join("; "),
-            rustup::install_line(PINNED),
+            rustup::install_line(NIGHTLY),
             packages::install_line(packages::COMPILER),
         )
     }

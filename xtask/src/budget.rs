@@ -1,0 +1,57 @@
+//! The time that a run of everything may take, and what is left of it. It is printed and fails nothing: a slow
+//! machine is no fault of a change.
+
+use std::env;
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// For `lint` and `test` together from a clean clone, on two cores.
+const LIMIT: Duration = Duration::from_secs(25 * 60);
+
+/// When a run of several verbs began, in seconds since 1970: `.ci/run` sets it.
+const BEGAN: &str = "KNOCK_BEGAN";
+
+/// What is left of the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    began: SystemTime,
+}
+
+impl Budget {
+    /// From the beginning of the run, or from now if this verb is all of it.
+    pub fn begin() -> Self {
+        let seconds = env::var(BEGAN).ok().and_then(|text| text.parse().ok());
+        let began = seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+        Self { began: began.unwrap_or_else(SystemTime::now) }
+    }
+
+    fn used(self) -> Duration {
+        self.began.elapsed().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&sentence(self.used()))
+    }
+}
+
+fn sentence(used: Duration) -> String {
+    let (used, limit) = (used.as_secs(), LIMIT.as_secs());
+    match limit.checked_sub(used) {
+        Some(left) => format!("{used} s of {limit} s used, {left} s left"),
+        None => format!("{used} s used: {} s OVER THE BUDGET of {limit} s", used - limit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_said_and_so_is_what_is_over() {
+        assert_eq!(sentence(Duration::from_secs(500)), "500 s of 1500 s used, 1000 s left");
+        assert_eq!(sentence(LIMIT), "1500 s of 1500 s used, 0 s left");
+        assert_eq!(sentence(Duration::from_secs(1510)), "1510 s used: 10 s OVER THE BUDGET of 1500 s");
+    }
+}

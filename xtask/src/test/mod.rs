@@ -1,0 +1,158 @@
+//! `cargo xtask test`: first what is quick (unit and host tests, the frame tables in the kernel, one story), then the
+//! rest: whole hosts in network namespaces, mutants, Miri, an older kernel, and the packages on a Debian of their own.
+//! It ends at the first stage that fails.
+
+mod busy;
+mod plan;
+mod repeat;
+mod report;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use self::busy::Busy;
+pub use self::plan::TestArgs;
+use crate::checks::{After, Checks};
+use crate::compile::{self, Built, HOST, Profile};
+use crate::dist::Packages;
+use crate::setup::{self, Purpose, Tools, debian};
+use crate::{kernels, paths, root, shell};
+
+/// The story of `test --quick`: a gate that stands, is knocked at, lets in, and outlives its daemon.
+const STORY: &str = "e2e::story::";
+
+/// All trials of a binary.
+const NONE: &[&str] = &[];
+
+/// What `--quick` leaves out, in words.
+const NOT_QUICK: [&str; 5] =
+    ["kernel and end to end", "mutants", "Miri", "an older kernel", "packages: `cargo xtask test` runs them"];
+
+/// The verb.
+pub fn verb(args: &TestArgs) -> Result<()> {
+    root::require("test", "to load BPF programs and to make network namespaces")?;
+    if let Some(times) = args.repeat {
+        return repeat::verb(args, times);
+    }
+    let _busy = Busy::start(args.busy)?;
+    report::clear()?;
+    let after = if args.keep_going { After::GoOn } else { After::Stop };
+    let mut checks = Checks::new("test", after);
+    let outcome = match &args.args[..] {
+        [] => all(&mut checks, args),
+        filters => chosen(&mut checks, filters),
+    };
+    // The table first, then why it failed: the last screen of a red run is what matters.
+    let finished = checks.finish();
+    let reported = report::print(finished.is_ok() && outcome.is_ok());
+    outcome.and(finished).and(reported)
+}
+
+/// All of it, or what is quick of it.
+fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
+    let Some((tools, built)) = checks.get("set-up and build", || {
+        let tools = setup::setup(Some(Purpose::Test))?;
+        let built = compile::build(&tools, Profile::Release)?;
+        built.build_tests()?;
+        Ok((tools, built))
+    }) else {
+        return Ok(());
+    };
+    checks.run("unit and host", || report::watched(&mut host(&built), "host"));
+    checks.run("tables in the kernel", || report::watched(&mut built.trials("kernel", NONE), "kernel"));
+    if args.quick {
+        checks.run("one story", || report::watched(&mut built.trials("it", &[STORY]), "story"));
+        NOT_QUICK.iter().for_each(|what| checks.leave_out(what));
+        return Ok(());
+    }
+    let programs = kernels::Programs::of(built.clone())?;
+    let mut old_kernel = itself(&["kernels", "--only", kernels::OLDEST, "--quick", "--built"])?;
+    old_kernel.args(programs.words());
+    checks.beside(vec![
+        ("an older kernel", old_kernel),
+        ("mutants", itself(&["mutants", "--quick"])?),
+        ("Miri", itself(&["miri", "--if-there", "--quick"])?),
+    ]);
+    checks.run("kernel and end to end", || end_to_end(&tools, &built, &[]));
+    checks.run("packages", || packages(&built, &[]));
+    Ok(())
+}
+
+/// Only the trials that are asked for by name.
+fn chosen(checks: &mut Checks, filters: &[String]) -> Result<()> {
+    let Some((tools, built)) = checks.get("set-up and build", || {
+        let tools = setup::setup(Some(Purpose::Test))?;
+        let built = compile::build(&tools, Profile::Release)?;
+        Ok((tools, built))
+    }) else {
+        return Ok(());
+    };
+    let mut is_any = false;
+    for binary in ["kernel", "it", "package"] {
+        if !lists_any(&built, binary, filters)? {
+            continue;
+        }
+        is_any = true;
+        checks.run(binary, || match binary {
+            "it" => end_to_end(&tools, &built, filters),
+            "package" => packages(&built, filters),
+            _ => report::watched(&mut trials(&built, binary, filters), binary),
+        });
+    }
+    checks.leave_out("unit and host, mutants, Miri, an older kernel: they take no names of trials");
+    if !is_any {
+        bail!("test: no trial is called so: `cargo xtask test -- --list` names them");
+    }
+    Ok(())
+}
+
+/// The tests that need no root. A plain `cargo test` runs the same: `kernel`, `it` and `package` have `test = false` in
+/// their manifest.
+fn host(built: &Built) -> Command {
+    let mut cargo = built.cargo("test");
+    cargo.args(HOST).arg("--no-fail-fast");
+    cargo
+}
+
+fn trials(built: &Built, binary: &str, filters: &[String]) -> Command {
+    built.trials(binary, filters)
+}
+
+fn end_to_end(tools: &Tools, built: &Built, filters: &[String]) -> Result<()> {
+    let next = built.next_knockctl(tools)?;
+    let mut cargo = trials(built, "it", filters);
+    report::watched(cargo.env("KNOCKCTL_NEXT", next), "it")
+}
+
+/// Whether a test binary has any of these trials.
+fn lists_any(built: &Built, binary: &str, filters: &[String]) -> Result<bool> {
+    let mut cargo = trials(built, binary, filters);
+    let listed = shell::read(cargo.arg("--list"))?;
+    Ok(filters.iter().any(|filter| filter == "--list") || listed.lines().any(|line| line.ends_with(": test")))
+}
+
+/// Builds the packages and tries them on a Debian of its own.
+fn packages(built: &Built, filters: &[String]) -> Result<()> {
+    let packages = Packages::build(built)?;
+    let mut cargo = trials(built, "package", filters);
+    cargo
+        .env("KNOCK_DEB", packages.deb)
+        .env("KNOCK_DEB_NEXT", packages.next)
+        .env("KNOCK_TARBALL", packages.tarball)
+        .env("KNOCK_DEBIAN", debian::root()?);
+    report::watched(&mut cargo, "package")
+}
+
+/// Another verb of this program, in a process of its own.
+fn itself(args: &[&str]) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("this program")?);
+    command.args(args).current_dir(paths::workspace());
+    Ok(command)
+}
+
+/// Where the output of a stage is kept.
+fn log(name: &str) -> PathBuf {
+    paths::workspace().join("target/trials").join(name).with_extension("log")
+}
