@@ -37,6 +37,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
+use crate::mutants::MutantsArgs;
 use crate::setup::Purpose;
 use crate::test::TestArgs;
 
@@ -100,20 +101,7 @@ enum Verb {
     },
     /// Plant bugs in the gate, one at a time, against each of its rules: the tests must catch every one. Ends with one
     /// line of figures
-    Mutants {
-        /// Only those of this rule
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=18))]
-        rule: Option<u8>,
-        /// Only those with this text, or one of several, in what they do
-        #[arg(long, value_name = "TEXT")]
-        only: Vec<String>,
-        /// Only those that `test` plants, and the quick tests
-        #[arg(long)]
-        quick: bool,
-        /// Say which there are, and plant none
-        #[arg(long)]
-        list: bool,
-    },
+    Mutants(MutantsArgs),
     /// Measure the gate beside knockd, fwknop, nftables, iptables and xdp-filter, in turn within one run
     Bench(BenchArgs),
     /// Run the kernel layer of the tests on the kernels of other Debian releases, in an emulator
@@ -164,7 +152,7 @@ fn main() -> ExitCode {
         Verb::Run { args } => run::verb(&args),
         Verb::Soak { minutes, seed, verbose } => soak::verb(minutes, seed, verbose),
         Verb::Scan { only, quick } => scan::verb(only.as_deref(), quick),
-        Verb::Mutants { rule, only, quick, list } => mutants::verb(rule, &only, quick, list),
+        Verb::Mutants(args) => mutants::verb(&args),
         Verb::Bench(args) => bench::verb(&args),
         Verb::Kernels { only, quick, built, args } => kernels::verb(only.as_deref(), quick, &built, &args),
         Verb::Dist { revision } => dist::verb(revision),

@@ -63,7 +63,7 @@ impl fmt::Display for Figures {
 mod tests {
     use super::*;
 
-    const PLAIN: Mutant = Mutant::new(8, "a bug", "file", "from", "to");
+    const PLAIN: Mutant = Mutant::new(8, "a bug", ("crate", "item"), "from", "to");
 
     #[test]
     fn what_survives_without_a_reason_is_a_fault() {

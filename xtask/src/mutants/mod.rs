@@ -2,40 +2,82 @@
 //! must catch every one.
 
 mod figures;
+mod source;
 mod suite;
 mod table;
 mod tree;
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
+use clap::Args;
 
 use self::figures::Figures;
+use self::source::{Place, Sources};
 use self::suite::{Outcome, Suites};
 use self::table::{Mutant, Suite};
 use self::tree::Tree;
 use crate::setup::{self, Purpose};
-use crate::{root, step};
+use crate::{paths, root, step};
 
-/// The verb: all of them, or those of one rule, or those with one of the texts in what they do; of these, the
-/// quick ones.
-pub fn verb(rule: Option<u8>, only: &[String], is_quick: bool, list: bool) -> Result<()> {
-    let is_asked_for = |mutant: &&Mutant| {
-        let has_text = only.is_empty() || only.iter().any(|text| mutant.what.contains(text.as_str()));
-        rule.is_none_or(|rule| mutant.rule == rule) && has_text && (mutant.quick || !is_quick)
-    };
-    let chosen: Vec<_> = table::all().filter(is_asked_for).collect();
-    ensure!(!chosen.is_empty(), "mutants: there is none of these");
-    if list {
-        chosen.iter().for_each(|mutant| println!("{mutant}"));
-        return Ok(());
-    }
-    plant_all(&chosen, is_quick)
+/// Which are planted: all that no flag leaves out.
+#[derive(Args, Default)]
+pub struct MutantsArgs {
+    /// Only those of this rule
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=18))]
+    rule: Option<u8>,
+    /// Only those with this text, or one of several, in what they do
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+    /// Only those that `test` plants, and the quick tests
+    #[arg(long)]
+    quick: bool,
+    /// Say which there are and where, and plant none
+    #[arg(long)]
+    list: bool,
 }
 
-fn plant_all(chosen: &[&Mutant], is_quick: bool) -> Result<()> {
+/// A bug and its place.
+type Placed = (&'static Mutant, Place);
+
+/// All of them in a workspace, or in a copy of it.
+fn placed(root: &Path) -> Result<Vec<Placed>> {
+    let all: Vec<_> = table::all().collect();
+    let places = Sources::read(root)?.places(&all)?;
+    Ok(all.into_iter().zip(places).collect())
+}
+
+/// The verb.
+pub fn verb(args: &MutantsArgs) -> Result<()> {
+    let all = placed(&paths::workspace())?;
+    let is_asked_for = |(mutant, _): &&Placed| {
+        let has_text = args.only.is_empty() || args.only.iter().any(|text| mutant.what.contains(text.as_str()));
+        args.rule.is_none_or(|rule| mutant.rule == rule) && has_text && (mutant.quick || !args.quick)
+    };
+    let chosen: Vec<&Placed> = all.iter().filter(is_asked_for).collect();
+    ensure!(!chosen.is_empty(), "mutants: there is none of these");
+    say_renamed(&all);
+    if args.list {
+        chosen.iter().for_each(|(mutant, place)| println!("{mutant}: {place}"));
+        return Ok(());
+    }
+    plant_all(&chosen, args.quick)
+}
+
+/// Says which names of the rows the source has others for, so that somebody mends the rows.
+fn say_renamed(all: &[Placed]) {
+    let renamed: BTreeSet<_> = all.iter().flat_map(|(_, place)| &place.renamed).collect();
+    if !renamed.is_empty() {
+        let names: Vec<_> = renamed.iter().map(|(from, to)| format!("{from} (now {to})")).collect();
+        println!("[mutants] found by its shape what the table names otherwise: {}", names.join(", "));
+    }
+}
+
+fn plant_all(chosen: &[&Placed], is_quick: bool) -> Result<()> {
     let mut figures = Figures::default();
-    let is_needed = |suite: &Suite| chosen.iter().any(|mutant| mutant.suite == *suite);
+    let is_needed = |suite: &Suite| chosen.iter().any(|(mutant, _)| mutant.suite == *suite);
     let tools = if is_needed(&Suite::Kernel) {
         root::require("mutants", "to load BPF programs")?;
         Some(setup::setup(Some(Purpose::Build))?)
@@ -43,13 +85,15 @@ fn plant_all(chosen: &[&Mutant], is_quick: bool) -> Result<()> {
         None
     };
     let tree = Tree::copy()?;
+    let copied = placed(tree.root())?;
+    ensure!(chosen.iter().all(|bug| copied.contains(bug)), "mutants: the sources have changed meanwhile; begin anew");
     let mut suites = Suites::new(&tree, tools, is_quick);
     for suite in [Suite::Host, Suite::Kernel].into_iter().filter(is_needed) {
         step::block("mutants", format!("the untouched tree, {suite}"), || suites.measure(suite))?;
     }
-    for mutant in chosen {
+    for (mutant, place) in chosen {
         let start = Instant::now();
-        let planted = tree.plant(mutant)?;
+        let planted = tree.plant(place)?;
         let outcome = suites.judge(mutant.suite);
         planted.restore()?;
         let outcome = outcome?;

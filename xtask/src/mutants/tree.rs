@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use super::table::Mutant;
+use super::source::Place;
 use crate::{paths, tidy};
 
 /// Programs of the lab, which cargo would build with every test binary, and no test of a suite runs.
@@ -39,12 +39,10 @@ impl Tree {
     }
 
     /// Plants a bug; with what is returned it is taken out again.
-    pub fn plant(&self, mutant: &Mutant) -> Result<Planted> {
-        let file = self.root.join(mutant.file);
-        let text = fs::read_to_string(&file).context(mutant.file)?;
-        let times = text.matches(mutant.from).count();
-        ensure!(times == 1, "{mutant}: what it replaces stands {times} times in {}", mutant.file);
-        fs::write(&file, text.replacen(mutant.from, mutant.to, 1)).context(mutant.file)?;
+    pub fn plant(&self, place: &Place) -> Result<Planted> {
+        let file = self.root.join(&place.file);
+        let text = fs::read_to_string(&file).with_context(|| place.file.display().to_string())?;
+        fs::write(&file, place.planted(&text)).with_context(|| place.file.display().to_string())?;
         Ok(Planted { file, text })
     }
 }

@@ -4,35 +4,28 @@ use super::{Mutant, mutants};
 
 /// Bugs of these rules.
 pub(super) const MUTANTS: &[Mutant] = mutants! {
-    "trust.rs" {
+    "may_hold" {
         8 "the filter in front of the trusted networks knows no IPv4":
             "if source.is_v4() { self.v4 } else { self.v6 }" => "self.v6";
-        8 "the filter in front of the trusted networks knows the first cell of a short one":
-            "for number in 0..1_u32 << free {" => "for number in 0..1_u32 {";
-        8 "the filter in front of the trusted networks knows no network that is longer than its cells":
-            "let bits = bits.min(other_bits);" => "let bits = bits.max(other_bits);";
         8 "the filter in front of the trusted networks holds everybody":
             "cells >> cell_of(source) & 1 != 0" => "true";
     }
-    "gate.rs" {
+    "add" {
+        8 "the filter in front of the trusted networks knows the first cell of a short one":
+            "for number in 0..1_u32 << free {" => "for number in 0..1_u32 {";
+    }
+    "overlap" {
+        8 "the filter in front of the trusted networks knows no network that is longer than its cells":
+            "let bits = bits.min(other_bits);" => "let bits = bits.max(other_bits);";
+    }
+    "guard" {
         8 "a grant lets nobody in":
             "if is_granted(world, packet, service, true) {" => "if false {";
         8 "a trusted network has to knock":
             "if world.trusts(&packet.src) {" => "if false {";
-        8 "a grant lets in after its end":
-            "            if until > now {" => "            if true {", quick();
-        8 "a grant lets in a nanosecond too long":
-            "            if until > now {" => "            if until >= now {";
-        8 "a grant of a wider prefix lets nobody in":
-            "if prefix.bits() == 0 {" => "if prefix.bits() == 0 || index > 0 {";
-        8 "grants are looked up under the prefixes of the other family":
-            "{ &service.prefixes_v4 } else { &service.prefixes_v6 }"
-            => "{ &service.prefixes_v6 } else { &service.prefixes_v4 }";
         9 "a new connection passes":
             "Transport::Tcp if packet.opens() => Counter::DenyNew,"
             => "Transport::Tcp if packet.opens() => return pass(world, Counter::PassNoSocket),", quick();
-        9 "what is denied passes":
-            "    Verdict::Deny\n}\n\n/// True if a live" => "    Verdict::Pass\n}\n\n/// True if a live";
         10 "a connection is cut":
             "Socket::Connected => return pass(world, Counter::PassConnected),"
             => "Socket::Connected => Counter::DenyProbe,";
@@ -47,36 +40,57 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "Transport::Tcp if !world.stealth() =>" => "Transport::Tcp if true =>";
         11 "a datagram passes":
             "Transport::Udp => Counter::DenyUdp," => "Transport::Udp => return pass(world, Counter::PassNoSocket),";
+    }
+    "is_granted" {
+        8 "a grant lets in after its end":
+            "if until > now {" => "if true {", quick();
+        8 "a grant lets in a nanosecond too long":
+            "if until > now {" => "if until >= now {";
+        8 "a grant of a wider prefix lets nobody in":
+            "if prefix.bits() == 0 {" => "if prefix.bits() == 0 || index > 0 {";
+        8 "grants are looked up under the prefixes of the other family":
+            "{ &service.prefixes_v4 } else { &service.prefixes_v6 }"
+            => "{ &service.prefixes_v6 } else { &service.prefixes_v4 }";
         11 "every service is under keepalive":
             "if uses && service.keepalive != 0 &&" => "if uses &&";
         11 "no service is under keepalive":
             "if uses && service.keepalive != 0 &&" => "if false &&";
         11 "TCP keeps a grant alive":
-            " && packet.transport as u8 == Transport::Udp as u8 && !world.asks()" => " && !world.asks()";
+            "&& packet.transport as u8 == Transport::Udp as u8 && !world.asks()" => "&& !world.asks()";
         11 "a knock keeps a grant alive":
             "if uses && service.keepalive" => "if service.keepalive";
+    }
+    "deny" {
+        9 "what is denied passes":
+            "Verdict::Deny }" => "Verdict::Pass }";
+    }
+    "keep_alive" {
         11 "every datagram writes the grant":
-            " && end - grant.until >= grant.window / 8 {" => " {";
+            "&& end - grant.until >= grant.window / 8 {" => "{";
         11 "traffic adds to the end of a grant":
             "let end = now.saturating_add(grant.window);" => "let end = grant.until.saturating_add(grant.window);";
         11 "traffic makes a grant one for good":
-            "        grant.until = end;" => "        grant.until = FOR_GOOD;";
+            "grant.until = end;" => "grant.until = FOR_GOOD;";
         11 "an extended grant is not counted":
-            "            world.count(Counter::GrantExtended);\n" => "";
+            "world.count(Counter::GrantExtended);" => "";
     }
-    "grant.rs" {
+    "GrantKey::new" {
         8 "a grant is for every service":
             "source.and(&prefix.mask), service, bits" => "source.and(&prefix.mask), service: service & 0, bits";
         8 "a grant is for every source":
             "source: source.and(&prefix.mask)" => "source: source.and(&Addr::ANY)";
+    }
+    "Grant::is_live" {
         8 "a grant lets in at its end":
             "self.until > now" => "self.until >= now";
         15 "a grant lives a millisecond too long":
             "self.until > now" => "self.until.saturating_add(1_000_000) > now && self.until != 0";
+    }
+    "Prefix::new" {
         15 "a grant to a prefix is one to an address":
             "masked(bits), bits }" => "masked(HOST_BITS), bits }";
     }
-    "flags.rs" {
+    "TcpFlags::opens" {
         9 "a segment without SYN, ACK and RST is none that opens":
             "syn_ack == Self::SYN || self.0 & (Self::SYN | Self::ACK | Self::RST) == 0" => "syn_ack == Self::SYN";
         9 "a SYN with other flags is none":

@@ -4,28 +4,34 @@ use super::{Mutant, mutants};
 
 /// Bugs of it. Only the loaded program has them.
 pub(super) const MUTANTS: &[Mutant] = mutants! {
-    in "knock-ebpf/src/"
-    "main.rs" {
+    in "knock-ebpf"
+    "act" {
         6 "in the kernel what passes is dropped":
             "Verdict::Pass => xdp_action::XDP_PASS," => "Verdict::Pass => xdp_action::XDP_DROP,", kernel();
         9 "in the kernel what is denied passes":
             "Verdict::Deny => xdp_action::XDP_DROP," => "Verdict::Deny => xdp_action::XDP_PASS,", kernel();
-        9 "in the kernel every gate only observes":
-            "settings::observe() || (" => "!settings::observe() || (", kernel();
         14 "in the kernel what passes is aborted":
             "Verdict::Pass => xdp_action::XDP_PASS," => "Verdict::Pass => xdp_action::XDP_ABORTED,", kernel();
     }
-    "answer.rs" {
+    "is_lenient" {
+        9 "in the kernel every gate only observes":
+            "settings::observe() || (" => "!settings::observe() || (", kernel();
+    }
+    "send" {
         12 "in the kernel an answer is written over several buffers":
             "if frame.is_all() {" => "if true {", kernel();
-        12 "in the kernel an answer is dropped":
-            "        xdp_action::XDP_TX\n" => "        xdp_action::XDP_DROP\n", kernel();
     }
-    "sockets.rs" {
+    "write" {
+        12 "in the kernel an answer is dropped":
+            "xdp_action::XDP_TX" => "xdp_action::XDP_DROP", kernel();
+    }
+    "find_by" {
         10 "a listener is a connection":
             "(*socket).state == LISTEN" => "(*socket).state == 0", kernel();
         10 "a connection is a listener":
             "(*socket).state == LISTEN" => "(*socket).state != 0", kernel();
+    }
+    "find" {
         10 "a connection over IPv4 is looked for from its other end":
             "Tuple4 { saddr: packet.src.words()[3], daddr: packet.dst.words()[3], sport, dport }"
             => "Tuple4 { saddr: packet.dst.words()[3], daddr: packet.src.words()[3], sport, dport }", kernel();
@@ -33,17 +39,23 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "let (sport, dport) = (packet.sport.to_be(), packet.dport.to_be());"
             => "let (sport, dport) = (packet.sport, packet.dport);", kernel();
     }
-    "kernel.rs" {
+    "trusts" {
         8 "in the kernel a trusted network is one that is not there":
             "maps::TRUSTED.get(SourceKey::new(source).key()).is_some()"
             => "maps::TRUSTED.get(SourceKey::new(source).key()).is_none()", kernel();
         8 "in the kernel the filter holds nobody":
             "is_some_and(|filter| filter.may_hold(source))" => "is_none()", kernel();
+    }
+    "grant_end" {
         8 "in the kernel a grant is for every service":
             "u64::from(key.service) | u64::from(key.bits) << 32" => "u64::from(key.bits) << 32", kernel();
+    }
+    "put_grant" {
         15 "in the kernel a grant is written only over one that is there":
             "maps::GRANTS.insert(key, grant, u64::from(BPF_ANY))"
             => "maps::GRANTS.insert(key, grant, u64::from(BPF_EXIST))", kernel();
+    }
+    "spend" {
         5 "in the kernel a one-time sequence opens every time":
             "maps::SPENT.insert(key, spent, u64::from(BPF_NOEXIST))"
             => "maps::SPENT.insert(key, spent, u64::from(BPF_ANY))", kernel();

@@ -4,7 +4,7 @@ use super::{Mutant, mutants};
 
 /// Bugs of these rules.
 pub(super) const MUTANTS: &[Mutant] = mutants! {
-    "rules.rs" {
+    "Door::accepts" {
         1 "the target of a door is not looked at":
             "(self.target.is_any() || self.target == packet.dst)" => "true";
         1 "a door without a target takes no knock":
@@ -13,75 +13,90 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "self.flags.accepts(TcpFlags(packet.flags))" => "true";
         1 "a datagram is no knock":
             "Transport::Udp => true" => "Transport::Udp => false";
+    }
+    "Door::grant_end" {
         5 "a door without cmd_timeout writes a grant that has ended":
             "{ crate::grant::FOR_GOOD }" => "{ now }";
         5 "a grant lasts as long as a sequence may":
             "now.saturating_add(self.cmd_timeout)" => "now.saturating_add(self.seq_ticks << 16)";
     }
-    "flags.rs" {
+    "FlagTest::accepts" {
         1 "a flag that must be clear may be set":
             "flags.0 & (self.set | self.clear) == self.set" => "flags.0 & self.set == self.set";
         1 "one of several flags is enough":
             "flags.0 & (self.set | self.clear) == self.set"
             => "(self.set == 0 || flags.0 & self.set != 0) && flags.0 & self.clear == 0";
+    }
+    "FlagTest::SYN" {
         1 "an answer is a knock where no tcpflags are named":
             "Self = Self { set: TcpFlags::SYN, clear: TcpFlags::ACK }"
             => "Self = Self { set: TcpFlags::SYN, clear: 0 }";
     }
-    "packet/mod.rs" {
+    "may_knock" {
         1 "a fragment is a knock":
             "matches!(self.shape, Shape::Whole) && !self.group" => "!self.group";
         1 "a frame to a group is a knock":
             "matches!(self.shape, Shape::Whole) && !self.group" => "matches!(self.shape, Shape::Whole)";
     }
-    "packet/plain.rs" {
+    "read" {
         1 "at a glance no frame goes to a group":
             "packet.group = self.link.octet_at::<0>() & 1 != 0;" => "packet.group = false;";
         1 "at a glance the address of a tagged frame is not where it is":
             "self.link.octet_at::<0>()" => "self.link.octet_at::<4>()";
     }
-    "packet/ipv4.rs" {
+    "parse" {
         1 "a merged packet is a knock":
             "network.never_knock = total == 0;" => "network.never_knock = false;";
     }
-    "packet/ipv6.rs" {
+    "parse" {
         1 "a jumbogram is a knock":
             "network.never_knock = payload == 0;" => "network.never_knock = false;";
+    }
+    "walk" {
         1 "an atomic fragment is a knock":
             "network.never_knock = true;" => "";
     }
-    "gate.rs" {
+    "judge_role" {
         1 "a packet over several buffers is a knock":
             "Role::Knock(index) if in_one =>" => "Role::Knock(index) =>";
+        6 "a knock does not reach the stack":
+            "knocking::knock(world, frame, packet, index); Verdict::Pass"
+            => "knocking::knock(world, frame, packet, index); Verdict::Deny", quick();
+    }
+    "stray" {
         4 "a packet to a closed port ends nothing":
-            "    if packet.opens() {\n        knocking" => "    if false {\n        knocking";
+            "if packet.opens() { knocking" => "if false { knocking";
+        6 "a port that is none of the gate's business is shut":
+            "knocking::stray(world, packet); } Verdict::Pass" => "knocking::stray(world, packet); } Verdict::Deny";
+    }
+    "glance" {
         4 "at a glance a packet to a closed port ends nothing":
             "if role.is_unrelated() && !(plain.opens() && may_attempt(world, &plain.source())) {"
             => "if role.is_unrelated() {";
-        6 "a knock does not reach the stack":
-            "knocking::knock(world, frame, packet, index);\n            Verdict::Pass"
-            => "knocking::knock(world, frame, packet, index);\n            Verdict::Deny", quick();
-        6 "a port that is none of the gate's business is shut":
-            "knocking::stray(world, packet);\n    }\n    Verdict::Pass"
-            => "knocking::stray(world, packet);\n    }\n    Verdict::Deny";
     }
-    "checksum.rs" {
+    "is_right" {
         1 "the checksum of an IPv4 header is not looked at":
             "if v4 && !header_is_right" => "if false && !header_is_right";
-        1 "IPv4 options are no part of the header's sum":
-            "let length = u32::from(first.octet(0) & 0x0f) * 4;" => "let length = IPV4_HEADER;";
         1 "UDP over IPv6 needs no checksum":
             "return v4;" => "return true;";
-        1 "a last odd octet is not summed":
-            "if left == 1 {" => "if false {";
         1 "a knock may be longer than an Ethernet frame":
             "if length > MAX_KNOCK {" => "if false {";
         1 "what follows a datagram in its packet is summed as well":
             "length = u32::from(field.be16(0));" => "length = packet.l4_len;";
+    }
+    "header_is_right" {
+        1 "IPv4 options are no part of the header's sum":
+            "let length = u32::from(first.octet(0) & 0x0f) * 4;" => "let length = IPV4_HEADER;";
+    }
+    "sum" {
+        1 "a last odd octet is not summed":
+            "if left == 1 {" => "if false {";
+    }
+    "pseudo" {
         1 "the addresses are no part of a sum":
             "sum += u64::from(src[index]) + u64::from(dst[index]);" => "sum += 0;";
     }
-    "knocking.rs" {
+    "visit" {
         1 "no checksum is verified":
             "desk.sound.set(u32::from(checksum::is_right(frame, packet)));"
             => "let _ = checksum::is_right(frame, packet);", quick();
@@ -91,27 +106,31 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "(attempts.is_some() || knock.starts[0] != 0)" => "knock.starts[0] != 0";
         1 "only later knocks are verified":
             "(attempts.is_some() || knock.starts[0] != 0)" => "attempts.is_some()";
+    }
+    "start_door" {
         1 "a first knock with a wrong checksum begins":
-            "    if desk.sound.get() == 0 {\n        desk.spoilt.set(1);\n        return;\n    }"
-            => "    if desk.sound.get() == 0 {\n        desk.spoilt.set(1);\n    }";
-        1 "a later knock with a wrong checksum counts":
-            "Meaning::Next if desk.sound.get() == 0 =>" => "Meaning::Next if false =>";
-        2 "no door begins":
-            "        start(world, desk, knock);\n" => "";
-        2 "of the doors that a port begins only the first does":
-            "        start_door(world, desk, u32::from(number) - 1);"
-            => "        start_door(world, desk, u32::from(number) - 1);\n        break;";
+            "if desk.sound.get() == 0 { desk.spoilt.set(1); return; }"
+            => "if desk.sound.get() == 0 { desk.spoilt.set(1); }";
         2 "a door of one step is not completed by it":
-            "        note_done(desk, index);\n        return;" => "        return;";
+            "note_done(desk, index); return;" => "return;";
         2 "a door of one step is under way as well":
-            "        note_done(desk, index);\n        return;" => "        note_done(desk, index);";
+            "note_done(desk, index); return;" => "note_done(desk, index);";
         2 "all doors of a source are one attempt":
-            "let cell = &attempts.slots[slot];\n    let mut tries"
-            => "let cell = &attempts.slots[0];\n    let mut tries";
+            "let cell = &attempts.slots[slot]; let mut tries" => "let cell = &attempts.slots[0]; let mut tries";
         2 "an attempt that is too old keeps a new one from beginning":
             "if old.0 != 0 && old.door() == index && old.is_live(door, Ticks::at(now)) {" => "if old.0 != 0 {";
         2 "a packet that a door took begins it as well":
-            " || desk.used.get() >> slot & 1 != 0 {" => " {";
+            "|| desk.used.get() >> slot & 1 != 0 {" => "{";
+        4 "the filter forgets an attempt at once":
+            "watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "watch.raise(now);";
+        4 "the filter is not told of an attempt":
+            "watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "";
+        7 "two CPUs begin one attempt twice":
+            "if old.0 != 0 && old.door() == index && old.is_live(door, Ticks::at(now)) {" => "if false {";
+    }
+    "advance_slot" {
+        1 "a later knock with a wrong checksum counts":
+            "Meaning::Next if desk.sound.get() == 0 =>" => "Meaning::Next if false =>";
         3 "a step is not made":
             "let next = attempt.advanced();" => "let next = attempt;";
         3 "the last step is not needed":
@@ -120,16 +139,28 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         3 "the last step does not complete the door":
             "let done = next.made() >= u32::from(door.steps);" => "let done = next.made() > u32::from(door.steps);";
         3 "a repeated step ends the attempt":
-            "Meaning::Repeat => return true,"
-            => "Meaning::Repeat => return cell.swap(attempt.0, 0),";
+            "Meaning::Repeat => return true," => "Meaning::Repeat => return cell.swap(attempt.0, 0),";
         4 "a step out of turn does not end the attempt":
             "Meaning::Stray | Meaning::OutOfTurn => {"
-            => "Meaning::OutOfTurn => return false,\n            Meaning::Stray => {", quick();
+            => "Meaning::OutOfTurn => return false, Meaning::Stray => {", quick();
         4 "the knock of another door does not end an attempt":
             "Meaning::Stray if desk.stray.get() == 0 => return false," => "Meaning::Stray => return false,";
         4 "a first step does not start afresh":
-            "report(world, desk, door, attempt, Kind::Wrong);\n                    return false;"
-            => "report(world, desk, door, attempt, Kind::Wrong);\n                    return true;";
+            "report(world, desk, door, attempt, Kind::Wrong); return false;"
+            => "report(world, desk, door, attempt, Kind::Wrong); return true;";
+        7 "a step is made whatever another CPU did":
+            "if cell.swap(attempt.0, if done" => "if cell.swap(cell.load(), if done";
+    }
+    "knock" {
+        2 "no door begins":
+            "start(world, desk, knock);" => "";
+    }
+    "start" {
+        2 "of the doors that a port begins only the first does":
+            "start_door(world, desk, u32::from(number) - 1);"
+            => "start_door(world, desk, u32::from(number) - 1); break;";
+    }
+    "is_wrong" {
         4 "a packet to a port on which something listens ends the attempt":
             "packet.opens() && !packet.group && matches!(world.socket(packet), Socket::Nothing)"
             => "packet.opens() && !packet.group";
@@ -137,75 +168,83 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "packet.opens() && !packet.group && matches!" => "packet.opens() && matches!";
         4 "an answer ends the attempt":
             "packet.opens() && !packet.group && matches!" => "!packet.group && matches!";
+    }
+    "end_all" {
         4 "only the first attempt of a source ends":
-            "            if cell.swap(attempt.0, 0) {\n                world.count"
-            => "            if cell.swap(attempt.0, 0) {\n                slot = SLOTS;\n                world.count";
-        4 "the filter forgets an attempt at once":
-            "watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "watch.raise(now);";
-        4 "the filter is not told of an attempt":
-            "watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "";
+            "if cell.swap(attempt.0, 0) { world.count" => "if cell.swap(attempt.0, 0) { slot = SLOTS; world.count";
         4 "the filter is emptied before its time":
             "if now >= until {" => "if true {";
+    }
+    "complete_all" {
         5 "a door that was completed does nothing":
-            "            complete(world, desk, door);\n" => "";
+            "complete(world, desk, door);" => "";
         5 "of several completed doors one acts":
             "desk.done.set(done >> 8);" => "desk.done.set(0);";
+    }
+    "complete" {
         5 "a close door opens":
             "door.action == Action::Close as u8" => "false";
+        5 "a one-time sequence opens twice":
+            "door.once != 0 && !spend(world, packet, door, now)" => "door.once != 0 && false";
+        5 "the prefixes of a door are those of the other family":
+            "{ &door.prefix_v4 } else { &door.prefix_v6 }" => "{ &door.prefix_v6 } else { &door.prefix_v4 }";
+    }
+    "close" {
         5 "a close door leaves the grant":
             "world.remove_grant(&GrantKey" => "let _ = (&GrantKey";
         5 "a close door leaves the grants of wider prefixes":
-            "        world.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix));"
-            => "        world.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix));\n        return;";
+            "world.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix));"
+            => "world.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix)); return;";
+    }
+    "open" {
         5 "a shorter door moves the end back":
             "grant.until = if grant.until > end { grant.until } else { end };" => "grant.until = end;";
         5 "knocking again does not move the end":
             "grant.until = if grant.until > end { grant.until } else { end };" => "grant.until = grant.until;";
         5 "a live grant is begun anew":
-            "        && grant.is_live(now)\n    {" => "        && !grant.is_live(now)\n    {";
+            "&& grant.is_live(now) {" => "&& !grant.is_live(now) {";
         5 "a grant that has ended is extended":
-            "        && grant.is_live(now)\n    {" => "    {";
-        5 "a one-time sequence opens twice":
-            "door.once != 0 && !spend(world, packet, door, now)" => "door.once != 0 && false";
-        5 "the prefixes of a door are those of the other family":
-            "{ &door.prefix_v4 } else { &door.prefix_v6 }" => "{ &door.prefix_v6 } else { &door.prefix_v4 }";
-        7 "a step is made whatever another CPU did":
-            "if cell.swap(attempt.0, if done" => "if cell.swap(cell.load(), if done";
-        7 "two CPUs begin one attempt twice":
-            "if old.0 != 0 && old.door() == index && old.is_live(door, Ticks::at(now)) {" => "if false {";
+            "&& grant.is_live(now) {" => "{";
     }
-    "attempt.rs" {
+    "advanced" {
         3 "a step counts twice":
             "Self(self.0 + (1 << 40))" => "Self(self.0 + (2 << 40))";
+    }
+    "Attempt::is_live" {
         3 "an attempt lives a tick too long":
             "now.since(self.started()) < door.seq_ticks" => "now.since(self.started()) <= door.seq_ticks";
         3 "an attempt is never too old":
             "now.since(self.started()) < door.seq_ticks" => "door.seq_ticks > 0";
-        3 "the age of an attempt is wrong across the wrap of its clock":
-            "self.0.wrapping_sub(earlier.0) & Self::MASK" => "self.0.saturating_sub(earlier.0)";
         3 "an attempt outlives a change of its door":
             "self.check() == door.check" => "true";
         3 "an attempt with all its steps is under way":
             "self.made() < door.steps as u32" => "true";
-        3 "a repeat is seen before the next step":
-            "if steps & next != 0 {"
-            => "if steps & (next - 1) != 0 {\n            Meaning::Repeat\n        } else if steps & next != 0 {";
-        3 "a step already made is one out of turn":
-            "            Meaning::Repeat\n" => "            Meaning::OutOfTurn\n";
-        4 "a step out of turn is none of the door's":
-            "            Meaning::OutOfTurn\n" => "            Meaning::Repeat\n";
     }
-    "cell.rs" {
+    "since" {
+        3 "the age of an attempt is wrong across the wrap of its clock":
+            "self.0.wrapping_sub(earlier.0) & Self::MASK" => "self.0.saturating_sub(earlier.0)";
+    }
+    "meaning" {
+        3 "a repeat is seen before the next step":
+            "if steps & next != 0 {" => "if steps & (next - 1) != 0 { Meaning::Repeat } else if steps & next != 0 {";
+        3 "a step already made is one out of turn":
+            "Meaning::Repeat" => "Meaning::OutOfTurn";
+        4 "a step out of turn is none of the door's":
+            "Meaning::OutOfTurn" => "Meaning::Repeat";
+    }
+    "swap" {
         7 "a swap does not compare":
             "self.atomic().compare_exchange(old, new, SeqCst, SeqCst).is_ok()"
-            => "self.atomic().store(new, SeqCst);\n            let _ = old;\n            true";
-        7 "a word that is to be raised is lowered":
-            "if old >= floor {" => "if old == floor {";
+            => "self.atomic().store(new, SeqCst); let _ = old; true";
         7 "in the kernel a swap that was lost is taken for won":
-            "            swapped\n" => "            swapped | true\n", kernel(),
+            "(self.0.get(), old, new) }; swapped" => "(self.0.get(), old, new) }; swapped | true", kernel(),
             explained("two CPUs must meet within a few instructions of the program, which its races need not come to: \
                 a race that is always lost can be made on the host alone");
         7 "in the kernel a swap writes nothing":
             "(self.0.get(), old, new)" => "(self.0.get(), old, { let _ = new; old })", kernel();
+    }
+    "raise" {
+        7 "a word that is to be raised is lowered":
+            "if old >= floor {" => "if old == floor {";
     }
 };
