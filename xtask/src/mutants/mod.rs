@@ -1,6 +1,7 @@
 //! `cargo xtask mutants`: bugs planted one at a time in what decides, against each rule of the gate. The tests
 //! must catch every one.
 
+mod changes;
 mod figures;
 mod source;
 mod suite;
@@ -31,6 +32,10 @@ pub struct MutantsArgs {
     /// Only those with this text, or one of several, in what they do
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
+    /// Only those of the rules that a change touches: of each that has a bug in a file that is not as it is in BASE,
+    /// which is HEAD unless it is given
+    #[arg(long, value_name = "BASE", num_args = 0..=1, default_missing_value = "HEAD")]
+    changed: Option<String>,
     /// Only those that `test` plants, and the quick tests
     #[arg(long)]
     quick: bool,
@@ -56,14 +61,26 @@ pub fn verb(args: &MutantsArgs) -> Result<()> {
         let has_text = args.only.is_empty() || args.only.iter().any(|text| mutant.what.contains(text.as_str()));
         args.rule.is_none_or(|rule| mutant.rule == rule) && has_text && (mutant.quick || !args.quick)
     };
-    let chosen: Vec<&Placed> = all.iter().filter(is_asked_for).collect();
+    let mut chosen: Vec<&Placed> = all.iter().filter(is_asked_for).collect();
     ensure!(!chosen.is_empty(), "mutants: there is none of these");
     say_renamed(&all);
+    if let Some(base) = &args.changed {
+        let files = changes::since(base)?;
+        let rules = touched(&all, &files);
+        let count = chosen.len();
+        chosen.retain(|(mutant, _)| rules.contains(&mutant.rule));
+        println!("{}", changes::said(base, &rules, chosen.len(), count - chosen.len()));
+    }
     if args.list {
         chosen.iter().for_each(|(mutant, place)| println!("{mutant}: {place}"));
         return Ok(());
     }
-    plant_all(&chosen, args.quick)
+    if chosen.is_empty() { Ok(()) } else { plant_all(&chosen, args.quick) }
+}
+
+/// The rules that have a bug in one of the files.
+fn touched(all: &[Placed], files: &changes::Files) -> BTreeSet<u8> {
+    all.iter().filter(|(_, place)| files.contains(&place.file)).map(|(mutant, _)| mutant.rule).collect()
 }
 
 /// Says which names of the rows the source has others for, so that somebody mends the rows.
@@ -107,5 +124,28 @@ fn plant_all(chosen: &[&Placed], is_quick: bool) -> Result<()> {
     match figures.faults() {
         [] => Ok(()),
         faults => bail!("mutants: {}", faults.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_touches_the_rules_that_have_a_bug_in_its_files() {
+        const fn bug(rule: u8) -> Mutant {
+            Mutant::new(rule, "a bug", ("crate", "item"), "from", "to")
+        }
+        static BUGS: [Mutant; 4] = [bug(1), bug(2), bug(3), bug(4)];
+        let at = |bug, file: &str| {
+            let (item, to, renamed) = Default::default();
+            (bug, Place { file: file.into(), item, line: 1, octets: 0..1, to, renamed })
+        };
+        let [one, two, three, four] = BUGS.each_ref();
+        let all = [at(one, "a"), at(two, "a"), at(two, "b"), at(three, "b"), at(four, "c")];
+        let touched = |files: &[&str]| Vec::from_iter(touched(&all, &files.iter().map(Into::into).collect()));
+        assert_eq!(touched(&[]), [0; 0]);
+        assert_eq!(touched(&["a"]), [1, 2]);
+        assert_eq!(touched(&["b", "d"]), [2, 3]);
     }
 }
