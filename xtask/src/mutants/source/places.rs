@@ -165,6 +165,7 @@ fn of(is_there: bool, item: &str) -> String {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{} in {}", self.file.display(), self.line, self.item)
+        write!(f, "{}:{} in {}", self.file.display(), self.line, self.item)?;
+        self.renamed.iter().try_for_each(|(from, to)| write!(f, ", where {from} is {to}"))
     }
 }

@@ -77,6 +77,8 @@ fn names_that_are_not_there_any_more_may_be_others_and_are_so_in_what_is_planted
     let (from, to) = ("if world.trusts(source) {", "if !world.trusts(source) && world.trusts(other) {");
     let bug = "if !env.is_trusted(source) && env.is_trusted(other) {";
     assert!(planted(&renamed, "guard", from, to).contains(bug));
+    let shown = place(&renamed, "guard", from, to).unwrap().to_string();
+    assert_eq!(shown, "a-crate/src/gate.rs:4 in guard, where trusts is is_trusted, where world is env");
 }
 
 #[test]

@@ -66,9 +66,10 @@ fn every_bug_has_its_one_place_and_changes_it() {
     for (mutant, place) in rows().into_iter().zip(places) {
         let file = file(&sources, &place);
         let whole = file.code.renamed(|_| None);
-        assert_eq!(words(&whole[place.octets.clone()]), words(mutant.from), "{mutant}");
+        // The table may wait with new names.
+        let from = Code::new(mutant.from).renamed(|name| place.renamed.get(name).cloned());
+        assert_eq!(words(&whole[place.octets.clone()]), words(&from), "{mutant}");
         assert_ne!(words(&place.planted(&whole)), words(&whole), "{mutant}");
-        assert!(place.renamed.is_empty() && place.to == mutant.to, "{mutant}");
         assert!(planted.insert((place.file, place.octets.start, place.octets.end, mutant.to)), "{mutant}: twice");
     }
 }
