@@ -92,6 +92,9 @@ fn faults_of(text: &str, is_rust: bool) -> Vec<(usize, String)> {
                 fault(format!("`{banned}`: {why}"));
             }
         }
+        if is_rust && is_long_sleep(line) {
+            fault("a sleep of a second or more: wait for a state, or add it to tests/src/lab/pause.rs".to_owned());
+        }
         if is_rust && is_unsafe(line) && !has_reason(&lines[index.saturating_sub(NEAR)..=index]) {
             fault(format!("unsafe without a {REASON} comment"));
         }
@@ -111,6 +114,20 @@ const REASON: &str = "SAFETY:";
 /// Whether one of the lines gives a reason.
 fn has_reason(lines: &[&str]) -> bool {
     lines.iter().any(|line| line.contains(REASON))
+}
+
+/// Whether a line of Rust sleeps for a second or more, as far as a line shows.
+fn is_long_sleep(line: &str) -> bool {
+    let Some((_, rest)) = line.split_once("sleep(") else { return false };
+    let Some((_, rest)) = rest.split_once("Duration::from_") else { return false };
+    let Some((unit, number)) = rest.split_once('(') else { return false };
+    let digits: String = number.chars().filter(|c| *c != '_').take_while(char::is_ascii_digit).collect();
+    let number = digits.parse().unwrap_or(0_u64);
+    match unit {
+        "secs" => number >= 1,
+        "millis" => number >= 1000,
+        _ => false,
+    }
 }
 
 /// Whether a line of Rust opens an unsafe block or impl.
@@ -197,6 +214,13 @@ mod tests {
         ] {
             assert_eq!(faults(text), [0; 0], "{text}");
         }
+    }
+
+    #[test]
+    fn a_long_sleep_is_a_fault() {
+        let sleep = |what: &str| faults(&format!("\n    thread::sl{}(Duration::from_{what});\n", "eep"));
+        assert_eq!((sleep("secs(1)"), sleep("millis(1_500)")), (vec![3], vec![3]));
+        assert_eq!((sleep("millis(999)"), sleep("micros(5000)")), (vec![], vec![]));
     }
 
     #[test]

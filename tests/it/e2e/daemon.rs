@@ -6,8 +6,8 @@ use anyhow::Result;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::lab::{
-    Background, Config, Daemon, Family, GATE_STANDS, Host, PINS, Probe, SSH_PORT, Status, TIMEOUT, knockctl,
-    knockctl_path, until,
+    Background, Config, Daemon, Family, GATE_STANDS, Host, PINS, Pause, Probe, SSH_PORT, Status, TIMEOUT, knockctl,
+    knockctl_path, pause, until,
 };
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -139,7 +139,7 @@ fn a_denial_is_logged_under_a_limit() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let mark = world.gate()?.mark();
     let flood = tests::lab::Flood::start(Host::Stranger, world.server(SSH_PORT));
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    pause(Pause::LimitPerSecond);
     let flooded = flood.stop()?;
     let lines = world.gate()?.after(mark).iter().filter(|line| line.contains("did not knock")).count();
     assert!(flooded.sent > 1000, "{flooded:?}");

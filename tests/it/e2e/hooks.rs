@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tests::lab::{Config, Daemon, Family, Host, PINS, Probe, Status, TIMEOUT, knockctl, knockctl_path, sandbox, until};
+use tests::lab::{
+    Config, Daemon, Family, Host, PINS, Pause, Probe, Status, TIMEOUT, knockctl, knockctl_path, pause, sandbox, until,
+};
 use tests::story::World;
 use tests::trial::{Trial, ensure_measured, trials};
 
@@ -243,7 +245,7 @@ fn a_stop_command_runs_once_when_the_grant_expires() -> Result<()> {
     let begun = Instant::now();
     assert_eq!(log.wait(2)?, [PLUS, MINUS]);
     assert!(begun.elapsed() > Duration::from_secs(1), "not before the end");
-    std::thread::sleep(Duration::from_secs(2));
+    pause(Pause::NoOtherHook);
     assert_eq!(log.lines(), [PLUS, MINUS]);
     Ok(())
 }
@@ -308,7 +310,7 @@ fn a_daemon_killed_while_a_stop_command_runs_does_not_run_it_twice() -> Result<(
     world.gate()?.kill()?;
     world.start(&config)?;
     assert_eq!(log.wait(3)?, [PLUS, "begun", MINUS]);
-    std::thread::sleep(Duration::from_secs(3));
+    pause(Pause::NoOtherSlowHook);
     assert_eq!(log.lines().len(), 3);
     Ok(())
 }
@@ -321,7 +323,7 @@ fn a_restart_undoes_nothing() -> Result<()> {
     world.start(&config)?;
     world.gate()?.kill()?;
     world.start(&config)?;
-    std::thread::sleep(Duration::from_secs(2));
+    pause(Pause::NoOtherHook);
     assert_eq!(log.lines(), [PLUS]);
     world.revoke()?;
     assert_eq!(log.wait(2)?, [PLUS, MINUS]);
@@ -334,7 +336,7 @@ fn a_reload_without_the_door_keeps_what_is_owed() -> Result<()> {
     Config::lab().set("cmd_timeout", "\"60s\"").write("gate.toml")?;
     world.command(&["reload"])?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
-    std::thread::sleep(Duration::from_secs(2));
+    pause(Pause::NoOtherHook);
     assert_eq!(log.lines(), [PLUS]);
     world.revoke()?;
     assert_eq!(log.wait(2)?, [PLUS, MINUS]);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tests::lab::{
-    Config, Daemon, Family, Host, Late, Mark, Probe, SSH_PORT, Status, TIMEOUT, connect, ip, knockctl, leaks, until,
+    Config, Daemon, Family, Host, Late, Mark, Pause, Probe, SSH_PORT, Status, TIMEOUT, connect, ip, knockctl, leaks,
+    until,
 };
 use tests::story::World;
 use tests::trial::{Trial, trials, waiting_trials};
@@ -432,7 +433,7 @@ fn what_was_refused_is_tried_again_though_it_has_not_changed() -> Result<()> {
     ip(Host::Client, &Late::FIRST.up("peer0", 2))?;
     daemon(&world).wait_after(0, "late0: NO GATE THERE: native mode refused")?;
     // It is tried once more with the next sweep; what comes after that is what counts.
-    thread::sleep(Duration::from_secs(6));
+    tests::lab::pause(Pause::SweepOfLinks);
     Host::Client.must(&["ethtool", "-L", "peer0", "tx", "1", "rx", "1"])?;
     let said = |text: &str| daemon(&world).after(0).iter().filter(|line| line.contains(text)).count();
     until("another try", Duration::from_secs(45), || (said("late0 (native): it appeared") == 1).then_some(()))?;

@@ -8,7 +8,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tests::lab::{Background, Config, Daemon, Dev, Family, Flood, Host, SSH_PORT, Status, TIMEOUT, knockctl, until};
+use tests::lab::{
+    Background, Config, Daemon, Dev, Family, Flood, Host, Pause, SSH_PORT, Status, TIMEOUT, knockctl, pause, until,
+};
 use tests::story::World;
 use tests::trial::{Trial, ensure_measured, trials};
 
@@ -246,7 +248,7 @@ fn the_place_of_the_log_changes_with_a_reload() -> Result<()> {
 fn every_denial_is_logged_or_counted() -> Result<()> {
     let mut world = World::guarded(Family::V4, &Config::lab().option("log_denied_rate", "3"))?;
     let flood = Flood::start(Host::Stranger, world.server(SSH_PORT));
-    std::thread::sleep(Duration::from_millis(2500));
+    pause(Pause::LimitOverSeconds);
     let flooded = flood.stop()?;
     assert!(flooded.sent > 100, "{flooded:?}");
     let denied = Status::read()?.counter("deny_new");

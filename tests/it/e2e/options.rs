@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use socket2::{Domain, Protocol, Socket, Type};
-use tests::lab::{Config, Daemon, Family, Host, PATIENCE, Probe, SSH_PORT, Status, connect, send_udp};
+use tests::lab::{Config, Daemon, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, send_udp, until};
 use tests::packet::{ACK, FIN, PacketBuilder, RST, SYN};
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -157,7 +157,7 @@ fn traffic_keeps_a_udp_grant_alive() -> Result<()> {
             send_udp(Host::Client, server, b"still here")?;
             socket.recv(&mut buffer)?;
         }
-        std::thread::sleep(Duration::from_millis(1200));
+        until("the end of the grant", TIMEOUT, || Status::read().ok()?.grants().is_empty().then_some(()))?;
         send_udp(Host::Client, server, b"too late")?;
         assert!(socket.recv(&mut buffer).is_err());
     }

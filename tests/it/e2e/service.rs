@@ -4,12 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tests::lab::{
-    BOOT_TIMEOUT, Config, Family, Flood, Host, Lab, Machine, MachineRoot, PATIENCE, Probe, Ran, SSH_PORT, connect,
-    knockctl, knockctl_path, until,
+    BOOT_TIMEOUT, Config, Family, Flood, Host, Lab, Machine, MachineRoot, PATIENCE, Pause, Probe, Ran, SSH_PORT,
+    connect, knockctl, knockctl_path, pause, until,
 };
 use tests::trial::{Trial, trials};
 
@@ -367,7 +366,7 @@ fn a_hanging_daemon_is_started_anew() -> Result<()> {
     let machine = Machine::boot(Host::Server, root)?;
     machine.wait_for(UNIT)?;
     // One that works is left alone.
-    std::thread::sleep(Duration::from_secs(5));
+    pause(Pause::NoWatchdog);
     assert_eq!(machine.property(UNIT, "NRestarts")?, "0", "{}", machine.journal(UNIT)?);
     machine.must(&["systemctl", "kill", "--kill-who=main", "--signal=STOP", UNIT])?;
     until_state(&machine, "NRestarts", "1")?;

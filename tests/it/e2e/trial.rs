@@ -1,9 +1,7 @@
 //! Rules on trial go by themselves, unless somebody confirms them.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use tests::lab::{Config, Daemon, Family, Host, PINS, Probe, Status, TIMEOUT, knockctl, until};
+use tests::lab::{Config, Daemon, Family, Host, PINS, Pause, Probe, Status, TIMEOUT, knockctl, pause, until};
 use tests::story::World;
 use tests::trial::{Trial, waiting_trials};
 
@@ -25,8 +23,6 @@ pub fn trials() -> Vec<Trial> {
 
 /// A trial that a busy machine can begin, look at and confirm before it ends.
 const SHORT: &str = "8s";
-/// It is over then.
-const LONGER: Duration = Duration::from_secs(9);
 
 fn on_trial(span: &str) -> Result<World> {
     let mut world = World::new(Family::V4, None)?;
@@ -54,7 +50,7 @@ fn a_gate_that_is_confirmed_stays() -> Result<()> {
     let mut world = on_trial(SHORT)?;
     world.command(&["allow", "203.0.113.9"])?;
     assert_says(&knockctl(Host::Server, &["confirm"])?, 0, &["confirmed"]);
-    std::thread::sleep(LONGER);
+    pause(Pause::NoEndOfTrial);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert!(world.gate()?.runs());
     assert_eq!(Status::read()?.grants().len(), 1);
@@ -69,7 +65,7 @@ fn a_gate_on_trial_lets_everybody_in_at_its_end_without_a_daemon() -> Result<()>
     world.gate()?.kill()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert_fails(&knockctl(Host::Server, &["confirm"])?, &["is gone", "knockctl run"]);
-    std::thread::sleep(LONGER);
+    pause(Pause::NoEndOfTrial);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     // The next daemon makes a gate of it again.
     world.start(&Config::lab())?;
@@ -106,7 +102,7 @@ fn rules_that_are_confirmed_stay() -> Result<()> {
     other_rules(&mut world)?;
     knockctl(Host::Server, &["reload", "--trial", SHORT])?.success()?;
     assert_says(&knockctl(Host::Server, &["confirm"])?, 0, &["confirmed"]);
-    std::thread::sleep(LONGER);
+    pause(Pause::NoEndOfTrial);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     let after = Status::read()?;
     assert!(after.0["services"][0]["ports"].to_string().contains("2300"), "{}", after.0);

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tests::lab::{Background, Config, Family, Host, PATIENCE, Probe, Status, TIMEOUT, connect, sandbox, until};
+use tests::lab::{
+    Background, Config, Family, Host, PATIENCE, Pause, Probe, Status, TIMEOUT, connect, pause, sandbox, until,
+};
 use tests::story::World;
 use tests::trial::{Trial, waiting_trials};
 
@@ -73,7 +75,7 @@ fn a_tunnel_stands_behind_a_knock_as_long_as_it_is_used() -> Result<()> {
     world.knock_open()?;
     // Three windows long.
     for _ in 0..9 {
-        std::thread::sleep(Duration::from_secs(1));
+        pause(Pause::TrafficOfTunnel);
         assert_eq!(probe()?, Probe::Refused);
     }
     assert!(Status::read()?.counter("grant_extended") >= 2, "{}", Status::read()?.0);

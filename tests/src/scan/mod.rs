@@ -24,7 +24,7 @@ use anyhow::{Result, anyhow, ensure};
 pub use ground::Deny;
 pub use row::{Row, Tool, Transport};
 
-use crate::lab::{Config, Family, Host, Probe};
+use crate::lab::{Config, Family, Host, Pause, Probe, pause};
 use ground::{Ground, sockets_with_others};
 use judge::{Cell, expected, is_lost};
 use tool::{Patience, Said, Scanner, rest};
@@ -177,7 +177,7 @@ impl Report {
                     lock(&beside).push(format!("about {}: a socket on a protected port: {socket}", row.name()));
                 }
                 // A host sends one source six ICMP errors at once, and one a second.
-                thread::sleep(Duration::from_millis(1100) * row.errors());
+                (0..row.errors()).for_each(|_| pause(Pause::IcmpError));
             }
             Ok(())
         };

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 use std::process::{ChildStdin, Command, Output, Stdio};
-use std::thread;
-use std::time::Duration;
 use std::{fs, io::Write as _};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::ground::Ports;
 use super::row::{Row, Tool, Transport};
-use crate::lab::{Background, Family, Host, SERVER_INTERFACES, TIMEOUT, sandbox};
+use crate::lab::{Background, Family, Host, Pause, SERVER_INTERFACES, TIMEOUT, pause, sandbox};
 
 /// How long a tool waits for answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,7 +192,7 @@ fn hping_state(output: &Output, port: &str, transport: Transport) -> Result<Stri
 
 /// A pause before a scan that asks again.
 pub fn rest() {
-    thread::sleep(Duration::from_secs(2));
+    pause(Pause::Rescan);
 }
 
 #[cfg(test)]

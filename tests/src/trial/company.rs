@@ -95,19 +95,21 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// Spreads those that wait evenly among the others, in the order of both.
-pub(super) fn spread<T>(all: Vec<T>, waits: impl Fn(&T) -> bool) -> Vec<T> {
-    let (waiting, others): (Vec<T>, Vec<T>) = all.into_iter().partition(|one| waits(one));
-    let (count, between) = (others.len() + waiting.len(), others.len() / (waiting.len() + 1));
-    let (mut waiting, mut spread) = (waiting.into_iter(), Vec::with_capacity(count));
+/// Puts those first that bear nobody beside them, so that later nobody has to wait until all others have ended, and
+/// spreads those that wait evenly among the rest. Otherwise the order is kept.
+pub(super) fn ordered<T>(all: Vec<T>, company: impl Fn(&T) -> Company) -> Vec<T> {
+    let (mut ordered, rest): (Vec<T>, Vec<T>) = all.into_iter().partition(|one| company(one) == Company::Alone);
+    let (waiting, others): (Vec<T>, Vec<T>) = rest.into_iter().partition(|one| company(one) == Company::Waiting);
+    let between = others.len() / (waiting.len() + 1);
+    let mut waiting = waiting.into_iter();
     for (index, other) in others.into_iter().enumerate() {
         if between > 0 && index % between == 0 {
-            spread.extend(waiting.next());
+            ordered.extend(waiting.next());
         }
-        spread.push(other);
+        ordered.push(other);
     }
-    spread.extend(waiting);
-    spread
+    ordered.extend(waiting);
+    ordered
 }
 
 #[cfg(test)]
@@ -162,11 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn those_that_wait_are_spread() {
-        let spread = |text: &str| spread(text.chars().collect(), |c| c.is_uppercase()).into_iter().collect::<String>();
-        assert_eq!(spread("abcdefAB"), "AabBcdef");
-        assert_eq!(spread("abc"), "abc");
-        assert_eq!(spread("ABa"), "aAB");
-        assert_eq!(spread(""), "");
+    fn those_alone_come_first_and_those_that_wait_are_spread() {
+        let company = |c: &char| match c {
+            '0'..='9' => Company::Alone,
+            'A'..='Z' => Company::Waiting,
+            _ => Company::Beside,
+        };
+        let ordered = |text: &str| ordered(text.chars().collect(), company).into_iter().collect::<String>();
+        assert_eq!(ordered("abc1defAB2"), "12AabBcdef");
+        assert_eq!(ordered("abc"), "abc");
+        assert_eq!(ordered("ABa"), "aAB");
+        assert_eq!(ordered(""), "");
     }
 }

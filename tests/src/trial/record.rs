@@ -43,11 +43,9 @@ impl Record {
     }
 
     /// A trial failed for good. Returns the text that says why, and how to make it again.
-    pub fn failed(&self, name: &str, binary: &str, attempt: &Attempt) -> Result<String> {
-        let text = format!(
-            "{name}\n{}\n\nthis trial alone: cargo xtask test --only {binary} -- {name} --exact\n",
-            attempt.why()
-        );
+    pub fn failed(&self, name: &str, attempt: &Attempt) -> Result<String> {
+        let why = attempt.why();
+        let text = format!("{name}\n{why}\n\nthis trial alone: cargo xtask test -- {name} --exact\n");
         self.write(FAILED, &format!("{}.txt", file_name(name)), &text)?;
         Ok(text)
     }
@@ -97,13 +95,13 @@ mod tests {
         record.time("e2e::one", &attempt("")).unwrap();
         record.time("e2e::two", &attempt("")).unwrap();
         let failed = attempt(&format!("on the way\n{WHY}\na stranger got in\n"));
-        let text = record.failed("e2e::one", "it", &failed).unwrap();
+        let text = record.failed("e2e::one", &failed).unwrap();
         record.unstable("e2e::two", &failed, &attempt("fine")).unwrap();
         let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
         assert_eq!(read("trials/times"), "1.50 0.25 e2e::one\n1.50 0.25 e2e::two\n");
         assert_eq!(read("trials/failed/e2e.one.txt"), text);
         assert!(text.starts_with("e2e::one\na stranger got in\n"), "{text}");
-        assert!(text.ends_with("cargo xtask test --only it -- e2e::one --exact\n"), "{text}");
+        assert!(text.ends_with("cargo xtask test -- e2e::one --exact\n"), "{text}");
         assert!(read("unstable/e2e.two.first.log").starts_with("on the way"));
         assert_eq!(read("unstable/e2e.two.alone.log"), "fine");
         fs::remove_dir_all(folder).unwrap();

@@ -6,7 +6,6 @@
 //! counts as unstable; more than [`FORGIVEN`] of these are a failure.
 
 use std::env;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +14,7 @@ use libtest_mimic::{Arguments, Failed};
 use nix::unistd::geteuid;
 
 use super::attempt::{self, Attempt, End, TRIAL};
-use super::company::{Company, Places, spread};
+use super::company::{Company, Places, ordered};
 use super::record::Record;
 use super::{Trial, inside};
 
@@ -36,7 +35,7 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
     let cpus = arguments.test_threads.unwrap_or_else(Places::cpus);
     arguments.test_threads = Some(if cpus == 1 { 1 } else { Places::threads(cpus) });
     let shared = Arc::new(Shared::new(cpus));
-    let trials = spread(trials, |trial| trial.company == Company::Waiting).into_iter().map(|trial| {
+    let trials = ordered(trials, |trial| trial.company).into_iter().map(|trial| {
         let (shared, name) = (Arc::clone(&shared), trial.name.clone());
         let run = move || shared.run(&name, trial.company).map_err(|error| Failed::from(format!("{error:#}")));
         libtest_mimic::Trial::test(trial.name, run).with_ignored_flag(trial.is_ignored)
@@ -80,7 +79,7 @@ impl Shared {
                 second
             }
         };
-        lock(&self.failed).push(self.record.failed(name, &binary(), &last)?);
+        lock(&self.failed).push(self.record.failed(name, &last)?);
         bail!("{}", last.text.trim_end())
     }
 
@@ -108,13 +107,6 @@ impl Shared {
         }
         is_steady
     }
-}
-
-/// The name of this test binary, without cargo's hash.
-fn binary() -> String {
-    let path = env::current_exe().unwrap_or_else(|_| PathBuf::from("it"));
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    name.rsplit_once('-').map_or(name.clone(), |(name, _)| name.to_owned())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

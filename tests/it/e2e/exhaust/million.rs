@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tests::lab::figures::{cpu_time, maps, measured, memory};
 use tests::lab::grants::{fill, source};
-use tests::lab::{Config, Family, GATE_STANDS, Host, Probe, TIMEOUT, until};
+use tests::lab::{Config, Family, GATE_STANDS, Host, Pause, Probe, TIMEOUT, pause, until};
 use tests::story::World;
 use tests::trial::{Trial, ensure_measured, trials};
 
@@ -73,7 +73,7 @@ fn a_million_grants_are_listed_swept_carried_and_revoked() -> Result<()> {
     println!("[figures] million: revoke of one {:.2?}, explain {:.2?}", one.time, explained.time);
 
     // The daemon does nothing but sweep.
-    std::thread::sleep(Duration::from_secs(12).saturating_sub(since.elapsed()));
+    pause(Pause::Rest(Duration::from_secs(12).saturating_sub(since.elapsed())));
     let share = (cpu_time(daemon)? - used).as_secs_f64() / since.elapsed().as_secs_f64();
     let lives = memory(daemon, "VmRSS")?;
     println!("[figures] million: sweeps {:.1} % of a CPU; the daemon {} -> {}", share * 100.0, mib(before), mib(lives));

@@ -1,14 +1,14 @@
 //! bpf(2) fails: for want of memory, or of rights.
 
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, no_bpf_in, steps};
 use tests::lab::{
-    Background, Config, Family, Host, Late, Mark, PINS, Probe, Ran, Status, TIMEOUT, knockctl, leaks, until,
+    Background, Config, Family, Host, Late, Mark, PINS, Pause, Probe, Ran, Status, TIMEOUT, knockctl, leaks, pause,
+    until,
 };
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -263,7 +263,7 @@ fn a_daemon_whose_every_call_fails_for_a_while_goes_on() -> Result<()> {
         until("the end of the grant", TIMEOUT, || {
             (siege.world.connect(Host::Client).ok()?.0 == Probe::Silent).then_some(())
         })?;
-        thread::sleep(WHILE.saturating_sub(began.elapsed()));
+        pause(Pause::Rest(WHILE.saturating_sub(began.elapsed())));
         ensure!(daemon.runs(), "{}", said(&daemon));
         let followed = said(&daemon).matches("interfaces cannot be followed").count();
         ensure!(followed <= 2, "what goes on is told again and again: {}", said(&daemon));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, send_many};
+use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, send_many, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -48,8 +48,7 @@ fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
     // And a grant ends in time.
     world.command(&["allow", "192.0.2.2", "--for", "1s"])?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
-    thread::sleep(Duration::from_millis(1100));
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    until("the end of the grant", TIMEOUT, || (world.connect(Host::Client).ok()?.0 == Probe::Silent).then_some(()))?;
     let flood = Flood::start(Host::Stranger, world.server(SSH_PORT));
     thread::sleep(Duration::from_millis(300));
     assert_eq!(flood.stop()?.opened, 0);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use socket2::{Domain, Protocol, Socket, Type};
-use tests::lab::{Family, Host, PATIENCE, Probe, Session, connect};
+use tests::lab::{Family, Host, PATIENCE, Pause, Probe, Session, connect, pause};
 use tests::packet::PacketBuilder;
 
 /// How long a port may take to become what it should be: knockd starts a shell, and that iptables.
@@ -63,7 +63,7 @@ pub fn play(family: Family, runs: &[Run], wanted: impl Fn(&Run) -> bool) -> Resu
             match act {
                 Act::Knock(words) => knock(family, words)?,
                 Act::Segments(segments) => segments_to(family, segments)?,
-                Act::Wait(seconds) => sleep(Duration::from_secs_f64(*seconds)),
+                Act::Wait(seconds) => pause(Pause::Rest(Duration::from_secs_f64(*seconds))),
                 Act::Session => session = Some(Session::open(family)?),
             }
         }
