@@ -137,7 +137,11 @@ impl Built {
 
     /// Builds a program of the lab: `story`, `soak`.
     pub fn lab_program(&self, name: &str) -> Result<PathBuf> {
-        step::block("build", name, || executable(self.lab_cargo("build"), name, Profile::Release, &[]))
+        step::block("build", name, || {
+            let mut cargo = self.lab_cargo("build");
+            cargo.args(["--features", "programs"]);
+            executable(cargo, name, Profile::Release, &[])
+        })
     }
 }
 

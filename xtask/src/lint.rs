@@ -22,7 +22,7 @@ pub fn verb(is_quick: bool) -> Result<()> {
     checks.run("tidy", tidy::check);
     checks.run("unsafe", unsafety::check);
     checks.run("clippy, host", || {
-        clippy(&compile::HOST, &["--all-targets"])?;
+        clippy(&compile::HOST, &["--all-targets", "--features", "tests/programs"])?;
         // `--all-targets` leaves out what has `test = false` in its manifest.
         clippy(&compile::HOST, &["--test", "it", "--test", "kernel", "--test", "package"])
     });
