@@ -21,8 +21,7 @@ use super::{Trial, inside};
 /// So many trials of a run may fail and then pass alone.
 const FORGIVEN: usize = 2;
 
-/// Runs the trials that the arguments ask for, as many at once as there are CPUs or `--test-threads`, and some more
-/// that only wait.
+/// Runs the trials that the arguments ask for, several at once for each CPU or, with `--test-threads`, for so many.
 pub fn run(trials: Vec<Trial>) -> ExitCode {
     if let Ok(name) = env::var(TRIAL) {
         return inside::run(&name, trials);
