@@ -23,7 +23,7 @@ const BPF_TARGET: &str = if cfg!(target_endian = "little") { "bpfel-unknown-none
 pub const HOST: [&str; 3] = ["--workspace", "--exclude", BPF_PACKAGE];
 
 /// The test binaries that need root.
-const ROOT_TESTS: [&str; 3] = ["kernel", "it", "package"];
+pub const ROOT_TESTS: [&str; 3] = ["kernel", "it", "package"];
 
 /// Where cargo keeps what it does not put out.
 pub const BUILD_DIR: &str = "CARGO_BUILD_BUILD_DIR";

@@ -7,7 +7,7 @@ mod plan;
 mod repeat;
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -82,16 +82,17 @@ fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
 
 /// Only the trials that are asked for by name.
 fn chosen(checks: &mut Checks, filters: &[String]) -> Result<()> {
-    let Some((tools, built)) = checks.get("set-up and build", || {
+    let Some((tools, built, binaries)) = checks.get("set-up and build", || {
         let tools = setup::setup(Some(Purpose::Test))?;
         let built = compile::build(&tools, Profile::Release)?;
-        Ok((tools, built))
+        let binaries = built.test_binaries(&compile::ROOT_TESTS)?;
+        Ok((tools, built, binaries))
     }) else {
         return Ok(());
     };
     let mut is_any = false;
-    for binary in ["kernel", "it", "package"] {
-        if !lists_any(&built, binary, filters)? {
+    for (binary, path) in compile::ROOT_TESTS.into_iter().zip(&binaries) {
+        if !lists_any(path, filters)? {
             continue;
         }
         is_any = true;
@@ -127,9 +128,8 @@ fn end_to_end(tools: &Tools, built: &Built, filters: &[String]) -> Result<()> {
 }
 
 /// Whether a test binary has any of these trials.
-fn lists_any(built: &Built, binary: &str, filters: &[String]) -> Result<bool> {
-    let mut cargo = trials(built, binary, filters);
-    let listed = shell::read(cargo.arg("--list"))?;
+fn lists_any(binary: &Path, filters: &[String]) -> Result<bool> {
+    let listed = shell::read(shell::command(binary).args(filters).arg("--list"))?;
     Ok(filters.iter().any(|filter| filter == "--list") || listed.lines().any(|line| line.ends_with(": test")))
 }
 
