@@ -44,6 +44,9 @@ use tests::trial::Trial;
 /// The trials.
 pub fn trials() -> Vec<Trial> {
     [
+        // Those that wait for the longest time begin first.
+        import::trials(),
+        scan::trials(),
         lab::trials(),
         machine::trials(),
         sandbox::trials(),
@@ -54,7 +57,6 @@ pub fn trials() -> Vec<Trial> {
         client::trials(),
         commands::trials(),
         config::trials(),
-        import::trials(),
         daemon::trials(),
         exhaust::trials(),
         explain::trials(),
@@ -78,7 +80,6 @@ pub fn trials() -> Vec<Trial> {
         wireguard::trials(),
         upgrade::trials(),
         viewers::trials(),
-        scan::trials(),
         soak::trials(),
         story::trials(),
     ]

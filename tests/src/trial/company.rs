@@ -14,7 +14,7 @@ pub(super) enum Company {
     Beside,
     /// The same, and it needs no CPU for most of its time.
     Waiting,
-    /// Nobody.
+    /// Nobody but those that wait.
     Alone,
 }
 
@@ -66,12 +66,12 @@ impl Places {
                 _beside: None,
                 _alone: Some(self.neighbours.write().unwrap_or_else(PoisonError::into_inner)),
             },
-            Company::Beside | Company::Waiting => {
-                let pool = if company == Company::Beside { &self.beside } else { &self.waiting };
-                let taken = pool.take();
+            Company::Beside => {
+                let taken = self.beside.take();
                 let beside = self.neighbours.read().unwrap_or_else(PoisonError::into_inner);
                 Place { _pool: Some(taken), _beside: Some(beside), _alone: None }
             }
+            Company::Waiting => Place { _pool: Some(self.waiting.take()), _beside: None, _alone: None },
         }
     }
 }
@@ -105,15 +105,18 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// Puts those first that bear nobody beside them, so that later nobody has to wait until all others have ended, and
-/// spreads those that wait evenly among the rest. Otherwise the order is kept.
-pub(super) fn ordered<T>(all: Vec<T>, company: impl Fn(&T) -> Company) -> Vec<T> {
-    let (mut ordered, rest): (Vec<T>, Vec<T>) = all.into_iter().partition(|one| company(one) == Company::Alone);
-    let (waiting, others): (Vec<T>, Vec<T>) = rest.into_iter().partition(|one| company(one) == Company::Waiting);
-    let between = others.len() / (waiting.len() + 1);
+/// Puts as many of those that wait first as there are places for, and spreads the rest of them evenly. Those that bear
+/// nobody beside them come before the others, so that nobody has to wait later until all others have ended. Otherwise
+/// the order is kept.
+pub(super) fn ordered<T>(all: Vec<T>, cpus: usize, company: impl Fn(&T) -> Company) -> Vec<T> {
+    let (waiting, rest): (Vec<T>, Vec<T>) = all.into_iter().partition(|one| company(one) == Company::Waiting);
+    let (mut others, last): (Vec<T>, Vec<T>) = rest.into_iter().partition(|one| company(one) == Company::Alone);
+    others.extend(last);
     let mut waiting = waiting.into_iter();
+    let mut ordered: Vec<T> = waiting.by_ref().take(self::waiting(cpus)).collect();
+    let between = others.len() / (waiting.len() + 1);
     for (index, other) in others.into_iter().enumerate() {
-        if between > 0 && index % between == 0 {
+        if between > 0 && index % between == between / 2 {
             ordered.extend(waiting.next());
         }
         ordered.push(other);
@@ -132,13 +135,13 @@ mod tests {
     #[test]
     fn one_that_waits_takes_no_place_of_the_others() {
         let places = Places::new(1);
-        let _beside = places.take(Company::Beside);
+        let _alone = places.take(Company::Alone);
         let _one = places.take(Company::Waiting);
         let _other = places.take(Company::Waiting);
     }
 
     #[test]
-    fn there_are_never_more_than_places_and_nobody_beside_one_alone() {
+    fn there_are_never_more_than_places_and_no_other_beside_one_alone() {
         let (places, now, most) = (Places::new(4), AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for number in 0..40 {
@@ -174,16 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn those_alone_come_first_and_those_that_wait_are_spread() {
+    fn those_alone_come_before_the_others_and_those_that_wait_are_spread() {
         let company = |c: &char| match c {
             '0'..='9' => Company::Alone,
             'A'..='Z' => Company::Waiting,
             _ => Company::Beside,
         };
-        let ordered = |text: &str| ordered(text.chars().collect(), company).into_iter().collect::<String>();
-        assert_eq!(ordered("abc1defAB2"), "12AabBcdef");
+        let ordered = |text: &str| ordered(text.chars().collect(), 1, company).into_iter().collect::<String>();
+        assert_eq!(ordered("abc1defABC2"), "AB12Cabcdef");
         assert_eq!(ordered("abc"), "abc");
-        assert_eq!(ordered("ABa"), "aAB");
+        assert_eq!(ordered("aABC"), "ABaC");
         assert_eq!(ordered(""), "");
     }
 }

@@ -34,7 +34,7 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
     let cpus = arguments.test_threads.unwrap_or_else(Places::cpus);
     arguments.test_threads = Some(if cpus == 1 { 1 } else { Places::threads(cpus) });
     let shared = Arc::new(Shared::new(cpus));
-    let trials = ordered(trials, |trial| trial.company).into_iter().map(|trial| {
+    let trials = ordered(trials, cpus, |trial| trial.company).into_iter().map(|trial| {
         let (shared, name) = (Arc::clone(&shared), trial.name.clone());
         let run = move || shared.run(&name, trial.company).map_err(|error| Failed::from(format!("{error:#}")));
         libtest_mimic::Trial::test(trial.name, run).with_ignored_flag(trial.is_ignored)
