@@ -194,14 +194,14 @@ pub fn bpf_cargo_to(target: &Path, tools: &Tools, verb: &str, more_flags: &[&str
 }
 
 /// A cargo command of the host that finds the BPF object.
-fn host_cargo(verb: &str, object: &Path) -> Command {
+pub fn host_cargo(verb: &str, object: &Path) -> Command {
     let mut command = shell::cargo(verb);
     command.env(OBJECT_VARIABLE, object);
     command
 }
 
 /// Builds a binary and asks cargo where it put it; the flags are for `cargo rustc`.
-fn executable(mut cargo: Command, bin: &str, profile: Profile, flags: &[&str]) -> Result<PathBuf> {
+pub fn executable(mut cargo: Command, bin: &str, profile: Profile, flags: &[&str]) -> Result<PathBuf> {
     cargo.args(["--bin", bin, "--message-format=json-render-diagnostics"]);
     if profile == Profile::Release {
         cargo.arg("--release");

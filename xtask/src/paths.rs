@@ -41,6 +41,11 @@ pub fn mutants() -> PathBuf {
     workspace().join("target/mutants/tree")
 }
 
+/// Another commit to measure, and what is built of it.
+pub fn beside() -> PathBuf {
+    workspace().join("target/beside")
+}
+
 /// What `cargo xtask dist` makes.
 pub fn dist() -> PathBuf {
     workspace().join("target/dist")

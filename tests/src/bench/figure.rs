@@ -20,8 +20,22 @@ pub struct Figure {
     pub peers: BTreeMap<Cow<'static, str>, f64>,
     /// The gate against each peer: the median of the quotients within one round.
     pub ratio: BTreeMap<Cow<'static, str>, f64>,
+    /// The gate against that of another commit, if one was measured in enough of the same rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
     /// What has to be known to read it.
     pub note: String,
+}
+
+/// The gate against that of another commit, and against itself: the control is the same gate once more.
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize, Debug)]
+pub struct Beside {
+    /// The gate against the other commit's: the median of the quotients within one round.
+    pub ratio: f64,
+    /// The same of the control.
+    pub control_ratio: f64,
+    /// The least and the most of the gate against the control: noise.
+    pub control: [f64; 2],
 }
 
 impl Figure {

@@ -23,15 +23,18 @@ mod scale;
 mod server;
 mod sheet;
 mod table;
+mod verdict;
 
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use peers::Kind;
 
-pub use figure::Figure;
+pub use figure::{Beside, Figure};
 pub use machine::Machine;
 pub use rounds::{Rounds, median};
-pub use sheet::{Missing, Sheet, Short};
+pub use sheet::{Commit, Missing, Sheet, Short};
+pub use verdict::Verdict;
 
 /// What is to be measured, and how long it may take.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,8 @@ pub struct Plan<'a> {
     pub quick: bool,
     /// Only the sections with this text in their name.
     pub only: Option<&'a str>,
+    /// What is measured beside it.
+    pub beside: Option<&'a Commit>,
 }
 
 impl Plan<'_> {
@@ -53,6 +58,19 @@ impl Plan<'_> {
     #[must_use]
     pub const fn rounds(&self) -> usize {
         self.choose(15, 7)
+    }
+
+    /// Those that are ours: another commit and the control are among them if one is measured beside.
+    #[must_use]
+    const fn ours(&self) -> &'static [Kind] {
+        const OURS: [Kind; 3] = [Kind::Own, Kind::Before, Kind::Control];
+        if self.beside.is_some() { &OURS } else { &[Kind::Own] }
+    }
+
+    /// Ours, and these peers.
+    #[must_use]
+    fn ours_and(&self, peers: &[Kind]) -> Vec<Kind> {
+        [self.ours(), peers].concat()
     }
 }
 
@@ -71,6 +89,11 @@ const SECTIONS: [Section; 6] = [
     Section { name: "scale", measure: scale::measure },
 ];
 
+/// The numbers below `count`, in another order each turn: none always comes behind the same one.
+fn order(count: usize, turn: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |index| (index + turn) % count)
+}
+
 /// Measures all that the plan asks for. A section that fails is an error at the end, and keeps no other from being
 /// measured.
 ///
@@ -79,6 +102,7 @@ const SECTIONS: [Section; 6] = [
 /// If the machine does not say what it is, or no section has such a name.
 pub fn run(plan: Plan<'_>) -> Result<Sheet> {
     let mut sheet = Sheet::new(Machine::here()?, plan.quick);
+    sheet.beside = plan.beside.cloned();
     let chosen = || SECTIONS.iter().filter(|section| plan.only.is_none_or(|only| section.name.contains(only)));
     ensure!(
         chosen().next().is_some(),

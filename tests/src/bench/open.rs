@@ -8,10 +8,10 @@ use anyhow::{Result, ensure};
 use super::ground::Ground;
 use super::knock::{Reached, reach};
 use super::peers::{Guard, Kind, is_shut, usable};
-use super::{Plan, Rounds, Sheet, median};
+use super::{Plan, Rounds, Sheet, median, order};
 use crate::lab::Host;
 
-const KINDS: [Kind; 4] = [Kind::Own, Kind::Knockd, Kind::Fwknop, Kind::Nftables];
+const PEERS: [Kind; 3] = [Kind::Knockd, Kind::Fwknop, Kind::Nftables];
 /// Longer than any of them takes on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -22,10 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// If the ground cannot be made, or ours does not open.
 pub fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
     let ground = Ground::new(None)?;
-    let kinds = usable(&KINDS, "open", &ground, sheet)?;
+    let kinds = usable(&plan.ours_and(&PEERS), "open", &ground, sheet)?;
     let (mut latency, mut accepted) = (Rounds::default(), Rounds::default());
-    for _ in 0..plan.rounds() {
-        for &kind in &kinds {
+    for turn in 0..plan.rounds() {
+        for kind in order(kinds.len(), turn).map(|index| kinds[index]) {
             let guard = kind.start()?;
             let opened: Vec<Reached> =
                 (0..plan.choose(15, 5)).map(|_| open(&*guard, &ground)).collect::<Result<_>>()?;

@@ -2,12 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::Figure;
+use super::{Beside, Figure};
+
+/// The peer that is another commit of ours.
+pub const BEFORE: &str = "before";
+/// The peer that is the gate once more.
+pub const CONTROL: &str = "control";
+
+/// With fewer rounds, what is noise cannot be told.
+const ENOUGH: usize = 5;
 
 /// What was measured so far.
 #[derive(Clone, Default, Debug)]
 pub struct Rounds {
     own: Vec<f64>,
+    is_exact: bool,
     peers: BTreeMap<&'static str, Vec<f64>>,
 }
 
@@ -20,6 +29,36 @@ impl Rounds {
     /// A peer's measurement of this round.
     pub fn peer(&mut self, name: &'static str, value: f64) {
         self.peers.entry(name).or_default().push(value);
+    }
+
+    /// Says that each round measures the same: one is enough.
+    #[must_use]
+    pub const fn exact(mut self) -> Self {
+        self.is_exact = true;
+        self
+    }
+
+    /// The gate against that of another commit, if both it and the control were measured in enough rounds.
+    fn beside(&self) -> Option<Beside> {
+        let (before, control) = (self.peers.get(BEFORE)?, self.peers.get(CONTROL)?);
+        let rounds = self.own.len();
+        if before.len() != rounds || control.len() != rounds || (rounds < ENOUGH && !self.is_exact) {
+            return None;
+        }
+        let all = || self.own.iter().chain(before).chain(control);
+        // Without a zero: there is no quotient by nothing.
+        if !all().all(|value| *value > 0.0) {
+            return None;
+        }
+        let quotients = |one: &[f64], other: &[f64]| -> Vec<f64> {
+            one.iter().zip(other).map(|(one, other)| one / other).collect()
+        };
+        let noise = quotients(&self.own, control);
+        Some(Beside {
+            ratio: median(&quotients(&self.own, before)),
+            control_ratio: median(&quotients(control, before)),
+            control: [least(&noise), most(&noise)],
+        })
     }
 
     /// Takes what a baseline took in the same round (the sender's share, an empty program's) from everybody. The
@@ -51,9 +90,10 @@ impl Rounds {
         Figure {
             unit: unit.into(),
             value: median(&self.own),
-            spread: [least(&self.own), -least(&self.own.iter().map(|value| -value).collect::<Vec<_>>())],
+            spread: [least(&self.own), most(&self.own)],
             peers: self.peers.iter().map(|(name, values)| ((*name).into(), median(values))).collect(),
             ratio: ratio.filter(|(_, all)| !all.is_empty()).map(|(name, all)| (name, median(&all))).collect(),
+            beside: self.beside(),
             note: String::new(),
             id,
         }
@@ -71,6 +111,10 @@ pub fn median(values: &[f64]) -> f64 {
 
 fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn most(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
 
 #[cfg(test)]
@@ -99,6 +143,32 @@ mod tests {
         let figure = rounds.without("sender", 0.0).figure("some.figure", "us");
         assert_eq!((figure.value, figure.ratio["other"]), (0.5, 0.25));
         assert!(!figure.peers.contains_key("sender"));
+    }
+
+    fn beside(rounds: &[(f64, f64, f64)]) -> Rounds {
+        let mut all = Rounds::default();
+        for &(own, before, control) in rounds {
+            all.own(own);
+            all.peer(BEFORE, before);
+            all.peer(CONTROL, control);
+        }
+        all
+    }
+
+    #[test]
+    fn noise_is_the_gate_against_itself_in_the_same_rounds() {
+        // The machine is ten times slower in the last rounds, which changes no quotient.
+        let rounds = [(4.0, 2.0, 4.0), (4.0, 2.0, 5.0), (4.0, 2.0, 3.2), (40.0, 20.0, 40.0), (40.0, 20.0, 40.0)];
+        let found = beside(&rounds).figure("some.figure", "ns").beside.unwrap();
+        assert_eq!(found, Beside { ratio: 2.0, control_ratio: 2.0, control: [0.8, 1.25] });
+    }
+
+    #[test]
+    fn few_rounds_say_nothing_of_noise_unless_each_measures_the_same() {
+        let few = beside(&[(4.0, 2.0, 4.0); ENOUGH - 1]);
+        assert_eq!(few.figure("some.figure", "ns").beside, None);
+        assert!(few.exact().figure("some.figure", "MiB").beside.is_some());
+        assert_eq!(beside(&[(4.0, 0.0, 4.0); ENOUGH]).figure("some.figure", "%").beside, None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Figure, Machine};
+use super::{Beside, Figure, Machine};
 
 /// The figures, and what could not be measured.
 #[derive(Clone, Serialize, Deserialize, Debug)]
@@ -17,14 +17,28 @@ pub struct Sheet {
     pub machine: Machine,
     /// True if there were fewer rounds, and smaller ones.
     pub quick: bool,
+    /// The commit that was measured beside it, as `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Commit>,
     /// What was measured, in the order in which it was.
     pub figures: Vec<Figure>,
     /// What could not be measured.
     pub missing: Vec<Missing>,
 }
 
+/// Another commit of ours.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct Commit {
+    /// Its hash.
+    pub hash: String,
+    /// True if it is the one that all are held against in the long run.
+    pub is_base: bool,
+    /// What of it could not be measured.
+    pub missing: Vec<Missing>,
+}
+
 /// A figure that there is not.
-#[derive(Clone, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 pub struct Missing {
     /// The figure's id, or that of a group of them.
     pub id: String,
@@ -36,7 +50,7 @@ impl Sheet {
     /// An empty one.
     #[must_use]
     pub const fn new(machine: Machine, quick: bool) -> Self {
-        Self { machine, quick, figures: Vec::new(), missing: Vec::new() }
+        Self { machine, quick, beside: None, figures: Vec::new(), missing: Vec::new() }
     }
 
     /// Reads one that was written by [`Self::write`].
@@ -72,6 +86,15 @@ impl Sheet {
         self.missing.push(missing);
     }
 
+    /// Says that a figure of the other commit could not be measured.
+    pub fn cannot_compare(&mut self, id: impl Into<String>, why: impl fmt::Display) {
+        let missing = Missing { id: id.into(), why: why.to_string() };
+        println!("{:<34} of before not measured: {}", missing.id, missing.why);
+        if let Some(commit) = &mut self.beside {
+            commit.missing.push(missing);
+        }
+    }
+
     /// A figure by its id.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Figure> {
@@ -84,7 +107,7 @@ struct Line<'a>(&'a Figure);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figure { id, unit, value, spread: [least, most], peers, ratio, note } = self.0;
+        let Figure { id, unit, value, spread: [least, most], peers, ratio, beside, note } = self.0;
         let value = format!("{} {unit}", Short(*value));
         write!(out, "{id:<34} {value:>14} ({} to {})", Short(*least), Short(*most))?;
         for (name, value) in peers {
@@ -92,6 +115,9 @@ impl fmt::Display for Line<'_> {
             if let Some(ratio) = ratio.get(name) {
                 write!(out, " (x{})", Short(*ratio))?;
             }
+        }
+        if let Some(Beside { control: [least, most], .. }) = beside {
+            write!(out, "  noise x{} to x{}", Short(*least), Short(*most))?;
         }
         if !note.is_empty() {
             write!(out, "  [{note}]")?;

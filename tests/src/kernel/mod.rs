@@ -4,6 +4,7 @@
 mod bare;
 mod beside;
 pub mod crowd;
+mod loaded;
 mod maps;
 mod namespace;
 mod pool;
@@ -35,6 +36,7 @@ use crate::tables::Tables;
 pub use bare::Bare;
 pub use beside::KernelBeside;
 pub use crowd::Crowd;
+pub use loaded::Loaded;
 pub use namespace::{alone, enter_network, stay_on_cpu};
 pub use pool::{Pool, spacious};
 pub use run::{LEAST, LINEAR, Ran, Run};

@@ -7,11 +7,13 @@ use nix::libc;
 
 const MAP_CREATE: libc::c_int = 0;
 const MAP_UPDATE_ELEM: libc::c_int = 2;
+const MAP_DELETE_ELEM: libc::c_int = 3;
+const MAP_GET_NEXT_KEY: libc::c_int = 4;
 const PROG_LOAD: libc::c_int = 5;
 const LINK_CREATE: libc::c_int = 28;
 const PROG_TYPE_XDP: u32 = 6;
 
-/// `union bpf_attr` of `BPF_MAP_UPDATE_ELEM`.
+/// `union bpf_attr` of the calls for one element of a map.
 #[repr(C)]
 struct Element {
     map: RawFd,
@@ -82,6 +84,29 @@ pub(super) fn write_array(map: BorrowedFd<'_>, index: u32, values: &[u64]) -> Re
     let mut element =
         Element { map: map.as_raw_fd(), reserved: 0, key: address(&key), value: address(values), flags: 0 };
     bpf(MAP_UPDATE_ELEM, &mut element).map(drop)
+}
+
+/// All keys of a map of hashes, each of `size` octets.
+pub(super) fn keys(map: BorrowedFd<'_>, size: usize) -> Result<Vec<Vec<u8>>> {
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    loop {
+        // Behind the last one; none is behind none.
+        let last = keys.last().map_or(0, |key| address(key));
+        let mut next = vec![0; size];
+        let to = next.as_mut_ptr() as u64;
+        match bpf(MAP_GET_NEXT_KEY, &mut Element { map: map.as_raw_fd(), reserved: 0, key: last, value: to, flags: 0 })
+        {
+            Ok(_) => keys.push(next),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(keys),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Takes the element with this key out of a map; the key is as long as those of the map.
+pub(super) fn remove(map: BorrowedFd<'_>, key: &[u8]) -> Result<()> {
+    let mut element = Element { map: map.as_raw_fd(), reserved: 0, key: address(key), value: 0, flags: 0 };
+    bpf(MAP_DELETE_ELEM, &mut element).map(drop)
 }
 
 /// A map with keys of four octets.

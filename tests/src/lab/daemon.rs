@@ -28,6 +28,15 @@ impl Daemon {
         Self::begin(config, prefix)?.standing()
     }
 
+    /// Starts that of another `knockctl`, and waits until the gate stands.
+    ///
+    /// # Errors
+    ///
+    /// If the gate does not stand, with what the daemon says.
+    pub fn start_of(knockctl: &Path, config: &Config) -> Result<Self> {
+        Self::run_of(knockctl, config, &[], None)?.standing()
+    }
+
     /// Starts it with more arguments, and waits until the gate stands.
     ///
     /// # Errors
@@ -47,8 +56,12 @@ impl Daemon {
     }
 
     fn run(config: &Config, args: &[&str], prefix: Option<&'static str>) -> Result<Self> {
+        Self::run_of(&knockctl_path()?, config, args, prefix)
+    }
+
+    fn run_of(knockctl: &Path, config: &Config, args: &[&str], prefix: Option<&'static str>) -> Result<Self> {
         let config = config.write("gate.toml")?;
-        let mut command = Command::new(knockctl_path()?);
+        let mut command = Command::new(knockctl);
         command.args(["run", "--config"]).arg(&config).args(args);
         Ok(Self { program: Background::start(Host::Server, command, prefix)?, config })
     }

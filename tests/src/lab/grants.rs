@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aya::maps::MapData;
 use knock_common::addr::Addr;
 use knock_common::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
@@ -28,6 +28,9 @@ pub fn source(number: u32) -> Ipv6Addr {
 /// If there is no gate, or no room.
 pub fn fill(service: &str, numbers: Range<u32>, seconds: u64) -> Result<()> {
     let map = MapData::from_pin(PIN).context(PIN)?;
+    let (info, sizes) = (map.info()?, (size_of::<GrantKey>(), size_of::<Grant>()));
+    let other = (info.key_size() as usize, info.value_size() as usize);
+    ensure!(other == sizes, "{PIN} has keys and values of {other:?} octets, and grants are of {sizes:?}");
     let (now, door) = (boot_now(), name("opencloseSSH")?.tag());
     let tag = name(service)?.tag();
     let key = |number| {

@@ -5,14 +5,14 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
-use knock_common::counter::Counter;
 
 use super::BARE;
-use crate::bench::gate::Gate;
+use crate::bench::gate::{self, Gate};
 use crate::bench::paths::{self, CONFIG};
-use crate::bench::{Plan, Rounds, Sheet, meter};
+use crate::bench::{Plan, Rounds, Sheet, meter, order};
 use crate::kernel::crowd::{Crowd, Face, source};
 use crate::kernel::{Bare, XDP_PASS};
+use crate::lab::Config;
 use crate::packet::PacketBuilder;
 
 /// Sources in one run: their events fit into the ring buffer, so that none is lost.
@@ -27,62 +27,93 @@ struct Step {
     /// Its figure is `cost.` and this.
     id: &'static str,
     make: fn(Ipv4Addr) -> PacketBuilder,
-    /// Counted once for each source.
-    counter: Counter,
     /// It was measured already and only leads to the next.
     again: bool,
 }
 
-const fn step(id: &'static str, make: fn(Ipv4Addr) -> PacketBuilder, counter: Counter) -> Step {
-    Step { id, make, counter, again: false }
+const fn step(id: &'static str, make: fn(Ipv4Addr) -> PacketBuilder) -> Step {
+    Step { id, make, again: false }
 }
 
 const STEPS: [Step; 5] = [
-    step("knock_first.tcp4", paths::first, Counter::AttemptStarted),
-    step("knock_middle.udp4", paths::middle, Counter::AttemptAdvanced),
-    step("knock_last.tcp4", paths::last, Counter::GrantOpened),
-    Step { again: true, ..step("knock_first.tcp4", paths::first, Counter::AttemptStarted) },
-    step("wrong_knock.tcp4", paths::wrong, Counter::AttemptEnded),
+    step("knock_first.tcp4", paths::first),
+    step("knock_middle.udp4", paths::middle),
+    step("knock_last.tcp4", paths::last),
+    Step { again: true, ..step("knock_first.tcp4", paths::first) },
+    step("wrong_knock.tcp4", paths::wrong),
 ];
+
+/// A step, and the frames of all sources.
+struct Chosen {
+    step: &'static Step,
+    frame: Vec<u8>,
+    faces: Vec<Face>,
+    passing: Crowd,
+}
 
 pub(super) fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
     let stories = plan.choose(12, 6);
     // Each is told of: with the budget that a config has, most would not be, and cost less.
-    let mut gate = Gate::load(CONFIG, |settings| settings.attempt_rate = u32::MAX)?;
+    let config = Config(CONFIG.to_owned()).option("attempt_rate", &u32::MAX.to_string());
     let bare = Bare::with_frags()?;
     let mut chosen = Vec::new();
     for step in &STEPS {
         let faces: Vec<_> = (0..SOURCES).map(|number| Face::of(&(step.make)(source(number)).build())).collect();
         let frame = (step.make)(source(0)).build();
-        let before = |target| Crowd::before(target, true, &frame, &faces);
-        let pair = (before(gate.kernel.fd())?, before(bare.fd())?);
-        chosen.push((step, frame, pair));
+        let passing = Crowd::before(bare.fd(), true, &frame, &faces)?;
+        chosen.push(Chosen { step, frame, faces, passing });
     }
+    let ours = gate::usable(plan.ours(), &config.0, &[], "cost.* of knocks", sheet, |gate| {
+        let crowds = crowds(gate, &chosen)?;
+        story(gate, &crowds, &chosen).map(drop)
+    })?;
     let mut rounds = STEPS.map(|_| Rounds::default());
-    for _ in 0..plan.rounds() {
-        let mut took = [(0.0, 0.0); STEPS.len()];
-        for _ in 0..stories {
-            gate.kernel.reset();
-            for ((step, frame, (own, passing)), took) in chosen.iter().zip(&mut took) {
-                let before = gate.kernel.all_counters()[step.counter as usize];
-                own.restart()?;
-                took.0 += meter::mean(own.fd(), frame, XDP_PASS, SOURCES)?;
-                let counted = gate.kernel.all_counters()[step.counter as usize] - before;
-                ensure!(counted == u64::from(SOURCES), "{}: {} counted {counted}", step.id, step.counter.name());
-                drop(gate.kernel.take_events());
+    for turn in 0..plan.rounds() {
+        let mut gates = Gate::of_each(&ours, turn, &config.0, &[])?;
+        let crowds: Vec<_> = gates.iter().map(|gate| crowds(gate, &chosen)).collect::<Result<_>>()?;
+        let mut took = vec![[0.0; STEPS.len()]; gates.len()];
+        let mut passed = [0.0; STEPS.len()];
+        for story_number in 0..stories {
+            for index in order(gates.len(), story_number) {
+                let story = story(&mut gates[index], &crowds[index], &chosen)?;
+                took[index].iter_mut().zip(story).for_each(|(took, step)| *took += step);
+            }
+            for (Chosen { frame, passing, .. }, passed) in chosen.iter().zip(&mut passed) {
                 passing.restart()?;
-                took.1 += meter::mean(passing.fd(), frame, XDP_PASS, SOURCES)?;
+                *passed += meter::mean(passing.fd(), frame, XDP_PASS, SOURCES)?;
             }
         }
         let frame = paths::first(source(0)).build();
         let pass = meter::mean(bare.fd(), &frame, XDP_PASS, 300_000).context("xdp_pass")?;
-        for ((own, passing), rounds) in took.into_iter().zip(&mut rounds) {
-            rounds.own((own - passing) / stories as f64 + pass);
-            rounds.peer(BARE, pass);
+        for (gate, took) in gates.iter().zip(&took) {
+            for ((took, passed), rounds) in took.iter().zip(&passed).zip(&mut rounds) {
+                gate.kind.record(rounds, (took - passed) / stories as f64 + pass);
+            }
         }
+        rounds.iter_mut().for_each(|rounds| rounds.peer(BARE, pass));
     }
     for (step, rounds) in STEPS.iter().zip(&rounds).filter(|(step, _)| !step.again) {
         sheet.add(rounds.figure(format!("cost.{}", step.id), "ns").note(NOTE));
     }
     Ok(())
+}
+
+/// The crowds of all steps, in front of a gate.
+fn crowds(gate: &Gate, chosen: &[Chosen]) -> Result<Vec<Crowd>> {
+    chosen.iter().map(|step| Crowd::before(gate.fd(), true, &step.frame, &step.faces)).collect()
+}
+
+/// What each step takes of a gate that has forgotten the story before.
+fn story(gate: &mut Gate, crowds: &[Crowd], chosen: &[Chosen]) -> Result<[f64; STEPS.len()]> {
+    gate.program.forget()?;
+    gate.program.take_events();
+    let mut took = [0.0; STEPS.len()];
+    for ((Chosen { step, frame, .. }, crowd), took) in chosen.iter().zip(crowds).zip(&mut took) {
+        crowd.restart()?;
+        *took = meter::mean(crowd.fd(), frame, XDP_PASS, SOURCES)?;
+        // Each source has made its step.
+        let (told, who) = (gate.program.take_events(), gate.kind.name());
+        ensure!(told == SOURCES as usize, "{}: {who} told of {told} steps, and {SOURCES} were made", step.id);
+    }
+    Ok(took)
 }

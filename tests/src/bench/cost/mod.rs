@@ -10,10 +10,11 @@ use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result};
 
-use super::gate::Gate;
+use super::gate::{self, Gate};
 use super::paths::{self, CONFIG, HOLDER_V4, HOLDER_V6, Path};
-use super::{Plan, Rounds, Sheet, meter};
-use crate::kernel::{self, Bare, RealSockets};
+use super::{Plan, Rounds, Sheet, meter, order};
+use crate::kernel::{self, Bare, RealSockets, Run};
+use crate::lab::Lab;
 use crate::model::Sockets;
 use crate::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 use filter::Filter;
@@ -23,6 +24,8 @@ pub(super) const BARE: &str = "xdp_pass";
 
 /// Measures.
 pub(super) fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
+    // Gates stand on its server until they have their programs.
+    let _lab = Lab::new()?;
     let addresses: [IpAddr; 4] = [CLIENT_V4.into(), CLIENT_V6.into(), SERVER_V4.into(), SERVER_V6.into()];
     kernel::alone(&addresses, || {
         let filters = filters(sheet);
@@ -43,28 +46,39 @@ fn filters(sheet: &mut Sheet) -> Vec<Filter> {
     filters
 }
 
+/// Lets the client begin, whose attempt lasts for seconds only.
+fn under_way(gate: &Gate) -> Result<()> {
+    Run::new(&paths::first_knock()).on(gate.fd()).map(drop)
+}
+
 /// The paths that change nothing, so that one run is like the other.
 fn packets(plan: Plan<'_>, sheet: &mut Sheet, filters: &[Filter]) -> Result<()> {
     let runs = plan.choose(1_000_000, 300_000) as u32;
     let bare = Bare::load()?;
-    let mut gate = Gate::load(CONFIG, |_| ())?;
-    gate.allow([HOLDER_V4.into(), HOLDER_V6.into()].into_iter());
+    let holders = [HOLDER_V4.into(), HOLDER_V6.into()];
     let mut sockets = RealSockets::default();
     let connections = BTreeSet::from([paths::connection()]);
     sockets.become_like(&Sockets { connections, ..Sockets::default() })?;
     let paths = paths::all();
+    let ours = gate::usable(plan.ours(), CONFIG, &holders, "cost.*", sheet, |gate| {
+        under_way(gate)?;
+        paths.iter().try_for_each(|path| meter::mean(gate.fd(), &path.frame, path.action, 1).map(drop))
+    })?;
     let mut rounds = vec![Rounds::default(); paths.len()];
-    for _ in 0..plan.rounds() {
-        // An attempt under way lasts for seconds only.
-        let _ = gate.kernel.judge_frame(&paths::first_knock())?;
+    for turn in 0..plan.rounds() {
+        // Anew: where the kernel happens to put a program makes a difference of some per cent.
+        let gates = Gate::of_each(&ours, turn, CONFIG, &holders)?;
+        gates.iter().try_for_each(under_way)?;
         for (Path { id, frame, action, by_filter }, rounds) in paths.iter().zip(&mut rounds) {
             rounds.peer(BARE, meter::mean(bare.fd(), frame, crate::kernel::XDP_PASS, runs)?);
             for filter in filters {
                 let took = meter::mean(filter.fd.as_fd(), frame, *by_filter, runs);
                 rounds.peer(filter.name, took.with_context(|| format!("{} on cost.{id}", filter.name))?);
             }
-            let took = meter::mean(gate.kernel.fd(), frame, *action, runs);
-            rounds.own(took.with_context(|| format!("cost.{id}"))?);
+            for gate in order(gates.len(), turn).map(|index| &gates[index]) {
+                let took = meter::mean(gate.fd(), frame, *action, runs);
+                gate.kind.record(rounds, took.with_context(|| format!("{} on cost.{id}", gate.kind.name()))?);
+            }
         }
     }
     let programs: Vec<_> = filters.iter().map(|filter| format!("{}: {}", filter.name, filter.program)).collect();

@@ -37,7 +37,7 @@ pub(super) fn measure(plan: Plan<'_>, kinds: &[Kind], sheet: &mut Sheet) -> Resu
         for &kind in kinds {
             let guard = kind.start()?;
             let process = guard.process().context("it runs a program")?;
-            if kind == Kind::Own {
+            if kind.is_ours() {
                 settle(process)?;
             } else {
                 thread::sleep(Duration::from_secs(1));

@@ -15,8 +15,8 @@ use super::peers::{Kind, usable};
 use super::{Plan, Sheet};
 use crate::lab::{TIMEOUT, until};
 
-/// Those that have a program.
-const KINDS: [Kind; 3] = [Kind::Own, Kind::Knockd, Kind::Fwknop];
+/// Others that have a program.
+const PEERS: [Kind; 2] = [Kind::Knockd, Kind::Fwknop];
 
 /// The section.
 ///
@@ -25,11 +25,12 @@ const KINDS: [Kind; 3] = [Kind::Own, Kind::Knockd, Kind::Fwknop];
 /// If the ground cannot be made, or the gate does not stand.
 pub fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
     let ground = Ground::new(None)?;
-    let kinds = usable(&KINDS, "daemon", &ground, sheet)?;
+    let kinds = usable(&plan.ours_and(&PEERS), "daemon", &ground, sheet)?;
     start::measure(plan, &kinds, sheet)?;
     idle::measure(plan, &kinds, sheet)?;
-    maps::measure(plan, sheet)?;
-    reload::measure(plan, sheet)
+    let ours: Vec<_> = kinds.into_iter().filter(|kind| kind.is_ours()).collect();
+    maps::measure(&ours, sheet)?;
+    reload::measure(plan, &ours, sheet)
 }
 
 /// Octets as MiB.

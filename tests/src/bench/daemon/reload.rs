@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::settle;
-use crate::bench::peers::Own;
+use crate::bench::peers::{Kind, Own};
 use crate::bench::{Plan, Rounds, Sheet};
 use crate::lab::grants::fill;
 use crate::lab::{Config, GATE_STANDS};
@@ -17,37 +17,48 @@ const GRANTS: u32 = 65_536;
 /// Between two reloads: the program that ran is the spare one by then.
 const PAUSE: Duration = Duration::from_millis(200);
 
-pub(super) fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
+pub(super) fn measure(plan: Plan<'_>, ours: &[Kind], sheet: &mut Sheet) -> Result<()> {
     for doors in [1, 64] {
-        let own = Own::start(&config(doors, 0))?;
-        settle(own.daemon.id())?;
-        let rounds = reloads(&own, plan.rounds(), |round| config(doors, round))?;
+        let mut rounds = Rounds::default();
+        for &kind in ours {
+            let own = Own::start(kind, &config(doors, 0))?;
+            settle(own.daemon.id())?;
+            reloads(kind, &own, plan.rounds(), &mut rounds, |round| config(doors, round))?;
+        }
         sheet.add(rounds.figure(format!("reload.doors_{doors}"), "ms"));
     }
-    let own = Own::start(&config(1, 0))?;
-    settle(own.daemon.id())?;
-    fill("ssh2", 0..GRANTS, 3600)?;
-    let rounds = reloads(&own, plan.rounds(), |round| config(1, round))?;
-    sheet.add(rounds.figure(format!("reload.grants_{GRANTS}"), "ms"));
+    let (mut full, mut carried) = (Rounds::default(), Rounds::default());
     let larger = |round: u32| config(1, 0).option("max_grants", &(GRANTS + round).to_string());
-    let rounds = reloads(&own, plan.choose(7, 3), larger)?;
+    for &kind in ours {
+        let own = Own::start(kind, &config(1, 0))?;
+        settle(own.daemon.id())?;
+        match fill("ssh2", 0..GRANTS, 3600) {
+            Err(error) if kind == Kind::Before => {
+                sheet.cannot_compare(format!("reload.grants_{GRANTS}*"), format!("{error:#}"));
+                continue;
+            }
+            filled => filled?,
+        }
+        reloads(kind, &own, plan.rounds(), &mut full, |round| config(1, round))?;
+        reloads(kind, &own, plan.choose(7, 3), &mut carried, larger)?;
+    }
+    sheet.add(full.figure(format!("reload.grants_{GRANTS}"), "ms"));
     let note = "to a larger table, which takes another program and a copy of all grants";
-    sheet.add(rounds.figure(format!("reload.grants_{GRANTS}_carried"), "ms").note(note));
+    sheet.add(carried.figure(format!("reload.grants_{GRANTS}_carried"), "ms").note(note));
     Ok(())
 }
 
-/// Puts other rules in force again and again; the milliseconds that each took.
-fn reloads(own: &Own, times: usize, config: impl Fn(u32) -> Config) -> Result<Rounds> {
-    let mut rounds = Rounds::default();
+/// Puts other rules in force again and again, and notes the milliseconds that each took.
+fn reloads(kind: Kind, own: &Own, times: usize, rounds: &mut Rounds, config: impl Fn(u32) -> Config) -> Result<()> {
     for round in 1..=u32::try_from(times)? {
         config(round).write("gate.toml")?;
         thread::sleep(PAUSE);
         let (mark, start) = (own.daemon.mark(), Instant::now());
         own.daemon.hang_up()?;
         own.daemon.wait_after(mark, GATE_STANDS)?;
-        rounds.own(start.elapsed().as_secs_f64() * 1e3);
+        kind.record(rounds, start.elapsed().as_secs_f64() * 1e3);
     }
-    Ok(rounds)
+    Ok(())
 }
 
 /// So many doors with a sequence each; `number` makes it another config.

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::mib;
-use crate::bench::peers::Kind;
+use crate::bench::peers::{Kind, build};
 use crate::bench::{Plan, Rounds, Sheet};
-use crate::lab::knockctl_path;
 
 pub(super) fn measure(plan: Plan<'_>, kinds: &[Kind], sheet: &mut Sheet) -> Result<()> {
     let (mut start, mut binary) = (Rounds::default(), Rounds::default());
@@ -21,7 +20,9 @@ pub(super) fn measure(plan: Plan<'_>, kinds: &[Kind], sheet: &mut Sheet) -> Resu
         kind.record(&mut binary, mib(fs::metadata(program(kind)?)?.len()));
     }
     sheet.add(start.figure("daemon.start", "ms"));
-    sheet.add(binary.figure("daemon.binary", "MiB").note("ours is one program for everything, and links no libpcap"));
+    sheet.add(
+        binary.exact().figure("daemon.binary", "MiB").note("ours is one program for everything, and links no libpcap"),
+    );
     Ok(())
 }
 
@@ -29,7 +30,7 @@ fn program(kind: Kind) -> Result<PathBuf> {
     let name = match kind {
         Kind::Knockd => "knockd",
         Kind::Fwknop => "fwknopd",
-        _ => return knockctl_path(),
+        _ => return build(kind),
     };
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut candidates = std::env::split_paths(&path).map(|dir| dir.join(name));

@@ -8,14 +8,14 @@ use anyhow::Result;
 
 use super::ground::Ground;
 use super::peers::{Kind, usable};
-use super::{Plan, Rounds, Sheet};
+use super::{Plan, Rounds, Sheet, order};
 use crate::kernel::Bare;
 use crate::lab::Host;
 
 use cost::cost;
 use session::{Flood, Kept, kept};
 
-const KINDS: [Kind; 6] = [Kind::Own, Kind::Generic, Kind::Nftables, Kind::Knockd, Kind::Fwknop, Kind::Nobody];
+const PEERS: [Kind; 5] = [Kind::Generic, Kind::Nftables, Kind::Knockd, Kind::Fwknop, Kind::Nobody];
 /// An empty program that drops every frame: what it costs is the sender's, and the wire's.
 const DROP: &str = "drop";
 /// The share of a CPU that a flood takes of it by which sessions are measured, if nobody looks at its packets.
@@ -28,12 +28,12 @@ const SHARE: f64 = 0.4;
 /// If the ground cannot be made, or the gate does not stand.
 pub fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
     let ground = Ground::new(Some(cost::cpu()?))?;
-    let kinds = usable(&KINDS, "flood", &ground, sheet)?;
+    let kinds = usable(&plan.ours_and(&PEERS), "flood", &ground, sheet)?;
     let volleys = [frames::syns()?, frames::mixed()?];
     let times = plan.choose(6, 2);
     let mut costs = [Rounds::default(), Rounds::default()];
     let (mut echo, mut slow, mut transfer) = (Rounds::default(), Rounds::default(), Rounds::default());
-    for _ in 0..plan.rounds() {
+    for turn in 0..plan.rounds() {
         let bare = Host::Server.enter(|| Bare::dropping()?.attach("eth0"))?;
         let mut least = f64::INFINITY;
         for (volley, costs) in volleys.iter().zip(&mut costs) {
@@ -47,7 +47,7 @@ pub fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
         echo.peer("idle", quiet.echo);
         slow.peer("idle", quiet.slow);
         transfer.peer("idle", quiet.transfer);
-        for &kind in &kinds {
+        for kind in order(kinds.len(), turn).map(|index| kinds[index]) {
             let guard = kind.start()?;
             for (volley, costs) in volleys.iter().zip(&mut costs) {
                 record(kind, costs, cost(guard.process(), volley, times)?);

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::Result;
 
-use super::{Many, round};
-use crate::bench::gate::Gate;
+use super::Many;
+use crate::bench::gate::{self, Gate};
 use crate::bench::{Plan, Rounds, Sheet, meter};
 use crate::kernel::crowd::{Crowd, Face, source};
 use crate::kernel::{Bare, XDP_PASS};
@@ -14,6 +14,8 @@ use crate::packet::{PacketBuilder, SERVER_V4, SYN};
 const CONFIG: &str = r#"
 [options]
 interfaces = ["eth0"]
+# Next to none is told of: who floods a gate is not.
+attempt_rate = 1
 
 [services.ssh2]
 ports = ["2222/tcp"]
@@ -43,25 +45,24 @@ fn unrelated(from: Ipv4Addr) -> PacketBuilder {
 
 pub(super) fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
     let bare = Bare::with_frags()?;
-    // None is told of: who floods a gate is not.
-    let mut gate = Gate::load(CONFIG, |settings| settings.attempt_rate = 0)?;
-    let strangers = Many::new(gate.kernel.fd(), &bare, unrelated, STRANGERS..STRANGERS + SENDERS)?;
-    let mut knockers = Many::new(gate.kernel.fd(), &bare, knock, STRANGERS..STRANGERS + KNOCKERS)?;
+    let ours = gate::usable(plan.ours(), CONFIG, &[], "growth.*.attempts_*", sheet, |_| Ok(()))?;
     let faces: Vec<_> = (0..SENDERS).map(|number| Face::of(&knock(source(number)).build())).collect();
-    let others = Crowd::before(gate.kernel.fd(), true, &knock(source(0)).build(), &faces)?;
+    let first = knock(source(0)).build();
     for size in SIZES {
         let (mut passing, mut beginning) = (Rounds::default(), Rounds::default());
-        for turn in 0..plan.rounds() as u32 {
-            gate.kernel.reset();
+        for turn in 0..plan.rounds() {
+            let gates = Gate::of_each(&ours, turn, CONFIG, &[])?;
             if size > 0 {
-                others.restart()?;
-                meter::mean(others.fd(), &knock(source(0)).build(), XDP_PASS, size)?;
+                for gate in &gates {
+                    let others = Crowd::before(gate.fd(), true, &first, &faces)?;
+                    meter::mean(others.fd(), &first, XDP_PASS, size)?;
+                }
             }
             let runs = plan.choose(1_000_000, 300_000) as u32;
-            round(&mut passing, strangers.mean(&bare, XDP_PASS, runs)?);
-            let first = STRANGERS + turn * KNOCKERS;
-            knockers.send(knock, first..first + KNOCKERS)?;
-            round(&mut beginning, knockers.mean(&bare, XDP_PASS, KNOCKERS)?);
+            let strangers = Many::new(&gates, &bare, unrelated, STRANGERS..STRANGERS + SENDERS)?;
+            strangers.round(&gates, &bare, XDP_PASS, runs, turn, &mut passing)?;
+            let knockers = Many::new(&gates, &bare, knock, STRANGERS..STRANGERS + KNOCKERS)?;
+            knockers.round(&gates, &bare, XDP_PASS, KNOCKERS, turn, &mut beginning)?;
         }
         let note = format!("{SENDERS} sources in turn that are not under way");
         sheet.add(passing.figure(format!("growth.unrelated.attempts_{size}"), "ns").note(note));

@@ -16,11 +16,12 @@ use knock_common::packet::Transport;
 
 use super::ground::{self, Ground};
 use super::knock::Knock;
+use super::rounds::{BEFORE, CONTROL};
 use super::{Rounds, Sheet};
 use crate::lab::{Host, TIMEOUT, until};
 
 pub use children::{children, end};
-pub use own::Own;
+pub use own::{Own, build};
 
 /// The knock of all that are opened by a sequence.
 pub const STEPS: [(u16, Transport); 3] = [(7000, Transport::Tcp), (8000, Transport::Udp), (9000, Transport::Tcp)];
@@ -54,6 +55,10 @@ pub trait Guard {
 pub enum Kind {
     /// Ours in native mode.
     Own,
+    /// Another commit's, set up in the same way.
+    Before,
+    /// Ours once more: what it differs by is noise.
+    Control,
     /// Ours in generic mode.
     Generic,
     /// Debian's knockd with the article's config, behind the article's chain of iptables.
@@ -72,12 +77,20 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Own => "own",
+            Self::Before => BEFORE,
+            Self::Control => CONTROL,
             Self::Generic => "generic",
             Self::Knockd => "knockd",
             Self::Fwknop => "fwknop",
             Self::Nftables => "nftables",
             Self::Nobody => "none",
         }
+    }
+
+    /// True for each that is ours in native mode, of whatever commit.
+    #[must_use]
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Own | Self::Before | Self::Control)
     }
 
     /// Lets it guard; it does by the time that this returns.
@@ -87,8 +100,8 @@ impl Kind {
     /// If it does not, with what it says.
     pub fn start(self) -> Result<Box<dyn Guard>> {
         Ok(match self {
-            Self::Own => Box::new(Own::start(&own::config())?),
-            Self::Generic => Box::new(Own::start(&own::config().option("mode", "\"generic\""))?),
+            Self::Own | Self::Before | Self::Control => Box::new(Own::start(self, &own::config())?),
+            Self::Generic => Box::new(Own::start(self, &own::config().option("mode", "\"generic\""))?),
             Self::Knockd => Box::new(knockd::Knockd::start()?),
             Self::Fwknop => Box::new(fwknop::Fwknop::start()?),
             Self::Nftables => Box::new(nftables::Recipe::start()?),
@@ -116,6 +129,7 @@ pub fn usable(kinds: &[Kind], id: &str, ground: &Ground, sheet: &mut Sheet) -> R
         match works(kind, ground) {
             Ok(()) => usable.push(kind),
             Err(error) if kind == Kind::Own => return Err(error.context("the gate does not work here")),
+            Err(error) if kind == Kind::Before => sheet.cannot_compare(format!("{id}.*"), format!("{error:#}")),
             Err(error) => sheet.cannot(format!("{id} of {}", kind.name()), format!("{error:#}")),
         }
     }
