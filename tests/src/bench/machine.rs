@@ -21,6 +21,13 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// True if it is the same one, as far as figures go.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let of = |machine: &Self| (machine.cpu.clone(), machine.cpus, machine.kernel.clone());
+        of(self) == of(other)
+    }
+
     /// This one.
     ///
     /// # Errors

@@ -19,10 +19,12 @@ pub mod paths;
 mod peers;
 pub mod plot;
 mod rounds;
+mod runs;
 mod scale;
 mod server;
 mod sheet;
 mod table;
+mod targets;
 mod verdict;
 
 use std::time::Instant;
@@ -33,6 +35,7 @@ use peers::Kind;
 pub use figure::{Beside, Figure};
 pub use machine::Machine;
 pub use rounds::{Rounds, median};
+pub use runs::{Row, Runs};
 pub use sheet::{Commit, Missing, Sheet, Short};
 pub use verdict::Verdict;
 

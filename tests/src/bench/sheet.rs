@@ -1,10 +1,6 @@
-//! All figures of a run: the table for people, the JSON for programs.
+//! All figures of a run, and the lines in which people read them.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context as _, Result};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,26 +47,6 @@ impl Sheet {
     #[must_use]
     pub const fn new(machine: Machine, quick: bool) -> Self {
         Self { machine, quick, beside: None, figures: Vec::new(), missing: Vec::new() }
-    }
-
-    /// Reads one that was written by [`Self::write`].
-    ///
-    /// # Errors
-    ///
-    /// If the file is none.
-    pub fn read(file: &Path) -> Result<Self> {
-        let json = fs::read(file).with_context(|| file.display().to_string())?;
-        serde_json::from_slice(&json).with_context(|| format!("{}: not a bench's JSON", file.display()))
-    }
-
-    /// Writes it as JSON.
-    ///
-    /// # Errors
-    ///
-    /// Of the file system.
-    pub fn write(&self, file: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(file, json).with_context(|| file.display().to_string())
     }
 
     /// Adds a figure, and prints it at once: a run takes minutes.

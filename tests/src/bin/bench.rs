@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
-use tests::bench::{self, Commit, Plan, Sheet, Verdict, docs, plot};
+use tests::bench::{self, Commit, Plan, Runs, Sheet, Verdict, docs, plot};
 use tests::lab::sandbox;
 
 /// Measures the gate and its peers in a lab of network namespaces, and leaves the host as it is.
@@ -19,7 +19,7 @@ struct Cli {
     /// Only the sections with this text in their name
     #[arg(long)]
     only: Option<String>,
-    /// Writes the figures as JSON
+    /// Writes the figures as JSON, beside those of other machines that are in the file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Draws the figures as SVG
@@ -52,40 +52,57 @@ fn main() -> ExitCode {
 
 /// True if all is measured and nothing has become dearer.
 fn run(cli: &Cli) -> Result<bool> {
-    let sheet = match &cli.from {
-        Some(file) => Sheet::read(file)?,
-        None => measure(cli)?,
-    };
-    if let Some(dir) = &cli.plot {
-        println!("bench: drawn: {}", plot::draw(&sheet, dir)?.join(", "));
+    ensure!(
+        cli.docs.is_empty() || cli.json.is_some() || cli.from.is_some(),
+        "documents show what is in a file: name it by --json or --from"
+    );
+    if let Some(file) = &cli.from {
+        show(cli, &Runs::read(file)?)?;
+        return Ok(true);
     }
-    for file in &cli.docs {
-        write_into(file, &sheet).with_context(|| file.display().to_string())?;
-    }
-    println!("bench: {} figures, {} not measured", sheet.figures.len(), sheet.missing.len());
-    if !sheet.missing.is_empty() {
-        eprintln!("bench: not everything could be measured; see above");
-    }
-    let verdict = Verdict::of(&sheet);
-    if let Some(verdict) = &verdict {
-        println!("bench: {verdict}");
-    }
-    Ok(sheet.missing.is_empty() && verdict.is_none_or(|verdict| verdict.is_good()))
-}
-
-fn measure(cli: &Cli) -> Result<Sheet> {
+    // A file that is another one is told of before anything is measured.
+    let kept = cli.json.as_deref().map(Runs::read_or_none).transpose()?;
     sandbox::enter()?;
     let commit = |hash: &String| Commit { hash: hash.clone(), is_base: cli.base, missing: Vec::new() };
     let beside = cli.beside.as_ref().map(commit);
     let sheet = bench::run(Plan { quick: cli.quick, only: cli.only.as_deref(), beside: beside.as_ref() })?;
-    if let Some(file) = &cli.json {
-        sheet.write(file)?;
+    match (&cli.json, kept) {
+        (Some(file), Some(mut runs)) => {
+            runs.put(sheet.clone());
+            runs.write(file)?;
+            show(cli, &runs)?;
+        }
+        _ => show(cli, &Runs::of(sheet.clone()))?,
     }
-    Ok(sheet)
+    Ok(judge(&sheet))
 }
 
-fn write_into(file: &Path, sheet: &Sheet) -> Result<()> {
-    let filled = docs::fill(&fs::read_to_string(file)?, sheet)?;
+/// Draws and writes what is asked for.
+fn show(cli: &Cli, runs: &Runs) -> Result<()> {
+    if let (Some(dir), Some(last)) = (&cli.plot, runs.last()) {
+        println!("bench: drawn: {}", plot::draw(last, dir)?.join(", "));
+    }
+    for file in &cli.docs {
+        write_into(file, runs).with_context(|| file.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Says last what has become dearer, if another commit was measured.
+fn judge(sheet: &Sheet) -> bool {
+    println!("bench: {} figures, {} not measured", sheet.figures.len(), sheet.missing.len());
+    if !sheet.missing.is_empty() {
+        eprintln!("bench: not everything could be measured; see above");
+    }
+    let verdict = Verdict::of(sheet);
+    if let Some(verdict) = &verdict {
+        println!("bench: {verdict}");
+    }
+    sheet.missing.is_empty() && verdict.is_none_or(|verdict| verdict.is_good())
+}
+
+fn write_into(file: &Path, runs: &Runs) -> Result<()> {
+    let filled = docs::fill(&fs::read_to_string(file)?, runs)?;
     fs::write(file, filled)?;
     Ok(())
 }
