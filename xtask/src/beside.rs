@@ -47,11 +47,11 @@ impl Commit {
         let tree = Tree::of(&self.hash)?;
         let (bpf, host) = (paths::beside().join("bpf"), paths::beside().join("host"));
         let mut cargo = compile::bpf_cargo_to(&bpf, tools, "build", &[]);
-        shell::run(cargo.current_dir(&tree.root).env("CARGO_BUILD_BUILD_DIR", &bpf))?;
+        shell::run(cargo.current_dir(&tree.root).env(compile::BUILD_DIR, &bpf))?;
         let object = compile::bpf_object_in(&bpf);
         ensure!(object.is_file(), "no BPF object at {}", object.display());
         let mut cargo = compile::host_cargo("build", &object);
-        cargo.current_dir(&tree.root).env("CARGO_TARGET_DIR", &host).env("CARGO_BUILD_BUILD_DIR", &host);
+        cargo.current_dir(&tree.root).env("CARGO_TARGET_DIR", &host).env(compile::BUILD_DIR, &host);
         cargo.args(["--package", "knock-user"]);
         compile::executable(cargo, "knockctl", Profile::Release, &[])
     }

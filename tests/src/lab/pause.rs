@@ -28,6 +28,8 @@ pub enum Pause {
     IcmpError,
     /// Before a scan that found nothing asks again.
     Rescan,
+    /// Another program settles before its memory is measured: it does not say when it has.
+    Settle,
     /// What a trial has begun must go on for this long: calls that fail, sweeps that are measured, a timeout of another
     /// program that is compared with ours.
     Rest(Duration),
@@ -36,7 +38,7 @@ pub enum Pause {
 impl Pause {
     const fn length(self) -> Duration {
         match self {
-            Self::TrafficOfTunnel => Duration::from_secs(1),
+            Self::TrafficOfTunnel | Self::Settle => Duration::from_secs(1),
             Self::IcmpError => Duration::from_millis(1100),
             Self::LimitPerSecond => Duration::from_millis(1500),
             Self::NoOtherHook | Self::Rescan => Duration::from_secs(2),

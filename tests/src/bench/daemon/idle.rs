@@ -11,7 +11,7 @@ use super::settle;
 use crate::bench::peers::Kind;
 use crate::bench::{Plan, Rounds, Sheet, ground};
 use crate::lab::figures::{cpu_time, memory};
-use crate::lab::{Barrage, Host, SSH_PORT, Volley};
+use crate::lab::{Barrage, Host, Pause, SSH_PORT, Volley, pause};
 use crate::packet::PacketBuilder;
 
 /// What a program took.
@@ -40,7 +40,7 @@ pub(super) fn measure(plan: Plan<'_>, kinds: &[Kind], sheet: &mut Sheet) -> Resu
             if kind.is_ours() {
                 settle(process)?;
             } else {
-                thread::sleep(Duration::from_secs(1));
+                pause(Pause::Settle);
             }
             let rss = || Ok::<_, anyhow::Error>(memory(process, "VmRSS")? as f64 / 1024.0);
             kind.record(&mut figures.rss, rss()?);
