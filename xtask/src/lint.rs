@@ -9,6 +9,9 @@ use crate::compile::{self, BPF_PACKAGE};
 use crate::setup::{self, Purpose, Tools};
 use crate::{changed, client, deny, fuzz, shell, tidy, unsafety};
 
+/// Test binaries that `--all-targets` leaves out: they have `test = false` in their manifest.
+const ROOT_TESTS: [&str; 6] = ["--test", "it", "--test", "kernel", "--test", "package"];
+
 /// The verb.
 pub fn verb(is_quick: bool) -> Result<()> {
     let mut checks = Checks::new("lint", After::GoOn);
@@ -23,8 +26,7 @@ pub fn verb(is_quick: bool) -> Result<()> {
     checks.run("unsafe", unsafety::check);
     checks.run("clippy, host", || {
         clippy(&compile::HOST, &["--all-targets", "--features", "tests/programs"])?;
-        // `--all-targets` leaves out what has `test = false` in its manifest.
-        clippy(&compile::HOST, &["--test", "it", "--test", "kernel", "--test", "package"])
+        clippy(&compile::HOST, &ROOT_TESTS)
     });
     checks.run("clippy, BPF", || bpf(&tools));
     checks.run("fuzz targets", fuzz::check);
@@ -42,6 +44,10 @@ fn quick(checks: &mut Checks) -> Result<()> {
     for package in changed::packages("HEAD")? {
         checks.run(&format!("clippy, {package}"), || match package {
             BPF_PACKAGE => bpf(&setup::setup(Some(Purpose::Lint))?),
+            "tests" => {
+                clippy(&["--package", package], &["--all-targets"])?;
+                clippy(&["--package", package], &ROOT_TESTS)
+            }
             _ => clippy(&["--package", package], &["--all-targets"]),
         });
     }
