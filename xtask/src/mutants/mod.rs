@@ -110,7 +110,7 @@ fn plant_all(chosen: &[&Placed], is_quick: bool) -> Result<()> {
     }
     for (mutant, place) in chosen {
         let start = Instant::now();
-        let planted = tree.plant(place)?;
+        let planted = tree.plant(&[place])?;
         let outcome = suites.judge(mutant.suite);
         planted.restore()?;
         let outcome = outcome?;

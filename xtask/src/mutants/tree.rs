@@ -1,11 +1,12 @@
 //! A copy of the workspace in which bugs are planted, so that the workspace itself never has one.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::source::Place;
+use super::source::{self, Place};
 use crate::{paths, tidy};
 
 /// Programs of the lab, which cargo would build with every test binary, and no test of a suite runs.
@@ -38,26 +39,32 @@ impl Tree {
         &self.root
     }
 
-    /// Plants a bug; with what is returned it is taken out again.
-    pub fn plant(&self, place: &Place) -> Result<Planted> {
-        let file = self.root.join(&place.file);
-        let text = fs::read_to_string(&file).with_context(|| place.file.display().to_string())?;
-        fs::write(&file, place.planted(&text)).with_context(|| place.file.display().to_string())?;
-        Ok(Planted { file, text })
+    /// Plants bugs, several in one file if need be; with what is returned they are taken out again.
+    pub fn plant(&self, places: &[&Place]) -> Result<Planted> {
+        let mut by_file: BTreeMap<&Path, Vec<&Place>> = BTreeMap::new();
+        for place in places {
+            by_file.entry(&place.file).or_default().push(place);
+        }
+        let mut planted = Planted(Vec::new());
+        for (name, places) in by_file {
+            let file = self.root.join(name);
+            let text = fs::read_to_string(&file).with_context(|| name.display().to_string())?;
+            fs::write(&file, source::planted(&text, &places)?).with_context(|| name.display().to_string())?;
+            planted.0.push((file, text));
+        }
+        Ok(planted)
     }
 }
 
-/// A file with a bug in it, and its text without.
+/// Files with bugs in them, and their texts without.
 #[must_use]
-pub struct Planted {
-    file: PathBuf,
-    text: String,
-}
+pub struct Planted(Vec<(PathBuf, String)>);
 
 impl Planted {
-    /// Takes the bug out.
+    /// Takes the bugs out.
     pub fn restore(self) -> Result<()> {
-        fs::write(&self.file, self.text).with_context(|| self.file.display().to_string())
+        let mut files = self.0.iter();
+        files.try_for_each(|(file, text)| fs::write(file, text).with_context(|| file.display().to_string()))
     }
 }
 
@@ -80,6 +87,31 @@ fn copy_if_other(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_bugs_are_planted_and_taken_out_again() {
+        let root = std::env::temp_dir().join(format!("xtask-planted-{}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        let read = || ["a", "b"].map(|name| fs::read_to_string(root.join(name)).unwrap());
+        let place = |file: &str, octets, to: &str| {
+            let (item, renamed) = Default::default();
+            Place { file: file.into(), item, line: 1, octets, to: to.to_owned(), renamed }
+        };
+        fs::write(root.join("a"), "one two three").unwrap();
+        fs::write(root.join("b"), "four").unwrap();
+        let tree = Tree { root: root.clone() };
+        // In no order, and of other lengths than what they replace.
+        let places =
+            [place("a", 4..7, "2"), place("b", 0..4, "4444"), place("a", 8..13, "333333"), place("a", 0..3, "")];
+        let planted = tree.plant(&places.each_ref()).unwrap();
+        assert_eq!(read(), [" 2 333333", "4444"]);
+        planted.restore().unwrap();
+        assert_eq!(read(), ["one two three", "four"]);
+        let twice = [place("a", 0..5, ""), place("a", 4..7, "")];
+        assert!(tree.plant(&twice.each_ref()).is_err());
+        assert_eq!(read(), ["one two three", "four"]);
+        fs::remove_dir_all(&root).unwrap();
+    }
 
     #[test]
     fn a_file_that_is_the_same_keeps_its_time() {

@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 
 pub use self::code::Code;
 use self::items::Item;
-pub use self::places::Place;
+pub use self::places::{Place, planted};
 use crate::tidy;
 
 /// The crates that have bugs.

@@ -1,5 +1,6 @@
 //! Where a bug is planted: in the item that its row names, at the tokens that its row shows.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
@@ -33,6 +34,17 @@ impl Place {
     pub fn planted(&self, text: &str) -> String {
         format!("{}{}{}", &text[..self.octets.start], self.to, &text[self.octets.end..])
     }
+}
+
+/// The text of one file with all of these bugs in it. From the last place to the first: a bug moves what is behind it.
+/// Two at the same tokens are an error.
+pub fn planted(text: &str, places: &[&Place]) -> Result<String> {
+    let mut places = places.to_vec();
+    places.sort_by_key(|place| Reverse(place.octets.start));
+    for pair in places.windows(2) {
+        ensure!(pair[1].octets.end <= pair[0].octets.start, "two bugs have one place: {} and {}", pair[1], pair[0]);
+    }
+    Ok(places.iter().fold(text.to_owned(), |text, place| place.planted(&text)))
 }
 
 impl Sources {
