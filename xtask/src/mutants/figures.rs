@@ -35,7 +35,15 @@ impl Figures {
                 self.fault(mutant, "survived");
             }
             (Outcome::Broken(_), _) => self.fault(mutant, "does not compile"),
+            (Outcome::NoTest(name), _) => {
+                self.fault(mutant, &format!("has a row that names {name}, which is no test"));
+            }
         }
+    }
+
+    /// Adds what is wrong with the table otherwise.
+    pub fn add_faults(&mut self, faults: Vec<String>) {
+        self.faults.extend(faults);
     }
 
     fn fault(&mut self, mutant: &Mutant, what: &str) {

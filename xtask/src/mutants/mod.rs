@@ -1,23 +1,25 @@
-//! `cargo xtask mutants`: bugs planted one at a time in what decides, against each rule of the gate. The tests
-//! must catch every one.
+//! `cargo xtask mutants`: bugs planted in what decides, against each rule of the gate: one at a time, or a few of them
+//! together. The tests must catch every one.
 
 mod changes;
 mod figures;
+mod heard;
 mod source;
 mod suite;
 mod table;
+mod together;
 mod tree;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use self::figures::Figures;
 use self::source::{Place, Sources};
-use self::suite::{Outcome, Suites};
+use self::suite::{Build, Outcome, Suites};
 use self::table::{Mutant, Suite};
 use self::tree::Tree;
 use crate::setup::{self, Purpose};
@@ -36,7 +38,7 @@ pub struct MutantsArgs {
     /// which is HEAD unless it is given
     #[arg(long, value_name = "BASE", num_args = 0..=1, default_missing_value = "HEAD")]
     changed: Option<String>,
-    /// Only those that `test` plants, and the quick tests
+    /// Only those that `test` plants, all together in one build, and of each the one test that sees it
     #[arg(long)]
     quick: bool,
     /// Say which there are and where, and plant none
@@ -59,7 +61,7 @@ pub fn verb(args: &MutantsArgs) -> Result<()> {
     let all = placed(&paths::workspace())?;
     let is_asked_for = |(mutant, _): &&Placed| {
         let has_text = args.only.is_empty() || args.only.iter().any(|text| mutant.what.contains(text.as_str()));
-        args.rule.is_none_or(|rule| mutant.rule == rule) && has_text && (mutant.quick || !args.quick)
+        args.rule.is_none_or(|rule| mutant.rule == rule) && has_text && (mutant.seen_by.is_some() || !args.quick)
     };
     let mut chosen: Vec<&Placed> = all.iter().filter(is_asked_for).collect();
     ensure!(!chosen.is_empty(), "mutants: there is none of these");
@@ -104,26 +106,50 @@ fn plant_all(chosen: &[&Placed], is_quick: bool) -> Result<()> {
     let tree = Tree::copy()?;
     let copied = placed(tree.root())?;
     ensure!(chosen.iter().all(|bug| copied.contains(bug)), "mutants: the sources have changed meanwhile; begin anew");
-    let mut suites = Suites::new(&tree, tools, is_quick);
-    for suite in [Suite::Host, Suite::Kernel].into_iter().filter(is_needed) {
-        step::block("mutants", format!("the untouched tree, {suite}"), || suites.measure(suite))?;
-    }
-    for (mutant, place) in chosen {
-        let start = Instant::now();
-        let planted = tree.plant(&[place])?;
-        let outcome = suites.judge(mutant.suite);
-        planted.restore()?;
-        let outcome = outcome?;
-        println!("[mutants] {mutant}: {outcome} ({:.1} s)", start.elapsed().as_secs_f64());
-        if let Outcome::Broken(text) = &outcome {
-            println!("{text}");
+    let mut suites = Suites::new(&tree, tools);
+    if is_quick {
+        together::plant(&tree, &suites, chosen, &mut figures)?;
+    } else {
+        for suite in [Suite::Host, Suite::Kernel].into_iter().filter(is_needed) {
+            step::block("mutants", format!("the untouched tree, {suite}"), || suites.measure(suite))?;
         }
-        figures.add(mutant, &outcome);
+        for bug in chosen {
+            plant_alone(&tree, &mut suites, bug, &mut figures)?;
+        }
     }
     println!("{figures}");
     match figures.faults() {
         [] => Ok(()),
         faults => bail!("mutants: {}", faults.join("; ")),
+    }
+}
+
+/// Plants one bug, and adds what came of it. If it is a quick one, this shows whether the tests are well chosen that
+/// see all of those together.
+fn plant_alone(tree: &Tree, suites: &mut Suites, (mutant, place): &Placed, figures: &mut Figures) -> Result<()> {
+    let start = Instant::now();
+    let planted = tree.plant(&[place])?;
+    let outcome = suites.judge(mutant.suite).and_then(|outcome| {
+        if mutant.seen_by.is_some() && !matches!(outcome, Outcome::Broken(_)) {
+            let quick: Vec<_> = table::quick().collect();
+            let names: Vec<_> = quick.iter().filter_map(|mutant| mutant.seen_by).collect();
+            figures.add_faults(together::faults(mutant, &quick, &suites.ask(Build::Lean, &names)?));
+        }
+        Ok(outcome)
+    });
+    planted.restore()?;
+    let outcome = outcome?;
+    say(mutant, &outcome, Some(start.elapsed()));
+    figures.add(mutant, &outcome);
+    Ok(())
+}
+
+/// The line of a bug; how long it took, if it was planted alone.
+fn say(mutant: &Mutant, outcome: &Outcome, time: Option<Duration>) {
+    let time = time.map_or_else(String::new, |time| format!(" ({:.1} s)", time.as_secs_f64()));
+    println!("[mutants] {mutant}: {outcome}{time}");
+    if let Outcome::Broken(text) = outcome {
+        println!("{text}");
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use super::heard::{self, Heard};
 use super::table::Suite;
 use super::tree::Tree;
 use crate::compile::{self, HOST, OBJECT_VARIABLE, executable_in};
@@ -26,6 +27,40 @@ const LEAN: [&str; 8] = [
     "--config",
     "profile.dev.package.knock-user.opt-level=0",
 ];
+
+/// The same, with as little work as it takes: for a build of which only a few tests are run.
+const QUICKEST: [&str; 12] = [
+    "--config",
+    "profile.dev.package.knock-common.debug=false",
+    "--config",
+    "profile.dev.package.knock-user.debug=false",
+    "--config",
+    "profile.dev.package.tests.debug=false",
+    "--config",
+    "profile.dev.package.knock-common.opt-level=0",
+    "--config",
+    "profile.dev.package.knock-user.opt-level=0",
+    "--config",
+    "profile.dev.package.tests.opt-level=0",
+];
+
+/// How a tree is built.
+#[derive(Clone, Copy)]
+pub enum Build {
+    /// To run all tests.
+    Lean,
+    /// To run a few.
+    Quickest,
+}
+
+impl Build {
+    const fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Lean => &LEAN,
+            Self::Quickest => &QUICKEST,
+        }
+    }
+}
 
 /// Tests of the host build that go through thousands of frames.
 const MANY: [&str; 2] = ["checksums::", "frames::"];
@@ -65,8 +100,11 @@ const HOST_STAGES: [Stage; 4] = [
     Stage::of("host", &["--test", "host"], &LONG, &[]),
 ];
 
-/// So many stages see what `cargo xtask test` plants.
-const QUICK: usize = 2;
+/// The binary of the tests that are asked for by name.
+const ASKED: Stage = Stage::of("host", &["--test", "host"], &[], &[]);
+
+/// Where nothing was measured, tests that take longer hang. The few take a second.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The frame tables, in memory and in the kernel at once; then answers, what takes sockets, and races on several CPUs.
 const KERNEL_STAGES: [Stage; 5] = [
@@ -86,6 +124,8 @@ pub enum Outcome {
     Survived,
     /// It does not compile; the end of what the compiler says.
     Broken(String),
+    /// The test that is to see it is not there.
+    NoTest(&'static str),
 }
 
 impl fmt::Display for Outcome {
@@ -98,6 +138,7 @@ impl fmt::Display for Outcome {
             Self::Caught(tests) => write!(f, "caught by {}", tests.join(", ")),
             Self::Survived => write!(f, "SURVIVED"),
             Self::Broken(_) => write!(f, "DOES NOT COMPILE"),
+            Self::NoTest(name) => write!(f, "NO TEST {name}"),
         }
     }
 }
@@ -106,7 +147,6 @@ impl fmt::Display for Outcome {
 pub struct Suites<'a> {
     tree: &'a Tree,
     tools: Option<Tools>,
-    is_quick: bool,
     /// How long the longest stage took.
     longest: Duration,
     /// How long a stage may take.
@@ -114,9 +154,9 @@ pub struct Suites<'a> {
 }
 
 impl<'a> Suites<'a> {
-    /// The tests of this tree, or the quick ones of them; tools, for the BPF side.
-    pub fn new(tree: &'a Tree, tools: Option<Tools>, is_quick: bool) -> Self {
-        Self { tree, tools, is_quick, longest: Duration::ZERO, limit: None }
+    /// The tests of this tree; tools, for the BPF side.
+    pub fn new(tree: &'a Tree, tools: Option<Tools>) -> Self {
+        Self { tree, tools, longest: Duration::ZERO, limit: None }
     }
 
     /// Shows that the untouched tree passes, and learns how long that takes.
@@ -129,13 +169,13 @@ impl<'a> Suites<'a> {
             }
             Outcome::Caught(tests) => bail!("the untouched tree fails {}", tests.join(", ")),
             Outcome::Broken(text) => bail!("the untouched tree does not compile:\n{text}"),
+            Outcome::NoTest(name) => bail!("the untouched tree has no test {name}"),
         }
     }
 
     /// Runs the suite on the tree as it is now.
     pub fn judge(&mut self, suite: Suite) -> Result<Outcome> {
         let (stages, object): (&[Stage], _) = match suite {
-            Suite::Host if self.is_quick => (&HOST_STAGES[..QUICK], None),
             Suite::Host => (&HOST_STAGES, None),
             Suite::Kernel => match self.bpf_object()? {
                 Ok(object) => (&KERNEL_STAGES, Some(object)),
@@ -146,7 +186,7 @@ impl<'a> Suites<'a> {
         for stage in stages {
             let binary = match built.take() {
                 Some((name, binary)) if name == stage.binary => binary,
-                _ => match self.build(stage, object.as_deref())? {
+                _ => match self.build(stage, object.as_deref(), Build::Lean)? {
                     Ok(binary) => binary,
                     Err(text) => return Ok(Outcome::Broken(text)),
                 },
@@ -163,8 +203,25 @@ impl<'a> Suites<'a> {
         Ok(Outcome::Survived)
     }
 
+    /// Runs only these tests of the host on the tree as it is now, and says what is heard of each.
+    pub fn ask(&self, build: Build, names: &[&str]) -> Result<Vec<Heard>> {
+        let binary = match self.build(&ASKED, None, build)? {
+            Ok(binary) => binary,
+            Err(text) => bail!("the tree does not compile:\n{text}"),
+        };
+        let mut command = shell::command(&binary);
+        command.current_dir(self.tree.root().join("tests")).args(names).arg("--exact");
+        let limit = self.limit.unwrap_or(PATIENCE);
+        let (status, text) = shell::captured(&mut command, &log("asked"), Some(limit))?;
+        let status =
+            status.with_context(|| format!("these tests have not ended in {limit:?}: {}", names.join(", ")))?;
+        // The harness ends so; anything else has ended it.
+        ensure!(matches!(status.code(), Some(0 | 101)), "these tests were cut off, {status}: {}", names.join(", "));
+        Ok(names.iter().map(|name| heard::heard(&text, name)).collect())
+    }
+
     /// Builds the binary of a stage; or the end of what the compiler says.
-    fn build(&self, stage: &Stage, object: Option<&Path>) -> Result<Result<PathBuf, String>> {
+    fn build(&self, stage: &Stage, object: Option<&Path>, build: Build) -> Result<Result<PathBuf, String>> {
         let mut cargo = self.own(shell::cargo("test"));
         if let Some(object) = object {
             cargo.env(OBJECT_VARIABLE, object);
@@ -172,7 +229,7 @@ impl<'a> Suites<'a> {
         if !stage.build.contains(&"--package") {
             cargo.args(HOST);
         }
-        cargo.args(LEAN).args(stage.build).args(["--no-run", "--message-format=json-render-diagnostics"]);
+        cargo.args(build.flags()).args(stage.build).args(["--no-run", "--message-format=json-render-diagnostics"]);
         let (status, text) = shell::captured(&mut cargo, &log("build"), None)?;
         if !status.is_some_and(|status| status.success()) {
             return Ok(Err(shell::tail(&text, 12)));
@@ -213,16 +270,11 @@ impl<'a> Suites<'a> {
             }
             None => Ok(vec![format!("the time limit of {} s", start.elapsed().as_secs())]),
             Some(status) => {
-                let failed: Vec<_> = text.lines().filter_map(failed).map(str::to_owned).collect();
+                let failed: Vec<_> = text.lines().filter_map(heard::failed).map(str::to_owned).collect();
                 Ok(if failed.is_empty() { vec![format!("the end of the tests: {status}")] } else { failed })
             }
         }
     }
-}
-
-/// The name of a test, if the line says that it has failed.
-fn failed(line: &str) -> Option<&str> {
-    line.strip_prefix("test ")?.split_once(" ... FAILED").map(|(name, _)| name.trim())
 }
 
 fn log(name: &str) -> PathBuf {
@@ -232,13 +284,6 @@ fn log(name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_names_of_failed_tests_are_read() {
-        assert_eq!(failed("test gate::a_grant ... FAILED"), Some("gate::a_grant"));
-        assert_eq!(failed("test gate::a_grant ... ok"), None);
-        assert_eq!(failed("test result: FAILED. 1 passed; 1 failed"), None);
-    }
 
     #[test]
     fn no_more_names_are_shown_than_one_reads() {

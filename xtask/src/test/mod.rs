@@ -72,6 +72,7 @@ fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
     old_kernel.args(programs.words());
     checks.beside(vec![
         ("an older kernel", old_kernel),
+        // Without their bugs, the tests of it have passed in "unit and host".
         ("mutants", itself(&["mutants", "--quick"])?),
         ("Miri", itself(&["miri", "--if-there", "--quick"])?),
     ]);

@@ -187,7 +187,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "judge_other" {
         13 "a header that contradicts itself passes":
-            "Other::Malformed => (Verdict::Deny," => "Other::Malformed => (Verdict::Pass,", quick();
+            "Other::Malformed => (Verdict::Deny," => "Other::Malformed => (Verdict::Pass,",
+            quick("frames::network::an_ipv4_header_that_contradicts_itself_is_denied");
         13 "what is nested too deep passes":
             "Other::TooDeep => (Verdict::Deny," => "Other::TooDeep => (Verdict::Pass,";
         13 "a first fragment without its ports passes":

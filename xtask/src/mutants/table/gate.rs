@@ -25,7 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "if world.trusts(&packet.src) {" => "if false {";
         9 "a new connection passes":
             "Transport::Tcp if packet.opens() => Counter::DenyNew,"
-            => "Transport::Tcp if packet.opens() => return pass(world, Counter::PassNoSocket),", quick();
+            => "Transport::Tcp if packet.opens() => return pass(world, Counter::PassNoSocket),";
         10 "a connection is cut":
             "Socket::Connected => return pass(world, Counter::PassConnected),"
             => "Socket::Connected => Counter::DenyProbe,";
@@ -43,7 +43,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "is_granted" {
         8 "a grant lets in after its end":
-            "if until > now {" => "if true {", quick();
+            "if until > now {" => "if true {",
+            quick("gate::a_grant_lets_one_source_to_one_service_until_its_end");
         8 "a grant lets in a nanosecond too long":
             "if until > now {" => "if until >= now {";
         8 "a grant of a wider prefix lets nobody in":
@@ -94,7 +95,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         9 "a segment without SYN, ACK and RST is none that opens":
             "syn_ack == Self::SYN || self.0 & (Self::SYN | Self::ACK | Self::RST) == 0" => "syn_ack == Self::SYN";
         9 "a SYN with other flags is none":
-            "syn_ack == Self::SYN ||" => "self.0 == Self::SYN ||";
+            "syn_ack == Self::SYN ||" => "self.0 == Self::SYN ||",
+            quick("gate::what_asks_for_a_connection_or_belongs_to_none_is_denied");
         9 "an answer opens":
             "syn_ack == Self::SYN ||" => "syn_ack & Self::SYN != 0 ||";
         9 "a reset opens":

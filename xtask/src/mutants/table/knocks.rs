@@ -61,13 +61,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "Role::Knock(index) if in_one =>" => "Role::Knock(index) =>";
         6 "a knock does not reach the stack":
             "knocking::knock(world, frame, packet, index); Verdict::Pass"
-            => "knocking::knock(world, frame, packet, index); Verdict::Deny", quick();
+            => "knocking::knock(world, frame, packet, index); Verdict::Deny";
     }
     "stray" {
         4 "a packet to a closed port ends nothing":
             "if packet.opens() { knocking" => "if false { knocking";
         6 "a port that is none of the gate's business is shut":
-            "knocking::stray(world, packet); } Verdict::Pass" => "knocking::stray(world, packet); } Verdict::Deny";
+            "knocking::stray(world, packet); } Verdict::Pass" => "knocking::stray(world, packet); } Verdict::Deny",
+            quick("knocks::harmless_packets_beside_a_knock_do_not_end_it");
     }
     "glance" {
         4 "at a glance a packet to a closed port ends nothing":
@@ -99,7 +100,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "visit" {
         1 "no checksum is verified":
             "desk.sound.set(u32::from(checksum::is_right(frame, packet)));"
-            => "let _ = checksum::is_right(frame, packet);", quick();
+            => "let _ = checksum::is_right(frame, packet);", quick("checksums::a_wrong_checksum_makes_a_knock_none");
         1 "checksums are verified where the config says not to":
             "if world.verify_checksums() && packet.may_knock()" => "if packet.may_knock()";
         1 "only first knocks are verified":
@@ -142,7 +143,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "Meaning::Repeat => return true," => "Meaning::Repeat => return cell.swap(attempt.0, 0),";
         4 "a step out of turn does not end the attempt":
             "Meaning::Stray | Meaning::OutOfTurn => {"
-            => "Meaning::OutOfTurn => return false, Meaning::Stray => {", quick();
+            => "Meaning::OutOfTurn => return false, Meaning::Stray => {",
+            quick("knocks::a_step_out_of_turn_ends_the_attempt");
         4 "the knock of another door does not end an attempt":
             "Meaning::Stray if desk.stray.get() == 0 => return false," => "Meaning::Stray => return false,";
         4 "a first step does not start afresh":

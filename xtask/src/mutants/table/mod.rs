@@ -47,8 +47,9 @@ pub struct Mutant {
     pub to: &'static str,
     /// What must catch it.
     pub suite: Suite,
-    /// Planted by `cargo xtask test` as well.
-    pub quick: bool,
+    /// Planted by `cargo xtask test` as well, together with the others of these: the test of the binary `host` that
+    /// sees this one and none of the others.
+    pub seen_by: Option<&'static str>,
     /// Why no test can see it, or none for certain.
     pub explained: Option<&'static str>,
 }
@@ -62,7 +63,7 @@ impl Mutant {
         from: &'static str,
         to: &'static str,
     ) -> Self {
-        Self { rule, what, root, item, from, to, suite: Suite::Host, quick: false, explained: None }
+        Self { rule, what, root, item, from, to, suite: Suite::Host, seen_by: None, explained: None }
     }
 
     /// In what only the kernel runs.
@@ -70,9 +71,9 @@ impl Mutant {
         Self { suite: Suite::Kernel, ..self }
     }
 
-    /// One of the few that `cargo xtask test` plants.
-    const fn quick(self) -> Self {
-        Self { quick: true, ..self }
+    /// One of the few that `cargo xtask test` plants, and the test that sees it.
+    pub const fn quick(self, seen_by: &'static str) -> Self {
+        Self { seen_by: Some(seen_by), ..self }
     }
 
     /// No bug that can be seen for certain, and why.
@@ -90,8 +91,8 @@ impl fmt::Display for Mutant {
 /// Rows by item: the rule, what the gate does, the text in the item, what it becomes, and marks.
 macro_rules! mutants {
     (in $root:literal $($item:literal { $($rule:literal $what:literal: $from:literal => $to:literal
-        $(, $mark:ident($($why:literal)?))*;)* })*) => {
-        &[$($(Mutant::new($rule, $what, ($root, $item), $from, $to)$(.$mark($($why)?))*,)*)*]
+        $(, $mark:ident($($with:literal)?))*;)* })*) => {
+        &[$($(Mutant::new($rule, $what, ($root, $item), $from, $to)$(.$mark($($with)?))*,)*)*]
     };
     ($($rows:tt)*) => {
         mutants!(in "knock-common" $($rows)*)
@@ -105,6 +106,11 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
     let mut all: Vec<_> = tables.into_iter().flatten().collect();
     all.sort_by_key(|mutant| mutant.rule);
     all.into_iter()
+}
+
+/// The few that `cargo xtask test` plants.
+pub fn quick() -> impl Iterator<Item = &'static Mutant> {
+    all().filter(|mutant| mutant.seen_by.is_some())
 }
 
 #[cfg(test)]
@@ -123,10 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn the_quick_ones_are_of_different_rules_and_need_no_kernel() {
-        let quick: Vec<_> = all().filter(|mutant| mutant.quick).collect();
+    fn the_quick_ones_are_of_different_rules_have_a_test_each_and_need_no_kernel() {
+        let quick: Vec<_> = quick().collect();
         let rules: BTreeSet<_> = quick.iter().map(|mutant| mutant.rule).collect();
-        assert_eq!((rules.len(), quick.len()), (6, 6));
+        let tests: BTreeSet<_> = quick.iter().filter_map(|mutant| mutant.seen_by).collect();
+        assert_eq!((quick.len(), rules.len(), tests.len()), (6, 6, 6));
         assert!(quick.iter().all(|mutant| mutant.suite == Suite::Host && mutant.explained.is_none()));
     }
 }
