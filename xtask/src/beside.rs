@@ -103,6 +103,8 @@ impl Tree {
         tar.args(["--extract", "--touch", "--directory"]).arg(&this.root);
         tar.stdin(archive.stdout.take().context("its output is piped")?);
         let extracted = shell::run(&mut tar);
+        // It holds the other end of the pipe, which git would wait for.
+        drop(tar);
         ensure!(archive.wait()?.success(), "`{}` fails", shell::display(&git));
         extracted?;
         Ok(this)

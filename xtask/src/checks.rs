@@ -131,6 +131,12 @@ fn program(verb: &str, what: &str, mut command: Command, logs: &Path) -> (Durati
         Err(error) => (format!("FAILED ({error:#})"), String::new()),
     };
     let time = start.elapsed();
+    if how != "ok" {
+        let note = format!("{what}\n{}\n\nthis check alone: {}\n", shell::tail(&text, 30), shell::display(&command));
+        let file = logs.join("failed").join(what.replace(' ', "_")).with_extension("txt");
+        // For the end of the run; where it cannot be written, the text above is all there is.
+        let _ = std::fs::create_dir_all(logs.join("failed")).and_then(|()| std::fs::write(file, note));
+    }
     // In one call: several may end at once.
     println!("[{verb}] {what}\n{}\n[{verb}] {what} ... {how} {:.1} s", text.trim_end(), time.as_secs_f64());
     (time, how == "ok")
@@ -187,6 +193,7 @@ mod tests {
         checks.beside(vec![("good one", shell("echo fine")), ("bad one", shell("exit 3"))]);
         checks.beside(vec![("never", shell("true"))]);
         assert_eq!(std::fs::read_to_string(logs.join("good-one.log")).unwrap(), "fine\n");
+        assert!(logs.join("failed/bad_one.txt").exists());
         std::fs::remove_dir_all(logs).unwrap();
         assert_eq!(checks.left_out, ["never"]);
         assert_eq!(checks.finish().unwrap_err().to_string(), "test: failed: bad one");

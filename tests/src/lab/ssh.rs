@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{ChildStdin, Command};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use super::sshd::client_key;
 use super::{Background, Family, Host, SSH_PORT, TIMEOUT};
@@ -51,7 +51,11 @@ impl Session {
         self.said += 1;
         writeln!(self.input, "line {} through the session", self.said).context("the session has ended")?;
         let line = format!("line {} ", self.said);
-        self.client.lines.wait_after(mark, &line, TIMEOUT)?;
+        // A session that has fallen silent is lost, and not late.
+        self.client
+            .lines
+            .wait_after(mark, &line, TIMEOUT)
+            .map_err(|error| anyhow!("the session is silent: {error}"))?;
         Ok(start.elapsed())
     }
 }

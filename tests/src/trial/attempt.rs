@@ -114,7 +114,8 @@ fn cpu_time(process: Pid) -> Result<Duration> {
     Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
 }
 
-/// What the end of its process means. One that hangs, or is ended by a signal, may have met a busy machine.
+/// What the end of its process means. One that hangs, or whose outermost process is ended by a signal, may have met a
+/// busy machine.
 fn end_of(status: Option<ExitStatus>) -> End {
     match status.map(|status| status.code()) {
         Some(Some(0)) => End::Passed,

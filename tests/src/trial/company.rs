@@ -16,6 +16,8 @@ pub(super) enum Company {
     Waiting,
     /// Nobody but those that wait.
     Alone,
+    /// Nobody at all.
+    Only,
 }
 
 /// How many run beside each other. One CPU is for one of them: so they can be run one by one.
@@ -31,21 +33,29 @@ const fn waiting(cpus: usize) -> usize {
 pub(super) struct Places {
     /// Read by those that have neighbours, written by one that has none.
     neighbours: RwLock<()>,
+    /// The same for those that wait.
+    waiting_neighbours: RwLock<()>,
     beside: Pool,
     waiting: Pool,
 }
 
-/// A place, until it is dropped.
+/// A place, until it is dropped. What it holds is given back then.
 pub(super) struct Place<'a> {
-    _pool: Option<Taken<'a>>,
-    _beside: Option<RwLockReadGuard<'a, ()>>,
-    _alone: Option<RwLockWriteGuard<'a, ()>>,
+    pool: Option<Taken<'a>>,
+    beside: Option<RwLockReadGuard<'a, ()>>,
+    alone: Option<RwLockWriteGuard<'a, ()>>,
+    only: Option<RwLockWriteGuard<'a, ()>>,
 }
 
 impl Places {
     /// For so many CPUs.
     pub fn new(cpus: usize) -> Self {
-        Self { neighbours: RwLock::default(), beside: Pool::of(beside(cpus)), waiting: Pool::of(waiting(cpus)) }
+        Self {
+            neighbours: RwLock::default(),
+            waiting_neighbours: RwLock::default(),
+            beside: Pool::of(beside(cpus)),
+            waiting: Pool::of(waiting(cpus)),
+        }
     }
 
     /// As many CPUs as this process may use.
@@ -60,20 +70,29 @@ impl Places {
 
     /// Waits for a place.
     pub fn take(&self, company: Company) -> Place<'_> {
+        let mut place = Place { pool: None, beside: None, alone: None, only: None };
         match company {
-            Company::Alone => Place {
-                _pool: None,
-                _beside: None,
-                _alone: Some(self.neighbours.write().unwrap_or_else(PoisonError::into_inner)),
-            },
-            Company::Beside => {
-                let taken = self.beside.take();
-                let beside = self.neighbours.read().unwrap_or_else(PoisonError::into_inner);
-                Place { _pool: Some(taken), _beside: Some(beside), _alone: None }
+            Company::Alone => place.alone = Some(exclusive(&self.neighbours)),
+            // In this order always, so that no two wait for each other.
+            Company::Only => {
+                place.alone = Some(exclusive(&self.neighbours));
+                place.only = Some(exclusive(&self.waiting_neighbours));
             }
-            Company::Waiting => Place { _pool: Some(self.waiting.take()), _beside: None, _alone: None },
+            Company::Beside => {
+                place.pool = Some(self.beside.take());
+                place.beside = Some(self.neighbours.read().unwrap_or_else(PoisonError::into_inner));
+            }
+            Company::Waiting => {
+                place.pool = Some(self.waiting.take());
+                place.beside = Some(self.waiting_neighbours.read().unwrap_or_else(PoisonError::into_inner));
+            }
         }
+        place
     }
+}
+
+fn exclusive(lock: &RwLock<()>) -> RwLockWriteGuard<'_, ()> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A number of places.
@@ -158,6 +177,16 @@ mod tests {
             }
         });
         assert!(most.load(Ordering::SeqCst) <= 6);
+    }
+
+    #[test]
+    fn one_that_is_the_only_one_waits_for_those_that_wait() {
+        let places = Places::new(1);
+        let waiting = places.take(Company::Waiting);
+        assert!(places.waiting_neighbours.try_write().is_err());
+        drop(waiting);
+        let _only = places.take(Company::Only);
+        assert!(places.waiting_neighbours.try_read().is_err() && places.neighbours.try_read().is_err());
     }
 
     #[test]

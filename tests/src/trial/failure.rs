@@ -1,8 +1,8 @@
 //! Why a trial fails, and whether the machine alone may be the reason.
 //!
-//! A wait that was over too early, a figure that was measured, and a system call that failed may come from a busy
-//! machine: the trial is made once more, alone. Everything else says who got in or what was lost, and is never
-//! forgiven.
+//! A wait that was over too early, a figure that was measured, and a system call that failed for want of resources may
+//! come from a busy machine: the trial is made once more, alone. Everything else says who got in or what was lost (a
+//! connection that was reset, a file that is gone), and is never forgiven.
 
 use std::{error, fmt, io};
 
@@ -49,13 +49,20 @@ macro_rules! ensure_measured {
 #[must_use]
 pub fn code_of(error: &anyhow::Error) -> u8 {
     let is_forgivable =
-        |cause: &(dyn error::Error + 'static)| cause.is::<Late>() || cause.is::<Measured>() || is_system(cause);
+        |cause: &(dyn error::Error + 'static)| cause.is::<Late>() || cause.is::<Measured>() || is_shortage(cause);
     if error.chain().any(is_forgivable) { UNSTABLE } else { BROKEN }
 }
 
-/// Whether a system call failed.
-fn is_system(cause: &(dyn error::Error + 'static)) -> bool {
-    cause.is::<nix::Error>() || cause.downcast_ref::<io::Error>().is_some_and(|error| error.raw_os_error().is_some())
+/// Whether a system call failed because the machine had too little of something. EAGAIN is not among these: a read that
+/// waited for an answer in vain ends with it as well.
+fn is_shortage(cause: &(dyn error::Error + 'static)) -> bool {
+    use nix::libc::{EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC};
+    let number = match (cause.downcast_ref::<nix::Error>(), cause.downcast_ref::<io::Error>()) {
+        (Some(error), _) => Some(*error as i32),
+        (None, Some(error)) => error.raw_os_error(),
+        (None, None) => None,
+    };
+    number.is_some_and(|number| [EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC].contains(&number))
 }
 
 #[cfg(test)]
@@ -80,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_a_figure_and_a_failed_call_are_forgivable() {
+    fn a_wait_a_figure_and_a_want_of_resources_are_forgivable() {
         let late = until("a state", Duration::ZERO, || None::<()>).context("the gate").unwrap_err();
         assert_eq!(code_of(&late), UNSTABLE);
         let slow = || -> Result<()> {
@@ -88,7 +95,17 @@ mod tests {
             Ok(())
         };
         assert_eq!(code_of(&slow().unwrap_err()), UNSTABLE);
-        let call = std::fs::read("/proc/no such file").context("a probe").unwrap_err();
-        assert_eq!(code_of(&call), UNSTABLE);
+        let short = |number: i32| anyhow::Error::new(io::Error::from_raw_os_error(number)).context("a probe");
+        assert_eq!(code_of(&short(nix::libc::ENOMEM)), UNSTABLE);
+        assert_eq!(code_of(&anyhow::Error::new(nix::Error::ENFILE)), UNSTABLE);
+    }
+
+    #[test]
+    fn a_lost_connection_or_file_is_not_forgiven() {
+        for number in [nix::libc::ECONNRESET, nix::libc::EPIPE, nix::libc::EAGAIN] {
+            assert_eq!(code_of(&io::Error::from_raw_os_error(number).into()), BROKEN, "{number}");
+        }
+        let gone = std::fs::read("/proc/no such file").context("a pin").unwrap_err();
+        assert_eq!(code_of(&gone), BROKEN);
     }
 }

@@ -69,7 +69,7 @@ impl Shared {
             End::Broken => first,
             End::Unstable => {
                 println!("\n{name}: failed where the machine may be the reason: once more, alone");
-                let second = self.attempt(name, Company::Alone)?;
+                let second = self.attempt(name, Company::Only)?;
                 if second.end == End::Passed {
                     self.record.unstable(name, &first, &second)?;
                     lock(&self.unstable).push(name.to_owned());

@@ -70,8 +70,9 @@ impl Programs {
 
     /// Those that somebody else has built, so that nothing waits here for a build that goes on meanwhile.
     fn from_words(words: &[PathBuf]) -> Result<Self> {
-        let [knockctl, object, tests @ ..] = words else { bail!("kernels: --built takes four paths") };
-        Ok(Self { knockctl: knockctl.clone(), object: object.clone(), tests: tests.to_vec() })
+        let [knockctl, object, kernel, it] = words else { bail!("kernels: --built takes four paths") };
+        let tests = vec![kernel.clone(), it.clone()];
+        Ok(Self { knockctl: knockctl.clone(), object: object.clone(), tests })
     }
 }
 

@@ -52,12 +52,14 @@ pub fn verb(args: &TestArgs) -> Result<()> {
 
 /// All of it, or what is quick of it.
 fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
-    let Some((tools, built)) = checks.get("set-up and build", || {
+    let Some((tools, built, programs)) = checks.get("set-up and build", || {
         let tools = setup::setup(Some(Purpose::Test))?;
         let built = compile::build(&tools, Profile::Release)?;
         built.build_tests()?;
-        Ok((tools, built))
+        let programs = kernels::Programs::of(built.clone())?;
+        Ok((tools, built, programs))
     }) else {
+        checks.leave_out("all other stages");
         return Ok(());
     };
     checks.run("unit and host", || report::watched(&mut host(&built), "host"));
@@ -67,15 +69,15 @@ fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
         NOT_QUICK.iter().for_each(|what| checks.leave_out(what));
         return Ok(());
     }
-    let programs = kernels::Programs::of(built.clone())?;
     let mut old_kernel = itself(&["kernels", "--only", kernels::OLDEST, "--quick", "--built"])?;
     old_kernel.args(programs.words());
-    checks.beside(vec![
-        ("an older kernel", old_kernel),
-        // Without their bugs, the tests of it have passed in "unit and host".
-        ("mutants", itself(&["mutants", "--quick"])?),
-        ("Miri", itself(&["miri", "--if-there", "--quick"])?),
-    ]);
+    let mut at_once = vec![("an older kernel", old_kernel), ("mutants", itself(&["mutants", "--quick"])?)];
+    if setup::has_miri(&tools.toolchain)? {
+        at_once.push(("Miri", itself(&["miri", "--quick"])?));
+    } else {
+        checks.leave_out("MIRI, which cannot be had here");
+    }
+    checks.beside(at_once);
     checks.run("kernel and end to end", || end_to_end(&tools, &built, &[]));
     checks.run("packages", || packages(&built, &[]));
     Ok(())

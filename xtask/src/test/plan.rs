@@ -8,7 +8,7 @@ pub struct TestArgs {
     /// Unit and host tests, the frame tables in the kernel, and one story: minutes, not a quarter of an hour
     #[arg(long, conflicts_with = "args")]
     pub quick: bool,
-    /// Go on behind a stage that fails
+    /// Go on after a stage that fails
     #[arg(long)]
     pub keep_going: bool,
     /// Run all of it N times. What came of each run is kept in target/repeat, and the same command goes on where it was
