@@ -135,9 +135,6 @@ enum Verb {
     },
     /// Run the tests of knock-common in Miri, which sees undefined behaviour (part of `test`, where it can be had)
     Miri {
-        /// Where Miri cannot be had, say so, and do not fail
-        #[arg(long)]
-        if_there: bool,
         /// Only the tests that come to unsafe code
         #[arg(long)]
         quick: bool,
@@ -158,7 +155,7 @@ fn main() -> ExitCode {
         Verb::Kernels { only, quick, built, args } => kernels::verb(only.as_deref(), quick, &built, &args),
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint { quick } => lint::verb(quick),
-        Verb::Miri { if_there, quick } => miri::verb(if_there, quick),
+        Verb::Miri { quick } => miri::verb(quick),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

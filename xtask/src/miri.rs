@@ -11,18 +11,13 @@ use crate::{paths, shell};
 /// same tests outside of it do not, and takes a minute for that. They are left out of the quick form.
 const SAFE: [&str; 3] = ["addr::", "packet::", "trust::"];
 
-/// The verb: an error where there is no Miri, unless it may be left out.
-pub fn verb(if_there: bool, is_quick: bool) -> Result<()> {
+/// The verb, or its quick form: an error where there is no Miri.
+pub fn verb(is_quick: bool) -> Result<()> {
     let tools = setup::setup(Some(Purpose::Lint))?;
-    if setup::has_miri(&tools.toolchain)? {
-        return shell::run(&mut command(&tools, is_quick));
+    match setup::has_miri(&tools.toolchain)? {
+        true => shell::run(&mut command(&tools, is_quick)),
+        false => bail!("miri: {}", absence(&tools)),
     }
-    let absence = absence(&tools);
-    if !if_there {
-        bail!("miri: {absence}");
-    }
-    println!("[miri] MIRI DID NOT RUN: {absence}");
-    Ok(())
 }
 
 fn absence(tools: &Tools) -> String {

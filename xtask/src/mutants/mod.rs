@@ -23,7 +23,7 @@ use self::suite::{Build, Outcome, Suites};
 use self::table::{Mutant, Suite};
 use self::tree::Tree;
 use crate::setup::{self, Purpose};
-use crate::{paths, root, step};
+use crate::{changed, paths, root, step};
 
 /// Which are planted: all that no flag leaves out.
 #[derive(Args, Default)]
@@ -67,7 +67,7 @@ pub fn verb(args: &MutantsArgs) -> Result<()> {
     ensure!(!chosen.is_empty(), "mutants: there is none of these");
     say_renamed(&all);
     if let Some(base) = &args.changed {
-        let files = changes::since(base)?;
+        let files = changed::since(base)?;
         let rules = touched(&all, &files);
         let count = chosen.len();
         chosen.retain(|(mutant, _)| rules.contains(&mutant.rule));
@@ -81,7 +81,7 @@ pub fn verb(args: &MutantsArgs) -> Result<()> {
 }
 
 /// The rules that have a bug in one of the files.
-fn touched(all: &[Placed], files: &changes::Files) -> BTreeSet<u8> {
+fn touched(all: &[Placed], files: &changed::Files) -> BTreeSet<u8> {
     all.iter().filter(|(_, place)| files.contains(&place.file)).map(|(mutant, _)| mutant.rule).collect()
 }
 
