@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fmt;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// For `lint` and `test` together from a clean clone, on two cores.
@@ -23,6 +24,12 @@ impl Budget {
         let seconds = env::var(BEGAN).ok().and_then(|text| text.parse().ok());
         let began = seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
         Self { began: began.unwrap_or_else(SystemTime::now) }
+    }
+
+    /// Has a child count from the same moment.
+    pub fn pass_on(self, command: &mut Command) {
+        let since = self.began.duration_since(UNIX_EPOCH).unwrap_or_default();
+        command.env(BEGAN, since.as_secs().to_string());
     }
 
     fn used(self) -> Duration {
@@ -47,6 +54,14 @@ fn sentence(used: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_counts_from_the_same_moment() {
+        let mut command = Command::new("true");
+        Budget { began: UNIX_EPOCH + Duration::from_secs(1000) }.pass_on(&mut command);
+        let given: Vec<_> = command.get_envs().collect();
+        assert_eq!(given, [(BEGAN.as_ref(), Some("1000".as_ref()))]);
+    }
 
     #[test]
     fn what_is_left_is_said_and_so_is_what_is_over() {

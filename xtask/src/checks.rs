@@ -85,7 +85,10 @@ impl Checks {
         let ends: Vec<_> = thread::scope(|scope| {
             let begun: Vec<_> = programs
                 .into_iter()
-                .map(|(what, command)| (what, scope.spawn(move || program(verb, what, command, logs))))
+                .map(|(what, mut command)| {
+                    self.budget.pass_on(&mut command);
+                    (what, scope.spawn(move || program(verb, what, command, logs)))
+                })
                 .collect();
             begun.into_iter().map(|(what, thread)| (what, thread.join())).collect()
         });

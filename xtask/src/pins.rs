@@ -6,9 +6,22 @@
 /// The nightly that compiles the BPF side where rustup can get it: the last one tried.
 pub const NIGHTLY: &str = "nightly-2026-05-20";
 
-/// The LLVM of bpf-linker. That of the compiler must be the same: it writes the bitcode. `setup/packages.rs` and the
-/// features of bpf-linker name it as well.
-pub const LLVM: u32 = 22;
+/// The LLVM of bpf-linker, and what is named after its number.
+macro_rules! llvm {
+    ($number:literal) => {
+        /// The LLVM of bpf-linker. That of the compiler must be the same: it writes the bitcode.
+        pub const LLVM: u32 = $number;
+        /// Where Debian's is.
+        pub const LLVM_PREFIX: &str = concat!("/usr/lib/llvm-", $number);
+        /// A program that shows that it is there.
+        pub const LLVM_CONFIG: &str = concat!("/usr/lib/llvm-", $number, "/bin/llvm-config");
+        /// Debian's package of it.
+        pub const LLVM_PACKAGE: &str = concat!("llvm-", $number, "-dev");
+        /// The option by which bpf-linker is built against it.
+        pub const LLVM_FEATURE: &str = concat!("--features=llvm-", $number);
+    };
+}
+llvm!(22);
 
 /// Links the BPF side. It is built against [`LLVM`].
 pub const BPF_LINKER: &str = "0.13.0";

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 /// What happened in a step.
 #[derive(Debug)]
@@ -39,13 +39,14 @@ pub struct Teller {
     told: String,
     steps: usize,
     differing: Vec<String>,
+    failed: Option<Error>,
 }
 
 impl Teller {
     /// One that tells on standard output as it goes.
     #[must_use]
     pub fn aloud() -> Self {
-        Self { aloud: true, told: String::new(), steps: 0, differing: Vec::new() }
+        Self { aloud: true, told: String::new(), steps: 0, differing: Vec::new(), failed: None }
     }
 
     /// One that tells nothing until it is asked.
@@ -77,7 +78,14 @@ impl Teller {
         self.steps += 1;
         let number = self.steps;
         let start = Instant::now();
-        let happened = step().unwrap_or_else(|error| format!("{error:#}").into());
+        let happened = step().unwrap_or_else(|error| {
+            let text = format!("{error:#}");
+            // What differs behind it may only follow from it.
+            if self.differing.is_empty() {
+                self.failed = Some(error);
+            }
+            text.into()
+        });
         let took = start.elapsed();
         let same = happened.what == expected;
         let note = if happened.note.is_empty() { String::new() } else { format!(" ({})", happened.note) };
@@ -101,6 +109,19 @@ impl Teller {
         }
         let differing = self.differing.join("\n  ");
         format!("{} of {steps} steps DIFFERENT, in {took}:\n  {differing}", self.differing.len())
+    }
+
+    /// Whether all went as expected.
+    ///
+    /// # Errors
+    ///
+    /// What differed and all that was told. If the first step that differed failed, its error is the cause.
+    pub fn verdict(self) -> Result<()> {
+        if self.differing.is_empty() {
+            return Ok(());
+        }
+        let text = format!("{}\n{}", self.differing.join("\n"), self.told);
+        Err(self.failed.map_or_else(|| Error::msg(text.clone()), |error| error.context(text.clone())))
     }
 
     /// How many steps there were.
@@ -129,6 +150,7 @@ pub fn time(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trial::failure;
 
     #[test]
     fn only_what_differs_is_remembered() {
@@ -139,6 +161,21 @@ mod tests {
         teller.step("an error", "open", || anyhow::bail!("no way"));
         assert_eq!(teller.steps(), 4);
         assert_eq!(teller.differing(), ["step 3: not the same", "step 4: an error"]);
+    }
+
+    #[test]
+    fn the_first_step_that_differs_decides_whether_the_machine_may_be_the_reason() {
+        let late = || Err(failure::Late("no answer".to_owned()).into());
+        let mut teller = Teller::quiet();
+        teller.step("a wait", "open", late);
+        teller.step("what follows", "open", || Ok("silent".into()));
+        assert_eq!(failure::code_of(&teller.verdict().unwrap_err()), failure::UNSTABLE);
+
+        let mut teller = Teller::quiet();
+        teller.step("who gets in", "silent", || Ok("open".into()));
+        teller.step("a wait", "open", late);
+        assert_eq!(failure::code_of(&teller.verdict().unwrap_err()), failure::BROKEN);
+        assert!(Teller::quiet().verdict().is_ok());
     }
 
     #[test]

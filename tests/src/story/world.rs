@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use knock_user::client::hit;
 use knock_user::config::{PortNames, PortRange};
 
 use super::Happened;
 use super::teller::time;
+use crate::ensure_measured;
 use crate::lab::{
     Config, Daemon, Family, Host, Lab, PATIENCE, Probe, SSH_PORT, Session, Sshd, Status, connect, knockctl,
     knockctl_path,
@@ -231,14 +232,17 @@ impl World {
         loop {
             let asked = began.elapsed();
             match (self.connect(Host::Client)?.0, open) {
-                (Probe::Open, _) if asked > window + LATE => bail!("open for {} and more", time(asked)),
-                (Probe::Open, _) => open = Some(asked),
+                (Probe::Open, _) => {
+                    // A knock that waited in a queue opens later, and for as much longer.
+                    ensure_measured!(asked <= window + LATE, "open for {} and more", time(asked));
+                    open = Some(asked);
+                }
                 (Probe::Silent, open) => {
                     // The SYN left at the latest when the wait for its answer began.
                     let left = began.elapsed().saturating_sub(PATIENCE);
-                    let Some(open) = open.filter(|_| left >= window) else {
-                        bail!("silent before the window ends, after {}", time(left));
-                    };
+                    ensure!(left >= window, "silent before the window ends, after {}", time(left));
+                    ensure_measured!(open.is_some(), "it was not asked before the window ended");
+                    let open = open.unwrap_or_default();
                     let (open, left) = (open.as_secs_f64(), left.as_secs_f64());
                     let note = format!("open after {open:.3} s, silent after {left:.3} s");
                     return Ok(Happened::note("silent when the window ends", note));

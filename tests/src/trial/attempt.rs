@@ -20,7 +20,7 @@ pub(super) const ASKED_BY: &str = "KNOCK_TRIAL_ASKED_BY";
 pub(super) const WHY: &str = "=== why it failed";
 
 /// A trial that takes longer than this and twice the time that it was given hangs.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
+const LIMIT: Duration = Duration::from_secs(8 * 60);
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::pins::LLVM;
+use crate::pins::{LLVM_CONFIG, LLVM_PACKAGE};
 use crate::{root, shell};
 
 /// A package, and the files or programs that stand for it.
@@ -61,7 +61,7 @@ pub const LAB: &[Package] = &[
 ];
 
 /// What bpf-linker is built with.
-pub const LINKER: &[Package] = &[package("llvm-22-dev", &["/usr/lib/llvm-22/bin/llvm-config"])];
+pub const LINKER: &[Package] = &[package(LLVM_PACKAGE, &[LLVM_CONFIG])];
 
 /// What Debian packages and tarballs are made with.
 pub const DIST: &[Package] = &[
@@ -102,9 +102,6 @@ pub const COMPILER: &[Package] = &[
 
 /// The clippy of Debian's Rust.
 pub const CLIPPY: &[Package] = &[package("rust-web-clippy", &["/usr/bin/cargo-clippy"])];
-
-// The package's name and the version that is asked for go together.
-const _: () = assert!(LLVM == 22);
 
 /// Those that are not there.
 pub fn missing(packages: &[Package]) -> Vec<Package> {
@@ -163,7 +160,10 @@ mod tests {
             line(&LAB[..2], "sudo "),
             "sudo apt-get update && sudo apt-get install -y --no-install-recommends openssh-server openssh-client"
         );
-        assert_eq!(line(LINKER, ""), "apt-get update && apt-get install -y --no-install-recommends llvm-22-dev");
+        assert_eq!(
+            line(LINKER, ""),
+            format!("apt-get update && apt-get install -y --no-install-recommends {LLVM_PACKAGE}")
+        );
     }
 
     #[test]

@@ -31,9 +31,9 @@ pub struct Tool {
 pub const BPF_LINKER: Tool = Tool {
     name: "bpf-linker",
     version: pins::BPF_LINKER,
-    args: &["--no-default-features", "--features=llvm-22"],
+    args: &["--no-default-features", pins::LLVM_FEATURE],
     // Debian's LLVM, for llvm-sys.
-    env: &[("LLVM_PREFIX", "/usr/lib/llvm-22")],
+    env: &[("LLVM_PREFIX", pins::LLVM_PREFIX)],
     packages: packages::LINKER,
 };
 
@@ -127,8 +127,9 @@ mod tests {
         assert_eq!(
             BPF_LINKER.line(),
             format!(
-                "LLVM_PREFIX=/usr/lib/llvm-22 cargo install --force --locked --no-default-features \
-                 --features=llvm-22 {root} bpf-linker@{}",
+                "LLVM_PREFIX={} cargo install --force --locked --no-default-features {} {root} bpf-linker@{}",
+                pins::LLVM_PREFIX,
+                pins::LLVM_FEATURE,
                 pins::BPF_LINKER
             )
         );

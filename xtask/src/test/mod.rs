@@ -37,7 +37,7 @@ pub fn verb(args: &TestArgs) -> Result<()> {
         return repeat::verb(args, times);
     }
     let _busy = Busy::start(args.busy)?;
-    report::clear()?;
+    report::clear(args.args.is_empty())?;
     let after = if args.keep_going { After::GoOn } else { After::Stop };
     let mut checks = Checks::new("test", after);
     let outcome = match &args.args[..] {

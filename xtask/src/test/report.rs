@@ -26,9 +26,11 @@ fn unstable() -> PathBuf {
     paths::workspace().join("target/unstable")
 }
 
-/// Takes away what an earlier run has left.
-pub fn clear() -> Result<()> {
-    for folder in [trials(), unstable()] {
+/// Takes away what an earlier run has left. The logs of unstable trials go only with the next run of everything: what
+/// repeats one of them alone must not take them away.
+pub fn clear(is_everything: bool) -> Result<()> {
+    let folders = if is_everything { vec![trials(), unstable()] } else { vec![trials()] };
+    for folder in folders {
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
