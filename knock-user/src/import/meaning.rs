@@ -265,6 +265,25 @@ mod tests {
     }
 
     #[test]
+    fn families_that_stay_open_for_different_times_both_have_the_shorter_one() {
+        let command =
+            |family: &str, timeout: &str| format!("nft add element {family} filter guests {{ %IP%{timeout} }}");
+        for (v4, v6, seconds) in [
+            (" timeout 30s", " timeout 10s", Some(10)),
+            (" timeout 10s", " timeout 30s", Some(10)),
+            (" timeout 30s", "", Some(30)),
+            ("", " timeout 30s", Some(30)),
+            ("", "", None),
+        ] {
+            let (start, start_6) = (command("ip", v4), command("ip6", v6));
+            let (meaning, _, looks) = meaning([Some(&start), Some(&start_6), None, None]);
+            let Meaning::Open(open) = meaning else { panic!("{start}, {start_6}: {meaning:?}") };
+            assert_eq!(open.lasts, seconds.map(Duration::from_secs), "{start}, {start_6}");
+            assert_eq!(looks, usize::from(v4 != v6), "{start}, {start_6}");
+        }
+    }
+
+    #[test]
     fn commands_fall_back_as_in_knockd() {
         let commands = Commands::new(Some("a"), None, Some("b"), Some(""));
         assert_eq!((commands.start_6.as_deref(), commands.stop_6.as_deref()), (Some("a"), None));
