@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         grants_attempts_and_sessions_are_kept,
         new_rules_hold_and_old_ones_do_not,
         a_change_of_the_rules_alone_finds_its_program_loaded,
+        the_first_trusted_network_gets_a_program_that_asks_for_it,
         an_interface_can_be_left_out_and_taken_in,
         the_grant_table_can_grow_with_its_grants,
         the_command_waits_for_the_outcome,
@@ -148,6 +149,25 @@ fn a_change_of_the_rules_alone_finds_its_program_loaded() -> Result<()> {
         world.command(&["unload"])?;
         mark.wait_for_programs(0)?;
         mark.wait_for(0)?;
+    }
+    Ok(())
+}
+
+/// A program that was loaded for no trusted network has lost the question whether a source is trusted.
+fn the_first_trusted_network_gets_a_program_that_asks_for_it() -> Result<()> {
+    for family in Family::ALL {
+        let mark = Mark::new();
+        let config = mark.on(Config::lab());
+        let mut world = World::guarded(family, &config)?;
+        // The one that runs, and one that is loaded ahead for the same rules.
+        mark.wait_for_programs(2)?;
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+        let trusted = format!("[\"{}\"]", world.address(Host::Client));
+        reload(&mut world, &config.clone().option("trusted", &trusted))?;
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        assert_eq!(world.connect(Host::Stranger)?.0, Probe::Silent);
+        reload(&mut world, &config)?;
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     }
     Ok(())
 }
