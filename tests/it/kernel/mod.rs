@@ -10,6 +10,7 @@ mod gate;
 mod histories;
 mod limits;
 mod once;
+mod questions;
 mod races;
 mod raw;
 mod reject;
@@ -23,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         sockets::trials(),
         limits::trials(),
         once::trials(),
+        questions::trials(),
         features::trials(),
         empty::trials(),
         buffers::trials(),

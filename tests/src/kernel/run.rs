@@ -39,6 +39,13 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// The first `length` octets are metadata, which the frame stands behind.
+    pub fn behind_metadata(mut self, length: usize) -> Self {
+        let (data, data_end) = (length as u32, self.frame.len() as u32);
+        self.context = Some(FrameContext { data, data_end, ..FrameContext::default() });
+        self
+    }
+
     /// That often.
     pub const fn repeat(mut self, times: u32) -> Self {
         self.repeat = times;
