@@ -22,6 +22,7 @@ mod mutants;
 mod paths;
 mod pins;
 mod root;
+mod rules;
 mod run;
 mod scan;
 mod setup;

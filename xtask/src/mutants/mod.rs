@@ -1,5 +1,5 @@
-//! `cargo xtask mutants`: bugs planted in what decides, against each rule of the gate: one at a time, or a few of them
-//! together. The tests must catch every one.
+//! `cargo xtask mutants`: bugs planted in what decides, against each rule of `docs/rules.md`: one at a time, or a few of
+//! them together. The tests must catch every one.
 
 mod changes;
 mod figures;
@@ -28,8 +28,8 @@ use crate::{changed, paths, root, step};
 /// Which are planted: all that no flag leaves out.
 #[derive(Args, Default)]
 pub struct MutantsArgs {
-    /// Only those of this rule
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=18))]
+    /// Only those of the rule with this number in docs/rules.md
+    #[arg(long, value_name = "N")]
     rule: Option<u8>,
     /// Only those with this text, or one of several, in what they do
     #[arg(long, value_name = "TEXT")]
@@ -44,6 +44,11 @@ pub struct MutantsArgs {
     /// Say which there are and where, and plant none
     #[arg(long)]
     list: bool,
+}
+
+/// The rules that have bugs.
+pub fn rules() -> BTreeSet<u8> {
+    table::all().map(|mutant| mutant.rule).collect()
 }
 
 /// A bug and its place.
