@@ -12,6 +12,7 @@ use crate::commands::explain::ExplainArgs;
 use crate::commands::import::ImportArgs;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::revoke::RevokeArgs;
+use crate::commands::rules::RulesArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::unload::UnloadArgs;
 use crate::commands::unlock::UnlockArgs;
@@ -80,6 +81,8 @@ pub enum GateCommand {
     Events(Loud<EventsArgs>),
     /// Say what the gate would do with a packet, and which rule says so
     Explain(Loud<ExplainArgs>),
+    /// Print the rules of the gate, or the one with a number that `explain` has named
+    Rules(Loud<RulesArgs>),
     /// Write our config from knockd's: what its commands open and close becomes services
     Import(Loud<ImportArgs>),
 }
@@ -106,6 +109,7 @@ impl GateCommand {
             Self::Unload(loud) => loud.verbose,
             Self::Events(loud) => loud.verbose,
             Self::Explain(loud) => loud.verbose,
+            Self::Rules(loud) => loud.verbose,
             Self::Import(loud) => loud.verbose,
         }
     }

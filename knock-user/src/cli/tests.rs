@@ -46,6 +46,8 @@ fn help_lists_every_command_and_no_inner_option() {
         "reload",
         "unload",
         "events",
+        "explain",
+        "rules",
         "knock",
         "import",
         "completions",

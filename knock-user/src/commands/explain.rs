@@ -1,4 +1,4 @@
-//! `knockctl explain`: what the loaded program would do with a packet, and which rule says so.
+//! `knockctl explain`: what the loaded program would do with a packet, and which rule of `docs/rules.md` says so.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -59,6 +59,7 @@ struct Explanation {
     interface: String,
     /// `pass`, `drop`, `reject` or `observe`.
     verdict: &'static str,
+    /// Its number in `docs/rules.md`.
     rule: &'static str,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +127,7 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
 
 const NOTHING: (bool, &str, &str) = (true, "14", "no service protects this port: it is none of the gate's business");
 
-/// Whether it passes, the rule of the gate, and what it says.
+/// Whether it passes, the rule of the gate by its number in `docs/rules.md`, and what it says.
 fn meaning(counter: Counter) -> (bool, &'static str, &'static str) {
     match counter {
         Counter::PassGranted => (true, "8", "the source holds a live grant"),
@@ -163,7 +164,7 @@ fn text(explanation: &Explanation, args: &ExplainArgs, port: Port) -> String {
         _ => "is denied, without an answer",
     };
     let mut text = format!("{source} -> {destination}:{name}{kind} on {interface}: {verdict}\n");
-    text += &format!("rule {}: {}\n", explanation.rule, explanation.reason);
+    text += &format!("rule {0}: {1} (`knockctl rules {0}`)\n", explanation.rule, explanation.reason);
     if let Some(service) = &explanation.service {
         text += &format!("service: {service}\n");
     }
@@ -213,12 +214,48 @@ fn grant_of(state: &State, service: &Service, source: IpAddr) -> Result<Option<S
 
 #[cfg(test)]
 mod tests {
+    use super::super::rules;
     use super::*;
 
     #[test]
     fn every_denial_denies_and_everything_else_passes() {
         for counter in Counter::ALL {
             assert_eq!(meaning(*counter).0, !counter.name().starts_with("deny"), "{}", counter.name());
+        }
+    }
+
+    #[test]
+    fn every_rule_that_is_named_can_be_read() {
+        let meanings = Counter::ALL.iter().map(|counter| meaning(*counter)).chain([NOTHING]);
+        for (_, number, reason) in meanings {
+            let explanation = Explanation {
+                source: "192.0.2.7".to_owned(),
+                destination: "192.0.2.1".to_owned(),
+                port: "2222/tcp".to_owned(),
+                interface: "eth0".to_owned(),
+                verdict: "pass",
+                rule: number,
+                reason,
+                service: None,
+                grant: None,
+                locked_out: None,
+            };
+            let text = text(&explanation, &asked(), Port { number: 2222, transport: Transport::Tcp });
+            let line = format!("rule {number}: {reason} (`knockctl rules {number}`)\n");
+            assert!(text.contains(&line), "{text}");
+            assert!(number.parse().is_ok_and(|number| rules::rule(number).is_some()), "{number}");
+        }
+    }
+
+    fn asked() -> ExplainArgs {
+        ExplainArgs {
+            source: "192.0.2.7".to_owned(),
+            port: "2222".to_owned(),
+            to: None,
+            from_port: 40_000,
+            flags: vec![TcpFlags::SYN],
+            interface: None,
+            json: false,
         }
     }
 

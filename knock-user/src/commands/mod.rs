@@ -25,6 +25,8 @@ pub mod reload;
 #[cfg(feature = "gate")]
 pub mod revoke;
 #[cfg(feature = "gate")]
+pub mod rules;
+#[cfg(feature = "gate")]
 mod service;
 #[cfg(feature = "gate")]
 mod source;

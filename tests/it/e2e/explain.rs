@@ -35,7 +35,7 @@ fn the_rule_that_decides_is_named() -> Result<()> {
         (
             &["198.51.100.7", "2222"][..],
             1,
-            &["192.0.2.1:2222/tcp (syn) on eth0: is denied", "rule 9", "service: ssh2"][..],
+            &["192.0.2.1:2222/tcp (syn) on eth0: is denied", "rule 9", "`knockctl rules 9`", "service: ssh2"][..],
         ),
         (&["2001:db8:2::7", "2222/tcp"], 1, &["2001:db8:1::1", "is denied", "rule 9"]),
         (&["198.51.100.7", "5000/udp"], 1, &["is denied", "rule 11"]),
@@ -51,6 +51,9 @@ fn the_rule_that_decides_is_named() -> Result<()> {
     ] {
         assert_says(&explain(args)?, code, words);
     }
+    // What it names can be read on the spot, by anybody.
+    assert_says(&knockctl(Host::Client, &["rules", "9"])?, 0, &["### 9. ", "SYN"]);
+    assert_fails(&knockctl(Host::Client, &["rules", "99"])?, &["1 to "]);
     let json: serde_json::Value = serde_json::from_str(&explain(&["198.51.100.7", "2222", "--json"])?.stdout)?;
     assert_eq!((&json["verdict"], &json["rule"], &json["service"]), (&"drop".into(), &"9".into(), &"ssh2".into()));
     Ok(())
