@@ -46,9 +46,19 @@ fn installed(debian: &Debian) -> Result<()> {
     ] {
         assert_eq!(debian.must(&format!("dpkg --search {file}"))?, format!("knock: {file}\n"));
     }
+    assert_eq!(debian.must("dpkg-query --show --showformat='${Maintainer}' knock")?, maintainer());
     // An ordinary user, whose PATH has no sbin, can knock.
     debian.must("setpriv --reuid=65534 --clear-groups env -i PATH=/usr/bin:/bin knockctl knock --help")?;
     debian.must("dpkg --verify knock").map(drop)
+}
+
+/// Who maintains the package by the one field that says so.
+fn maintainer() -> &'static str {
+    let field = include_str!("../../Cargo.toml").lines().find_map(|line| line.strip_prefix("contact = \""));
+    match field.and_then(|field| field.strip_suffix('"')) {
+        Some("") => "no contact is set <>",
+        set => set.expect("a contact"),
+    }
 }
 
 fn started(debian: &Debian) -> Result<()> {

@@ -12,6 +12,7 @@ mod changed;
 mod checks;
 mod client;
 mod compile;
+mod contact;
 mod deny;
 mod dist;
 mod fuzz;

@@ -10,16 +10,17 @@ use anyhow::{Context, Result, ensure};
 use super::VERSION;
 use super::stage::Stage;
 use crate::setup::tool::CARGO_DEB;
-use crate::{paths, shell, step};
+use crate::{contact, paths, shell, step};
 
 /// Builds the package from what is built and staged; a revision is the packaging's own version.
 pub fn build(stage: &Stage, revision: u32) -> Result<PathBuf> {
     step::line("dist", format!("Debian package, revision {revision}"), || {
-        fs::write(stage.dir.join("changelog"), changelog(stage, revision)?)?;
+        let maintainer = contact::maintainer()?;
+        fs::write(stage.dir.join("changelog"), changelog(stage, revision, &maintainer)?)?;
         let mut command = shell::command(CARGO_DEB.path());
         command
             .args(["--package", "knock-user", "--no-build", "--locked", "--quiet", "--compress-system"])
-            .args(["--deb-revision", &revision.to_string(), "--output"])
+            .args(["--maintainer", &maintainer, "--deb-revision", &revision.to_string(), "--output"])
             .arg(paths::dist())
             .env("SOURCE_DATE_EPOCH", stage.epoch.to_string())
             .env("PATH", path_with_cargo()?)
@@ -32,12 +33,11 @@ pub fn build(stage: &Stage, revision: u32) -> Result<PathBuf> {
 }
 
 /// Debian wants one. What changed is in the commits.
-fn changelog(stage: &Stage, revision: u32) -> Result<String> {
+fn changelog(stage: &Stage, revision: u32, maintainer: &str) -> Result<String> {
     let mut command = shell::command("date");
     let date = shell::read(command.args(["-u", "-R", "-d", &format!("@{}", stage.epoch)]))?;
     Ok(format!(
-        "knock ({VERSION}-{revision}) unstable; urgency=medium\n\n  * Version {VERSION}.\n\n -- {} <{}>  {date}",
-        "the knock authors", "maintainers@knock.invalid"
+        "knock ({VERSION}-{revision}) unstable; urgency=medium\n\n  * Version {VERSION}.\n\n -- {maintainer}  {date}"
     ))
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::VERSION;
 use super::stage::Stage;
 use crate::compile::Built;
-use crate::{paths, shell, step};
+use crate::{contact, paths, shell, step};
 
 /// What it holds beside the program: from where in the workspace, and where to.
 const FILES: [(&str, &str); 12] = [
@@ -43,6 +43,7 @@ pub fn build(stage: &Stage, built: &Built) -> Result<PathBuf> {
             copy(&paths::workspace().join(from), &dir.join(to))?;
         }
         copy(&stage.dir.join("THIRD-PARTY"), &dir.join("THIRD-PARTY"))?;
+        fs::write(dir.join("CONTACT"), contact::maintainer()? + "\n")?;
         let file = paths::dist().join(format!("{name}.tar.gz"));
         pack(&name, &file, stage.epoch)?;
         fs::remove_dir_all(&dir)?;
