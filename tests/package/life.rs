@@ -38,6 +38,8 @@ fn installed(debian: &Debian) -> Result<()> {
         "/etc/fail2ban/filter.d/knock.conf",
         "/etc/logrotate.d/knock",
         "/usr/share/doc/knock/copyright",
+        "/usr/share/doc/knock/SECURITY.md",
+        "/usr/share/doc/knock/docs/rules.md",
         "/usr/share/man/man1/knockctl.1.gz",
         "/usr/share/man/man1/knockctl-knock.1.gz",
         "/usr/share/bash-completion/completions/knockctl",

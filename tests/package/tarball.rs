@@ -65,6 +65,9 @@ fn its_instructions_hold() -> Result<()> {
     let tarball = put(debian.machine.root(), Package::Tarball)?;
     debian.must(&format!("mkdir /srv/knock && tar -xzf {tarball} -C /srv/knock --strip-components=1"))?;
     let readme = debian.must("cat /srv/knock/README-INSTALL")?;
+    for page in ["README.md", "SECURITY.md", "docs/rules.md", "CONTACT"] {
+        assert!(debian.has(&format!("/srv/knock/{page}"))? && readme.contains(page), "{page}");
+    }
     let blocks = blocks(&readme);
     let [install, service, remove] = &*blocks else { panic!("{} blocks in\n{readme}", blocks.len()) };
     let run = |block: &String| debian.must(&format!("set -eu; umask 022; cd /srv/knock\n{block}"));

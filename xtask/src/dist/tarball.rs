@@ -12,7 +12,7 @@ use crate::compile::Built;
 use crate::{contact, paths, shell, step};
 
 /// What it holds beside the program: from where in the workspace, and where to.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 14] = [
     ("packaging/README-INSTALL", "README-INSTALL"),
     ("packaging/knockctl.service", "knockctl.service"),
     ("packaging/notify-reload.conf", "notify-reload.conf"),
@@ -21,6 +21,8 @@ const FILES: [(&str, &str); 12] = [
     ("examples/knock.toml", "examples/knock.toml"),
     ("examples/article.toml", "examples/article.toml"),
     ("README.md", "README.md"),
+    ("SECURITY.md", "SECURITY.md"),
+    ("docs/rules.md", "docs/rules.md"),
     ("LICENSE-MIT", "LICENSE-MIT"),
     ("LICENSE-APACHE", "LICENSE-APACHE"),
     ("target/dist/stage/man", "man"),
@@ -37,7 +39,9 @@ pub fn build(stage: &Stage, built: &Built) -> Result<PathBuf> {
         if dir.exists() {
             fs::remove_dir_all(&dir)?;
         }
-        fs::create_dir_all(dir.join("examples"))?;
+        for sub in ["examples", "docs"] {
+            fs::create_dir_all(dir.join(sub))?;
+        }
         copy(&program, &dir.join("knockctl"))?;
         for (from, to) in FILES {
             copy(&paths::workspace().join(from), &dir.join(to))?;
