@@ -5,6 +5,7 @@
 //! [`frame::Frame`] (the bytes) and [`world::World`] (maps, clock, sockets).
 //!
 //! Read in the order of the data: [`frame`] -> [`packet`] -> [`gate`] -> [`attempt`] -> [`grant`].
+//! Comments cite the rules of the gate by their numbers in `docs/rules.md`.
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(target_arch = "bpf", expect(internal_features, reason = "the BPF target has no Atomic* types"))]
 #![cfg_attr(target_arch = "bpf", feature(core_intrinsics))]

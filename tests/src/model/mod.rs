@@ -1,4 +1,4 @@
-//! The reference model: the rules of the gate written down once more, as plainly as possible.
+//! The reference model: the rules of the gate (`docs/rules.md`) written down once more, as plainly as possible.
 //!
 //! It knows nothing of frames, maps, bits or slots. A packet is a description, a door is a list of
 //! ports, an attempt is a count and a time. It shares no code with the gate, so that the two can
