@@ -16,6 +16,8 @@ pub mod firewall;
 #[cfg(feature = "gate")]
 pub mod hooks;
 #[cfg(feature = "gate")]
+pub mod host;
+#[cfg(feature = "gate")]
 pub mod import;
 #[cfg(feature = "gate")]
 mod memory;

@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use knock_common::packet::Transport;
 
 use super::Severity;
-use super::diag;
 use super::permissions::Permissions;
 use super::port::Port;
 use super::port_names::PortNames;
+use crate::host::sockets;
 
 /// What matters of a host.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Host {
     pub(super) fn here(about: &Metadata, in_place: bool) -> Self {
         let mut listeners = Vec::new();
         let mut tables = &TABLES[..];
-        if let Ok(found) = diag::listening() {
+        if let Ok(found) = sockets::listening() {
             let reachable = found.into_iter().filter(|(address, _)| !address.is_loopback());
             listeners.extend(reachable.map(|(_, number)| Port { number, transport: Transport::Tcp }));
             tables = &TABLES[2..];

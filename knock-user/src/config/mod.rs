@@ -6,7 +6,6 @@
 
 mod advice;
 mod contradictions;
-mod diag;
 mod door;
 mod error;
 mod group;

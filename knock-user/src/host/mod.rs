@@ -1,0 +1,3 @@
+//! What this host has, as its kernel tells it: nothing of the gate, and nothing that is kept.
+
+pub mod sockets;
