@@ -1,3 +1,6 @@
 //! What this host has, as its kernel tells it: nothing of the gate, and nothing that is kept.
 
+pub mod addresses;
+pub mod conntrack;
+mod netlink;
 pub mod sockets;
