@@ -1,102 +1,159 @@
-//! Listening sockets of TCP, asked for by sock_diag(7). The table under `/proc/net` has all sockets, and to go through
-//! the kernel's for them takes milliseconds, even if there is none.
+//! Sockets of this network namespace, asked for by sock_diag(7): those that listen, those that are connected, and the end of
+//! some of them. The tables under `/proc/net` have all sockets, and to go through the kernel's for them takes milliseconds,
+//! even if there is none.
 
-use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
-use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
+use std::io::{Error, ErrorKind, Result};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use knock_common::packet::Transport;
 
-/// `SOCK_DIAG_BY_FAMILY`.
+use super::netlink::{Channel, Dump, nonsense};
+use crate::settings::Port;
+
+/// `SOCK_DIAG_BY_FAMILY`, of questions and answers.
 const BY_FAMILY: u16 = 20;
-/// `NLMSG_DONE`.
-const DONE: u16 = 3;
-/// `NLMSG_ERROR`.
-const FAILED: u16 = 2;
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
-const DUMP: u16 = 0x301;
-/// `TCP_LISTEN`, as a set of states.
-const LISTEN: u32 = 1 << 10;
-/// `struct nlmsghdr`.
-const HEADER: usize = 16;
+/// `SOCK_DESTROY`.
+const DESTROY: u16 = 21;
 /// `struct inet_diag_req_v2`.
 const REQUEST: usize = 56;
-/// The longest that the kernel may take: it answers while it is asked.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// `struct inet_diag_sockid`: ports, addresses, interface, cookie.
+const ID: usize = 48;
 
-/// Addresses and ports of the sockets that listen, of both families.
+const ESTABLISHED: u32 = 1;
+const TIME_WAIT: u32 = 6;
+const CLOSE: u32 = 7;
+const LISTEN: u32 = 10;
+/// `TCP_NEW_SYN_RECV`: the kernel's own handshakes, told as `TCP_SYN_RECV`.
+const NEW_SYN_RECEIVED: u32 = 12;
+
+/// All states of TCP in which there is another end.
+const CONNECTED: u32 = ((1 << (NEW_SYN_RECEIVED + 1)) - 2) & !(1 << TIME_WAIT | 1 << CLOSE | 1 << LISTEN);
+
+/// A connected socket of TCP or UDP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Connection {
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// This end; an address of IPv4 as such, whatever the socket takes it for.
+    pub local: SocketAddr,
+    /// The other end, likewise.
+    pub remote: SocketAddr,
+    /// The interface that the socket is bound to: a bridge for a link-local connection over a port of it. 0 if it is
+    /// bound to none.
+    pub interface: u32,
+    /// By which the kernel knows it again.
+    socket: Identity,
+}
+
+/// What the kernel tells and wants to be told of one socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Identity {
+    family: u8,
+    id: [u8; ID],
+}
+
+/// Addresses and ports of the sockets of TCP that listen, of both families.
 ///
 /// # Errors
 ///
 /// If this kernel cannot be asked.
 pub fn listening() -> Result<Vec<(IpAddr, u16)>> {
-    let mut socket = Socket::new(
-        Domain::from(libc::AF_NETLINK),
-        Type::RAW.cloexec(),
-        Some(Protocol::from(libc::NETLINK_SOCK_DIAG)),
-    )?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    let found = sockets(Transport::Tcp, 1 << LISTEN, |socket| Some((socket.local.ip(), socket.local.port())))?;
+    Ok(found)
+}
+
+/// The sockets that are connected from a local port that is `wanted`: of TCP in all states but those of listening and of
+/// waiting for late segments, of UDP those that have been given another end.
+///
+/// # Errors
+///
+/// If this kernel cannot be asked.
+pub fn connections(wanted: impl Fn(Port) -> bool) -> Result<Vec<Connection>> {
     let mut found = Vec::new();
-    for family in [libc::AF_INET, libc::AF_INET6] {
-        socket.write_all(&request(family as u8))?;
-        let mut answer = vec![0; 1 << 15];
-        loop {
-            let length = socket.read(&mut answer)?;
-            if messages(&answer[..length], &mut found)? {
-                break;
-            }
-        }
+    for (transport, states) in [(Transport::Tcp, CONNECTED), (Transport::Udp, 1 << ESTABLISHED)] {
+        found.extend(sockets(transport, states, |socket| {
+            wanted(Port { number: socket.local.port(), transport }).then_some(socket)
+        })?);
     }
     Ok(found)
 }
 
-/// A header, and `struct inet_diag_req_v2` for all addresses.
-fn request(family: u8) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(HEADER + REQUEST);
-    octets.extend(((HEADER + REQUEST) as u32).to_ne_bytes());
-    octets.extend(BY_FAMILY.to_ne_bytes());
-    octets.extend(DUMP.to_ne_bytes());
-    octets.extend([0; 8]);
-    octets.extend([family, libc::IPPROTO_TCP as u8, 0, 0]);
-    octets.extend(LISTEN.to_ne_bytes());
-    octets.resize(HEADER + REQUEST, 0);
+/// Ends the connections from a local port that is `protected` with a remote address of `sources`, as `ss -K` does: their
+/// programs get `ECONNABORTED`, and the other end of TCP a reset. Says how many those were.
+///
+/// # Errors
+///
+/// If this kernel cannot be asked; with [`ErrorKind::PermissionDenied`] without `CAP_NET_ADMIN`, and
+/// [`ErrorKind::Unsupported`] if it was built without `CONFIG_INET_DIAG_DESTROY`. What was ended before stays so.
+pub fn destroy(sources: impl Fn(IpAddr) -> bool, protected: impl Fn(Port) -> bool) -> Result<usize> {
+    let mut meant = connections(protected)?;
+    meant.retain(|connection| sources(connection.remote.ip()));
+    if meant.is_empty() {
+        return Ok(0);
+    }
+    let mut channel = Channel::of(libc::NETLINK_SOCK_DIAG)?;
+    let mut destroyed = 0;
+    for Connection { transport, socket, .. } in meant {
+        match channel.order(DESTROY, &request(socket.family, transport, u32::MAX, &socket.id)) {
+            Ok(()) => destroyed += 1,
+            // It has ended by itself: the kernel compares what the socket is known by, and takes no other.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESTALE)) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                let why = "this kernel ends no sockets of others (CONFIG_INET_DIAG_DESTROY)";
+                return Err(Error::new(ErrorKind::Unsupported, why));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(destroyed)
+}
+
+/// What `of` makes of the sockets in these states, of both families.
+fn sockets<T>(transport: Transport, states: u32, of: impl Fn(Connection) -> Option<T>) -> Result<Vec<T>> {
+    let mut found = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        let dump = Dump {
+            protocol: libc::NETLINK_SOCK_DIAG,
+            question: BY_FAMILY,
+            answer: BY_FAMILY,
+            body: &request(family as u8, transport, states, &[0; ID]),
+        };
+        found.extend(dump.read(|body| Ok(of(socket_of(body, transport)?)))?);
+    }
+    Ok(found)
+}
+
+/// `struct inet_diag_req_v2`; an `id` of zeroes is all sockets.
+fn request(family: u8, transport: Transport, states: u32, id: &[u8; ID]) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(REQUEST);
+    octets.extend([family, transport as u8, 0, 0]);
+    octets.extend(states.to_ne_bytes());
+    octets.extend(id);
     octets
 }
 
-/// Takes what some messages tell of; true if the last was among them.
-fn messages(mut octets: &[u8], found: &mut Vec<(IpAddr, u16)>) -> Result<bool> {
-    let nonsense = || Error::new(ErrorKind::InvalidData, "no message of netlink");
-    while !octets.is_empty() {
-        let length = octets.first_chunk().map(|length| u32::from_ne_bytes(*length) as usize);
-        let length = length.filter(|length| (HEADER..=octets.len()).contains(length)).ok_or_else(nonsense)?;
-        let body = &octets[HEADER..length];
-        match u16::from_ne_bytes([octets[4], octets[5]]) {
-            DONE => return Ok(true),
-            FAILED => {
-                let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
-                return Err(Error::from_raw_os_error(code.wrapping_neg()));
-            }
-            BY_FAMILY => found.push(socket_of(body).ok_or_else(nonsense)?),
-            _ => {}
-        }
-        octets = octets.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Ok(false)
-}
-
-/// The beginning of `struct inet_diag_msg`: family, state, timer, retransmissions; ports; the own address.
-fn socket_of(body: &[u8]) -> Option<(IpAddr, u16)> {
-    let port = u16::from_be_bytes(*body.get(4..)?.first_chunk()?);
-    let address = match i32::from(*body.first()?) {
-        libc::AF_INET => IpAddr::from(*body.get(8..)?.first_chunk::<4>()?),
-        _ => IpAddr::from(Ipv6Addr::from(*body.get(8..)?.first_chunk::<16>()?)).to_canonical(),
+/// The beginning of `struct inet_diag_msg`: family, state, timer, retransmissions; and who it is.
+fn socket_of(body: &[u8], transport: Transport) -> Result<Connection> {
+    let short = || nonsense("a socket that is cut off");
+    let family = *body.first().ok_or_else(short)?;
+    let id: [u8; ID] = *body.get(4..).and_then(<[u8]>::first_chunk).ok_or_else(short)?;
+    let address = |at: usize| match i32::from(family) {
+        libc::AF_INET => id[at..].first_chunk::<4>().copied().map(IpAddr::from),
+        _ => id[at..].first_chunk::<16>().map(|octets| IpAddr::from(Ipv6Addr::from(*octets)).to_canonical()),
     };
-    Some((address, port))
+    let [local, remote] = [address(4), address(20)].map(|address| address.ok_or_else(short));
+    Ok(Connection {
+        transport,
+        local: SocketAddr::new(local?, u16::from_be_bytes([id[0], id[1]])),
+        remote: SocketAddr::new(remote?, u16::from_be_bytes([id[2], id[3]])),
+        interface: u32::from_ne_bytes([id[36], id[37], id[38], id[39]]),
+        socket: Identity { family, id },
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
 
     use super::*;
 
@@ -113,19 +170,59 @@ mod tests {
     }
 
     #[test]
-    fn broken_answers_are_errors() {
-        let mut found = Vec::new();
-        let mut message = request(2);
-        assert!(messages(&message[..20], &mut found).is_err());
-        message[..4].copy_from_slice(&3u32.to_ne_bytes());
-        assert!(messages(&message, &mut found).is_err());
-        let mut short = [20u32.to_ne_bytes().to_vec(), BY_FAMILY.to_ne_bytes().to_vec()].concat();
-        short.resize(20, 0);
-        assert!(messages(&short, &mut found).is_err());
-        let mut failed = [20u32.to_ne_bytes().to_vec(), FAILED.to_ne_bytes().to_vec()].concat();
-        failed.resize(16, 0);
-        failed.extend((-libc::ENOENT).to_ne_bytes());
-        assert_eq!(messages(&failed, &mut found).unwrap_err().raw_os_error(), Some(libc::ENOENT));
-        assert!(found.is_empty());
+    fn both_ends_of_a_connection_are_told_and_listeners_are_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let here = |port: Port| port == Port { number: address.port(), transport: Transport::Tcp };
+        assert_eq!(connections(here).unwrap(), []);
+        let client = TcpStream::connect(address).unwrap();
+        let found = connections(here).unwrap();
+        let [connection] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((connection.local, connection.remote), (address, client.local_addr().unwrap()));
+        assert_eq!((connection.transport, connection.interface), (Transport::Tcp, 0));
+    }
+
+    #[test]
+    fn a_udp_socket_is_connected_once_it_has_another_end() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let here = |port: Port| port == Port { number: address.port(), transport: Transport::Udp };
+        assert_eq!(connections(here).unwrap(), []);
+        socket.connect("127.0.0.1:9").unwrap();
+        let found = connections(here).unwrap();
+        let [connection] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((connection.local, connection.remote), (address, "127.0.0.1:9".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_address_of_ipv4_is_told_as_such() {
+        let mut id = [0; ID];
+        id[..4].copy_from_slice(&[0, 22, 0x9c, 0x40]);
+        for (at, address) in [(4, "::ffff:192.0.2.1"), (20, "::ffff:198.51.100.7")] {
+            id[at..at + 16].copy_from_slice(&address.parse::<Ipv6Addr>().unwrap().octets());
+        }
+        id[36..40].copy_from_slice(&7_u32.to_ne_bytes());
+        let body = [&[libc::AF_INET6 as u8, 1, 0, 0], &id[..]].concat();
+        let socket = socket_of(&body, Transport::Tcp).unwrap();
+        assert_eq!(socket.local, "192.0.2.1:22".parse().unwrap());
+        assert_eq!(socket.remote, "198.51.100.7:40000".parse().unwrap());
+        assert_eq!(socket.interface, 7);
+        assert_eq!(request(socket.socket.family, Transport::Tcp, 0, &socket.socket.id)[8..], id);
+    }
+
+    #[test]
+    fn cut_off_sockets_are_errors() {
+        let whole = [&[libc::AF_INET as u8, 1, 0, 0], &[0; ID][..]].concat();
+        assert!(socket_of(&whole, Transport::Tcp).is_ok());
+        for length in 0..whole.len() {
+            assert!(socket_of(&whole[..length], Transport::Tcp).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn all_states_with_another_end_are_asked_for() {
+        let asked: Vec<_> = (0..32).filter(|state| CONNECTED & 1 << state != 0).collect();
+        // ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING, NEW_SYN_RECV.
+        assert_eq!(asked, [1, 2, 3, 4, 5, 8, 9, 11, 12]);
     }
 }
