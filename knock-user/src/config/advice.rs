@@ -1,5 +1,8 @@
-//! Warnings: what works but is weak, or probably not meant. No message repeats a port.
+//! Warnings: what works but is weak, or probably not meant. No message repeats a knock.
 
+use std::collections::BTreeSet;
+
+use knock_common::packet::Transport;
 use knock_common::rules::Action;
 
 use super::Severity;
@@ -7,7 +10,7 @@ use super::contradictions::same_knocks;
 use super::door::PlacedDoor;
 use super::host::Host;
 use super::permissions::Permissions;
-use super::port::Port;
+use super::port::{Port, PortRange};
 use super::report::Report;
 use super::service::PlacedService;
 use super::tcpflags;
@@ -20,6 +23,7 @@ pub(super) fn give(services: &[&PlacedService], doors: &[&PlacedDoor], host: &Ho
     for (index, placed) in services.iter().enumerate() {
         without_a_door(index, placed, doors, report);
     }
+    ephemeral(services, host, report);
     for (index, placed) in doors.iter().enumerate() {
         if placed.bare && placed.door.hooks.is_empty() {
             let help = "add a service, or a start_command";
@@ -49,6 +53,24 @@ fn without_a_door(index: usize, placed: &PlacedService, doors: &[&PlacedDoor], r
     report.warning(&placed.span, &placed.key, message, help);
 }
 
+/// Ports of UDP from which this host may ask others by chance. What listens has its port for itself.
+fn ephemeral(services: &[&PlacedService], host: &Host, report: &Report<'_>) {
+    let Some(ephemeral) = &host.ephemeral else { return };
+    let of_udp = host.listeners.iter().filter(|port| port.transport == Transport::Udp);
+    let taken: BTreeSet<_> = of_udp.map(|port| port.number).collect();
+    let is_free = |ports: &PortRange| ephemeral.given_out(*ports).any(|number| !taken.contains(&number));
+    let all = services.iter().flat_map(|placed| &placed.service.ports).filter(|ports| is_free(ports)).copied();
+    let line = ephemeral.reservation(all);
+    for placed in services {
+        let Some(at) = placed.service.ports.iter().position(is_free) else { continue };
+        let message = "ephemeral ports of this host: what it asks others from such a port, by a socket that is not connected, \
+                       gets no answer";
+        let help =
+            format!("keep them from being given out: `{line}` in a file below /etc/sysctl.d, and `sysctl --system`");
+        report.warning(&placed.ports[at], &format!("{}.ports[{at}]", placed.key), message, help);
+    }
+}
+
 fn shape(placed: &PlacedDoor, report: &Report<'_>) {
     let steps = &placed.door.sequence;
     let key = placed.key_of("sequence");
@@ -73,7 +95,7 @@ fn shape(placed: &PlacedDoor, report: &Report<'_>) {
 }
 
 fn flags(placed: &PlacedDoor, report: &Report<'_>) {
-    let tcp = placed.door.sequence.iter().any(|step| step.transport == knock_common::packet::Transport::Tcp);
+    let tcp = placed.door.sequence.iter().any(|step| step.transport == Transport::Tcp);
     if tcp && !tcpflags::only_opens(placed.door.tcpflags) {
         let message = "segments of a connection fit too (ACK or RST): a sweep of them ends no attempt";
         report.warning(

@@ -9,6 +9,7 @@ use super::Severity;
 use super::permissions::Permissions;
 use super::port::Port;
 use super::port_names::PortNames;
+use crate::host::ephemeral::Ephemeral;
 use crate::host::sockets;
 
 /// What matters of a host.
@@ -18,6 +19,8 @@ pub(super) struct Host {
     pub(super) names: PortNames,
     /// Ports on which something listens that others can reach.
     pub(super) listeners: Vec<Port>,
+    /// The ports that it gives to sockets that ask for none, where that can be told.
+    pub(super) ephemeral: Option<Ephemeral>,
     /// Permissions of the config file, if it is one.
     pub(super) permissions: Option<Permissions>,
     /// The file is where it is to be used: what others can do to it, and to those that it names, counts.
@@ -40,7 +43,8 @@ impl Host {
         }
         // A pipe, such as that of `check /dev/stdin`, is nobody's to open.
         let permissions = about.is_file().then(|| Permissions::of(about));
-        Self { names: PortNames::of_host(), listeners, permissions, in_place }
+        let ephemeral = Ephemeral::here().ok();
+        Self { names: PortNames::of_host(), listeners, ephemeral, permissions, in_place }
     }
 
     /// What there is to say of a file with these permissions, as bad as it is for where the file is.

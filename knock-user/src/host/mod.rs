@@ -2,5 +2,6 @@
 
 pub mod addresses;
 pub mod conntrack;
+pub mod ephemeral;
 mod netlink;
 pub mod sockets;

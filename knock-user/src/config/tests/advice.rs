@@ -1,6 +1,7 @@
 //! What is allowed, and weak.
 
 use super::*;
+use crate::host::ephemeral::Ephemeral;
 
 #[test]
 fn weak_sequences_raise_warnings() {
@@ -83,4 +84,46 @@ fn warnings_repeat_no_port() {
     let said = said(&with_doors(&doors), &host);
     assert!(said.len() >= 6, "{said:?}");
     assert!(said.iter().all(|line| !line.contains("70")), "{said:?}");
+}
+
+#[test]
+fn a_service_among_the_ephemeral_ports_raises_a_warning_once() {
+    let udp = |number| Port { number, transport: Transport::Udp };
+    let host = |reserved: &str, listeners| Host {
+        ephemeral: Ephemeral::parse("32768 60999", reserved),
+        listeners,
+        ..Host::default()
+    };
+    let config = format!(
+        "{OPTIONS}[services.m]\nports = [\"22/tcp\", \"60000-61000/udp\", \"50000/udp\"]\n\
+         [services.w]\nports = [\"51820/udp\"]\n[services.t]\nports = [\"51820-51830/tcp\", \"53/udp\"]\n"
+    );
+    let told = |host: &Host| -> Vec<_> {
+        let (_, warnings) = parse(&config, "k.toml", Path::new("k.toml"), host).unwrap();
+        warnings.iter().map(ToString::to_string).filter(|text| text.contains("ephemeral")).collect()
+    };
+    let message = "ephemeral ports of this host: what it asks others from such a port, by a socket that is not connected, gets \
+                   no answer";
+    let help = |line: &str| {
+        format!(
+            "help: keep them from being given out: `net.ipv4.ip_local_reserved_ports = {line}` in a file below /etc/sysctl.d, and `sysctl --system`"
+        )
+    };
+    // One line for all services: to follow one must not undo another, or what was reserved before.
+    let line = help("8080,50000,51820,60000-61000");
+    assert_eq!(
+        told(&host("8080", Vec::new())),
+        [
+            format!("k.toml:4:20: warning: services.m.ports[1]: {message}\n  {line}"),
+            format!("k.toml:6:10: warning: services.w.ports[0]: {message}\n  {line}"),
+        ]
+    );
+    // What listens has its port, and nobody else gets it.
+    let line = help("50000,60000-61000");
+    assert_eq!(
+        told(&host("", vec![udp(51820), udp(60000)])),
+        [format!("k.toml:4:20: warning: services.m.ports[1]: {message}\n  {line}")]
+    );
+    assert_eq!(told(&host("50000-61000", Vec::new())), Vec::<String>::new());
+    assert_eq!(told(&Host::default()), Vec::<String>::new());
 }
