@@ -191,6 +191,23 @@ mod tests {
     }
 
     #[test]
+    fn a_vrf_names_its_table() {
+        let link = |data| {
+            let mut link = LinkMessage::default();
+            let name = LinkAttribute::IfName("red".to_owned());
+            link.attributes =
+                vec![name, LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Vrf), LinkInfo::Data(data)])];
+            // As it comes from the kernel.
+            let mut octets = vec![0; link.buffer_len()];
+            link.emit(&mut octets);
+            table_of(&LinkMessage::parse(&octets).unwrap())
+        };
+        assert_eq!(link(InfoData::Vrf(vec![InfoVrf::TableId(1000)])), Some(1000));
+        assert_eq!(link(InfoData::Vrf(Vec::new())), None);
+        assert_eq!(table_of(&LinkMessage::default()), None);
+    }
+
+    #[test]
     fn a_default_route_is_every_address() {
         let mut route = RouteMessage::default();
         route.header.address_family = AddressFamily::Inet6;

@@ -30,8 +30,8 @@ pub fn cut(sources: impl Fn(IpAddr) -> bool, protected: impl Fn(Port) -> bool) -
     delete(&dump(is_meant)?.unwrap_or_default())
 }
 
-/// Takes these entries out, if they are still there. Says how many were: of one that has given way to another of the
-/// same addresses and ports, the other stays.
+/// Takes these entries out, if they are still there. Says how many were. An entry of the same addresses and ports with another
+/// [`id`](Tracked::id) stays.
 ///
 /// # Errors
 ///

@@ -80,7 +80,8 @@ pub struct Tracked {
     pub dying: bool,
     /// So long is it kept without another packet; `None` while a flow table forwards it.
     pub timeout: Option<Duration>,
-    /// The kernel's name of this entry: another of the same tuple has another.
+    /// The kernel's name of this entry. It is made of the tuple and of the place in memory, so that a later entry of the same
+    /// tuple has another as a rule, and not always.
     pub id: u32,
     /// Its zone.
     pub zone: Zone,
