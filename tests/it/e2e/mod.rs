@@ -10,6 +10,7 @@ mod explain;
 mod fail2ban;
 mod faults;
 mod hooks;
+mod host;
 mod import;
 mod interfaces;
 mod kinds;
@@ -63,6 +64,7 @@ pub fn trials() -> Vec<Trial> {
         logging::trials(),
         fail2ban::trials(),
         hooks::trials(),
+        host::trials(),
         notify::trials(),
         privileges::trials(),
         service::trials(),

@@ -34,6 +34,8 @@ pub const LAB: &[Package] = &[
     // A client, and what our import is compared with.
     server("knockd", &["knock", "knockd"], "knockd"),
     package("iptables", &["iptables", "iptables-save"]),
+    // NAT between the hosts.
+    package("nftables", &["nft"]),
     package("iproute2", &["ip", "ss"]),
     package("curl", &["curl"]),
     package("util-linux", &["unshare", "nsenter"]),
