@@ -42,7 +42,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit> {
             findings.extend(interfaces(&config));
             findings.extend(onetime::remarks(&config));
             let (services, doors) = (count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
-            let warnings = count(findings.len(), "warning");
+            let warnings = count(findings.iter().map(|finding| finding.stands_for).sum(), "warning");
             (findings, format!("ok ({services}, {doors}, {warnings})"), Exit::Done)
         }
         Err(ConfigError::Refused(findings)) => {
@@ -89,14 +89,17 @@ fn interfaces(config: &Config) -> Vec<Diagnostic> {
         message: format!("{name}: {text}"),
         help: None,
         excerpt: None,
+        stands_for: 1,
     };
     choose(&config.options.interfaces, &all).remarks().into_iter().map(remark).collect()
 }
 
 /// `2 errors, 1 warning`.
 pub fn tally(findings: &[Diagnostic]) -> String {
-    let errors = findings.iter().filter(|finding| finding.is_error()).count();
-    format!("{}, {}", count(errors, "error"), count(findings.len() - errors, "warning"))
+    let of = |is_error| -> usize {
+        findings.iter().filter(|finding| finding.is_error() == is_error).map(|finding| finding.stands_for).sum()
+    };
+    format!("{}, {}", count(of(true), "error"), count(of(false), "warning"))
 }
 
 #[cfg(test)]
@@ -139,6 +142,15 @@ mod tests {
         let (text, exit) = check(&GOOD.replace("7000", "70000"));
         assert!(text.contains("doors.open.sequence[0]") && text.contains("70000/tcp"), "{text}");
         assert_eq!(text.lines().last(), Some("knock.toml: refused (1 error, 0 warnings)"));
+        assert_eq!(exit, Exit::Negative);
+    }
+
+    #[test]
+    fn all_mistakes_are_counted_and_not_all_are_shown() {
+        let keys: String = (0..5000).map(|n| format!("options.key{n} = 1\n")).collect();
+        let (text, exit) = check(&format!("{GOOD}{keys}"));
+        assert_eq!(text.lines().last(), Some("knock.toml: refused (5000 errors, 0 warnings)"));
+        assert!(text.contains("and 4900 more errors") && text.lines().count() < 1000, "{}", text.lines().count());
         assert_eq!(exit, Exit::Negative);
     }
 

@@ -6,6 +6,7 @@ use knock_common::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
 use super::door::PlacedDoor;
 use super::hooks;
 use super::model::Door;
+use super::port_owners::PortOwners;
 use super::report::{Report, Span};
 use super::service::PlacedService;
 use super::tcpflags;
@@ -14,8 +15,8 @@ use crate::rules::slots;
 
 /// Reports them all.
 pub(super) fn check(services: &[&PlacedService], doors: &[&PlacedDoor], report: &Report<'_>) {
-    shared_ports(services, report);
-    protected_knocks(services, doors, report);
+    let owners = shared_ports(services, report);
+    protected_knocks(services, doors, &owners, report);
     opens_and_closes(doors, report);
     prefixes(doors, report);
     own_services(services, report);
@@ -31,14 +32,17 @@ pub(super) fn check(services: &[&PlacedService], doors: &[&PlacedDoor], report: 
     crowded(doors, report);
 }
 
-/// More services or doors than the kernel's tables hold.
-pub(super) fn too_many(services: &[Entry<'_>], doors: &[Entry<'_>], report: &Report<'_>) {
+/// More services or doors than the kernel's tables hold: says so, and returns true.
+pub(super) fn too_many(services: &[Entry<'_>], doors: &[Entry<'_>], report: &Report<'_>) -> bool {
+    let mut found = false;
     for (entries, limit, what) in [(services, MAX_SERVICES, "services"), (doors, MAX_DOORS, "doors")] {
         if let Some(first) = entries.get(limit) {
             let message = format!("{} {what}, more than {limit}", entries.len());
             report.error(&first.name_span, &first.item.key, message, format!("keep at most {limit} {what}"));
+            found = true;
         }
     }
+    found
 }
 
 /// A door without a service has one of its own name, which must be free.
@@ -86,27 +90,31 @@ pub(super) fn same_knocks(one: &Door, other: &Door) -> bool {
             || tcpflags::overlap(one.tcpflags, other.tcpflags))
 }
 
-fn shared_ports(services: &[&PlacedService], report: &Report<'_>) {
-    for (index, later) in services.iter().enumerate() {
+/// Returns who has which port.
+fn shared_ports(services: &[&PlacedService], report: &Report<'_>) -> PortOwners {
+    let mut owners = PortOwners::default();
+    for (later, index) in services.iter().zip(0..).filter(|(one, _)| !one.service.ports.is_empty()) {
+        let next = owners.next();
         for (at, (range, span)) in later.service.ports.iter().zip(&later.ports).enumerate() {
-            let earlier = services[..index].iter().find_map(|earlier| {
-                let shared = earlier.service.ports.iter().find_map(|other| range.shared(*other))?;
-                Some((shared, earlier.service.name))
-            });
-            if let Some((port, name)) = earlier {
+            if let Some(port) = next.first_in(*range)
+                && let Some(earlier) = owners.owner(port)
+            {
+                let name = services[earlier].service.name;
                 let message = format!("port {port} is in service {} as well", name.as_str());
                 report.error(span, &format!("{}.ports[{at}]", later.key), message, "remove it from one of them");
             }
         }
+        owners.claim(&later.service.ports, index);
     }
+    owners
 }
 
-fn protected_knocks(services: &[&PlacedService], doors: &[&PlacedDoor], report: &Report<'_>) {
+fn protected_knocks(services: &[&PlacedService], doors: &[&PlacedDoor], owners: &PortOwners, report: &Report<'_>) {
     for placed in doors {
         for (at, (step, span)) in placed.door.sequence.iter().zip(&placed.steps).enumerate() {
-            let service = services.iter().find(|one| one.service.ports.iter().any(|range| range.contains(*step)));
-            if let Some(service) = service {
-                let message = format!("port {step} is protected by service {}", service.service.name.as_str());
+            if let Some(owner) = owners.owner(*step) {
+                let name = services[owner].service.name;
+                let message = format!("port {step} is protected by service {}", name.as_str());
                 report.error(span, &placed.step_key(at), message, "knock on a port that no service protects");
             }
         }

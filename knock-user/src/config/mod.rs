@@ -20,6 +20,7 @@ mod network;
 mod onetime;
 mod options;
 mod permissions;
+mod port_owners;
 mod service;
 mod tcpflags;
 
@@ -38,6 +39,7 @@ pub use self::interface::InterfacePattern;
 pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub(crate) use self::onetime::choose as choose_one_time;
 pub use self::permissions::Permissions;
+pub(crate) use self::port_owners::PortOwners;
 
 pub use self::model::{
     BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, LOG_RATE, Lockout, MAX_HOOKS,
@@ -131,7 +133,10 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
             None
         }
     };
-    contradictions::too_many(&services, &doors, report);
+    if contradictions::too_many(&services, &doors, report) {
+        // Each is held against each other below.
+        return None;
+    }
     let names: Vec<&str> = services.iter().map(|entry| entry.name).collect();
     let mut services: Vec<_> = services.iter().map(|entry| service::read(entry, &host.names, report)).collect();
     let mut own = services.len();

@@ -1,5 +1,6 @@
 //! `one_time_sequences`: the file that it names, and which of its sequences is in force.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use super::contradictions::same_knocks;
 use super::host::Host;
 use super::model::{Config, Door};
 use super::permissions::Permissions;
+use super::port_owners::PortOwners;
 use crate::onetime::{FEW, Line, Sheet, out_of_reach, remedy};
 use crate::rules::slots;
 use crate::settings::report::Report;
@@ -65,14 +67,13 @@ pub(crate) struct Chosen {
 /// The first sequence in the file that was not used and can be, for the door with this index.
 pub(crate) fn choose(config: &Config, index: usize, sheet: &Sheet) -> Chosen {
     let mut chosen = Chosen { sequence: Vec::new(), left: 0, unfit: Vec::new() };
+    let owners = PortOwners::of(config.services.iter().map(|service| service.ports.as_slice()));
+    let mut crowded = HashMap::new();
     for (line, sequence) in sheet.unused() {
-        let protected = sequence
-            .iter()
-            .any(|step| config.services.iter().any(|service| service.ports.iter().any(|range| range.contains(*step))));
-        let problem = if protected {
+        let problem = if sequence.iter().any(|step| owners.owner(*step).is_some()) {
             Some("one of its ports is protected by a service")
         } else if chosen.sequence.is_empty() {
-            collision(config, index, sequence)
+            collision(config, index, sequence, &mut crowded)
         } else {
             None
         };
@@ -89,8 +90,14 @@ pub(crate) fn choose(config: &Config, index: usize, sheet: &Sheet) -> Chosen {
     chosen
 }
 
-/// What speaks against a sequence beside those of the other doors.
-fn collision(config: &Config, index: usize, sequence: &[Port]) -> Option<&'static str> {
+/// What speaks against a sequence beside those of the other doors. `crowded` remembers of which doors there are too
+/// many beside which: lines by the thousand may be in the way of the same.
+fn collision(
+    config: &Config,
+    index: usize,
+    sequence: &[Port],
+    crowded: &mut HashMap<Vec<usize>, bool>,
+) -> Option<&'static str> {
     let door = Door { sequence: sequence.to_vec(), ..config.doors[index].clone() };
     let others = || config.doors.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other);
     let contrary = others().any(|other| {
@@ -105,7 +112,9 @@ fn collision(config: &Config, index: usize, sequence: &[Port]) -> Option<&'stati
     }
     let mut sequences: Vec<_> = config.doors.iter().map(|door| door.sequence.as_slice()).collect();
     sequences[index] = sequence;
-    slots::assign(&sequences).is_err().then_some("too many doors share its first knock")
+    let is_crowded =
+        crowded.entry(slots::neighbours(&sequences, index)).or_insert_with(|| slots::assign(&sequences).is_err());
+    is_crowded.then_some("too many doors share its first knock")
 }
 
 /// Puts the first sequences in force, and tells of what is wrong with the files.
@@ -147,6 +156,7 @@ impl Place<'_, '_> {
             message,
             help: Some(help.to_owned()),
             excerpt: None,
+            stands_for: 1,
         });
     }
 

@@ -1,5 +1,6 @@
 //! `[options]`.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use knock_common::layout::{MAX_ATTEMPTS, MAX_GRANTS, MAX_TRUSTED};
@@ -17,6 +18,8 @@ const MAX_ROOM: u32 = 1 << 24;
 const MOST_LOGGED: u32 = 1000;
 /// Lines of one kind in a second, more than a log can take.
 const MOST_LINES: u32 = 100_000;
+/// Names of interfaces and patterns for them.
+const MOST_INTERFACES: usize = 256;
 /// The longest time for a hook: one that runs for hours is a service.
 const LONGEST_HOOK: Duration = Duration::from_secs(60 * 60);
 /// Hooks at once, each with a process and a pipe.
@@ -78,6 +81,12 @@ fn read_interfaces(item: &Item<'_>, report: &Report<'_>) -> Vec<InterfacePattern
     if items.is_empty() {
         item.error(report, "no interface", "name one, such as interfaces = [\"eth0\"]; `ip link` lists them");
     }
+    if items.len() > MOST_INTERFACES {
+        // Each is held against each interface of the host, whenever one changes.
+        let message = format!("{} names and patterns, more than {MOST_INTERFACES}", items.len());
+        item.error(report, message, "write a pattern for several interfaces, such as \"eth*\"");
+        return Vec::new();
+    }
     let mut interfaces = Vec::new();
     for item in items {
         match item.string(report).map(InterfacePattern::parse) {
@@ -91,7 +100,7 @@ fn read_interfaces(item: &Item<'_>, report: &Report<'_>) -> Vec<InterfacePattern
 
 fn read_trusted(item: &Item<'_>, report: &Report<'_>) -> Vec<ipnet::IpNet> {
     let Some(items) = item.list(report) else { return Vec::new() };
-    let mut trusted = Vec::new();
+    let (mut trusted, mut seen) = (Vec::new(), HashSet::new());
     for item in items {
         let Some(text) = item.string(report) else { continue };
         match network::parse(text) {
@@ -100,7 +109,7 @@ fn read_trusted(item: &Item<'_>, report: &Report<'_>) -> Vec<ipnet::IpNet> {
                     let message = "every IPv4 address is trusted: for IPv4 there is no gate";
                     report.warning(&item.span, &item.key, message, "name the networks that need not knock");
                 }
-                if !trusted.contains(&net) {
+                if seen.insert(net) {
                     trusted.push(net);
                 }
             }

@@ -15,6 +15,7 @@ mod file;
 mod hooks;
 mod lockout;
 mod log;
+mod many;
 mod onetime;
 mod options;
 mod service;

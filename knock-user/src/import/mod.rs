@@ -24,13 +24,19 @@ mod write;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod work;
 
 pub use self::commands::Families;
 pub use self::grammar::Refusal;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use self::draft::Draft;
 use self::grammar::{File, Says, Section};
 use self::meaning::Meaning;
+use self::once::Files;
 use self::ports::Lookup;
 use self::settle::{Candidate, Deed};
 use self::write::Plan;
@@ -106,7 +112,10 @@ pub struct Look {
 ///
 /// The first thing for which knockd 0.8 would not start, or what cannot be known without help.
 pub fn import(file: &[u8], request: &Request<'_>) -> Result<Imported, Refusal> {
-    let left = |path: &[u8]| Ok(sequence::unused(&(request.one_time)(path)?).count());
+    // However many lines name a file, it is read once.
+    let known = RefCell::new(HashMap::new());
+    let count = |path: &[u8]| Ok(sequence::unused(&(request.one_time)(path)?).count());
+    let left = |path: &[u8]| known.borrow_mut().entry(path.to_vec()).or_insert_with(|| count(path)).clone();
     let file = grammar::parse(file, &left)?;
     let options = options::read(&file, request.interface.as_deref())?;
     let mut lookup = Lookup::default();
@@ -132,9 +141,10 @@ fn plans<'a>(
     request: &Request<'_>,
 ) -> Result<Vec<(&'a Section, Plan<'a>)>, Refusal> {
     let doors = file.sections.iter().filter(|section| !section.is_options());
+    let mut files = Files::default();
     doors
         .map(|section| {
-            let plan = match Draft::new(section).and_then(|draft| once::look(draft, request)) {
+            let plan = match Draft::new(section).and_then(|draft| once::look(draft, &mut files, request)) {
                 Ok(draft) => Plan::Door(Box::new(candidate(draft, lookup, request)?)),
                 Err((remarks, why)) => Plan::LeftOut(remarks, why),
             };

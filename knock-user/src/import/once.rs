@@ -21,14 +21,32 @@ const fn is_file(says: &Says) -> bool {
     matches!(says, Says::OneTime(_))
 }
 
+/// What there is to say of files, each read once however many doors name it.
+#[derive(Default)]
+pub struct Files(HashMap<String, Result<Vec<String>, String>>);
+
 /// Looks at the file of a door that has one. `Err` holds the remarks and why the door is left out.
-pub fn look<'a>(mut draft: Draft<'a>, request: &Request<'_>) -> Result<Draft<'a>, (Vec<Remark>, String)> {
+pub fn look<'a>(
+    mut draft: Draft<'a>,
+    files: &mut Files,
+    request: &Request<'_>,
+) -> Result<Draft<'a>, (Vec<Remark>, String)> {
     let Knock::OneTime(path) = draft.knock.clone() else { return Ok(draft) };
-    let sheet = match Sheet::read(Path::new(&path), &request.names) {
-        Ok(sheet) => sheet,
-        Err(error) => return Err((draft.remarks, format!("its file cannot be used here: {error}"))),
+    let looks = match files.0.entry(path).or_insert_with_key(|path| read(path, request)) {
+        Ok(looks) => looks,
+        Err(why) => return Err((draft.remarks, why.clone())),
     };
     draft.say(is_file, "the same file goes on: what knockd has used stays used, nothing is to be converted", false);
+    for look in looks {
+        draft.say(is_file, look.as_str(), true);
+    }
+    Ok(draft)
+}
+
+/// What a person should look at in a file, or why it cannot be used.
+fn read(path: &str, request: &Request<'_>) -> Result<Vec<String>, String> {
+    let sheet = Sheet::read(Path::new(path), &request.names)
+        .map_err(|error| format!("its file cannot be used here: {error}"))?;
     let octets = (request.one_time)(path.as_bytes()).unwrap_or_default();
     let knockd: HashMap<usize, Vec<Step>> = sequence::unused(&octets).collect();
     let mut told = Vec::new();
@@ -39,20 +57,17 @@ pub fn look<'a>(mut draft: Draft<'a>, request: &Request<'_>) -> Result<Draft<'a>
         }
     }
     let more = told.len().saturating_sub(MOST_TOLD);
-    for (number, text) in told.into_iter().take(MOST_TOLD) {
-        draft.say(is_file, format!("line {number} of its file: {text}"), true);
-    }
+    let mut looks: Vec<String> =
+        told.into_iter().take(MOST_TOLD).map(|(number, text)| format!("line {number} of its file: {text}")).collect();
     if more > 0 {
-        draft.say(is_file, format!("{more} more lines of its file like these"), true);
+        looks.push(format!("{more} more lines of its file like these"));
     }
-    if let Some(why) = out_of_reach(Path::new(&path)) {
-        draft.say(is_file, why, true);
-    }
-    if fs::metadata(&path).is_ok_and(|about| about.uid() != 0) {
+    looks.extend(out_of_reach(Path::new(path)));
+    if fs::metadata(path).is_ok_and(|about| about.uid() != 0) {
         let text = "root does not own its file, and knockctl.service cannot open, or keep, another's: chown root it";
-        draft.say(is_file, text, true);
+        looks.push(text.to_owned());
     }
-    Ok(draft)
+    Ok(looks)
 }
 
 /// What is different about a line, beside what the config itself warns of.

@@ -1,68 +1,85 @@
 //! Which ports lead into a chain, from what `iptables-save` prints.
 
+use std::collections::{HashMap, HashSet, VecDeque};
+
 use knock_common::packet::Transport;
 
 use super::commands::ports;
 use crate::config::{PortNames, PortRange};
 
 /// One rule of the filter table that leads into another chain.
-struct Jump<'a> {
-    from: &'a str,
-    to: &'a str,
+struct Jump {
+    from: String,
+    to: String,
     ports: Vec<PortRange>,
     negated: bool,
 }
 
-/// The ports whose packets reach `chain` from INPUT.
-///
-/// # Errors
-///
-/// Why that is not known, as the end of a sentence.
-pub fn ports_into(saved: &str, chain: &str, names: &PortNames) -> Result<Vec<PortRange>, String> {
-    let jumps = jumps(saved, names)?;
-    let mut ports = Vec::new();
-    let mut seen = vec![chain];
-    let mut next = 0;
-    while let Some(&into) = seen.get(next) {
-        next += 1;
-        if into == "INPUT" {
-            return Err(format!("packets to every port come to chain {chain}"));
-        }
-        let mut used = false;
-        for jump in jumps.iter().filter(|jump| jump.to == into && !matches!(jump.from, "FORWARD" | "OUTPUT")) {
-            used = true;
-            if jump.negated {
-                return Err(format!("a rule with ! leads into chain {into}"));
-            } else if jump.ports.is_empty() && !seen.contains(&jump.from) {
-                seen.push(jump.from);
-            } else {
-                ports.extend(jump.ports.iter().copied());
+/// The rules of the filter table that lead from chain to chain.
+pub struct Rules {
+    /// By the chain into which they lead.
+    jumps: HashMap<String, Vec<Jump>>,
+}
+
+impl Rules {
+    /// Reads what `iptables-save` prints.
+    ///
+    /// # Errors
+    ///
+    /// Of which rule the ports are not understood, as the end of a sentence.
+    pub fn parse(saved: &str, names: &PortNames) -> Result<Self, String> {
+        let mut table = "filter";
+        let mut jumps: HashMap<String, Vec<Jump>> = HashMap::new();
+        for line in saved.lines().map(str::trim) {
+            if let Some(name) = line.strip_prefix('*') {
+                table = name;
+            }
+            // iptables-save -c puts counters in front.
+            let line = if line.starts_with('[') { line.split_once(' ').map_or("", |(_, rule)| rule) } else { line };
+            if table == "filter"
+                && line.starts_with("-A ")
+                && let Some(jump) = jump(line, names)?
+            {
+                jumps.entry(jump.to.clone()).or_default().push(jump);
             }
         }
-        if !used && into == chain {
-            return Err(format!("no rule leads into chain {chain}"));
-        }
+        Ok(Self { jumps })
     }
-    if ports.is_empty() { Err(format!("no rule with a port leads into chain {chain}")) } else { Ok(ports) }
+
+    /// The ports whose packets reach `chain` from INPUT.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known, as the end of a sentence.
+    pub fn ports_into(&self, chain: &str) -> Result<Vec<PortRange>, String> {
+        let mut ports = Vec::new();
+        let mut seen = HashSet::from([chain]);
+        let mut next = VecDeque::from([chain]);
+        while let Some(into) = next.pop_front() {
+            if into == "INPUT" {
+                return Err(format!("packets to every port come to chain {chain}"));
+            }
+            let mut used = false;
+            let jumps = self.jumps.get(into).into_iter().flatten();
+            for jump in jumps.filter(|jump| !matches!(jump.from.as_str(), "FORWARD" | "OUTPUT")) {
+                used = true;
+                if jump.negated {
+                    return Err(format!("a rule with ! leads into chain {into}"));
+                } else if jump.ports.is_empty() && seen.insert(&jump.from) {
+                    next.push_back(&jump.from);
+                } else {
+                    ports.extend(jump.ports.iter().copied());
+                }
+            }
+            if !used && into == chain {
+                return Err(format!("no rule leads into chain {chain}"));
+            }
+        }
+        if ports.is_empty() { Err(format!("no rule with a port leads into chain {chain}")) } else { Ok(ports) }
+    }
 }
 
-fn jumps<'a>(saved: &'a str, names: &PortNames) -> Result<Vec<Jump<'a>>, String> {
-    let mut table = "filter";
-    let mut jumps = Vec::new();
-    for line in saved.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix('*') {
-            table = name;
-        }
-        // iptables-save -c puts counters in front.
-        let line = if line.starts_with('[') { line.split_once(' ').map_or("", |(_, rule)| rule) } else { line };
-        if table == "filter" && line.starts_with("-A ") {
-            jumps.extend(jump(line, names)?);
-        }
-    }
-    Ok(jumps)
-}
-
-fn jump<'a>(line: &'a str, names: &PortNames) -> Result<Option<Jump<'a>>, String> {
+fn jump(line: &str, names: &PortNames) -> Result<Option<Jump>, String> {
     let words = words(line);
     let value = |names: &[&str]| {
         let at = words.iter().position(|word| names.contains(word))?;
@@ -82,7 +99,7 @@ fn jump<'a>(line: &'a str, names: &PortNames) -> Result<Option<Jump<'a>>, String
         .iter()
         .zip(words.iter().skip(1))
         .any(|(one, next)| *one == "!" && matches!(*next, "--dport" | "--dports" | "-p" | "--protocol"));
-    Ok(Some(Jump { from, to, ports, negated }))
+    Ok(Some(Jump { from: from.to_owned(), to: to.to_owned(), ports, negated }))
 }
 
 /// Words, of which those in quotes may hold blanks.
@@ -133,7 +150,7 @@ COMMIT
 ";
 
     fn into(chain: &str) -> Result<String, String> {
-        let ports = ports_into(SAVED, chain, &PortNames::default())?;
+        let ports = Rules::parse(SAVED, &PortNames::default())?.ports_into(chain)?;
         Ok(ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
 

@@ -1,60 +1,61 @@
 //! The services that the doors open: ports that the same doors open are one service, and no port is
 //! in two.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use knock_common::packet::Transport;
 
 use crate::config::PortRange;
 
-/// Ports in order, without overlaps or neighbours: two sets are equal if these are.
-pub fn normal(ranges: &[PortRange]) -> Vec<PortRange> {
-    let mut sorted = ranges.to_vec();
-    sorted.sort_by_key(|range| (range.transport == Transport::Udp, range.first));
-    let mut normal: Vec<PortRange> = Vec::new();
-    for range in sorted {
-        match normal.last_mut() {
-            Some(last) if last.transport == range.transport && u32::from(range.first) <= u32::from(last.last) + 1 => {
-                last.last = last.last.max(range.last);
-            }
-            _ => normal.push(range),
-        }
-    }
-    normal
-}
-
-/// True if the two have a port in common.
+/// True if the two have a port in common; each is as [`PortRange::joined`] makes them.
 pub fn overlap(one: &[PortRange], other: &[PortRange]) -> bool {
-    one.iter().any(|range| other.iter().any(|other| range.shared(*other).is_some()))
+    #[cfg(test)]
+    super::work::note();
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    while let (Some(here), Some(there)) = (one.peek(), other.peek()) {
+        if here.shared(**there).is_some() {
+            return true;
+        }
+        if here.order() < there.order() {
+            one.next()
+        } else {
+            other.next()
+        };
+    }
+    false
 }
 
 /// Cuts the ports that doors open into sets, each of which every door opens as a whole or not at
 /// all. In the order of the first door that opens them.
 pub fn cut(opened: &[&[PortRange]]) -> Vec<Vec<PortRange>> {
-    let mut sets: Vec<(Vec<usize>, Vec<PortRange>)> = Vec::new();
+    let mut sets: BTreeMap<Vec<usize>, Vec<PortRange>> = BTreeMap::new();
     for transport in [Transport::Tcp, Transport::Udp] {
-        let ranges =
-            || opened.iter().enumerate().flat_map(|(door, ranges)| ranges.iter().map(move |range| (door, *range)));
-        let ranges = || ranges().filter(|(_, range)| range.transport == transport);
-        let mut edges: Vec<u32> =
-            ranges().flat_map(|(_, range)| [u32::from(range.first), u32::from(range.last) + 1]).collect();
-        edges.sort_unstable();
-        edges.dedup();
-        for edge in edges.windows(2) {
-            let (Ok(first), Ok(last)) = (u16::try_from(edge[0]), u16::try_from(edge[1] - 1)) else { continue };
-            let piece = PortRange { first, last, transport };
-            let mut doors: Vec<usize> =
-                ranges().filter(|(_, range)| range.shared(piece).is_some()).map(|(door, _)| door).collect();
-            doors.dedup();
-            if doors.is_empty() {
-                continue;
+        // By port, which doors open it and not the one before, and the other way round.
+        let mut edges: BTreeMap<u32, Vec<(usize, bool)>> = BTreeMap::new();
+        for (door, ranges) in opened.iter().enumerate() {
+            for range in PortRange::joined(ranges).iter().filter(|range| range.transport == transport) {
+                edges.entry(range.first.into()).or_default().push((door, true));
+                edges.entry(u32::from(range.last) + 1).or_default().push((door, false));
             }
-            match sets.iter_mut().find(|(others, _)| *others == doors) {
-                Some((_, set)) => set.push(piece),
-                None => sets.push((doors, vec![piece])),
+        }
+        let mut doors = BTreeSet::new();
+        let mut edges = edges.into_iter().peekable();
+        while let (Some((edge, changes)), Some((next, _))) = (edges.next(), edges.peek()) {
+            for (door, begins) in changes {
+                if begins {
+                    doors.insert(door)
+                } else {
+                    doors.remove(&door)
+                };
+            }
+            let (Ok(first), Ok(last)) = (u16::try_from(edge), u16::try_from(next - 1)) else { continue };
+            if !doors.is_empty() {
+                let set = sets.entry(doors.iter().copied().collect()).or_default();
+                set.push(PortRange { first, last, transport });
             }
         }
     }
-    sets.sort_by(|(one, _), (other, _)| one.cmp(other));
-    sets.iter().map(|(_, set)| normal(set)).collect()
+    sets.into_values().map(|set| PortRange::joined(&set)).collect()
 }
 
 #[cfg(test)]
@@ -85,7 +86,13 @@ mod tests {
 
     #[test]
     fn neighbours_are_joined() {
-        assert_eq!(normal(&ports("23 22 22 25 53/udp 54/udp")), ports("22-23 25 53-54/udp"));
+        assert_eq!(PortRange::joined(&ports("54/udp 23 22 22 25 53/udp")), ports("22-23 25 53-54/udp"));
+    }
+
+    #[test]
+    fn one_port_in_common_is_an_overlap() {
+        assert!(overlap(&ports("1 5-9 30/udp"), &ports("2-4 10-20 25-31/udp")));
+        assert!(!overlap(&ports("1 5-9 30/udp"), &ports("2-4 10-20 31/udp")));
         assert!(overlap(&ports("20-30"), &ports("30")) && !overlap(&ports("20-30"), &ports("30/udp")));
     }
 }

@@ -483,3 +483,79 @@ fn a_door_with_a_file_may_open_several_services() {
     let with_file = config.doors.iter().filter(|door| door.one_time.is_some()).count();
     assert_eq!((config.services.len(), with_file), (2, 2));
 }
+
+/// How much work it is to import such a file.
+fn work_of(file: &str) -> u64 {
+    let before = work::done();
+    let _ = import(file.as_bytes(), &request());
+    work::done() - before
+}
+
+#[test]
+fn four_times_as_many_doors_are_four_times_as_much_work() {
+    let opens = |n: usize| {
+        let door = |n: usize| door(&format!("d{n}"), &format!("sequence = {},{}\ntcpflags = syn", 1000 + n, 9000 + n));
+        (0..n).map(door).collect::<String>()
+    };
+    // Each second one closes what the one before opens, by the same knock, and is left out.
+    let contrary = |n: usize| {
+        let door = |n: usize| {
+            let (verb, port) = (if n.is_multiple_of(2) { "-I" } else { "-D" }, 1000 + n / 2);
+            format!(
+                "[d{n}]\nsequence = {port},9\ncommand = iptables {verb} INPUT -s %IP% -p tcp --dport 22 -j ACCEPT\n"
+            )
+        };
+        (0..n).map(door).collect::<String>()
+    };
+    // One door, of which each line overrides the one before.
+    let lines = |n: usize| door("d", &"sequence = 7000,9000\n".repeat(n));
+    let options = |n: usize| format!("[options]\n{}{}", "PidFile = x\n".repeat(n), door("d", "sequence = 7,9"));
+    let files: [&dyn Fn(usize) -> String; 4] = [&opens, &contrary, &lines, &options];
+    for (kind, file) in files.into_iter().enumerate() {
+        let (some, more) = (work_of(&file(250)), work_of(&file(1000)));
+        assert!(some > 0 && more <= 5 * some, "file {kind}: {some} for 250, {more} for 1000");
+    }
+}
+
+#[test]
+fn of_thousands_of_doors_the_first_that_fit_are_kept() {
+    let text: String =
+        (0..3000_usize).map(|n| door(&format!("d{n}"), &format!("sequence = {},{}", 1000 + n, 9000 + n))).collect();
+    let (imported, config) = imported(&text);
+    assert_eq!((imported.rows.len(), config.doors.len()), (3000, 64));
+    let left_out = |row: &&Row| row.becomes == "left out: there is room for 64 doors and 64 services";
+    assert_eq!(imported.rows[64..].iter().filter(left_out).count(), 2936);
+    assert_eq!(config.doors[63].name.as_str(), "d63");
+}
+
+#[test]
+fn the_packet_filter_and_a_file_are_asked_once_however_many_doors_need_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("once");
+    std::fs::write(&path, "7000,9000\n").unwrap();
+    let (asked, read) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let rules = |families| {
+        asked.set(asked.get() + 1);
+        saved(families)
+    };
+    let one_time = |path: &[u8]| {
+        read.set(read.get() + 1);
+        super::tests::one_time(path)
+    };
+    let text: String = (0..50)
+        .map(|n| {
+            format!(
+                "[d{n}]\none_time_sequences = {}\ncommand = iptables -I SSH2 -s %IP% -j ACCEPT\n\
+                 [e{n}]\nsequence = 7,9,1{n}\ncommand = iptables -I C{n} -s %IP% -j ACCEPT\n",
+                path.display()
+            )
+        })
+        .collect();
+    // No rule leads into the second chain: that refuses the file, after the first two doors were looked at.
+    let request = Request { rules: &rules, one_time: &one_time, ..request() };
+    assert!(import(text.as_bytes(), &request).unwrap_err().to_string().contains("no rule leads into chain C0"));
+    assert_eq!((asked.get(), read.get()), (1, 2));
+    let text = text.replace("iptables -I C", "ip6tables -I SSH2 -s %IP% -m comment --comment C");
+    assert!(import(text.as_bytes(), &request).is_ok());
+    assert!(asked.get() <= 3 && read.get() == 4, "{} {}", asked.get(), read.get());
+}

@@ -1,5 +1,6 @@
 //! The plan becomes text, section by section, in the order of knockd.conf.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::draft::{Draft, Knock, Remark};
@@ -108,6 +109,17 @@ pub fn write(
     Written { text: writer.text, rows: writer.rows, looks: writer.looks, ports }
 }
 
+/// Remarks by the entry that they are about, or the section.
+type ByEntry<'a> = HashMap<Option<usize>, Vec<&'a Remark>>;
+
+fn by_entry(remarks: &[Remark]) -> ByEntry<'_> {
+    let mut by_entry = ByEntry::new();
+    for remark in remarks {
+        by_entry.entry(remark.entry).or_default().push(remark);
+    }
+    by_entry
+}
+
 struct Writer {
     text: Text,
     rows: Vec<Row>,
@@ -128,8 +140,10 @@ impl Writer {
     }
 
     /// The remarks of one entry, or of the section.
-    fn remarks(&mut self, remarks: &[Remark], entry: Option<usize>, line: usize) {
-        for remark in remarks.iter().filter(|remark| remark.entry == entry) {
+    fn remarks(&mut self, remarks: &ByEntry<'_>, entry: Option<usize>, line: usize) {
+        for remark in remarks.get(&entry).into_iter().flatten() {
+            #[cfg(test)]
+            super::work::note();
             self.remark(line, &remark.text, remark.look);
         }
     }
@@ -147,6 +161,7 @@ impl Writer {
         }
         for section in &file.sections {
             let remarks = options::remarks(section, options);
+            let remarks = by_entry(&remarks);
             if section.is_options() {
                 self.text.quote(section.line, "[options]");
             }
@@ -188,6 +203,7 @@ impl Writer {
     }
 
     fn left_out(&mut self, section: &Section, remarks: &[Remark], why: &str, draft: Option<&Draft<'_>>) {
+        let remarks = &by_entry(remarks);
         self.remark(section.line, &format!("left out: {why}"), true);
         self.remarks(remarks, None, section.line);
         for (index, entry) in section.entries.iter().enumerate() {
@@ -208,6 +224,7 @@ impl Writer {
         let line = draft.section.line;
         let mine: Vec<&Service> = services.iter().filter(|service| door.is_for(&service.ports)).collect();
         let becomes = becomes(door, &mine);
+        let remarks = &by_entry(&draft.remarks);
         let wanted = String::from_utf8_lossy(&draft.section.name);
         if names.first().is_some_and(|name| *name != wanted) {
             let name = &names[0];
@@ -217,7 +234,7 @@ impl Writer {
                 true,
             );
         }
-        self.remarks(&draft.remarks, None, line);
+        self.remarks(remarks, None, line);
         self.text.comment(&format!("    {becomes}"));
         self.text.section("doors", &names[0]);
         if let Some(service) = mine.first() {
@@ -237,7 +254,7 @@ impl Writer {
                 _ => {}
             }
             self.text.quote(entry.line, &entry.text);
-            self.remarks(&draft.remarks, Some(index), entry.line);
+            self.remarks(remarks, Some(index), entry.line);
             let later = &draft.section.entries[index + 1..];
             let same = |other: &Entry| std::mem::discriminant(&other.says) == std::mem::discriminant(&entry.says);
             if !later.iter().any(same) {

@@ -31,6 +31,7 @@ pub fn remarks(config: &Config) -> Vec<Diagnostic> {
         message: format!("{}: {message}", path.display()),
         help: None,
         excerpt: None,
+        stands_for: 1,
     };
     let doors = config.doors.iter().filter_map(|door| {
         let path = &door.one_time.as_ref()?.path;

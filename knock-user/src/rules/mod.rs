@@ -16,7 +16,7 @@ use knock_common::packet::Transport;
 use knock_common::rules::{Door, Knock, MAX_PREFIXES, PortRole, PortRoles, Role, Service};
 use knock_common::trust::TrustFilter;
 
-use crate::config::{self, Config, Diagnostic, Port, Severity};
+use crate::config::{self, Config, Diagnostic, Port, PortRange, Severity};
 
 /// [`V4_BEGINS`], among the lengths of prefixes.
 const V4_BITS: u8 = V4_BEGINS as u8;
@@ -87,7 +87,7 @@ impl Tables {
     }
 
     fn protect(&mut self, index: usize, service: &config::Service) {
-        for port in service.ports.iter().flat_map(|range| range.ports()) {
+        for port in PortRange::joined(&service.ports).into_iter().flat_map(PortRange::ports) {
             *self.role(port) = PortRole::protected(index as u16);
         }
     }
@@ -185,5 +185,6 @@ fn refuse_crowd(config: &Config, crowd: &slots::Crowd) -> Diagnostic {
         message: slots::message(&others),
         help: Some(slots::HELP.to_owned()),
         excerpt: None,
+        stands_for: 1,
     }
 }

@@ -38,9 +38,7 @@ pub fn assign(sequences: &[&[Port]]) -> Result<Vec<u8>, Crowd> {
         return Ok((0..sequences.len() as u8).collect());
     }
     let count = sequences.len();
-    let neighbours: Vec<Vec<usize>> = (0..count)
-        .map(|one| (0..count).filter(|&other| other != one && conflict(sequences[one], sequences[other])).collect())
-        .collect();
+    let neighbours: Vec<Vec<usize>> = (0..count).map(|door| neighbours(sequences, door)).collect();
     let mut slots: Vec<Option<u8>> = vec![None; count];
     let taken = |slots: &[Option<u8>], door: usize| -> u32 {
         neighbours[door].iter().filter_map(|&other| slots[other]).fold(0, |taken, slot| taken | 1 << slot)
@@ -61,6 +59,13 @@ pub fn assign(sequences: &[&[Port]]) -> Result<Vec<u8>, Crowd> {
         slots[door] = Some(slot);
     }
     Ok(slots.into_iter().flatten().collect())
+}
+
+/// The doors that need another slot than this one.
+#[must_use]
+pub fn neighbours(sequences: &[&[Port]], door: usize) -> Vec<usize> {
+    let conflicts = |other: &usize| *other != door && conflict(sequences[door], sequences[*other]);
+    (0..sequences.len()).filter(conflicts).collect()
 }
 
 fn conflict(one: &[Port], other: &[Port]) -> bool {

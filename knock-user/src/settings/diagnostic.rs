@@ -42,6 +42,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The place in the text.
     pub excerpt: Option<Excerpt>,
+    /// How many findings this is: 1, or all those of a kind that are not listed.
+    pub stands_for: usize,
 }
 
 /// A line of the file and how much of it is meant.
@@ -101,6 +103,7 @@ mod tests {
             message: "port 0 cannot be knocked".into(),
             help: Some("choose a port from 1 to 65535".into()),
             excerpt: Some(Excerpt { line: "sequence = [0, 1]".into(), width: 1 }),
+            stands_for: 1,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A TOML file: its octets, its text, and what the parser says of it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 
@@ -31,12 +32,11 @@ pub(crate) fn text<'o>(octets: &'o [u8], file: &str) -> Result<&'o str, Vec<Diag
 
 /// After a slip the parser often stumbles again on the same line: the first stumble is the slip.
 pub(crate) fn report_syntax(errors: &[toml::de::Error], report: &Report<'_>) {
-    let mut lines = Vec::new();
+    let mut lines = HashSet::new();
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let line = report.line_of(&span);
-        if !lines.contains(&line) {
-            lines.push(line);
+        if lines.insert(line) {
             let message = error.message().replace('\n', ", ");
             report.error(&span, "", message, "this is TOML: key = value, texts in \"quotes\", lists in [brackets]");
         }

@@ -17,7 +17,7 @@ pub struct Port {
 }
 
 /// Ports next to each other, of one transport.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PortRange {
     /// The first number.
     pub first: u16,
@@ -148,6 +148,31 @@ impl PortRange {
             }
         };
         if first > last { Err(PortError::Backwards) } else { Ok(Self { first, last, transport }) }
+    }
+
+    /// The same ports in order, TCP before UDP, without overlaps or neighbours: two lists are of the same ports
+    /// if these are equal.
+    #[must_use]
+    pub fn joined(ranges: &[Self]) -> Vec<Self> {
+        let mut sorted = ranges.to_vec();
+        sorted.sort_by_key(Self::order);
+        let mut joined: Vec<Self> = Vec::new();
+        for range in sorted {
+            match joined.last_mut() {
+                Some(last)
+                    if last.transport == range.transport && u32::from(range.first) <= u32::from(last.last) + 1 =>
+                {
+                    last.last = last.last.max(range.last);
+                }
+                _ => joined.push(range),
+            }
+        }
+        joined
+    }
+
+    /// TCP before UDP, and then by the first port.
+    pub(crate) fn order(&self) -> (bool, u16) {
+        (self.transport == Transport::Udp, self.first)
     }
 
     /// The ports, from the first to the last.

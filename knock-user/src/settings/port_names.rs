@@ -1,12 +1,23 @@
 //! Names of ports, from `/etc/services` (see services(5)).
 
+use std::collections::HashMap;
 use std::fs;
 
 use knock_common::packet::Transport;
 
 /// What the host calls its ports.
 #[derive(Clone, Default, Debug)]
-pub struct PortNames(Vec<(String, Transport, u16)>);
+pub struct PortNames {
+    tcp: Names,
+    udp: Names,
+}
+
+/// The names of one transport's ports, and the ports with their first names.
+#[derive(Clone, Default, Debug)]
+struct Names {
+    ports: HashMap<String, u16>,
+    names: HashMap<u16, String>,
+}
 
 impl PortNames {
     /// The names this host knows; none if it has no `/etc/services`.
@@ -18,7 +29,7 @@ impl PortNames {
     /// Reads the text of `/etc/services`. Lines that make no sense are skipped, as the C library does.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let mut names = Vec::new();
+        let mut found = Self::default();
         for line in text.lines() {
             let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
             let (Some(name), Some(port)) = (words.next(), words.next()) else { continue };
@@ -31,21 +42,39 @@ impl PortNames {
             else {
                 continue;
             };
-            names.extend(std::iter::once(name).chain(words).map(|name| (name.to_owned(), transport, number)));
+            let names = found.of_mut(transport);
+            names.names.entry(number).or_insert_with(|| name.to_owned());
+            for name in std::iter::once(name).chain(words) {
+                names.ports.entry(name.to_owned()).or_insert(number);
+            }
         }
-        Self(names)
+        found
+    }
+
+    const fn of(&self, transport: Transport) -> &Names {
+        match transport {
+            Transport::Tcp => &self.tcp,
+            Transport::Udp => &self.udp,
+        }
+    }
+
+    const fn of_mut(&mut self, transport: Transport) -> &mut Names {
+        match transport {
+            Transport::Tcp => &mut self.tcp,
+            Transport::Udp => &mut self.udp,
+        }
     }
 
     /// The port with this name.
     #[must_use]
     pub fn get(&self, name: &str, transport: Transport) -> Option<u16> {
-        self.0.iter().find(|one| one.0 == name && one.1 == transport).map(|one| one.2)
+        self.of(transport).ports.get(name).copied()
     }
 
     /// What a port is called, if it has a name.
     #[must_use]
     pub fn name_of(&self, port: u16, transport: Transport) -> Option<&str> {
-        self.0.iter().find(|one| one.2 == port && one.1 == transport).map(|one| one.0.as_str())
+        self.of(transport).names.get(&port).map(String::as_str)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Collects findings while a config is read, and knows where each octet of the text stands.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 
 use super::diagnostic::{Diagnostic, Excerpt, Severity};
@@ -11,16 +11,45 @@ pub(crate) type Span = Range<usize>;
 /// Longer lines are not repeated in a finding.
 const MAX_EXCERPT: usize = 160;
 
+/// So many errors, and so many warnings, are listed of one text. Of the rest there is the number: a file that is
+/// none of ours is wrong everywhere.
+pub(crate) const MOST_LISTED: usize = 100;
+
 /// The text being read and all that was found in it so far.
 pub(crate) struct Report<'t> {
     file: &'t str,
     text: &'t str,
-    found: RefCell<Vec<Diagnostic>>,
+    /// Where lines begin, once somebody asks.
+    lines: OnceCell<Vec<usize>>,
+    found: RefCell<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    findings: Vec<Diagnostic>,
+    errors: Count,
+    warnings: Count,
+}
+
+/// Findings of one severity in the text.
+#[derive(Default)]
+struct Count {
+    listed: usize,
+    left_out: usize,
+}
+
+impl Found {
+    const fn count(&mut self, severity: Severity) -> &mut Count {
+        match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        }
+    }
 }
 
 impl<'t> Report<'t> {
     pub(crate) fn new(file: &'t str, text: &'t str) -> Self {
-        Self { file, text, found: RefCell::default() }
+        Self { file, text, lines: OnceCell::new(), found: RefCell::default() }
     }
 
     /// Something for which the config is refused.
@@ -33,14 +62,14 @@ impl<'t> Report<'t> {
         self.add(Severity::Warning, span, key, message.into(), Some(help.into()));
     }
 
-    /// Something about another file.
+    /// Something about another file, of which the caller tells a few things at most.
     pub(crate) fn push(&self, finding: Diagnostic) {
-        self.found.borrow_mut().push(finding);
+        self.found.borrow_mut().findings.push(finding);
     }
 
     /// Something about the file as a whole.
     pub(crate) fn of_file(&self, severity: Severity, message: impl Into<String>, help: impl Into<String>) {
-        self.found.borrow_mut().push(Diagnostic {
+        self.push(Diagnostic {
             file: self.file.to_owned(),
             line: 0,
             column: 0,
@@ -49,12 +78,18 @@ impl<'t> Report<'t> {
             message: message.into(),
             help: Some(help.into()),
             excerpt: None,
+            stands_for: 1,
         });
     }
 
     pub(crate) fn add(&self, severity: Severity, span: &Span, key: &str, message: String, help: Option<String>) {
+        if self.found.borrow_mut().count(severity).listed >= MOST_LISTED {
+            return self.leave_out(severity);
+        }
         let (line, column, excerpt) = self.locate(span);
-        self.found.borrow_mut().push(Diagnostic {
+        let mut found = self.found.borrow_mut();
+        found.count(severity).listed += 1;
+        found.findings.push(Diagnostic {
             file: self.file.to_owned(),
             line,
             column,
@@ -63,7 +98,18 @@ impl<'t> Report<'t> {
             message,
             help,
             excerpt,
+            stands_for: 1,
         });
+    }
+
+    /// True if an error more would only be counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.borrow().errors.listed >= MOST_LISTED
+    }
+
+    /// Counts a finding that is not listed.
+    pub(crate) fn leave_out(&self, severity: Severity) {
+        self.found.borrow_mut().count(severity).left_out += 1;
     }
 
     /// The file's name.
@@ -72,29 +118,53 @@ impl<'t> Report<'t> {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.found.borrow().iter().any(Diagnostic::is_error)
+        self.found.borrow().findings.iter().any(Diagnostic::is_error)
     }
 
     /// The number of the line on which something stands.
     pub(crate) fn line_of(&self, span: &Span) -> usize {
-        self.locate(span).0
+        self.line_at(self.text.floor_char_boundary(span.start)).0
     }
 
-    /// All findings, in the order of the text.
+    /// All findings that are listed, in the order of the text, and then how many are not.
     pub(crate) fn into_findings(self) -> Vec<Diagnostic> {
-        let mut found = self.found.into_inner();
+        let Found { mut findings, errors, warnings } = self.found.into_inner();
         // What is said of other files comes last.
-        found.sort_by_key(|one| (one.file != self.file, one.line, one.column, one.severity));
-        found
+        findings.sort_by_key(|one| (one.file != self.file, one.line, one.column, one.severity));
+        for (severity, Count { left_out, .. }) in [(Severity::Error, errors), (Severity::Warning, warnings)] {
+            if left_out > 0 {
+                let s = if left_out == 1 { "" } else { "s" };
+                findings.push(Diagnostic {
+                    file: self.file.to_owned(),
+                    line: 0,
+                    column: 0,
+                    key: String::new(),
+                    severity,
+                    message: format!("and {left_out} more {severity}{s}"),
+                    help: Some("mend what is listed, and look again".to_owned()),
+                    excerpt: None,
+                    stands_for: left_out,
+                });
+            }
+        }
+        findings
+    }
+
+    /// The number of the line that holds this octet, and where that line begins.
+    fn line_at(&self, octet: usize) -> (usize, usize) {
+        let lines = self.lines.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
+            std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+        });
+        let number = lines.partition_point(|begin| *begin <= octet);
+        (number, lines[number - 1])
     }
 
     fn locate(&self, span: &Span) -> (usize, usize, Option<Excerpt>) {
         let start = self.text.floor_char_boundary(span.start);
-        let before = &self.text[..start];
-        let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (number, begin) = self.line_at(start);
         let line = self.text[begin..].lines().next().unwrap_or_default();
         let end = self.text.floor_char_boundary(span.end).min(begin + line.len()).max(start);
-        let number = before.matches('\n').count() + 1;
         let column = self.text[begin..start].chars().count() + 1;
         let excerpt = (!line.trim().is_empty() && line.len() <= MAX_EXCERPT).then(|| Excerpt {
             // A tab would shift the mark; other control characters would reach the terminal.

@@ -1,8 +1,14 @@
 //! "Did you mean": the known word nearest to what was written.
 
+/// Octets of what may be a slip; to compare longer ones takes long.
+const MAX_WRITTEN: usize = 64;
+
 /// The nearest of `known`, if it is near enough to be meant. Case and dashes do not count: knockd
 /// writes `Seq_Timeout`.
 pub(crate) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+    if written.len() > MAX_WRITTEN {
+        return None;
+    }
     let written = written.to_lowercase().replace('-', "_");
     let allowed = (written.chars().count() / 3).max(1);
     known
@@ -26,5 +32,6 @@ mod tests {
         assert_eq!(nearest("flags", &known), Some("tcpflags"));
         assert_eq!(nearest("colour", &known), None);
         assert_eq!(nearest("", &known), None);
+        assert_eq!(nearest(&"sequence".repeat(1000), &known), None);
     }
 }

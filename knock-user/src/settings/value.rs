@@ -4,8 +4,20 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::diagnostic::Severity;
 use super::report::{Report, Span};
 use super::suggest;
+
+/// Characters of one name in a key: every value below it repeats that.
+const MAX_SHOWN: usize = 64;
+
+/// A name of a key as findings show it.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}...", name[..end].escape_debug()),
+        None => name.escape_debug().to_string(),
+    }
+}
 
 /// A value, its key and its place.
 pub(crate) struct Item<'a> {
@@ -128,7 +140,7 @@ impl<'a> Table<'a> {
             .map(|(name, value)| Entry {
                 name: name.get_ref(),
                 name_span: name.span(),
-                item: Item::new(format!("{key}{dot}{}", name.get_ref().escape_debug()), value),
+                item: Item::new(format!("{key}{dot}{}", shown(name.get_ref())), value),
             })
             .collect();
         // The parser sorts by name; people mean the order of their file.
@@ -160,6 +172,11 @@ impl<'a> Table<'a> {
     /// Reports every key that was not taken.
     pub(crate) fn finish(self, report: &Report<'_>) {
         for entry in &self.entries {
+            if report.is_full() {
+                // What was meant takes a while to find out.
+                report.leave_out(Severity::Error);
+                continue;
+            }
             let help = match suggest::nearest(entry.name, &self.known) {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("known here: {}", self.known.join(", ")),

@@ -191,3 +191,11 @@ fn near_names_are_offered() {
     assert_eq!(profiles.nearest("hoem"), Some("home"));
     assert_eq!(profiles.nearest("elsewhere"), None);
 }
+
+#[test]
+fn of_thousands_of_mistakes_some_are_listed_and_the_rest_is_counted() {
+    let keys: String = (0..5000).map(|n| format!("key{n} = 1\n")).collect();
+    let found = read(&format!("[hosts.a]\nsequence = [7000]\n{keys}")).unwrap_err();
+    assert_eq!(found.len(), 101);
+    assert!(found[100].starts_with("client.toml: error: and 4900 more errors"), "{}", found[100]);
+}

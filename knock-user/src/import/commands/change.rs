@@ -15,7 +15,7 @@ pub enum Verb {
 }
 
 /// Address families.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Families {
     /// IPv4 only.
     V4,
@@ -26,7 +26,7 @@ pub enum Families {
 }
 
 /// Where a rule says nothing of ports: what decides is who asks the rule.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Place {
     /// A chain of iptables.
     Chain(String),
