@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::count;
 use crate::cli::DEFAULT_CONFIG;
-use crate::config::{Config, ConfigError, Diagnostic, Severity};
+use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_users};
 use crate::exit::Exit;
 use crate::firewall::{FEATURES, Need, choose, kernel_release, list_interfaces, need_root};
 use crate::onetime;
@@ -41,6 +41,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit> {
         Ok((config, mut findings)) => {
             findings.extend(interfaces(&config));
             findings.extend(onetime::remarks(&config));
+            findings.extend(remarks_on_users(&config));
             let (services, doors) = (count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
             let warnings = count(findings.iter().map(|finding| finding.stands_for).sum(), "warning");
             (findings, format!("ok ({services}, {doors}, {warnings})"), Exit::Done)

@@ -23,6 +23,7 @@ mod permissions;
 mod port_owners;
 mod service;
 mod tcpflags;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub(crate) use self::onetime::choose as choose_one_time;
 pub use self::permissions::Permissions;
 pub(crate) use self::port_owners::PortOwners;
+pub use self::users::remarks as remarks_on_users;
 
 pub use self::model::{
     BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, LOG_RATE, Lockout, MAX_HOOKS,

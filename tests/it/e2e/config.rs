@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 use anyhow::Result;
-use tests::lab::{Config, Daemon, Family, Host, Lab, PINS, Probe, Status, knockctl};
+use tests::lab::{Config, Daemon, Family, Host, Lab, Mount, PINS, Probe, Status, knockctl};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         a_config_cut_off_before_its_services_is_refused,
         a_gate_that_protects_nothing_is_written_out,
         the_examples_are_valid,
+        check_advises_ports_of_root_on_a_host_with_users,
     ]
 }
 
@@ -242,5 +243,34 @@ fn the_examples_are_valid() -> Result<()> {
         }
     }
     assert!(count >= 3, "{count} examples");
+    Ok(())
+}
+
+fn check_advises_ports_of_root_on_a_host_with_users() -> Result<()> {
+    let _lab = Lab::new()?;
+    let lab = Config::lab().write("gate.toml")?.display().to_string();
+    let below = Config::lab()
+        .with("[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]", "[\"700/tcp\", \"900/udp\", \"800/tcp\"]")
+        .with("[\"9001/tcp\", \"7001/tcp\"]", "[\"901/tcp\", \"701/tcp\"]")
+        .write("below.toml")?
+        .display()
+        .to_string();
+    let root = "root:x:0:0:root:/:/bin/sh\n";
+    let service = "web:x:1000:1000::/srv:/usr/sbin/nologin\n";
+    let person = "me:x:1001:1001:Me:/home/me:/bin/bash\n";
+    let advice = "doors.opencloseSSH.sequence: this host has users";
+    for (accounts, file, is_advised) in [
+        ([root, service].concat(), &lab, false),
+        ([root, service, person].concat(), &lab, true),
+        ([root, service, person].concat(), &below, false),
+    ] {
+        let list = Path::new(&lab).with_file_name("accounts");
+        fs::write(&list, accounts)?;
+        let _over = Mount::over(&list, "/etc/passwd")?;
+        let ran = knockctl(Host::Server, &["check", file])?;
+        assert_says(&ran, 0, &["ok (1 service, "]);
+        assert_eq!(ran.stdout.contains(advice), is_advised, "{ran}");
+        assert!(!is_advised || ran.stdout.contains("use ports below 1024"), "{ran}");
+    }
     Ok(())
 }
