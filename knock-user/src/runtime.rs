@@ -24,6 +24,9 @@ pub struct DaemonInfo {
     pub reloads: u64,
     /// How the last reload ended.
     pub last_reload: Option<Reload>,
+    /// Events that it could not read: of another size or kind than its version knows.
+    #[serde(default)]
+    pub unread_events: u64,
 }
 
 /// The outcome of a reload.
@@ -46,6 +49,7 @@ impl DaemonInfo {
             started_unix: started.as_secs(),
             reloads: 0,
             last_reload: None,
+            unread_events: 0,
         }
     }
 

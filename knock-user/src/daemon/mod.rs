@@ -14,6 +14,7 @@ mod peer;
 mod privileges;
 mod quota;
 mod record;
+mod ring;
 mod trace;
 mod trial;
 mod troubles;
@@ -23,7 +24,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use aya::maps::{MapData, RingBuf};
 use knock_common::counter::Counter;
 use knock_common::event::{Event as KernelEvent, Kind};
 use log::{Level, debug, error, info, warn};
@@ -83,9 +83,7 @@ const MANY: usize = 4096;
 /// How long after a change of the gate a spare program is loaded: where everything starts, others need the CPU more.
 const CALM: Duration = Duration::from_secs(2);
 
-/// Events that are handed on at once, so that a flood does not keep timers and signals waiting.
-const BATCH: usize = 1024;
-/// How long none are read after so many: who can make the kernel tell of a million a second is not to have a CPU of
+/// How long no events are read after as many as are read at once: who can make the kernel tell of a million a second is not to have a CPU of
 /// the host for that. What does not fit into the ring buffer meanwhile is counted.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -134,6 +132,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         lockouts: Lockouts::new(&config),
         swapped: false,
         lost: u64::MAX,
+        unread: 0,
         stale: false,
         stock_at: Some(Instant::now() + CALM),
         troubles: Troubles::default(),
@@ -167,7 +166,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
 
 /// All that the daemon reacts to.
 enum Event {
-    Kernel(Vec<KernelEvent>),
+    Kernel(ring::Read),
     Links(Announced),
     Hook(Finished),
     Asked(tokio::net::UnixStream),
@@ -198,6 +197,8 @@ struct Daemon {
     swapped: bool,
     /// Events that the kernel could not tell of, as last seen.
     lost: u64,
+    /// Events that were not read, as last written down.
+    unread: u64,
     /// The state is that of rules before the last reload: it could not be opened anew.
     stale: bool,
     /// When a spare program is loaded.
@@ -249,7 +250,7 @@ impl Daemon {
             let wake = self.wake();
             let event = tokio::select! {
                 finished = self.hooks.finished() => Event::Hook(finished),
-                events = drain(&mut ring), if self.breath.is_none() => Event::Kernel(events?),
+                read = ring::drain(&mut ring), if self.breath.is_none() => Event::Kernel(read?),
                 asked = self.viewers.next() => Event::Asked(asked),
                 announced = links.next() => Event::Links(announced?),
                 rung = alarm.at(wake) => { rung?; Event::Tick }
@@ -260,9 +261,10 @@ impl Daemon {
                 _ = make_room.recv() => Event::MakeRoom,
             };
             match event {
-                Event::Kernel(events) => {
-                    events.iter().for_each(|event| self.on_kernel(event));
-                    if events.len() == BATCH {
+                Event::Kernel(read) => {
+                    read.events.iter().for_each(|event| self.on_kernel(event));
+                    self.on_unread(read.unread);
+                    if read.is_full {
                         self.breath = Some(Instant::now() + BREATH);
                     }
                 }
@@ -364,6 +366,21 @@ impl Daemon {
             // A revoke tells nobody.
             self.next_sweep = self.next_sweep.min(Instant::now() + SWEEP).max(self.rest);
         }
+    }
+
+    /// Counts what the kernel's program tells and this version does not know, and says so when the first comes.
+    fn on_unread(&mut self, count: u64) {
+        if count == 0 {
+            return;
+        }
+        if self.info.unread_events == 0 {
+            let text = "events of another size or kind than this version knows are not read: the program is another \
+                        version's: restart the daemon; `knockctl status` counts them";
+            warn!("{text}");
+            self.log.append(&Record::of("lost", text.to_owned()));
+        }
+        self.info.unread_events += count;
+        self.next_sweep = self.next_sweep.min(Instant::now() + SWEEP).max(self.rest);
     }
 
     fn on_tick(&mut self) {
@@ -570,6 +587,11 @@ impl Daemon {
     /// Says how many events the kernel could not tell of. Among them may be the denials that used the tokens up,
     /// which nobody would renew then.
     fn tell_lost_events(&mut self) {
+        if self.unread != self.info.unread_events {
+            self.unread = self.info.unread_events;
+            let written = self.info.write(&self.paths);
+            self.troubles.tell("it cannot be written down how many events were not read", written);
+        }
         let Ok(counters) = self.state.counters() else { return };
         let lost = counters.iter().find(|(counter, _)| *counter == Counter::EventLost).map_or(0, |(_, count)| *count);
         let more = lost.saturating_sub(self.lost);
@@ -626,23 +648,6 @@ impl Daemon {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refusal(error: crate::config::ConfigError) -> anyhow::Error {
     anyhow::anyhow!("{error}")
-}
-
-/// Waits for events and takes all that are there.
-async fn drain(ring: &mut AsyncFd<RingBuf<MapData>>) -> Result<Vec<KernelEvent>> {
-    let mut guard = ring.readable_mut().await?;
-    let mut events = Vec::new();
-    while events.len() < BATCH {
-        let Some(item) = guard.get_inner_mut().next() else {
-            guard.clear_ready();
-            break;
-        };
-        if item.len() == size_of::<KernelEvent>() {
-            // SAFETY: the record is of the event's size, and every pattern of its integers is one.
-            events.push(unsafe { item.as_ptr().cast::<KernelEvent>().read_unaligned() });
-        }
-    }
-    Ok(events)
 }
 
 /// A boot time in ns as an instant of this process.

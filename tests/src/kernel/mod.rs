@@ -11,6 +11,7 @@ mod pool;
 mod run;
 mod sockets;
 mod sys;
+mod told;
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -41,6 +42,7 @@ pub use namespace::{alone, enter_network, stay_on_cpu};
 pub use pool::{Pool, spacious};
 pub use run::{LEAST, LINEAR, Ran, Run};
 pub use sockets::{DEFER_ACCEPT, RealSockets, set_tcp_option};
+pub use told::tell;
 
 use maps::Maps;
 pub(crate) use maps::Plain;

@@ -18,7 +18,11 @@ use crate::runtime;
 ///
 /// If the pins cannot be read, or are of another layout.
 pub fn read(paths: &Paths) -> Result<Snapshot> {
-    let daemon = runtime::daemon(paths).map(|daemon| Daemon { pid: daemon.pid, config: daemon.config });
+    let daemon = runtime::daemon(paths).map(|daemon| Daemon {
+        pid: daemon.pid,
+        config: daemon.config,
+        unread_events: daemon.unread_events,
+    });
     if !State::exists(paths) {
         return Ok(Snapshot::nothing(daemon));
     }

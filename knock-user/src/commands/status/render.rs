@@ -22,6 +22,12 @@ pub fn text(snapshot: &Snapshot) -> String {
         || "daemon: not running: the gate stands, nothing is logged\n".to_owned(),
         |daemon| format!("daemon: process {}, {}\n", daemon.pid, daemon.config.display()),
     );
+    if let Some(daemon) = snapshot.daemon.as_ref().filter(|daemon| daemon.unread_events > 0) {
+        text += &format!(
+            "EVENTS NOT READ: {}, of another size or kind than the daemon knows: restart it\n",
+            daemon.unread_events
+        );
+    }
     if let Some(seconds) = snapshot.trial_seconds_left {
         text += &format!("ON TRIAL: goes back in {}, unless `knockctl confirm` is said\n", span(seconds));
     }

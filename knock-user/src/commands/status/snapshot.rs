@@ -45,6 +45,8 @@ pub struct Daemon {
     pub pid: u32,
     /// Config file.
     pub config: PathBuf,
+    /// Events of another size or kind than it knows, which it could not read.
+    pub unread_events: u64,
 }
 
 /// An interface.

@@ -1,11 +1,16 @@
 //! A daemon that reads no events: stopped, while knocks and denials go on.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use knock_common::event::Event;
 use nix::sys::signal::Signal;
-use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Mark, Probe, SSH_PORT, Status, TIMEOUT, send_many};
+use tests::kernel::tell;
+use tests::lab::{
+    Config, Family, Flood, GATE_STANDS, Host, Mark, PINS, Probe, SSH_PORT, Status, TIMEOUT, send_many, until,
+};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -13,7 +18,11 @@ use super::{daemon, is_over, start};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    trials!["e2e::faults::stalled"; a_stalled_daemon_costs_events_and_nothing_else]
+    trials![
+        "e2e::faults::stalled";
+        a_stalled_daemon_costs_events_and_nothing_else,
+        events_of_another_size_are_counted_and_told_of_once,
+    ]
 }
 
 fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
@@ -72,6 +81,31 @@ fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
     world.command(&["reload"])?;
     daemon.lines.wait_after(mark, GATE_STANDS, TIMEOUT)?;
     assert_eq!(lost()?, lost_in_the_end);
+    daemon.kill()?;
+    is_over(world, gate)
+}
+
+fn events_of_another_size_are_counted_and_told_of_once() -> Result<()> {
+    const SAID: &str = "another size or kind";
+    let world = World::new(Family::V4, None)?;
+    let gate = Mark::new();
+    let mut daemon = start(daemon(&gate.on(Config::lab()))?)?;
+    let unread = || Status::read().map(|status| status.0["daemon"]["unread_events"].as_u64());
+    assert_eq!(unread()?, Some(0));
+    let ring = Path::new(PINS).join("EVENTS");
+    // Longer ones, shorter ones, and one of the right size whose kind nobody knows.
+    tell(&ring, size_of::<Event>() + 8, 0, 100)?;
+    tell(&ring, 8, 0, 50)?;
+    tell(&ring, size_of::<Event>(), 0xff, 1)?;
+    until("the number of them", TIMEOUT, || (unread().ok()? == Some(151)).then_some(()))?;
+    let ran = world.command(&["status"])?;
+    ensure!(ran.contains("EVENTS NOT READ: 151"), "{ran}");
+    // What is an event is read as before.
+    let mark = daemon.lines.count();
+    world.knock_open()?;
+    daemon.lines.wait_after(mark, "OPEN SESAME", TIMEOUT)?;
+    let told = daemon.lines.after(0).iter().filter(|line| line.contains(SAID)).count();
+    assert_eq!(told, 1);
     daemon.kill()?;
     is_over(world, gate)
 }

@@ -25,7 +25,7 @@ fn full() -> Snapshot {
         observing: false,
         trial_seconds_left: None,
         deny: "drop",
-        daemon: Some(Daemon { pid: 4242, config: "/etc/knock/knock.toml".into() }),
+        daemon: Some(Daemon { pid: 4242, config: "/etc/knock/knock.toml".into(), unread_events: 0 }),
         interfaces: vec![
             Interface { name: "eth0".into(), mode: Some("native"), state: "up", why: None },
             Interface { name: "ppp*".into(), mode: None, state: "absent", why: None },
@@ -87,7 +87,7 @@ COUNTED  WHAT
 #[test]
 fn programs_see_every_field() {
     let expected = concat!(
-        r#"{"version":"1.2.3","loaded":true,"daemon":{"pid":4242,"config":"/etc/knock/knock.toml"},"#,
+        r#"{"version":"1.2.3","loaded":true,"daemon":{"pid":4242,"config":"/etc/knock/knock.toml","unread_events":0},"#,
         r#""observing":false,"trial_seconds_left":null,"deny":"drop","#,
         r#""interfaces":[{"name":"eth0","mode":"native","state":"up","why":null},"#,
         r#"{"name":"ppp*","mode":null,"state":"absent","why":null},"#,
@@ -168,4 +168,11 @@ fn nothing_is_loaded() {
         "\n",
     );
     assert_eq!(json(&nothing).unwrap(), expected);
+}
+
+#[test]
+fn events_that_were_not_read_are_said() {
+    let daemon = Daemon { pid: 4242, config: "/etc/knock/knock.toml".into(), unread_events: 7 };
+    let text = text(&Snapshot { daemon: Some(daemon), ..full() });
+    assert!(text.contains("\nEVENTS NOT READ: 7, of another size"), "{text}");
 }
