@@ -169,7 +169,6 @@ enum Event {
     Kernel(ring::Read),
     Links(Announced),
     Hook(Finished),
-    Asked(tokio::net::UnixStream),
     Tick,
     Reload,
     Confirm,
@@ -251,7 +250,6 @@ impl Daemon {
             let event = tokio::select! {
                 finished = self.hooks.finished() => Event::Hook(finished),
                 read = ring::drain(&mut ring), if self.breath.is_none() => Event::Kernel(read?),
-                asked = self.viewers.next() => Event::Asked(asked),
                 announced = links.next() => Event::Links(announced?),
                 rung = alarm.at(wake) => { rung?; Event::Tick }
                 _ = hangup.recv() => Event::Reload,
@@ -273,7 +271,6 @@ impl Daemon {
                     self.notify.standing(&self.standing());
                 }
                 Event::Hook(finished) => self.hooks.on_finished(finished),
-                Event::Asked(asked) => self.viewers.answer(asked),
                 Event::Tick => {
                     if self.trial.as_ref().is_some_and(|trial| trial.until <= boot_now()) && self.on_trial_end()? {
                         self.hooks.wind_up(WIND_UP).await;

@@ -9,14 +9,15 @@ use tokio::net::UnixStream;
 /// Groups for which there is room at first; the kernel says if there are more.
 const GROUPS: usize = 64;
 
-/// True if root is there, or a process of the group when it connected.
+/// The user who is there, if it is root, or a process of the group when it connected.
 ///
 /// # Errors
 ///
 /// Of the system call.
-pub fn is_of(socket: &UnixStream, group: u32) -> io::Result<bool> {
+pub fn member(socket: &UnixStream, group: u32) -> io::Result<Option<u32>> {
     let peer = socket.peer_cred()?;
-    Ok(peer.uid() == 0 || peer.gid() == group || groups(socket)?.contains(&group))
+    let is_member = peer.uid() == 0 || peer.gid() == group || groups(socket)?.contains(&group);
+    Ok(is_member.then(|| peer.uid()))
 }
 
 /// The supplementary groups of the other end (`SO_PEERGROUPS`, Linux 4.13).

@@ -61,17 +61,31 @@ impl Privileges {
     }
 }
 
+/// Leaves this thread what it takes to read the pins, whatever the others have.
+///
+/// # Errors
+///
+/// Of the kernel.
+pub fn keep_to_read() -> Result<()> {
+    let had = capabilities(None).context("capabilities cannot be read")?;
+    let keep = to_have_pins(had);
+    set(CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() })
+}
+
+/// What it takes to work on the gate, of what there is.
+fn to_have_pins(had: CapabilitySets) -> CapabilitySet {
+    let keep = NEEDED & had.permitted;
+    // It stands for all of them.
+    if keep == NEEDED { keep } else { keep | CapabilitySet::SYS_ADMIN & had.permitted }
+}
+
 fn set(sets: CapabilitySets) -> Result<()> {
     set_capabilities(None, sets).context("capabilities cannot be given up")
 }
 
 /// What to keep of `had`.
 fn kept(config: &Config, had: CapabilitySets) -> rustix::io::Result<CapabilitySet> {
-    let mut keep = NEEDED & had.permitted;
-    if keep != NEEDED {
-        // It stands for all of them.
-        keep |= CapabilitySet::SYS_ADMIN & had.permitted;
-    }
+    let mut keep = to_have_pins(had);
     // A config or a log may belong to another user than root: without this one, no reload could open it.
     set_capabilities(None, CapabilitySets { effective: keep, ..had })?;
     if !opens_again(config) {

@@ -1,63 +1,73 @@
 //! `options.status_group`: who may see the state of the gate and is not root. A socket hands out what `knockctl
 //! status` shows, and takes nothing in; no pin is opened to anybody.
+//!
+//! To read and show a million grants takes seconds, so a thread of its own does it: the daemon's loop waits for nobody.
+
+mod desk;
 
 use std::fs::{self, Permissions};
-use std::future::pending;
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use anyhow::{Context as _, Result};
-use log::{debug, error};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::time::{Instant, sleep, timeout};
+use log::error;
 
-use super::peer;
-use crate::commands::status::Shown;
 use crate::firewall::Paths;
 use crate::runtime::status_path;
-
-/// How old what is shown may be: however many ask, the tables are read once in that time.
-const AGE: Duration = Duration::from_secs(1);
-/// How many are answered at once.
-const MOST: usize = 16;
-/// How long one may take to read the answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The pause after a connection that could not be taken.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The socket, while a group may ask.
 pub struct Viewers {
     paths: Paths,
-    open: Option<(u32, UnixListener)>,
-    shown: Option<(Instant, Arc<[u8]>)>,
-    /// One more for each that is answered.
-    busy: Arc<()>,
+    open: Option<Open>,
+}
+
+/// What the thread is told.
+struct Open {
+    group: Arc<AtomicU32>,
+    /// The thread ends when this does.
+    _end: UnixStream,
 }
 
 impl Viewers {
     /// Nobody may ask yet.
     pub fn new(paths: &Paths) -> Self {
-        Self { paths: paths.clone(), open: None, shown: None, busy: Arc::default() }
+        Self { paths: paths.clone(), open: None }
     }
 
     /// Lets this group ask, or nobody. The gate does not depend on it: what goes wrong is logged.
     pub fn admit(&mut self, group: Option<u32>) {
-        let result = match (group, self.open.take()) {
-            (None, open) => {
-                self.close(open.is_some());
+        let result = match (group, &self.open) {
+            (None, _) => {
+                self.close();
                 Ok(())
             }
-            (Some(group), Some((_, listener))) => {
-                self.open = Some((group, listener));
+            (Some(group), Some(open)) => {
+                open.group.store(group, Ordering::Relaxed);
                 Ok(())
             }
-            (Some(group), None) => self.listen().map(|listener| self.open = Some((group, listener))),
+            (Some(group), None) => self.begin(group).map(|open| self.open = Some(open)),
         };
         if let Err(error) = result {
             error!("{error:#}: options.status_group cannot see the status");
         }
+    }
+
+    fn begin(&self, group: u32) -> Result<Open> {
+        let listener = self.listen()?;
+        let (end, theirs) = UnixStream::pair()?;
+        theirs.set_nonblocking(true)?;
+        let group = Arc::new(AtomicU32::new(group));
+        let (paths, admitted) = (self.paths.clone(), Arc::clone(&group));
+        let serve = move || {
+            if let Err(error) = desk::serve(listener, theirs, admitted, &paths) {
+                error!("{error:#}: options.status_group cannot see the status");
+            }
+        };
+        thread::Builder::new().name("viewers".to_owned()).spawn(serve).context("no thread for the status")?;
+        Ok(Open { group, _end: end })
     }
 
     fn listen(&self) -> Result<UnixListener> {
@@ -66,6 +76,7 @@ impl Viewers {
         // That of a daemon that was killed.
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).with_context(named)?;
+        listener.set_nonblocking(true).with_context(named)?;
         // Everybody may connect, and who it is decides: to give the file to the group would take a capability.
         fs::set_permissions(&path, Permissions::from_mode(0o666)).with_context(named)?;
         // The folder may be passed through, and not looked into.
@@ -75,69 +86,15 @@ impl Viewers {
         Ok(listener)
     }
 
-    fn close(&self, was_open: bool) {
-        if was_open {
+    fn close(&mut self) {
+        if self.open.take().is_some() {
             let _ = fs::remove_file(status_path(&self.paths));
         }
-    }
-
-    /// The next who asks; never, if nobody may.
-    pub async fn next(&self) -> UnixStream {
-        let Some((_, listener)) = &self.open else { return pending().await };
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => return stream,
-                Err(error) => {
-                    debug!("a connection could not be taken: {error}");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-    }
-
-    /// Answers, if it is one of the group and there are not too many; whoever is not is told nothing.
-    pub fn answer(&mut self, stream: UnixStream) {
-        let Some((group, _)) = &self.open else { return };
-        if Arc::strong_count(&self.busy) > MOST || !peer::is_of(&stream, *group).unwrap_or(false) {
-            return;
-        }
-        let (shown, busy) = match self.look() {
-            Ok(shown) => (shown, Arc::clone(&self.busy)),
-            Err(error) => return error!("the status cannot be shown: {error:#}"),
-        };
-        tokio::spawn(async move {
-            // Whoever does not read it to the end has seen enough.
-            let _ = timeout(PATIENCE, write(&stream, &shown)).await;
-            drop(busy);
-        });
-    }
-
-    fn look(&mut self) -> Result<Arc<[u8]>> {
-        if let Some((at, shown)) = &self.shown
-            && at.elapsed() < AGE
-        {
-            return Ok(Arc::clone(shown));
-        }
-        let shown: Arc<[u8]> = serde_json::to_vec(&Shown::now(&self.paths)?)?.into();
-        self.shown = Some((Instant::now(), Arc::clone(&shown)));
-        Ok(shown)
     }
 }
 
 impl Drop for Viewers {
     fn drop(&mut self) {
-        self.close(self.open.is_some());
+        self.close();
     }
-}
-
-async fn write(stream: &UnixStream, mut octets: &[u8]) -> io::Result<()> {
-    while !octets.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(octets) {
-            Ok(written) => octets = &octets[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

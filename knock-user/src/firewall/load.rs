@@ -1,6 +1,7 @@
 //! Loading: the object with its constants, then its rules, before anything is attached.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_OBSE
 use super::change;
 use super::features;
 use super::interfaces::{Interface, Layer};
+use super::kept::PinId;
 use super::object::OBJECT;
 use super::pins::STATE;
 use super::plain::{InMap, Plain};
@@ -136,6 +138,8 @@ pub struct Program {
     rules: RuleSet,
     /// For how many knocks its table has room.
     knocks: usize,
+    /// Pins that were seen to be of its maps.
+    seen: RefCell<HashMap<PathBuf, PinId>>,
 }
 
 impl Program {
@@ -193,7 +197,8 @@ impl Program {
         }
         let ebpf = loader.load(OBJECT).map_err(explain_object)?;
         let none = RuleSet::default();
-        let mut this = Self { ebpf, name: program, settings: settings.clone(), rules: none, knocks };
+        let mut this =
+            Self { ebpf, name: program, settings: settings.clone(), rules: none, knocks, seen: RefCell::default() };
         // Where aya finds no pin it makes a map and pins it, and a program with that one would know no grants.
         for (name, path, id) in meant {
             if this.id(name) != Some(id) {
@@ -315,7 +320,15 @@ impl Program {
 
     /// True if the pin is of this program's map.
     pub fn has(&self, name: &str, pin: &Path) -> bool {
-        self.id(name).zip(MapInfo::from_pin(pin).ok()).is_some_and(|(own, pinned)| own == pinned.id())
+        let Ok(id) = PinId::of(pin) else { return false };
+        if self.seen.borrow().get(pin) == Some(&id) {
+            return true;
+        }
+        let is_own = self.id(name).zip(MapInfo::from_pin(pin).ok()).is_some_and(|(own, pinned)| own == pinned.id());
+        if is_own {
+            self.seen.borrow_mut().insert(pin.to_owned(), id);
+        }
+        is_own
     }
 
     /// The kernel's number of a map.

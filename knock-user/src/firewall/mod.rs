@@ -9,6 +9,7 @@ mod choose;
 mod features;
 mod follow;
 mod interfaces;
+mod kept;
 mod kinds;
 mod layouts;
 mod links;

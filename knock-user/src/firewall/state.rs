@@ -18,6 +18,7 @@ use knock_common::rules::{Door, PortRoles, Role, Service};
 use knock_common::spent::Spent;
 
 use super::change;
+use super::kept::{KeptMaps, PinId};
 use super::layouts::Layout;
 use super::pins::Paths;
 use super::places::{self, Place};
@@ -29,7 +30,16 @@ use super::sys::{self, boot_now};
 pub struct State {
     paths: Paths,
     grants: HashMap<MapData, Plain<GrantKey>, Plain<Grant>>,
+    /// The pins of the layout and of the grants, as they were opened.
+    opened: [Option<PinId>; 2],
+    /// All other maps, once they are asked for.
+    kept: KeptMaps,
     _held: Option<File>,
+}
+
+/// The pins that say of what layout all is, and where the grants are.
+fn main_pins(paths: &Paths) -> [Option<PinId>; 2] {
+    [name::LAYOUT, name::GRANTS].map(|name| PinId::of(&paths.map(name)).ok())
 }
 
 /// A live grant.
@@ -164,8 +174,31 @@ impl State {
     }
 
     fn opened(paths: &Paths, held: Option<File>) -> Result<Self> {
+        let opened = main_pins(paths);
         Layout::of(paths)?.need_ours(paths)?;
-        Ok(Self { paths: paths.clone(), grants: hash(paths, name::GRANTS)?, _held: held })
+        let path = paths.map(name::GRANTS);
+        let map = Map::HashMap(MapData::from_pin(&path).with_context(|| path.display().to_string())?);
+        Ok(Self { paths: paths.clone(), grants: map.try_into()?, opened, kept: KeptMaps::default(), _held: held })
+    }
+
+    /// True if the pins are still those that were opened, and no change of the gate is under way.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        !self.paths.next().exists() && main_pins(&self.paths) == self.opened
+    }
+
+    /// Works on a table that makes room by itself.
+    fn lru<K: InMap, V: aya::Pod, R>(
+        &self,
+        name: &str,
+        work: impl FnOnce(HashMap<&mut MapData, Plain<K>, V>) -> Result<R>,
+    ) -> Result<R> {
+        self.kept.with(&self.paths.map(name), Map::LruHashMap, |map| work(map.try_into()?))
+    }
+
+    /// The same for the used one-time sequences.
+    fn with_spent<R>(&self, work: impl FnOnce(HashMap<&mut MapData, u64, Plain<Spent>>) -> Result<R>) -> Result<R> {
+        self.kept.with(&self.paths.map(name::SPENT), Map::HashMap, |map| work(map.try_into()?))
     }
 
     /// True if there are pins to open.
@@ -346,12 +379,10 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn spent(&self) -> Result<Vec<(u64, Spent)>> {
-        let map: HashMap<MapData, u64, Plain<Spent>> = spent(&self.paths)?;
-        let mut entries = Vec::new();
-        for item in &map {
-            let (key, spent) = item?;
-            entries.push((key, spent.0));
-        }
+        let mut entries = self.with_spent(|map| {
+            let entry = |item: Result<(u64, Plain<Spent>), MapError>| item.map(|(key, spent)| (key, spent.0));
+            Ok(map.iter().map(entry).collect::<Result<Vec<_>, _>>()?)
+        })?;
         entries.sort_by_key(|(key, spent)| (spent.at, *key));
         Ok(entries)
     }
@@ -362,11 +393,7 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn forget_spent(&self, keys: &[u64]) -> Result<()> {
-        let mut map: HashMap<MapData, u64, Plain<Spent>> = spent(&self.paths)?;
-        for key in keys {
-            was_there(map.remove(key))?;
-        }
-        Ok(())
+        self.with_spent(|mut map| keys.iter().try_for_each(|key| was_there(map.remove(key)).map(drop)))
     }
 
     /// True if a live grant for the service covers `source`.
@@ -411,10 +438,11 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn all_lockouts(&self) -> Result<Vec<LockoutEntry>> {
-        let map: HashMap<MapData, Plain<Addr>, u64> = hash(&self.paths, name::LOCKED)?;
         let mut entries = Vec::new();
         let each = |site: Plain<Addr>, until| entries.push(LockoutEntry { site: site.0, until });
-        sys::each(IterableMap::map(&map).fd().as_fd(), each).context("lockouts cannot be read")?;
+        self.lru(name::LOCKED, |map: HashMap<_, Plain<Addr>, u64>| {
+            sys::each(IterableMap::map(&map).fd().as_fd(), each).context("lockouts cannot be read")
+        })?;
         entries.sort_unstable_by_key(|entry| entry.site);
         Ok(entries)
     }
@@ -425,13 +453,12 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn lockout_of(&self, source: Addr) -> Result<Option<LockoutEntry>> {
-        let map: HashMap<MapData, Plain<Addr>, u64> = hash(&self.paths, name::LOCKED)?;
         let site = source.site();
-        match map.get(&Plain(site), 0) {
+        self.lru(name::LOCKED, |map: HashMap<_, Plain<Addr>, u64>| match map.get(&Plain(site), 0) {
             Ok(until) => Ok((until > boot_now()).then_some(LockoutEntry { site, until })),
             Err(MapError::KeyNotFound) => Ok(None),
             Err(error) => Err(anyhow!(error)),
-        }
+        })
     }
 
     /// Locks the site of `source` out until this boot time in ns.
@@ -440,8 +467,7 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn lock_out(&self, source: Addr, until: u64) -> Result<()> {
-        let mut map: HashMap<MapData, Plain<Addr>, u64> = hash(&self.paths, name::LOCKED)?;
-        Ok(map.insert(Plain(source.site()), until, 0)?)
+        self.lru(name::LOCKED, |mut map| Ok(map.insert(Plain(source.site()), until, 0)?))
     }
 
     /// Ends the lockout of the site of `source`; says whether there was one.
@@ -450,10 +476,11 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn let_off(&self, source: Addr) -> Result<bool> {
-        let mut map: HashMap<MapData, Plain<Addr>, u64> = hash(&self.paths, name::LOCKED)?;
         let site = Plain(source.site());
-        let until = map.get(&site, 0).unwrap_or(0);
-        Ok(was_there(map.remove(&site))? && until > boot_now())
+        self.lru(name::LOCKED, |mut map| {
+            let until: u64 = map.get(&site, 0).unwrap_or(0);
+            Ok(was_there(map.remove(&site))? && until > boot_now())
+        })
     }
 
     /// Attempts under way, by source.
@@ -463,7 +490,6 @@ impl State {
     /// Of bpf(2).
     pub fn attempts(&self) -> Result<Vec<AttemptEntry>> {
         let doors = self.doors()?;
-        let map: HashMap<MapData, Plain<Addr>, [u64; SLOTS]> = hash(&self.paths, name::ATTEMPTS)?;
         let now = Ticks::at(boot_now());
         let mut entries = Vec::new();
         let each = |source: Plain<Addr>, slots: [u64; SLOTS]| {
@@ -480,7 +506,9 @@ impl State {
                 }
             }
         };
-        sys::each(IterableMap::map(&map).fd().as_fd(), each).context("attempts cannot be read")?;
+        self.lru(name::ATTEMPTS, |map: HashMap<_, Plain<Addr>, [u64; SLOTS]>| {
+            sys::each(IterableMap::map(&map).fd().as_fd(), each).context("attempts cannot be read")
+        })?;
         entries.sort_by(|one, other| (one.source, &one.door).cmp(&(other.source, &other.door)));
         Ok(entries)
     }
@@ -551,20 +579,26 @@ impl State {
     }
 
     fn told(&self) -> Result<u64> {
-        let path = self.paths.rule(name::TOLD);
-        let map = MapData::from_pin(&path).with_context(|| format!("{}: start the gate again", path.display()))?;
-        Ok(Array::<MapData, u64>::try_from(Map::Array(map))?.get(&0, 0)?)
+        self.rule(name::TOLD, |map| Ok(Array::<_, u64>::try_from(&*map)?.get(&0, 0)?))
     }
 
     fn rules<T: InMap>(&self, name: &str) -> Result<Vec<T>> {
+        self.rule(name, |map| {
+            let Map::Array(map) = map else { bail!("no array") };
+            let info = map.info()?;
+            if info.value_size() as usize != size_of::<T>() {
+                bail!("values of another size");
+            }
+            let values: Vec<Plain<T>> = sys::read_array(map.fd().as_fd(), info.max_entries())?;
+            Ok(values.into_iter().map(|value| value.0).collect())
+        })
+    }
+
+    /// Works on a table of the rules.
+    fn rule<R>(&self, name: &str, work: impl FnOnce(&mut Map) -> Result<R>) -> Result<R> {
         let path = self.paths.rule(name);
-        let map = MapData::from_pin(&path).with_context(|| format!("{}: start the gate again", path.display()))?;
-        let info = map.info()?;
-        if info.value_size() as usize != size_of::<T>() {
-            bail!("{}: values of another size: start the gate again", path.display());
-        }
-        let values: Vec<Plain<T>> = sys::read_array(map.fd().as_fd(), info.max_entries())?;
-        Ok(values.into_iter().map(|value| value.0).collect())
+        let done = self.kept.with(&path, Map::Array, work);
+        done.with_context(|| format!("{}: start the gate again", path.display()))
     }
 
     /// Counters, summed up over the CPUs, in the order of [`Counter::ALL`].
@@ -573,9 +607,11 @@ impl State {
     ///
     /// If the pin cannot be read.
     pub fn counters(&self) -> Result<Vec<(Counter, u64)>> {
-        let map = MapData::from_pin(self.paths.map(name::COUNTERS))?;
         let cpus = nr_cpus().map_err(|(_, error)| error)?;
-        let values = sys::read_per_cpu(map.fd().as_fd(), Counter::COUNT as u32, cpus)?;
+        let values = self.kept.with(&self.paths.map(name::COUNTERS), Map::PerCpuArray, |map| {
+            let Map::PerCpuArray(map) = map else { bail!("no array") };
+            Ok(sys::read_per_cpu(map.fd().as_fd(), Counter::COUNT as u32, cpus)?)
+        })?;
         Ok(Counter::ALL.iter().copied().zip(values.chunks(cpus).map(|values| values.iter().sum())).collect())
     }
 
@@ -585,11 +621,12 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn refill_tokens(&self, count: u64) -> Result<()> {
-        let map = Map::PerCpuArray(MapData::from_pin(self.paths.map(name::TOKENS))?);
-        let mut array: PerCpuArray<MapData, u64> = map.try_into()?;
         let cpus = nr_cpus().map_err(|(_, error)| error)?;
-        array.set(0, PerCpuValues::try_from(vec![count; cpus])?, 0)?;
-        Ok(())
+        let values = PerCpuValues::try_from(vec![count; cpus])?;
+        self.kept.with(&self.paths.map(name::TOKENS), Map::PerCpuArray, |map| {
+            let mut array: PerCpuArray<&mut MapData, u64> = map.try_into()?;
+            Ok(array.set(0, values, 0)?)
+        })
     }
 
     /// The interfaces that have the gate, and those that should have it.
@@ -610,18 +647,4 @@ fn was_there(removed: Result<(), MapError>) -> Result<bool> {
         Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
         Err(error) => Err(anyhow!(error)),
     }
-}
-
-fn spent(paths: &Paths) -> Result<HashMap<MapData, u64, Plain<Spent>>> {
-    let path = paths.map(name::SPENT);
-    let map = MapData::from_pin(&path).with_context(|| format!("{}", path.display()))?;
-    Ok(Map::HashMap(map).try_into()?)
-}
-
-fn hash<K: InMap, V: aya::Pod>(paths: &Paths, name: &str) -> Result<HashMap<MapData, Plain<K>, V>> {
-    let path = paths.map(name);
-    let map = MapData::from_pin(&path).with_context(|| format!("{}", path.display()))?;
-    let is_lru = matches!(name, knock_common::layout::name::ATTEMPTS | knock_common::layout::name::LOCKED);
-    let map = if is_lru { Map::LruHashMap(map) } else { Map::HashMap(map) };
-    Ok(map.try_into()?)
 }

@@ -28,13 +28,13 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The manager's side of the protocol.
-struct Manager {
+pub(super) struct Manager {
     socket: UnixDatagram,
     name: String,
 }
 
 impl Manager {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let name = "/run/knock/notify".to_owned();
         let _ = fs::remove_file(&name);
         Self::on(UnixDatagram::bind(&name)?, name)
@@ -51,7 +51,7 @@ impl Manager {
         Ok(Self { socket, name })
     }
 
-    fn start(&self, config: &Config, variables: &[(&str, &str)]) -> Result<Background> {
+    pub(super) fn start(&self, config: &Config, variables: &[(&str, &str)]) -> Result<Background> {
         let mut command = Command::new(knockctl_path()?);
         command.args(["run", "--config"]).arg(config.write("gate.toml")?).env("NOTIFY_SOCKET", &self.name);
         Background::start(
@@ -65,7 +65,7 @@ impl Manager {
     }
 
     /// The next message, as its lines.
-    fn next(&self) -> Result<Vec<String>> {
+    pub(super) fn next(&self) -> Result<Vec<String>> {
         let mut buffer = [0; 4096];
         let length = self.socket.recv(&mut buffer).context("no message")?;
         Ok(String::from_utf8(buffer[..length].to_vec())?.lines().map(str::to_owned).collect())

@@ -1,11 +1,15 @@
 //! Pins that are not ours, or not of this version; no bpffs at all.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use aya::maps::{Array, HashMap, MapData};
-use tests::lab::{Config, Daemon, Family, Host, Mount, PINS, Probe, Ran, knockctl};
+use tests::lab::{
+    Background, Config, Daemon, Family, Host, Mount, PINS, Probe, Ran, TIMEOUT, Trace, knockctl, knockctl_path, until,
+};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -22,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         a_missing_bpffs_is_mounted,
         a_bpffs_that_cannot_be_written_is_named,
         pins_without_a_daemon_are_enough,
+        pins_are_not_opened_anew_for_each_look,
     ]
 }
 
@@ -124,4 +129,43 @@ fn pins_without_a_daemon_are_enough() -> Result<()> {
     world.revoke()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())
+}
+
+/// How often each pin of a map was opened, once tables were looked through so many times.
+fn openings(trace: &Trace, looks: usize) -> Result<BTreeMap<String, usize>> {
+    let calls = until("looks through tables", 4 * TIMEOUT, || {
+        let calls = trace.calls().ok()?;
+        (calls.iter().filter(|call| call.is("MAP_LOOKUP_BATCH")).count() >= looks).then_some(calls)
+    })?;
+    let mut openings = BTreeMap::new();
+    for call in calls.iter().filter(|call| call.is("OBJ_GET") && !call.text.contains("/links/")) {
+        let name = call.text.split('"').nth(1).with_context(|| call.text.clone())?;
+        *openings.entry(name.to_owned()).or_default() += 1;
+    }
+    Ok(openings)
+}
+
+fn pins_are_not_opened_anew_for_each_look() -> Result<()> {
+    const LOOKS: usize = 12;
+    let mut world = World::guarded(Family::V4, &Config::lab())?;
+    // While there are grants, the daemon looks through them each second.
+    world.command(&["allow", "192.0.2.9", "--for", "1h"])?;
+    let trace = Trace::new();
+    let tracer = trace.attach(world.gate()?.id())?;
+    let opened = openings(&trace, LOOKS)?;
+    assert!(opened.values().all(|times| *times <= 1), "the daemon has opened {opened:#?}");
+    drop(tracer);
+
+    // The same of a command that goes on; and it sees when a pin is another map.
+    let mut watch = Command::new(knockctl_path()?);
+    watch.args(["status", "--watch=1"]);
+    let trace = Trace::new();
+    let watch = Background::start(Host::Server, trace.of(&watch), None)?;
+    watch.lines.wait_after(0, "192.0.2.9", TIMEOUT)?;
+    let opened = openings(&trace, LOOKS)?;
+    assert!(opened.len() > 3 && opened.values().all(|times| *times <= 1), "the command has opened {opened:#?}");
+    Config::lab().option("max_grants", "77").write("gate.toml")?;
+    assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
+    world.command(&["allow", "192.0.2.10"])?;
+    watch.lines.wait_after(0, "192.0.2.10", TIMEOUT).map(drop)
 }

@@ -1,15 +1,21 @@
 //! `options.status_group`: its members see what `knockctl status` shows, and nothing else.
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use tests::lab::grants::fill;
 use tests::lab::{Config, Family, Host, NOBODY, PINS, Probe, Ran, TIMEOUT, knockctl, knockctl_as_nobody, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
+use super::notify::Manager;
 use super::{assert_fails, assert_says};
 
 /// The trials.
@@ -22,6 +28,8 @@ pub fn trials() -> Vec<Trial> {
         without_the_option_nobody_is_answered,
         a_dead_daemon_answers_nobody_and_its_successor_does,
         many_who_do_not_read_keep_nobody_waiting,
+        one_user_does_not_take_the_place_of_others,
+        who_asks_without_end_for_a_million_grants_keeps_the_daemon_from_nothing,
     ]
 }
 
@@ -171,7 +179,7 @@ fn a_dead_daemon_answers_nobody_and_its_successor_does() -> Result<()> {
 
 fn many_who_do_not_read_keep_nobody_waiting() -> Result<()> {
     let world = World::guarded(Family::V4, &config())?;
-    let connect = || std::os::unix::net::UnixStream::connect(SOCKET).context("the socket");
+    let connect = || UnixStream::connect(SOCKET).context("the socket");
     let idle = (0..200).map(|_| connect()).collect::<Result<Vec<_>>>()?;
     // The gate and the daemon's other work go on.
     world.knock_open()?;
@@ -180,4 +188,81 @@ fn many_who_do_not_read_keep_nobody_waiting() -> Result<()> {
     drop(idle);
     let seen = || ctl(MEMBER, &["status"]).ok().filter(|ran| ran.code == 0);
     until("an answer", TIMEOUT, seen).map(drop)
+}
+
+fn one_user_does_not_take_the_place_of_others() -> Result<()> {
+    let _world = World::guarded(Family::V4, &config())?;
+    // More than the socket takes before somebody reads.
+    fill("ssh2", 0..10_000, 3600)?;
+    let ask = || -> Result<UnixStream> {
+        let mut stream = UnixStream::connect(SOCKET).context("the socket")?;
+        let mut first = [0];
+        stream.read_exact(&mut first).context("an answer, if only a short one")?;
+        Ok(stream)
+    };
+    // All of root, who reads no further.
+    let idle = (0..20).map(|_| ask()).collect::<Result<Vec<_>>>()?;
+    assert_says(&ctl(MEMBER, &["status"])?, 0, &["ssh2"]);
+    drop(idle);
+    Ok(())
+}
+
+fn who_asks_without_end_for_a_million_grants_keeps_the_daemon_from_nothing() -> Result<()> {
+    const COUNT: u32 = 1_000_000;
+    /// `WATCHDOG=1` in the time that it takes to read and show them: a loop that waits for that says it twice at most,
+    /// before and after.
+    const TURNS: usize = 5;
+    let _world = World::new(Family::V4, None)?;
+    let manager = Manager::new()?;
+    let room = (COUNT + 16).to_string();
+    let daemon = manager.start(&config().option("max_grants", &room), &[("WATCHDOG_USEC", "100000")])?;
+    while manager.next()?[0] != "READY=1" {}
+    fill("ssh2", 0..COUNT, 3600)?;
+    let (turns, is_over, asked) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
+    let hear = || -> Result<()> {
+        while !is_over.load(Ordering::Relaxed) {
+            let lines = manager.next()?;
+            turns.fetch_add(usize::from(lines[0] == "WATCHDOG=1"), Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    let ask = || -> Result<()> {
+        while !is_over.load(Ordering::Relaxed) {
+            let before = turns.load(Ordering::Relaxed);
+            let mut stream = UnixStream::connect(SOCKET).context("the socket")?;
+            let mut first = [0];
+            stream.read_exact(&mut first).context("no answer")?;
+            let meanwhile = turns.load(Ordering::Relaxed) - before;
+            if asked.fetch_add(1, Ordering::Relaxed) == 0 {
+                println!("[figures] viewers: {meanwhile} turns of the loop while a million grants were read");
+                ensure!(meanwhile >= TURNS, "the loop turned {meanwhile} times while a million grants were read");
+            }
+            let length = io::copy(&mut stream, &mut io::sink())?;
+            ensure!(length > 100 * u64::from(COUNT), "{length} octets are not the status of a million grants");
+        }
+        Ok(())
+    };
+    let work = || -> Result<()> {
+        until("the first answer", 4 * TIMEOUT, || (asked.load(Ordering::Relaxed) > 0).then_some(()))?;
+        let mark = daemon.lines.count();
+        fill("ssh2", COUNT..COUNT + 8, 1)?;
+        daemon.lines.wait_after(mark, "ssh2: expired", 4 * TIMEOUT)?;
+        assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
+        let mark = daemon.lines.count();
+        fill("ssh2", COUNT..COUNT + 8, 1)?;
+        daemon.lines.wait_after(mark, "ssh2: expired", 4 * TIMEOUT)?;
+        until("another answer", 4 * TIMEOUT, || (asked.load(Ordering::Relaxed) > 1).then_some(()))
+    };
+    thread::scope(|scope| {
+        let (heard, asked) = (scope.spawn(hear), scope.spawn(ask));
+        let worked = work();
+        is_over.store(true, Ordering::Relaxed);
+        let joined = |thread: thread::ScopedJoinHandle<'_, Result<()>>| {
+            thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a panic")))
+        };
+        // What was asked says most of why other things were late.
+        joined(asked)?;
+        worked?;
+        joined(heard)
+    })
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-pub use self::shown::Shown;
+pub use self::read::Reader;
+pub use self::shown::{BUSY, Shown};
 pub use self::snapshot::{Attempt, Daemon, Door, Grant, Interface, Service, Snapshot};
 
 use super::pause::Pause;
@@ -35,7 +36,8 @@ pub struct StatusArgs {
 ///
 /// Neither root nor of `options.status_group`, or pins of another layout.
 pub fn run(args: &StatusArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
-    let look = || look(args, paths);
+    let mut reader = Reader::new(paths);
+    let mut look = || look(args, paths, &mut reader);
     let Some(seconds) = args.watch else {
         let (text, loaded) = look()?;
         out.write_all(text.as_bytes())?;
@@ -61,11 +63,11 @@ pub fn run(args: &StatusArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
 }
 
 /// What to show, and whether there is a gate: by the pins, or by the daemon for those who may not read them.
-fn look(args: &StatusArgs, paths: &Paths) -> Result<(String, bool)> {
+fn look(args: &StatusArgs, paths: &Paths, reader: &mut Reader) -> Result<(String, bool)> {
     if let Err(refusal) = need_root() {
         let shown = Shown::ask(paths, &refusal)?;
         return Ok((if args.json { shown.json } else { shown.text }, shown.loaded));
     }
-    let snapshot = read::read(paths)?;
+    let snapshot = reader.read()?;
     Ok((if args.json { render::json(&snapshot)? } else { render::text(&snapshot) }, snapshot.loaded))
 }

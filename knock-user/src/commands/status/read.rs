@@ -12,29 +12,48 @@ use crate::commands::service;
 use crate::firewall::{Condition, GrantEntry, LockoutEntry, Paths, Place, State, XdpMode, boot_now, format_site};
 use crate::runtime;
 
-/// Reads everything.
-///
-/// # Errors
-///
-/// If the pins cannot be read, or are of another layout.
-pub fn read(paths: &Paths) -> Result<Snapshot> {
-    let daemon = runtime::daemon(paths).map(|daemon| Daemon {
-        pid: daemon.pid,
-        config: daemon.config,
-        unread_events: daemon.unread_events,
-    });
-    if !State::exists(paths) {
-        return Ok(Snapshot::nothing(daemon));
+/// Reads the pins, once or again and again: what it has opened it keeps for as long as the pins are the same.
+pub struct Reader {
+    paths: Paths,
+    state: Option<State>,
+}
+
+impl Reader {
+    /// Nothing is opened yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { paths: paths.clone(), state: None }
     }
-    match read_pins(paths, daemon.clone()) {
-        // Taken away while they were read.
-        Err(_) if !State::exists(paths) => Ok(Snapshot::nothing(daemon)),
-        other => other,
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    ///
+    /// If the pins cannot be read, or are of another layout.
+    pub fn read(&mut self) -> Result<Snapshot> {
+        let daemon = runtime::daemon(&self.paths).map(|daemon| Daemon {
+            pid: daemon.pid,
+            config: daemon.config,
+            unread_events: daemon.unread_events,
+        });
+        let state = self.state.take().filter(State::is_current);
+        if !State::exists(&self.paths) {
+            return Ok(Snapshot::nothing(daemon));
+        }
+        let read = state.map_or_else(|| State::open(&self.paths), Ok).and_then(|state| {
+            let snapshot = read_pins(&self.paths, &state, daemon.clone())?;
+            self.state = Some(state);
+            Ok(snapshot)
+        });
+        match read {
+            // Taken away while they were read.
+            Err(_) if !State::exists(&self.paths) => Ok(Snapshot::nothing(daemon)),
+            other => other,
+        }
     }
 }
 
-fn read_pins(paths: &Paths, daemon: Option<Daemon>) -> Result<Snapshot> {
-    let state = State::open(paths)?;
+fn read_pins(paths: &Paths, state: &State, daemon: Option<Daemon>) -> Result<Snapshot> {
     let (services, doors) = (state.services()?, state.doors()?);
     let protected = state.protected()?;
     let mut entries = state.grants()?;

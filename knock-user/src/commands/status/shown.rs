@@ -7,12 +7,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{read, render};
+use super::read::Reader;
+use super::render;
 use crate::firewall::Paths;
 use crate::runtime::status_path;
 
-/// How long the daemon may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the daemon may take: to show a million grants takes seconds, and others may have asked before.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the daemon says to one too many, in place of a [`Shown`].
+pub const BUSY: &[u8] = b"busy";
 
 /// What `knockctl status` shows, in both forms. Nothing secret is in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,8 +35,8 @@ impl Shown {
     /// # Errors
     ///
     /// If they cannot be read.
-    pub fn now(paths: &Paths) -> Result<Self> {
-        let snapshot = read::read(paths)?;
+    pub fn now(reader: &mut Reader) -> Result<Self> {
+        let snapshot = reader.read()?;
         Ok(Self { loaded: snapshot.loaded, text: render::text(&snapshot), json: render::json(&snapshot)? })
     }
 
@@ -47,6 +51,7 @@ impl Shown {
             Ok(answer) if answer.is_empty() => {
                 bail!("{refusal}; or become a member of the group that {GROUP} names, and log in anew")
             }
+            Ok(answer) if answer == BUSY => bail!("too many ask for the status at once: try again"),
             Ok(answer) => serde_json::from_slice(&answer).context("the daemon's answer was cut off: try again"),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 bail!("{refusal}; the daemon, which shows it to the group of {GROUP}, does not run")
