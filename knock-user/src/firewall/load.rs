@@ -1,9 +1,9 @@
 //! Loading: the object with its constants, then its rules, before anything is attached.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::lpm_trie::Key;
@@ -139,7 +139,7 @@ pub struct Program {
     /// For how many knocks its table has room.
     knocks: usize,
     /// Pins that were seen to be of its maps.
-    seen: RefCell<HashMap<PathBuf, PinId>>,
+    seen: Mutex<HashMap<PathBuf, PinId>>,
 }
 
 impl Program {
@@ -198,7 +198,7 @@ impl Program {
         let ebpf = loader.load(OBJECT).map_err(explain_object)?;
         let none = RuleSet::default();
         let mut this =
-            Self { ebpf, name: program, settings: settings.clone(), rules: none, knocks, seen: RefCell::default() };
+            Self { ebpf, name: program, settings: settings.clone(), rules: none, knocks, seen: Mutex::default() };
         // Where aya finds no pin it makes a map and pins it, and a program with that one would know no grants.
         for (name, path, id) in meant {
             if this.id(name) != Some(id) {
@@ -321,12 +321,13 @@ impl Program {
     /// True if the pin is of this program's map.
     pub fn has(&self, name: &str, pin: &Path) -> bool {
         let Ok(id) = PinId::of(pin) else { return false };
-        if self.seen.borrow().get(pin) == Some(&id) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.get(pin) == Some(&id) {
             return true;
         }
         let is_own = self.id(name).zip(MapInfo::from_pin(pin).ok()).is_some_and(|(own, pinned)| own == pinned.id());
         if is_own {
-            self.seen.borrow_mut().insert(pin.to_owned(), id);
+            seen.insert(pin.to_owned(), id);
         }
         is_own
     }

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, HashMap, MapData};
+use tests::lab::strace::Trace;
 use tests::lab::{
-    Background, Config, Daemon, Family, Host, Mount, PINS, Probe, Ran, TIMEOUT, Trace, knockctl, knockctl_path, until,
+    Background, Config, Daemon, Family, Host, Mount, PINS, Probe, Ran, TIMEOUT, knockctl, knockctl_path, until,
 };
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -146,14 +147,16 @@ fn openings(trace: &Trace, looks: usize) -> Result<BTreeMap<String, usize>> {
 }
 
 fn pins_are_not_opened_anew_for_each_look() -> Result<()> {
-    const LOOKS: usize = 12;
+    const LOOKS: usize = 30;
+    /// To load a spare program, each pin is looked at once more.
+    const MOST: usize = 3;
     let mut world = World::guarded(Family::V4, &Config::lab())?;
     // While there are grants, the daemon looks through them each second.
     world.command(&["allow", "192.0.2.9", "--for", "1h"])?;
     let trace = Trace::new();
     let tracer = trace.attach(world.gate()?.id())?;
     let opened = openings(&trace, LOOKS)?;
-    assert!(opened.values().all(|times| *times <= 1), "the daemon has opened {opened:#?}");
+    assert!(opened.values().all(|times| *times <= MOST), "the daemon has opened {opened:#?}");
     drop(tracer);
 
     // The same of a command that goes on; and it sees when a pin is another map.
@@ -161,7 +164,8 @@ fn pins_are_not_opened_anew_for_each_look() -> Result<()> {
     watch.args(["status", "--watch=1"]);
     let trace = Trace::new();
     let watch = Background::start(Host::Server, trace.of(&watch), None)?;
-    watch.lines.wait_after(0, "192.0.2.9", TIMEOUT)?;
+    let shown = || watch.lines.after(0).iter().filter(|line| line.contains("192.0.2.9")).count();
+    until("five rounds", TIMEOUT, || (shown() >= 5).then_some(()))?;
     let opened = openings(&trace, LOOKS)?;
     assert!(opened.len() > 3 && opened.values().all(|times| *times <= 1), "the command has opened {opened:#?}");
     Config::lab().option("max_grants", "77").write("gate.toml")?;
