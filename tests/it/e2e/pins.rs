@@ -163,7 +163,7 @@ fn pins_are_not_opened_anew_for_each_look() -> Result<()> {
     let mut watch = Command::new(knockctl_path()?);
     watch.args(["status", "--watch=1"]);
     let trace = Trace::new();
-    let watch = Background::start(Host::Server, trace.of(&watch), None)?;
+    let (watch, _input) = Background::talk(Host::Server, trace.of(&watch))?;
     let shown = || watch.lines.after(0).iter().filter(|line| line.contains("192.0.2.9")).count();
     until("five rounds", TIMEOUT, || (shown() >= 5).then_some(()))?;
     let opened = openings(&trace, LOOKS)?;
