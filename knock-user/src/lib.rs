@@ -12,6 +12,8 @@ pub mod config;
 pub mod daemon;
 pub mod exit;
 #[cfg(feature = "gate")]
+pub mod files;
+#[cfg(feature = "gate")]
 pub mod firewall;
 #[cfg(feature = "gate")]
 pub mod hooks;

@@ -1,15 +1,33 @@
 //! Run-time files of the daemon under `/run/knock`: its lock, what it last did, its event log. None
 //! of them decides anything; the pins do.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod lock;
 
-use anyhow::{Context as _, Result, bail};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use log::warn;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::lock::{Lock, daemon};
+
+use crate::files::{Folder, Way};
 use crate::firewall::Paths;
+
+/// The daemon's lock, and who holds it.
+pub const LOCK: &str = "daemon.pid";
+/// What the daemon last did.
+pub const INFO: &str = "daemon.json";
+/// What is on trial.
+pub const TRIAL: &str = "trial.json";
+/// The event log: JSON lines.
+pub const EVENTS: &str = "events.jsonl";
+/// The half of it before.
+pub const OLD_EVENTS: &str = "events.jsonl.1";
+/// The socket that shows the status to members of `options.status_group`.
+pub const STATUS: &str = "status.sock";
 
 /// `daemon.json`: what `knockctl` needs to know of the daemon.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,6 +45,9 @@ pub struct DaemonInfo {
     /// Events that it could not read: of another size or kind than its version knows.
     #[serde(default)]
     pub unread_events: u64,
+    /// The group that may see the status.
+    #[serde(default)]
+    pub status_group: Option<u32>,
 }
 
 /// The outcome of a reload.
@@ -41,7 +62,7 @@ pub struct Reload {
 impl DaemonInfo {
     /// The daemon that this process is.
     #[must_use]
-    pub fn this(config: &Path) -> Self {
+    pub fn this(config: &Path, status_group: Option<u32>) -> Self {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             pid: std::process::id(),
@@ -50,6 +71,7 @@ impl DaemonInfo {
             reloads: 0,
             last_reload: None,
             unread_events: 0,
+            status_group,
         }
     }
 
@@ -59,7 +81,7 @@ impl DaemonInfo {
     ///
     /// If the directory cannot be written.
     pub fn write(&self, paths: &Paths) -> Result<()> {
-        write_json(&info_path(paths), self)
+        write_json(paths, INFO, self)
     }
 }
 
@@ -80,23 +102,55 @@ impl Trial {
     ///
     /// If the directory cannot be written.
     pub fn write(&self, paths: &Paths) -> Result<()> {
-        write_json(&trial_path(paths), self)
+        write_json(paths, TRIAL, self)
     }
 
     /// What is on trial now.
     #[must_use]
     pub fn read(paths: &Paths) -> Option<Self> {
-        serde_json::from_slice(&fs::read(trial_path(paths)).ok()?).ok()
+        read_json(paths, TRIAL)
     }
 
     /// Ends the trial; false if there is none, or somebody else has ended it.
     pub fn end(paths: &Paths) -> bool {
-        fs::remove_file(trial_path(paths)).is_ok()
+        Folder::open(&paths.run, Way::Whole).is_ok_and(|folder| folder.remove(TRIAL).is_ok())
     }
 }
 
-fn trial_path(paths: &Paths) -> PathBuf {
-    paths.run.join("trial.json")
+/// The directory of run-time files: made if it is not there, and for nobody but root and `options.status_group`.
+///
+/// # Errors
+///
+/// As of [`Folder::make`].
+pub fn folder(paths: &Paths) -> Result<Folder> {
+    Folder::make(&paths.run, Way::Whole, 0o750)
+}
+
+/// Lets a group pass into the directory of run-time files and see what is in it, or nobody. The files in it stay
+/// shut. Whoever may not give it to a group lets everybody pass through, and look into nothing.
+///
+/// # Errors
+///
+/// Of the system, with the path.
+pub fn show_to(paths: &Paths, group: Option<u32>) -> Result<()> {
+    let folder = folder(paths)?;
+    let named = || paths.run.display().to_string();
+    let (owned_by, mode) = folder.group_and_mode().with_context(named)?;
+    let wanted = match group {
+        None => 0o700,
+        Some(group) if owned_by == group => 0o750,
+        Some(group) => match folder.set_group(group) {
+            Ok(()) => 0o750,
+            Err(error) => {
+                warn!("{}: cannot be given to the group {group}: {error}: everybody may pass through it", named());
+                0o711
+            }
+        },
+    };
+    if mode != wanted {
+        folder.set_mode(wanted).with_context(named)?;
+    }
+    Ok(())
 }
 
 /// Writes a run-time file, as a whole or not at all; its directory is made if it is not there. Nothing of
@@ -105,122 +159,24 @@ fn trial_path(paths: &Paths) -> PathBuf {
 /// # Errors
 ///
 /// If the directory cannot be written.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let beside = path.with_extension("json-new");
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
-    fs::write(&beside, serde_json::to_vec(value)?).with_context(|| beside.display().to_string())?;
-    fs::rename(&beside, path).with_context(|| path.display().to_string())
+pub fn write_json(paths: &Paths, name: &str, value: &impl Serialize) -> Result<()> {
+    folder(paths)?.replace(name, &serde_json::to_vec(value)?, |_| Ok(())).map(drop)
 }
 
-/// The daemon's lock: held as long as it lives, gone with it however it ends.
-pub struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File);
-
-impl Lock {
-    /// Takes the lock and writes the process id.
-    ///
-    /// # Errors
-    ///
-    /// If another daemon holds it.
-    pub fn take(paths: &Paths) -> Result<Self> {
-        fs::create_dir_all(&paths.run).with_context(|| paths.run.display().to_string())?;
-        let path = lock_path(paths);
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.with_context(|| path.display().to_string())?;
-        // Somebody may be looking whether it is held, for a moment.
-        for _ in 0..20 {
-            match file.try_lock() {
-                Ok(()) => {
-                    file.set_len(0)?;
-                    file.rewind()?;
-                    writeln!(file, "{}", std::process::id())?;
-                    return Ok(Self(file));
-                }
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
-                Err(TryLockError::Error(error)) => return Err(error).with_context(|| path.display().to_string()),
-            }
-        }
-        let mut pid = String::new();
-        let _ = file.read_to_string(&mut pid);
-        bail!("already running as process {}: `knockctl reload` makes it read its config again", pid.trim())
-    }
-}
-
-/// The living daemon, if there is one. One that has only just started and has not yet said what it is
-/// does not count: its predecessor's word is still there.
-#[must_use]
-pub fn daemon(paths: &Paths) -> Option<DaemonInfo> {
-    let mut file = File::open(lock_path(paths)).ok()?;
-    if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
-        return None;
-    }
-    let mut pid = String::new();
-    file.read_to_string(&mut pid).ok()?;
-    let info: DaemonInfo = serde_json::from_slice(&fs::read(info_path(paths)).ok()?).ok()?;
-    (pid.trim() == info.pid.to_string()).then_some(info)
+/// Reads a run-time file; `None` if it is not there, or nonsense.
+pub fn read_json<T: DeserializeOwned>(paths: &Paths, name: &str) -> Option<T> {
+    let octets = Folder::open(&paths.run, Way::Whole).ok()?.read(name).ok()?;
+    serde_json::from_slice(&octets).ok()
 }
 
 /// The config file of the daemon, also of one that no longer lives.
 #[must_use]
 pub fn last_config(paths: &Paths) -> Option<PathBuf> {
-    let info: DaemonInfo = serde_json::from_slice(&fs::read(info_path(paths)).ok()?).ok()?;
-    Some(info.config)
-}
-
-/// Where the daemon's lock is.
-#[must_use]
-pub fn lock_path(paths: &Paths) -> PathBuf {
-    paths.run.join("daemon.pid")
-}
-
-/// Where the daemon says what it last did.
-#[must_use]
-pub fn info_path(paths: &Paths) -> PathBuf {
-    paths.run.join("daemon.json")
+    Some(read_json::<DaemonInfo>(paths, INFO)?.config)
 }
 
 /// The socket that shows the status to members of `options.status_group`.
 #[must_use]
 pub fn status_path(paths: &Paths) -> PathBuf {
-    paths.run.join("status.sock")
-}
-
-/// The event log: JSON lines. The half before it is kept under the same name with `.1`.
-#[must_use]
-pub fn events_path(paths: &Paths) -> PathBuf {
-    paths.run.join("events.jsonl")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn paths(directory: &tempfile::TempDir) -> Paths {
-        Paths::below(directory.path())
-    }
-
-    #[test]
-    fn a_second_daemon_is_told_of_the_first() {
-        let directory = tempfile::tempdir().unwrap();
-        let paths = paths(&directory);
-        let first = Lock::take(&paths).unwrap();
-        let text = Lock::take(&paths).err().unwrap().to_string();
-        assert!(text.contains(&format!("already running as process {}", std::process::id())), "{text}");
-        drop(first);
-        assert!(Lock::take(&paths).is_ok());
-    }
-
-    #[test]
-    fn a_dead_daemon_is_not_reported() {
-        let directory = tempfile::tempdir().unwrap();
-        let paths = paths(&directory);
-        assert_eq!(daemon(&paths), None);
-        let lock = Lock::take(&paths).unwrap();
-        let info = DaemonInfo::this(Path::new("/etc/knock/knock.toml"));
-        info.write(&paths).unwrap();
-        assert_eq!(daemon(&paths), Some(info));
-        drop(lock);
-        assert_eq!(daemon(&paths), None);
-    }
+    paths.run.join(STATUS)
 }

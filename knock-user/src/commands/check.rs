@@ -9,7 +9,7 @@ use super::count;
 use crate::cli::DEFAULT_CONFIG;
 use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_users};
 use crate::exit::Exit;
-use crate::firewall::{FEATURES, Need, choose, kernel_release, list_interfaces, need_root};
+use crate::firewall::{FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs};
 use crate::onetime;
 
 /// Arguments of `knockctl check`.
@@ -31,7 +31,7 @@ pub struct CheckArgs {
 /// # Errors
 ///
 /// If the file cannot be read.
-pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit> {
+pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
     if args.kernel {
         return kernel(out);
     }
@@ -42,6 +42,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit> {
             findings.extend(interfaces(&config));
             findings.extend(onetime::remarks(&config));
             findings.extend(remarks_on_users(&config));
+            findings.extend(pins(&config, paths));
             let (services, doors) = (count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
             let warnings = count(findings.iter().map(|finding| finding.stands_for).sum(), "warning");
             (findings, format!("ok ({services}, {doors}, {warnings})"), Exit::Done)
@@ -81,18 +82,28 @@ fn kernel(out: &mut dyn Write) -> Result<Exit> {
 /// What to know of the interfaces of this host; nothing where they cannot be listed.
 fn interfaces(config: &Config) -> Vec<Diagnostic> {
     let all = list_interfaces().unwrap_or_default();
-    let remark = |(name, text): (String, String)| Diagnostic {
+    let remarks = choose(&config.options.interfaces, &all).remarks().into_iter();
+    remarks.map(|(name, text)| remark(config, "options.interfaces", format!("{name}: {text}"))).collect()
+}
+
+fn remark(config: &Config, key: &str, message: String) -> Diagnostic {
+    Diagnostic {
         file: config.path.display().to_string(),
         line: 0,
         column: 0,
-        key: "options.interfaces".to_owned(),
+        key: key.to_owned(),
         severity: Severity::Warning,
-        message: format!("{name}: {text}"),
+        message,
         help: None,
         excerpt: None,
         stands_for: 1,
-    };
-    choose(&config.options.interfaces, &all).remarks().into_iter().map(remark).collect()
+    }
+}
+
+/// What to know of the file system that the gate is to be pinned on.
+fn pins(config: &Config, paths: &Paths) -> Option<Diagnostic> {
+    let (message, help) = open_bpffs(paths)?;
+    Some(Diagnostic { help: Some(help), ..remark(config, "", message) })
 }
 
 /// `2 errors, 1 warning`.
@@ -120,7 +131,9 @@ mod tests {
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let mut out = Vec::new();
-        let exit = run(&CheckArgs { file: file.clone(), any_mode, kernel: false }, &mut out).unwrap();
+        let exit =
+            run(&CheckArgs { file: file.clone(), any_mode, kernel: false }, &Paths::below(directory.path()), &mut out)
+                .unwrap();
         (String::from_utf8(out).unwrap().replace(file.to_str().unwrap(), "knock.toml"), exit)
     }
 
@@ -169,7 +182,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_an_error_with_a_remedy() {
         let args = CheckArgs { file: "/nonexistent/knock.toml".into(), any_mode: false, kernel: false };
-        let error = run(&args, &mut Vec::new()).unwrap_err().to_string();
+        let error = run(&args, &Paths::default(), &mut Vec::new()).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/knock.toml: ") && error.contains("help: "), "{error}");
     }
 }

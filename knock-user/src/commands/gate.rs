@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
+use rustix::fs::Mode;
 
 use super::{allow, check, confirm, events, explain, import, reload, revoke, rules, status, unload, unlock};
 use crate::cli::{GateCommand as Command, Loud};
@@ -16,12 +17,15 @@ use crate::firewall::Paths;
 ///
 /// What went wrong, with the remedy.
 pub fn run(command: &Command, verbosity: u8, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
+    // Whatever it takes from others: what this makes can be opened by whoever made it.
+    let umask = rustix::process::umask(Mode::empty());
+    rustix::process::umask(umask - Mode::RWXU);
     match command {
         Command::Run(Loud { args, .. }) => daemon::run(args, paths, verbosity).map(|()| Exit::Done),
         Command::Status(Loud { args, .. }) => status::run(args, paths, out),
         Command::Allow(Loud { args, .. }) => allow::run(args, paths, out),
         Command::Revoke(Loud { args, .. }) => revoke::run(args, paths, out),
-        Command::Check(Loud { args, .. }) => check::run(args, out),
+        Command::Check(Loud { args, .. }) => check::run(args, paths, out),
         Command::Reload(Loud { args, .. }) => reload::run(args, paths, out),
         Command::Confirm(_) => confirm::run(paths, out),
         Command::Unload(_) => unload::run(paths, out),

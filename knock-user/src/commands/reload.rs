@@ -36,6 +36,20 @@ pub struct ReloadArgs {
 /// A config with errors, nothing loaded, not root, or what the daemon says.
 pub fn run(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
     need_root()?;
+    let done = reload(args, paths, out);
+    if let Some(daemon) = runtime::daemon(paths) {
+        show(paths, daemon.status_group);
+    }
+    done
+}
+
+fn show(paths: &Paths, group: Option<u32>) {
+    if let Err(error) = runtime::show_to(paths, group) {
+        warn!("{error:#}");
+    }
+}
+
+fn reload(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
     if runtime::daemon(paths).is_none() && !State::exists(paths) {
         bail!("nothing is loaded: start the gate with `knockctl run`");
     }
@@ -61,6 +75,8 @@ pub fn run(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
             if let Some(span) = args.trial {
                 Trial { seconds: span.as_secs().max(1), until: None }.write(paths)?;
             }
+            // The daemon has given up the right to do this. Under the unit, systemd has shut the folder for this command.
+            show(paths, config.options.status_group);
             by_daemon(daemon, paths, Signal::HUP)?;
             format!("by the daemon (process {})", daemon.pid)
         }

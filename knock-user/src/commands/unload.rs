@@ -1,19 +1,18 @@
 //! `knockctl unload`: takes the gate off without trace.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 
 use anyhow::Result;
 
 use super::process::{self, Holder};
 use crate::cli::DEFAULT_CONFIG;
 use crate::exit::Exit;
-use crate::firewall::{Firewall, Paths, Waiting, need_root};
+use crate::files::{Folder, Way};
+use crate::firewall::{Firewall, Paths, WAITING, need_own_pins, need_root};
 use crate::hooks;
 use crate::onetime;
-use crate::runtime;
+use crate::runtime::{self, EVENTS, INFO, LOCK, OLD_EVENTS, STATUS, TRIAL};
 
 /// Arguments of `knockctl unload`: none.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,6 +27,7 @@ pub struct UnloadArgs {}
 /// run: they stay owed.
 pub fn run(paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
     need_root()?;
+    need_own_pins(paths)?;
     // Before the daemon ends, which may take the gate down itself.
     let (mut loaded, mut interfaces) = (paths.pins.exists(), links(paths));
     let mut stopped = None;
@@ -68,25 +68,13 @@ fn links(paths: &Paths) -> Vec<String> {
 
 /// Removes the run-time files, the lock last; what is not there need not be removed.
 fn remove_files(paths: &Paths) {
-    let beside = |path: PathBuf, suffix: &str| {
-        let mut name = OsString::from(path);
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let (info, events) = (runtime::info_path(paths), runtime::events_path(paths));
-    let waiting = Waiting::path(paths);
-    let files = [
-        beside(info.clone(), "-new"),
-        info,
-        beside(waiting.clone(), "-new"),
-        waiting,
-        beside(events.clone(), ".1"),
-        events,
-        runtime::status_path(paths),
-        runtime::lock_path(paths),
-    ];
-    for file in files {
-        let _ = fs::remove_file(file);
+    if let Ok(folder) = Folder::open(&paths.run, Way::Whole) {
+        for name in [INFO, WAITING, TRIAL, LOCK] {
+            let _ = folder.remove(&format!("{name}-new"));
+        }
+        for name in [INFO, WAITING, OLD_EVENTS, EVENTS, STATUS, LOCK] {
+            let _ = folder.remove(name);
+        }
     }
     let _ = fs::remove_dir(&paths.run);
 }

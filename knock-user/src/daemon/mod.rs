@@ -36,7 +36,7 @@ use crate::config::{Config, OnExit};
 use crate::firewall::{Firewall, Manner, Paths, State, Swept, boot_now};
 use crate::hooks::{Finished, Keeper};
 use crate::memory;
-use crate::runtime::{DaemonInfo, Lock, Reload};
+use crate::runtime::{DaemonInfo, Lock, Reload, show_to};
 use crate::session::Session;
 use alarm::Alarm;
 use deadlines::Deadlines;
@@ -66,6 +66,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "SPAN", value_parser = crate::commands::span)]
     pub trial: Option<Duration>,
 }
+
+/// What is told while it is so.
+const NOT_NOTED: &str = "`knockctl` does not see that the daemon runs, nor what becomes of a reload";
 
 /// How often the grant table is looked through while it holds grants.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -105,7 +108,9 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     if let Some(warning) = Session::own().and_then(|session| session.warning(&config, paths)) {
         warn!("{warning}");
     }
-    let lock = Lock::take(paths)?;
+    let (lock, locked) = Lock::take_or_go_on(paths)?;
+    // With the rights that there are now: later there are none to give it away. What goes wrong is told below.
+    let _ = show_to(paths, config.options.status_group);
     if args.trial.is_some() {
         trial::need_no_gate(paths)?;
     }
@@ -120,13 +125,13 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     if !settled.failed {
         settled.said.extend(crate::onetime::rehearse(&config));
     }
-    let info = DaemonInfo::this(&std::path::absolute(&args.config)?);
+    let info = DaemonInfo::this(&std::path::absolute(&args.config)?, config.options.status_group);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut daemon = Daemon {
         paths: paths.clone(),
         state: firewall.state()?,
         names: Names::of(&config, manner.observe),
-        log: EventLog::open(paths)?,
+        log: EventLog::new(paths),
         hooks,
         one_time: OneTime::default(),
         lockouts: Lockouts::new(&config),
@@ -153,15 +158,16 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         privileges,
         viewers: Viewers::new(paths),
         trial: None,
+        is_noted: false,
+        lock,
     };
+    daemon.troubles.tell(NOT_NOTED, locked);
     if let Some(span) = args.trial {
-        daemon.try_gate(span, trial_until)?;
+        daemon.try_gate(span, trial_until);
     }
     daemon.note_one_time(settled.said, settled.failed);
     memory::give_back();
-    let result = runtime.block_on(daemon.serve());
-    drop(lock);
-    result
+    runtime.block_on(daemon.serve())
 }
 
 /// All that the daemon reacts to.
@@ -218,6 +224,10 @@ struct Daemon {
     breath: Option<Instant>,
     manner: Manner,
     trial: Option<trial::Trial>,
+    /// What `knockctl` is to know of the daemon is written.
+    is_noted: bool,
+    /// The last to go.
+    lock: Lock,
 }
 
 impl Daemon {
@@ -237,7 +247,7 @@ impl Daemon {
         // What has come since the interfaces were listed.
         self.follow_links();
         // Only now may it be told something: the signals are caught.
-        self.info.write(&self.paths)?;
+        self.leave_notes();
         // Before anybody hears of the gate: the first denials are logged too.
         self.on_refill();
         self.viewers.admit(self.config.options.status_group);
@@ -272,7 +282,7 @@ impl Daemon {
                 }
                 Event::Hook(finished) => self.hooks.on_finished(finished),
                 Event::Tick => {
-                    if self.trial.as_ref().is_some_and(|trial| trial.until <= boot_now()) && self.on_trial_end()? {
+                    if self.trial_is_over() {
                         self.hooks.wind_up(WIND_UP).await;
                         self.note_hooks();
                         bail!("the trial was not confirmed: the gate is taken down");
@@ -406,6 +416,7 @@ impl Daemon {
         let sweeps = self.next_sweep <= now;
         if sweeps || self.next_look <= now {
             self.look_after_gate(now);
+            self.make_up();
         }
         if sweeps {
             if self.stale {
@@ -517,9 +528,24 @@ impl Daemon {
     fn leave_word(&mut self, error: Option<String>) {
         self.info.reloads += 1;
         self.info.last_reload = Some(Reload { ok: error.is_none(), error });
-        if let Err(error) = self.info.write(&self.paths) {
-            error!("{error:#}");
+        self.info.status_group = self.config.options.status_group;
+        self.leave_notes();
+    }
+
+    /// Writes what `knockctl` is to know of the daemon. What cannot be written now is written later, and said once.
+    fn leave_notes(&mut self) {
+        let written = self.lock.make_up().and_then(|()| self.info.write(&self.paths));
+        self.is_noted = self.troubles.tell(NOT_NOTED, written).is_some();
+    }
+
+    /// Makes up for what could not be written.
+    fn make_up(&mut self) {
+        if !self.is_noted || !self.lock.is_whole() {
+            self.leave_notes();
         }
+        self.firewall.tell_again();
+        self.viewers.admit_again();
+        self.note_trial();
     }
 
     fn reload(&mut self) -> Result<()> {

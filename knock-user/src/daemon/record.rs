@@ -1,17 +1,17 @@
 //! The event log: bounded JSON lines that `knockctl events` reads.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::time::SystemTime;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use log::{error, warn};
+use rustix::fs::OFlags;
 use serde::Serialize;
 
 use crate::firewall::Paths;
 use crate::hooks::Said;
-use crate::runtime;
+use crate::runtime::{EVENTS, OLD_EVENTS, folder};
 
 /// One event. Fields that do not apply are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -98,39 +98,33 @@ impl Record {
 /// The log is cut in halves of this many bytes, of which two are kept.
 const HALF: u64 = 1 << 20;
 
-/// The open event log.
+/// The event log, open as long as it can be.
 pub struct EventLog {
-    path: PathBuf,
-    file: File,
-    length: u64,
+    paths: Paths,
+    /// With its length.
+    file: Option<(File, u64)>,
     /// Records that could not be written.
     lost: u64,
 }
 
 impl EventLog {
-    /// Opens the log, going on where an earlier daemon ended.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be opened.
-    pub fn open(paths: &Paths) -> Result<Self> {
-        let path = runtime::events_path(paths);
-        let file = open(&path)?;
-        let length = file.metadata()?.len();
-        Ok(Self { path, file, length, lost: 0 })
+    /// A log that goes on where an earlier daemon ended. It is opened when there is something to write.
+    pub fn new(paths: &Paths) -> Self {
+        Self { paths: paths.clone(), file: None, lost: 0 }
     }
 
     /// Appends a record. A log that cannot be written is reported, once; the gate does not depend on it.
     pub fn append(&mut self, record: &Record) {
+        let path = self.paths.run.join(EVENTS);
         match self.try_append(record) {
             Ok(()) if self.lost > 0 => {
-                warn!("{}: {} events are not in it: it could not be written", self.path.display(), self.lost);
+                warn!("{}: {} events are not in it: it could not be written", path.display(), self.lost);
                 self.lost = 0;
             }
             Ok(()) => {}
             Err(error) => {
                 if self.lost == 0 {
-                    error!("{}: {error:#}: events are lost until it can be written", self.path.display());
+                    error!("{error:#}: events are lost until it can be written");
                 }
                 self.lost += 1;
             }
@@ -138,28 +132,36 @@ impl EventLog {
     }
 
     fn try_append(&mut self, record: &Record) -> Result<()> {
+        let named = || self.paths.run.join(EVENTS).display().to_string();
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        if self.length + line.len() as u64 > HALF {
-            fs::rename(&self.path, self.path.with_extension("jsonl.1"))?;
-            self.file = open(&self.path)?;
-            self.length = 0;
+        if self.file.as_ref().is_some_and(|(_, length)| length + line.len() as u64 > HALF) {
+            match folder(&self.paths).with_context(named)?.rename(EVENTS, OLD_EVENTS) {
+                // Removed by hand.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).with_context(named),
+                _ => self.file = None,
+            }
         }
-        let written = self.file.write(&line)?;
+        let (file, length) = match &mut self.file {
+            Some(open) => open,
+            none => none.insert(open(&self.paths)?),
+        };
+        let written = file.write(&line).with_context(named)?;
         if written < line.len() {
             // A full disk. Half a line would spoil the next one.
-            self.file.set_len(self.length)?;
-            bail!(io::Error::from(io::ErrorKind::StorageFull));
+            file.set_len(*length).with_context(named)?;
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC)).with_context(named);
         }
-        self.length += written as u64;
+        *length += written as u64;
         Ok(())
     }
 }
 
-fn open(path: &PathBuf) -> Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    file.with_context(|| path.display().to_string())
+fn open(paths: &Paths) -> Result<(File, u64)> {
+    let named = || paths.run.join(EVENTS).display().to_string();
+    let file = folder(paths).with_context(named)?.write(EVENTS, OFlags::WRONLY | OFlags::APPEND)?;
+    let length = file.metadata().with_context(named)?.len();
+    Ok((file, length))
 }
 
 #[cfg(test)]
@@ -170,13 +172,13 @@ mod tests {
     fn the_log_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
         let paths = Paths { run: directory.path().into(), ..Paths::below(directory.path()) };
-        let mut log = EventLog::open(&paths).unwrap();
+        let mut log = EventLog::new(&paths);
         let record = Record::of("denied", "x".repeat(1000));
         (0..3000).for_each(|_| log.append(&record));
-        let size = |path: PathBuf| fs::metadata(path).unwrap().len();
-        let path = runtime::events_path(&paths);
-        assert!(size(path.clone()) <= HALF);
-        assert!(size(path.with_extension("jsonl.1")) <= HALF);
+        for name in [EVENTS, OLD_EVENTS] {
+            let size = std::fs::metadata(paths.run.join(name)).unwrap().len();
+            assert!(size > 0 && size <= HALF, "{name}");
+        }
     }
 
     #[test]

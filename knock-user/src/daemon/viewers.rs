@@ -13,15 +13,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use log::error;
+use log::{error, warn};
 
 use crate::firewall::Paths;
-use crate::runtime::status_path;
+use crate::runtime::{show_to, status_path};
 
 /// The socket, while a group may ask.
 pub struct Viewers {
     paths: Paths,
+    /// Who is to be let ask.
+    group: Option<u32>,
     open: Option<Open>,
+    /// Nobody can ask who should, and that was said.
+    has_failed: bool,
 }
 
 /// What the thread is told.
@@ -34,24 +38,39 @@ struct Open {
 impl Viewers {
     /// Nobody may ask yet.
     pub fn new(paths: &Paths) -> Self {
-        Self { paths: paths.clone(), open: None }
+        Self { paths: paths.clone(), group: None, open: None, has_failed: false }
     }
 
-    /// Lets this group ask, or nobody. The gate does not depend on it: what goes wrong is logged.
+    /// Lets this group ask, or nobody. The gate does not depend on it: what goes wrong is logged, once.
     pub fn admit(&mut self, group: Option<u32>) {
+        self.group = group;
+        // Of an open one the group may be another, or somebody has shut the folder meanwhile.
+        let shown = show_to(&self.paths, group);
         let result = match (group, &self.open) {
             (None, _) => {
                 self.close();
-                Ok(())
+                shown
             }
             (Some(group), Some(open)) => {
                 open.group.store(group, Ordering::Relaxed);
-                Ok(())
+                shown
             }
-            (Some(group), None) => self.begin(group).map(|open| self.open = Some(open)),
+            (Some(group), None) => shown.and_then(|()| self.begin(group)).map(|open| self.open = Some(open)),
         };
-        if let Err(error) = result {
-            error!("{error:#}: options.status_group cannot see the status");
+        match (&result, group) {
+            (Err(error), Some(_)) if !self.has_failed => {
+                error!("{error:#}: options.status_group cannot see the status until that is mended");
+            }
+            (Err(error), None) if !self.has_failed => warn!("{error:#}"),
+            _ => {}
+        }
+        self.has_failed = result.is_err();
+    }
+
+    /// Does so again if it could not be done.
+    pub fn admit_again(&mut self) {
+        if self.has_failed {
+            self.admit(self.group);
         }
     }
 
@@ -77,12 +96,8 @@ impl Viewers {
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).with_context(named)?;
         listener.set_nonblocking(true).with_context(named)?;
-        // Everybody may connect, and who it is decides: to give the file to the group would take a capability.
+        // Whoever may pass through the folder may connect, and who it is decides.
         fs::set_permissions(&path, Permissions::from_mode(0o666)).with_context(named)?;
-        // The folder may be passed through, and not looked into.
-        let run = &self.paths.run;
-        let mode = fs::metadata(run).with_context(|| run.display().to_string())?.permissions().mode();
-        fs::set_permissions(run, Permissions::from_mode(mode | 0o001)).with_context(|| run.display().to_string())?;
         Ok(listener)
     }
 

@@ -6,13 +6,15 @@
 //! pins, keep two from changing the gate at once, and `allow` and `revoke` from a table that is about to go.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use knock_common::layout::name;
 use log::warn;
 
@@ -43,12 +45,27 @@ fn order() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 ///
-/// If the pins cannot be opened.
+/// If the pins cannot be opened, or somebody keeps them locked.
 pub fn lock(paths: &Paths) -> Result<File> {
+    let named = || format!("{}: cannot be locked", paths.pins.display());
     let pins = File::open(&paths.pins).with_context(|| paths.pins.display().to_string())?;
-    pins.lock().with_context(|| format!("{}: cannot be locked", paths.pins.display()))?;
-    Ok(pins)
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match pins.try_lock() {
+            Ok(()) => return Ok(pins),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(Duration::from_millis(5)),
+            Err(TryLockError::WouldBlock) => bail!(
+                "{0}: another process has kept it locked for {1} s: `fuser {0}` says which",
+                paths.pins.display(),
+                PATIENCE.as_secs()
+            ),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(named),
+        }
+    }
 }
+
+/// How long another change of the gate may take: one that moves a million grants takes seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Pins what the new program brings, but for the maps that it shares with the old one, and carries over what was
 /// in the tables that it does not share.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use log::warn;
 
 use super::Firewall;
 use super::attach::{self, Attached};
@@ -238,9 +239,22 @@ impl Firewall {
     }
 
     /// Leaves word for `status` of what the gate waits for.
-    pub(super) fn tell(&self) {
+    pub(super) fn tell(&mut self) {
         let refused = self.refused.values().map(|(interface, why)| (interface.name.clone(), why.clone()));
-        Waiting { interfaces: self.patterns.clone(), refused: refused.collect() }.write(&self.paths);
+        let outcome = Waiting { interfaces: self.patterns.clone(), refused: refused.collect() }.write(&self.paths);
+        if let Err(error) = &outcome
+            && !self.is_untold
+        {
+            warn!("{error:#}: `knockctl status` does not know what the gate waits for until it can be written");
+        }
+        self.is_untold = outcome.is_err();
+    }
+
+    /// Does so again if it could not be done.
+    pub fn tell_again(&mut self) {
+        if self.is_untold {
+            self.tell();
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub use follow::Change;
 pub use interfaces::{Interface, Layer, XdpMode, list as list_interfaces};
 pub use load::{Load, Manner, Program, Settings};
 pub use object::OBJECT;
-pub use pins::Paths;
+pub use pins::{Paths, need_own as need_own_pins, open_bpffs};
 pub use places::{Condition, Place};
 pub use privilege::{NEEDED, need_root};
 pub use question::{Answer, Question, ask};
@@ -40,7 +40,7 @@ pub use state::{Allowed, AttemptEntry, GrantEntry, LockoutEntry, State, Swept, f
 pub use sys::{
     FrameContext, Ran, boot_now, each as each_element, read_array, read_per_cpu, test_run, write as write_elements,
 };
-pub use waiting::Waiting;
+pub use waiting::{WAITING, Waiting};
 
 use std::collections::BTreeSet;
 
@@ -71,6 +71,8 @@ pub struct Firewall {
     hurried: BTreeSet<u32>,
     /// Checksums are verified because no interface that was there leaves them open.
     verifies_by_kind: bool,
+    /// `status` could not be told what the gate waits for.
+    is_untold: bool,
 }
 
 impl Firewall {
@@ -175,7 +177,7 @@ impl Firewall {
         let (patterns, mode) = (patterns.clone(), config.options.mode);
         let covered = choice.covered.into_iter().map(|(one, why)| (one.index, (one.name, why))).collect();
         let paths = paths.clone();
-        let this = Self {
+        let mut this = Self {
             paths,
             program,
             answers,
@@ -188,6 +190,7 @@ impl Firewall {
             covered,
             hurried: BTreeSet::new(),
             verifies_by_kind,
+            is_untold: false,
         };
         this.tell();
         Ok(this)
@@ -256,8 +259,9 @@ impl Firewall {
     ///
     /// # Errors
     ///
-    /// If a pin cannot be removed.
+    /// If a pin cannot be removed, or the pins are somebody else's.
     pub fn unload(paths: &Paths) -> Result<Vec<String>> {
+        pins::need_own(paths)?;
         let released = attach::release_all(paths)?;
         pins::remove(paths)?;
         Ok(released)

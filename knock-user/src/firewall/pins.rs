@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,6 +21,7 @@ use super::carry;
 use super::layouts::{self, Layout, foreign, unlike};
 use super::privilege::need_root;
 use crate::config::Config;
+use crate::files::{self, BPF_FS_MAGIC, Folder, Way};
 
 /// Where the gate keeps its pins and its run-time files.
 #[derive(Clone, Debug)]
@@ -124,36 +124,76 @@ pub const STATE: [&str; 9] = [
     name::EVENTS,
 ];
 
+/// How a BPF file system is mounted: without a mode everybody may make files in it.
+const MOUNT: [&str; 5] = ["-t", "bpf", "-o", "mode=700,nosuid,nodev,noexec", "bpf"];
+
 /// Makes the directories, and mounts the BPF file system if it is missing.
+///
+/// # Errors
+///
+/// If there is none, or in the place of ours there is a directory of somebody else's; with the remedy.
 pub fn prepare(paths: &Paths) -> Result<()> {
     need_root()?;
-    let parent = paths.pins.parent().unwrap_or(Path::new("/"));
+    let parent = above(paths);
     if !on_bpffs(parent) {
-        let mounted = Command::new("mount").args(["-t", "bpf", "bpf"]).arg(parent).output();
+        let mounted = Command::new("mount").args(MOUNT).arg(parent).output();
         if !mounted.is_ok_and(|output| output.status.success()) || !on_bpffs(parent) {
-            bail!("{0} is not a BPF file system: mount it with `mount -t bpf bpf {0}`", parent.display());
+            bail!("{0} is not a BPF file system: mount it with `mount {1} {0}`", parent.display(), MOUNT.join(" "));
         }
     }
-    for path in [paths.pins.clone(), paths.pins.join("rules"), paths.links()] {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .with_context(|| format!("{}: cannot be made on the BPF file system", path.display()))?;
+    let failed = || "the gate cannot be pinned on the BPF file system";
+    let pins = Folder::make(&paths.pins, Way::Bpffs, 0o700).with_context(failed)?;
+    // Before anything in it is opened: what somebody else has put there would be his to change.
+    pins.need_own_files()?;
+    for name in ["rules", "links"] {
+        pins.make_in(name, 0o700).with_context(failed)?.need_own_files()?;
+    }
+    if paths.next().exists() {
+        pins.make_in("next", 0o700)?.need_own_files()?;
     }
     Ok(())
 }
 
+/// Refuses pins that somebody else could have put there, or could change. None at all are no fault.
+///
+/// # Errors
+///
+/// With the remedy.
+pub fn need_own(paths: &Paths) -> Result<()> {
+    for path in [paths.pins.clone(), paths.pins.join("rules"), paths.links(), paths.next()] {
+        match Folder::open(&path, Way::Bpffs) {
+            Ok(folder) => folder.need_own_files()?,
+            Err(error) if files::kind_of(&error) == Some(ErrorKind::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with the BPF file system, and the remedy, if everybody may make files in it.
+#[must_use]
+pub fn open_bpffs(paths: &Paths) -> Option<(String, String)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = above(paths);
+    let mode = fs::metadata(parent).ok().filter(|_| on_bpffs(parent))?.permissions().mode() & 0o7777;
+    let text = || {
+        format!(
+            "{}: mode {mode:04o}: whoever makes {} before the gate does keeps the gate from starting",
+            parent.display(),
+            paths.pins.display()
+        )
+    };
+    (mode & 0o022 != 0).then(|| (text(), format!("chmod 0700 {}", parent.display())))
+}
+
+/// The BPF file system that the pins are on.
+fn above(paths: &Paths) -> &Path {
+    paths.pins.parent().unwrap_or(Path::new("/"))
+}
+
 /// True if `path` lies on a BPF file system.
 pub fn on_bpffs(path: &Path) -> bool {
-    use std::os::unix::ffi::OsStrExt as _;
-    const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
-    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
-    let mut stat = std::mem::MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: the path is a C string and the buffer is a statfs, which the call fills in.
-    let result = unsafe { libc::statfs(path.as_ptr(), stat.as_mut_ptr()) };
-    // SAFETY: zeroed, which is a valid statfs.
-    result == 0 && unsafe { stat.assume_init() }.f_type as u64 == BPF_FS_MAGIC
+    rustix::fs::statfs(path).is_ok_and(|about| about.f_type as u64 == BPF_FS_MAGIC)
 }
 
 /// The pinned state maps that the new program shall go on with. Compared here, because aya opens a

@@ -20,7 +20,7 @@ use knock_common::spent::Spent;
 use super::change;
 use super::kept::{KeptMaps, PinId};
 use super::layouts::Layout;
-use super::pins::Paths;
+use super::pins::{self, Paths};
 use super::places::{self, Place};
 use super::plain::{InMap, Plain};
 use super::privilege::need_root;
@@ -163,6 +163,7 @@ impl State {
 
     fn prepare(paths: &Paths) -> Result<()> {
         need_root()?;
+        pins::need_own(paths)?;
         if !Self::exists(paths) && !paths.next().exists() {
             if paths.links().read_dir().is_ok_and(|mut links| links.next().is_some()) {
                 let grants = paths.map(name::GRANTS);

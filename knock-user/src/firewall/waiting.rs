@@ -2,15 +2,16 @@
 //! have none. For `status` only: nothing is decided by it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 
-use log::warn;
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::pins::Paths;
 use crate::config::InterfacePattern;
 use crate::runtime;
+
+/// The file.
+pub const WAITING: &str = "interfaces.json";
 
 /// What the file says.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -28,16 +29,10 @@ struct Written {
 }
 
 impl Waiting {
-    /// Where it is.
-    #[must_use]
-    pub fn path(paths: &Paths) -> PathBuf {
-        paths.run.join("interfaces.json")
-    }
-
     /// Reads the file; what cannot be read says nothing.
     #[must_use]
     pub fn read(paths: &Paths) -> Self {
-        let written = fs::read(Self::path(paths)).ok().and_then(|json| serde_json::from_slice::<Written>(&json).ok());
+        let written = runtime::read_json::<Written>(paths, WAITING);
         written.map_or_else(Self::default, |written| Self {
             interfaces: written.interfaces.iter().filter_map(|text| InterfacePattern::parse(text).ok()).collect(),
             refused: written.refused,
@@ -45,12 +40,14 @@ impl Waiting {
     }
 
     /// Writes the file, as a whole or not at all. The gate does not depend on it.
-    pub fn write(self, paths: &Paths) {
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write(self, paths: &Paths) -> Result<()> {
         let interfaces = self.interfaces.iter().map(|pattern| pattern.as_str().to_owned()).collect();
         let written = Written { interfaces, refused: self.refused };
-        if let Err(error) = runtime::write_json(&Self::path(paths), &written) {
-            warn!("{error:#}: `knockctl status` will not know what the gate waits for");
-        }
+        runtime::write_json(paths, WAITING, &written)
     }
 }
 
@@ -66,9 +63,9 @@ mod tests {
         assert_eq!(Waiting::read(&paths), Waiting::default());
         let interfaces = vec![InterfacePattern::parse("eth*").unwrap()];
         let waiting = Waiting { interfaces, refused: BTreeMap::from([("eth1".into(), "busy".into())]) };
-        waiting.clone().write(&paths);
+        waiting.clone().write(&paths).unwrap();
         assert_eq!(Waiting::read(&paths), waiting);
-        fs::write(Waiting::path(&paths), "nonsense").unwrap();
+        std::fs::write(paths.run.join(WAITING), "nonsense").unwrap();
         assert_eq!(Waiting::read(&paths), Waiting::default());
     }
 }

@@ -5,9 +5,8 @@
 //! when most of it is settled. A line that was cut off by a crash counts for nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -17,6 +16,7 @@ use log::warn;
 use serde::{Deserialize, Serialize};
 
 use super::script::Script;
+use crate::files::{self, Folder, Way};
 
 /// What is owed for one grant and one door.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -94,10 +94,13 @@ pub struct Journal {
     since: HashMap<u32, (u64, String)>,
 }
 
+/// The name of the file.
+const FILE: &str = "hooks.jsonl";
+
 /// The file in the state directory.
 #[must_use]
 pub fn path(state: &Path) -> PathBuf {
-    state.join("hooks.jsonl")
+    state.join(FILE)
 }
 
 impl Journal {
@@ -108,10 +111,10 @@ impl Journal {
     /// If there is one that cannot be read.
     pub fn read(state: &Path) -> Result<Self> {
         let mut journal = Self::empty(state);
-        let text = match fs::read(&journal.path) {
+        let text = match Folder::open(state, Way::Whole).and_then(|folder| folder.read(FILE)) {
             Ok(octets) => octets,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(journal),
-            Err(error) => return Err(error).with_context(|| journal.path.display().to_string()),
+            Err(error) if files::kind_of(&error) == Some(ErrorKind::NotFound) => return Ok(journal),
+            Err(error) => return Err(error),
         };
         let mut lines = text.split_inclusive(|octet| *octet == b'\n').enumerate().peekable();
         while let Some((number, line)) = lines.next() {
@@ -231,12 +234,14 @@ impl Journal {
     pub fn sync(&mut self) -> Result<()> {
         let settled = self.lines.saturating_sub(self.debts.len() + self.since.len());
         let outcome = match &self.file {
-            Some(file) if !self.behind && settled < 1000 => file.sync_data().map_err(anyhow::Error::from),
+            Some(file) if !self.behind && settled < 1000 => {
+                file.sync_data().with_context(|| self.path.display().to_string())
+            }
             _ => self.rewrite(),
         };
         self.behind = outcome.is_err();
         self.unsynced = self.behind;
-        outcome.with_context(|| self.path.display().to_string())
+        outcome
     }
 
     /// True if something is not on the disk that should be.
@@ -250,8 +255,7 @@ impl Journal {
             return Ok(());
         }
         let state = self.path.parent().unwrap_or(Path::new("/"));
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
-        let beside = self.path.with_extension("jsonl-new");
+        let folder = Folder::make(state, Way::Whole, 0o700).with_context(|| self.path.display().to_string())?;
         let mut octets = Vec::new();
         let doors = self.since.iter().map(|(door, (at, boot))| Line::Since(*door, *at, boot.clone()));
         let debts = self.debts.iter().map(|(number, debt)| Line::Owe(*number, Box::new(debt.clone())));
@@ -262,11 +266,8 @@ impl Journal {
             count += 1;
         }
         // Commands may hold what others should not read.
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(&octets)?;
-        file.sync_all()?;
-        fs::rename(&beside, &self.path)?;
-        File::open(state)?.sync_all()?;
+        let file = folder.replace(FILE, &octets, File::sync_all)?;
+        folder.sync().with_context(|| state.display().to_string())?;
         // The same file, at its end.
         self.file = Some(file);
         self.lines = count;
@@ -275,9 +276,10 @@ impl Journal {
 
     /// Removes the file, and the directory if nothing else is in it.
     pub fn remove(state: &Path) {
-        let path = path(state);
-        let _ = fs::remove_file(path.with_extension("jsonl-new"));
-        let _ = fs::remove_file(path);
+        if let Ok(folder) = Folder::open(state, Way::Whole) {
+            let _ = folder.remove(&format!("{FILE}-new"));
+            let _ = folder.remove(FILE);
+        }
         let _ = fs::remove_dir(state);
     }
 }

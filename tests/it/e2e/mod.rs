@@ -16,6 +16,7 @@ mod interfaces;
 mod kinds;
 mod lab;
 mod links;
+mod lock;
 mod lockout;
 mod logging;
 mod machine;
@@ -24,6 +25,7 @@ mod notify;
 mod onetime;
 mod options;
 mod oracle;
+mod paths;
 mod pins;
 mod privileges;
 mod reject;
@@ -72,7 +74,9 @@ pub fn trials() -> Vec<Trial> {
         reload::trials(),
         interfaces::trials(),
         links::trials(),
+        lock::trials(),
         lockout::trials(),
+        paths::trials(),
         kinds::trials(),
         pins::trials(),
         reject::trials(),

@@ -129,8 +129,9 @@ fn a_user_with_the_capabilities_needs_not_be_root() -> Result<()> {
         chown(dir, Some(USER), Some(USER))?;
     }
     chown(&config, Some(USER), Some(USER))?;
-    fs::set_permissions("/sys/fs/bpf", fs::Permissions::from_mode(0o755))?;
-    fs::set_permissions("/run/lab", fs::Permissions::from_mode(0o755))?;
+    for dir in ["/sys/fs/bpf", "/run/knock", "/run/lab"] {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
+    }
     let capabilities = "+bpf,+perfmon,+net_admin";
     let (inheritable, ambient) = (format!("--inh-caps={capabilities}"), format!("--ambient-caps={capabilities}"));
     let privileges = ["--reuid=65534", "--regid=65534", "--clear-groups", &inheritable, &ambient];

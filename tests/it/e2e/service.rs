@@ -196,8 +196,8 @@ fn hooks_work_within_the_limits_of_the_unit() -> Result<()> {
         text.ends_with('\n').then_some(text)
     });
     let capabilities = capabilities.with_context(|| machine.journal(UNIT).unwrap_or_default())?;
-    // What the unit allows: the daemon's own three, and CAP_NET_RAW.
-    assert_eq!(capabilities, "CapEff:\t000000c000003000\n");
+    // What the unit allows: the daemon's own three, CAP_NET_RAW, and CAP_CHOWN.
+    assert_eq!(capabilities, "CapEff:\t000000c000003001\n");
     assert!(machine.must(&["ip", "route"])?.contains("203.0.113.0/24"));
     machine.must(&["test", "-e", "/var/lib/hook", "-a", "-e", "/etc/knock/hook"])?;
     assert_ne!(machine.run(&["test", "-e", "/etc/hook"])?.code, 0);
@@ -318,8 +318,13 @@ fn one_time_sequences_are_marked_within_the_limits_of_the_unit() -> Result<()> {
 
 fn a_group_sees_the_status() -> Result<()> {
     let (_lab, machine) = boot(&Config::lab().option("status_group", "\"adm\""))?;
-    let adm = machine.must(&["stat", "-c", "%g", "/run/knock"])?;
-    assert_eq!(adm.trim(), "0", "the folder stays root's");
+    let is_shown = || -> Result<()> {
+        let about = machine.must(&["stat", "-c", "%U %G %a", "/run/knock"])?;
+        assert_eq!(about.trim(), "root adm 750", "{}", machine.journal(UNIT)?);
+        Ok(())
+    };
+    is_shown()?;
+    assert_eq!(machine.must(&["stat", "-c", "%U %G %a", "/var/lib/knock"])?.trim(), "root root 700");
     let status = |groups: &str| {
         let account = ["setpriv", "--reuid=65534", "--regid=65534", groups, "--inh-caps=-all"];
         machine.run(&[&account[..], &["knockctl", "status"]].concat())
@@ -328,10 +333,13 @@ fn a_group_sees_the_status() -> Result<()> {
     assert!(ran.code == 0 && ran.stdout.contains("2222/tcp"), "{ran}{}", machine.journal(UNIT)?);
     let ran = status("--clear-groups")?;
     assert!(ran.code == 2 && ran.stderr.contains("become a member"), "{ran}");
-    // Also of the next daemon, for which systemd makes the folder anew.
-    machine.must(&["systemctl", "restart", UNIT])?;
-    let ran = status("--groups=adm")?;
-    assert!(ran.code == 0 && ran.stdout.contains("2222/tcp"), "{ran}{}", machine.journal(UNIT)?);
+    // Also of the next daemon, for which systemd makes the folder anew, and after each reload, for which it does so too.
+    for verb in ["restart", "reload", "restart"] {
+        machine.must(&["systemctl", verb, UNIT])?;
+        is_shown()?;
+        let ran = status("--groups=adm")?;
+        assert!(ran.code == 0 && ran.stdout.contains("2222/tcp"), "{verb}: {ran}{}", machine.journal(UNIT)?);
+    }
     Ok(())
 }
 

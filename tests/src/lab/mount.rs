@@ -21,6 +21,18 @@ impl Mount {
         Ok(Self(target.to_owned()))
     }
 
+    /// The same with options of that kind.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not.
+    pub fn with(kind: &str, target: impl AsRef<Path>, options: &str) -> Result<Self> {
+        let target = target.as_ref();
+        mount(Some(kind), target, Some(kind), MsFlags::empty(), Some(options))
+            .with_context(|| format!("cannot mount {kind} ({options}) on {}", target.display()))?;
+        Ok(Self(target.to_owned()))
+    }
+
     /// Lays a file over another.
     ///
     /// # Errors

@@ -65,8 +65,12 @@ impl Lab {
     ///
     /// If this is not a sandbox, or the kernel lacks what it takes.
     pub fn new() -> Result<Self> {
-        let mounts =
-            [Mount::new("bpf", "/sys/fs/bpf")?, Mount::new("tmpfs", "/run/knock")?, Mount::new("tmpfs", "/run/state")?];
+        // As systemd mounts the one, and makes the others.
+        let mounts = [
+            Mount::with("bpf", "/sys/fs/bpf", "mode=0700")?,
+            Mount::with("tmpfs", "/run/knock", "mode=0700")?,
+            Mount::with("tmpfs", "/run/state", "mode=0755")?,
+        ];
         let hosts: Vec<Namespace> = Host::ALL.into_iter().map(Namespace::new).collect::<Result<_>>()?;
         link(SERVER_INTERFACES[0], Host::Client, "192.0.2.", "2001:db8:1::")?;
         link(SERVER_INTERFACES[1], Host::Stranger, "198.51.100.", "2001:db8:2::")?;

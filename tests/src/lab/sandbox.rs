@@ -116,7 +116,7 @@ fn mounts() -> Result<()> {
     if !bpffs.is_dir() {
         bail!("this kernel has no {}: it is too old for the gate, or has no BPF", bpffs.display());
     }
-    Mount::new("bpf", bpffs)?.forget();
+    Mount::with("bpf", bpffs, "mode=0700")?.forget();
     accounts::replace(Path::new(DIR))
 }
 

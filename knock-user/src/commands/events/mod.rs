@@ -11,8 +11,9 @@ use serde::Deserialize;
 use self::tail::Tail;
 use super::pause::Pause;
 use crate::exit::Exit;
+use crate::files::{Folder, Way, kind_of};
 use crate::firewall::Paths;
-use crate::runtime;
+use crate::runtime::EVENTS;
 
 /// Arguments of `knockctl events`.
 #[derive(clap::Args, Clone, Debug)]
@@ -37,7 +38,13 @@ const EVERY: Duration = Duration::from_millis(200);
 ///
 /// If it cannot be read.
 pub fn run(args: &EventsArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
-    let path = runtime::events_path(paths);
+    let path = paths.run.join(EVENTS);
+    // Root shows nobody's file but what the daemon has written.
+    if let Err(error) = Folder::open(&paths.run, Way::Whole)
+        && kind_of(&error).is_none()
+    {
+        return Err(error);
+    }
     let (mut tail, lines) = match Tail::open(&path) {
         Ok(opened) => opened,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -92,7 +99,7 @@ mod tests {
     fn events(log: &str, json: bool, lines: Option<usize>) -> String {
         let directory = tempfile::tempdir().unwrap();
         let paths = Paths { run: directory.path().into(), ..Paths::below(directory.path()) };
-        fs::write(runtime::events_path(&paths), log).unwrap();
+        fs::write(paths.run.join(EVENTS), log).unwrap();
         let mut out = Vec::new();
         let args = EventsArgs { follow: false, json, lines };
         assert_eq!(run(&args, &paths, &mut out).unwrap(), Exit::Done);

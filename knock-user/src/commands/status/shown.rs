@@ -1,6 +1,8 @@
 //! The status in both forms, as the daemon hands it to members of `options.status_group`.
 
+use std::fs;
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -59,10 +61,18 @@ impl Shown {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 bail!("the daemon has not answered within {} s: see its log", PATIENCE.as_secs())
             }
+            // Of those who may pass through the folder, this is none.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && is_for_a_group(paths) => {
+                bail!("{refusal}; or become a member of the group that {GROUP} names, and log in anew")
+            }
             // There is no such group, or no daemon.
             Err(_) => Err(anyhow!("{refusal}")),
         }
     }
+}
+
+fn is_for_a_group(paths: &Paths) -> bool {
+    fs::metadata(&paths.run).is_ok_and(|about| about.permissions().mode() & 0o010 != 0)
 }
 
 fn answer(paths: &Paths) -> io::Result<Vec<u8>> {

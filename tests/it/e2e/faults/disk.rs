@@ -21,6 +21,8 @@ pub fn trials() -> Vec<Trial> {
         "e2e::faults::disk";
         a_full_disk_for_the_log_costs_lines_only,
         a_full_run_directory_costs_events_only,
+        a_full_run_directory_keeps_no_gate_down,
+        a_run_directory_without_room_for_a_file_keeps_no_gate_down,
         a_full_disk_for_one_time_sequences_shuts_the_door,
     ]
 }
@@ -42,7 +44,12 @@ impl Disk {
     }
 
     fn shrink(&self) -> Result<()> {
-        Ok(mount(None::<&str>, &self.folder, None::<&str>, MsFlags::MS_REMOUNT, Some("size=256k"))?)
+        self.set("size=256k")
+    }
+
+    /// Other options.
+    fn set(&self, options: &str) -> Result<()> {
+        Ok(mount(None::<&str>, &self.folder, None::<&str>, MsFlags::MS_REMOUNT, Some(options))?)
     }
 
     /// Fills it to the last octet.
@@ -137,6 +144,55 @@ fn a_full_run_directory_costs_events_only() -> Result<()> {
     assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
     assert!(Status::read()?.daemon().is_some());
     is_over(world, gate)
+}
+
+/// A gate whose first daemon finds no room under /run; `free` makes some.
+fn first_start(group: u32, free: impl FnOnce() -> Result<()>, mut world: World) -> Result<()> {
+    let gate = Mark::new();
+    let config = gate.on(Config::lab().option("status_group", &group.to_string()));
+    world.daemon = Some(Daemon::start(&config, None)?);
+    let said = world.gate()?.after(0);
+    for path in ["/run/knock/daemon.", "/run/knock/interfaces.json"] {
+        let told = said.iter().filter(|line| line.contains(path) && line.contains("No space left on device")).count();
+        assert_eq!(told, 1, "{path}: {said:#?}");
+    }
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    use_it(&world)?;
+    let id = world.gate()?.id();
+    // Two readers of events would be one too many; where not even the lock can be taken, it is said.
+    if Path::new("/run/knock/daemon.pid").exists() {
+        let file = config.write("second.toml")?.display().to_string();
+        assert_says(&knockctl(Host::Server, &["run", "--config", &file])?, 2, &["/run/knock/daemon.pid"]);
+    }
+    let before = world.gate()?.mark();
+    free()?;
+    until("the word of the daemon", TIMEOUT, || (Status::read().ok()?.daemon()? == u64::from(id)).then_some(()))?;
+    until("the rest", TIMEOUT, || {
+        let names = ["interfaces.json", "status.sock", "daemon.pid"];
+        names.iter().all(|name| Path::new("/run/knock").join(name).exists()).then_some(())
+    })?;
+    world.gate()?.wait_after(before, "no longer: ")?;
+    use_it(&world)?;
+    assert_says(&knockctl(Host::Server, &["events"])?, 0, &["OPEN SESAME"]);
+    assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["by the daemon"]);
+    let file = config.write("second.toml")?.display().to_string();
+    assert_says(&knockctl(Host::Server, &["run", "--config", &file])?, 2, &["already running", &id.to_string()]);
+    is_over(world, gate)
+}
+
+fn a_full_run_directory_keeps_no_gate_down() -> Result<()> {
+    let world = World::new(Family::V4, None)?;
+    let disk = Disk { folder: "/run/knock".into(), _mount: None };
+    disk.shrink()?;
+    disk.fill()?;
+    first_start(4242, || disk.free(), world)
+}
+
+fn a_run_directory_without_room_for_a_file_keeps_no_gate_down() -> Result<()> {
+    let world = World::new(Family::V4, None)?;
+    let disk = Disk { folder: "/run/knock".into(), _mount: None };
+    disk.set("nr_inodes=1")?;
+    first_start(4242, || disk.set("nr_inodes=1000"), world)
 }
 
 fn a_full_disk_for_one_time_sequences_shuts_the_door() -> Result<()> {
