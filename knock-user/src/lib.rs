@@ -22,6 +22,8 @@ pub mod host;
 #[cfg(feature = "gate")]
 pub mod import;
 #[cfg(feature = "gate")]
+mod limits;
+#[cfg(feature = "gate")]
 mod memory;
 #[cfg(feature = "gate")]
 pub mod onetime;

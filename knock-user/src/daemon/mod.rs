@@ -35,9 +35,9 @@ use tokio::time::Instant;
 use crate::config::{Config, OnExit};
 use crate::firewall::{Firewall, Manner, Paths, State, Swept, boot_now};
 use crate::hooks::{Finished, Keeper};
-use crate::memory;
 use crate::runtime::{DaemonInfo, Lock, Reload, show_to};
 use crate::session::Session;
+use crate::{limits, memory};
 use alarm::Alarm;
 use deadlines::Deadlines;
 use denials::Denials;
@@ -105,6 +105,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     logging::start(&output, verbosity)?;
     findings.iter().for_each(|finding| output.finding(finding));
     crate::firewall::need_root()?;
+    limits::raise(&config)?;
     if let Some(warning) = Session::own().and_then(|session| session.warning(&config, paths)) {
         warn!("{warning}");
     }

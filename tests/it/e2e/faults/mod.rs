@@ -3,6 +3,7 @@
 
 mod beside;
 mod clock;
+mod descriptors;
 mod disk;
 mod garbage;
 mod killed;
@@ -29,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         removed::trials(),
         garbage::trials(),
         disk::trials(),
+        descriptors::trials(),
         stalled::trials(),
         clock::trials(),
         beside::trials(),
