@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::mount::{MntFlags, umount2};
 use tests::lab::{
     Background, Config, Daemon, Family, GATE_STANDS, Host, Mount, NOBODY, PINS, Probe, Ran, TIMEOUT, knockctl,
-    knockctl_path, sandbox,
+    knockctl_path, sandbox, until,
 };
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -258,7 +258,7 @@ fn modes_do_not_depend_on_the_umask() -> Result<()> {
 
 fn a_group_gets_the_directory_and_nothing_in_it() -> Result<()> {
     const GROUP: u32 = 4242;
-    let world = World::guarded(Family::V4, &Config::lab().option("status_group", &GROUP.to_string()))?;
+    let mut world = World::guarded(Family::V4, &Config::lab().option("status_group", &GROUP.to_string()))?;
     let shown = || -> Result<(u32, u32, u32)> {
         let about = fs::metadata(RUN)?;
         Ok((about.uid(), about.gid(), about.mode() & 0o7777))
@@ -278,8 +278,12 @@ fn a_group_gets_the_directory_and_nothing_in_it() -> Result<()> {
     Config::lab().with("9001/tcp", "99001/tcp").write("gate.toml")?;
     assert_eq!(knockctl(Host::Server, &["reload"])?.code, 2);
     assert_eq!(shown()?, (0, GROUP, 0o750));
-    drop(world);
-    Ok(())
+    // By a bare signal it cannot be given to another: the daemon has given up the right. It can be passed through then.
+    Config::lab().option("status_group", "77").write("gate.toml")?;
+    let mark = world.gate()?.mark();
+    world.gate()?.hang_up()?;
+    world.gate()?.wait_after(mark, "/run/knock: cannot be given to the group 77")?;
+    until("the mode", TIMEOUT, || (shown().ok()? == (0, GROUP, 0o711)).then_some(()))
 }
 
 fn a_users_link_is_not_followed() -> Result<()> {

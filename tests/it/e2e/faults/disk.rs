@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         a_full_run_directory_costs_events_only,
         a_full_run_directory_keeps_no_gate_down,
         a_run_directory_without_room_for_a_file_keeps_no_gate_down,
+        a_trial_that_cannot_be_noted_is_not_taken_for_confirmed,
         a_full_disk_for_one_time_sequences_shuts_the_door,
     ]
 }
@@ -193,6 +194,26 @@ fn a_run_directory_without_room_for_a_file_keeps_no_gate_down() -> Result<()> {
     let disk = Disk { folder: "/run/knock".into(), _mount: None };
     disk.set("nr_inodes=1")?;
     first_start(4242, || disk.set("nr_inodes=1000"), world)
+}
+
+fn a_trial_that_cannot_be_noted_is_not_taken_for_confirmed() -> Result<()> {
+    let world = World::new(Family::V4, None)?;
+    let disk = Disk { folder: "/run/knock".into(), _mount: None };
+    disk.set("nr_inodes=1")?;
+    let mut daemon = Daemon::start_with(&Config::lab(), &["--trial", "5s"])?;
+    daemon.wait_after(0, "the trial is not seen by `knockctl confirm`: /run/knock/trial.json")?;
+    assert_eq!(daemon.wait()?.code(), Some(2));
+    daemon.wait_after(0, "the trial was not confirmed")?;
+    assert!(!Path::new(tests::lab::PINS).exists());
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    // One that can be noted in time is confirmed as ever.
+    let daemon = Daemon::start_with(&Config::lab(), &["--trial", "120s"])?;
+    disk.set("nr_inodes=1000")?;
+    until("the note", TIMEOUT, || Path::new("/run/knock/trial.json").exists().then_some(()))?;
+    until("the daemon's word", TIMEOUT, || Status::read().ok()?.daemon())?;
+    assert_says(&knockctl(Host::Server, &["confirm"])?, 0, &["confirmed"]);
+    drop(daemon);
+    Ok(())
 }
 
 fn a_full_disk_for_one_time_sequences_shuts_the_door() -> Result<()> {
