@@ -11,6 +11,9 @@ use super::Host;
 /// How long a probe waits for an answer. In the lab, one comes in less than a millisecond; and a SYN
 /// that got none is sent again after a second: an answer within this time is one to the first SYN.
 pub const PATIENCE: Duration = Duration::from_millis(300);
+/// The same where more wants to run than there are CPUs: an answer may lie in a queue of the kernel for as long as others
+/// have their turns. It still is one to the first SYN.
+const LONG_PATIENCE: Duration = Duration::from_millis(900);
 
 /// What a connection met.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +49,7 @@ pub fn connect(from: Host, to: SocketAddr, patience: Duration) -> Result<(Probe,
 
 /// The same from where the thread is.
 pub(crate) fn connect_here(to: SocketAddr, patience: Duration) -> Result<(Probe, Duration)> {
+    let patience = if patience == PATIENCE && is_busy() { LONG_PATIENCE } else { patience };
     let start = Instant::now();
     let result = TcpStream::connect_timeout(&to, patience);
     let took = start.elapsed();
@@ -58,6 +62,14 @@ pub(crate) fn connect_here(to: SocketAddr, patience: Duration) -> Result<(Probe,
         },
     };
     Ok((probe, took))
+}
+
+/// True if threads wait for a CPU: by those that can run, in the fourth field of proc_loadavg(5).
+fn is_busy() -> bool {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let running = text.split_whitespace().nth(3).and_then(|field| field.split('/').next()?.parse::<usize>().ok());
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    running.is_none_or(|running| running > cpus)
 }
 
 /// Sends a datagram to each of some ports, again and again, as fast as a host can.
