@@ -11,6 +11,9 @@ pub struct Addr([u32; 4]);
 /// Where IPv4 addresses begin in the mapped form, in bits.
 pub const V4_BEGINS: u32 = 96;
 
+const LINK_LOCAL: u32 = 0xfe80_0000_u32.to_be();
+const LINK_LOCAL_MASK: u32 = 0xffc0_0000_u32.to_be();
+
 const V4_MARK: u32 = 0x0000_ffff_u32.to_be();
 
 impl Addr {
@@ -85,6 +88,35 @@ impl Addr {
         if self.is_v4() { self.0[3].to_ne_bytes()[0] >> 4 == 14 } else { self.0[0].to_ne_bytes()[0] == 0xff }
     }
 
+    /// True for an address that means something on its link alone: fe80::/10 (RFC 4291, 2.5.6).
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_link_local(&self) -> bool {
+        self.0[0] & LINK_LOCAL_MASK == LINK_LOCAL
+    }
+
+    /// The address with the index of the interface that a link-local one belongs to, in the second word, which is zero on
+    /// the wire (RFC 4007, 6). Others stay as they are.
+    #[inline(always)]
+    #[must_use]
+    pub const fn scoped(self, interface: u32) -> Self {
+        if self.is_link_local() { Self([self.0[0], interface.to_be(), self.0[2], self.0[3]]) } else { self }
+    }
+
+    /// The address as it stands in packets, without an interface.
+    #[inline(always)]
+    #[must_use]
+    pub const fn on_wire(self) -> Self {
+        self.scoped(0)
+    }
+
+    /// The interface that a link-local address belongs to; 0 for others, and for none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn interface(&self) -> u32 {
+        if self.is_link_local() { u32::from_be(self.0[1]) } else { 0 }
+    }
+
     /// Where the source is: an IPv4 address, or the /64 of an IPv6 address, which is the least that a
     /// host may have to itself and choose its addresses from (RFC 7934, RFC 4291 2.5.1).
     #[inline(always)]
@@ -93,12 +125,13 @@ impl Addr {
         if self.is_v4() { *self } else { Self([self.0[0], self.0[1], 0, 0]) }
     }
 
-    /// The bits that both have.
+    /// The bits that both have; the interface of a link-local address always.
     #[inline(always)]
     #[must_use]
     pub const fn and(&self, mask: &Self) -> Self {
         let (a, m) = (self.0, mask.0);
-        Self([a[0] & m[0], a[1] & m[1], a[2] & m[2], a[3] & m[3]])
+        let second = if self.is_link_local() { a[1] } else { a[1] & m[1] };
+        Self([a[0] & m[0], second, a[2] & m[2], a[3] & m[3]])
     }
 
     /// Keeps the first `bits` bits (0 to 128, counted over the mapped form) and clears the rest.
@@ -158,9 +191,9 @@ impl From<Ipv6Addr> for Addr {
 }
 
 impl From<Addr> for IpAddr {
-    /// The address as people write it: a v4-mapped one comes back as IPv4.
+    /// The address as it stands in packets: a v4-mapped one comes back as IPv4, a link-local one without its interface.
     fn from(addr: Addr) -> Self {
-        addr.to_ip6().to_canonical()
+        addr.on_wire().to_ip6().to_canonical()
     }
 }
 
@@ -191,6 +224,24 @@ mod tests {
         let is_multicast = |text: &str| Addr::from(text.parse::<IpAddr>().unwrap()).is_multicast();
         assert!(["224.0.0.1", "239.255.255.255", "ff02::1"].into_iter().all(is_multicast));
         assert!(!["223.255.255.255", "240.0.0.1", "192.0.2.7", "fe80::1"].into_iter().any(is_multicast));
+    }
+
+    #[test]
+    fn link_local_addresses_differ_by_interface_and_others_do_not() {
+        let scoped = |text: &str, interface| Addr::from(text.parse::<IpAddr>().unwrap()).scoped(interface);
+        for text in ["fe80::1", "febf::1"] {
+            assert_ne!(scoped(text, 2), scoped(text, 3));
+            assert_eq!((scoped(text, 2).interface(), scoped(text, 2).on_wire().interface()), (2, 0));
+            assert_eq!(IpAddr::from(scoped(text, 2)), text.parse::<IpAddr>().unwrap());
+            // However wide what is granted: to the link of this interface.
+            let wide = Addr::from(IpAddr::from([0xffff_u16; 8])).masked(16);
+            assert_ne!(scoped(text, 2).and(&wide), scoped(text, 3).and(&wide));
+            assert_ne!(scoped(text, 2).site(), scoped(text, 3).site());
+        }
+        for text in ["192.0.2.7", "2001:db8::1", "fec0::1", "::1"] {
+            assert_eq!(scoped(text, 2), scoped(text, 3));
+            assert_eq!(scoped(text, 2).interface(), 0);
+        }
     }
 
     #[test]

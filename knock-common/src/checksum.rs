@@ -59,7 +59,7 @@ fn header_is_right<F: Frame + ?Sized>(frame: &F, ip: u32) -> bool {
 #[must_use]
 pub fn pseudo(packet: &Packet, length: u32, protocol: u8) -> u64 {
     let mut sum = u64::from((length as u16).to_be()) + u64::from(u16::from(protocol).to_be());
-    let (src, dst) = (packet.src.words(), packet.dst.words());
+    let (src, dst) = (packet.src.on_wire().words(), packet.dst.words());
     let mut index = 0;
     while index < 4 {
         sum += u64::from(src[index]) + u64::from(dst[index]);

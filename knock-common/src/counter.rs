@@ -35,6 +35,7 @@ macro_rules! counters {
 counters! {
     PassGranted = "pass_granted", "packets passed under a grant";
     PassTrusted = "pass_trusted", "packets passed from a trusted network";
+    PassFlow = "pass_flow", "packets passed of a connection that was let in before";
     PassConnected = "pass_connected", "packets passed of a connection that a socket here owns";
     PassNoSocket = "pass_no_socket", "packets passed that no socket here waits for";
     PassUnchecked = "pass_unchecked", "packets passed without a look-up (stealth = false)";
@@ -60,6 +61,7 @@ counters! {
     GrantClosed = "grant_closed", "close doors completed";
     GrantRefused = "grant_refused", "grants refused: the table was full";
     GrantSpent = "grant_spent", "doors completed with a one-time sequence that was used before";
+    FlowLost = "flow_lost", "connections not noted: no room in the table";
     EventLost = "event_lost", "events lost: the ring buffer was full";
     DenialUnlogged = "denial_unlogged", "denials left out of the log by its rate limit";
 }

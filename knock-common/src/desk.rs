@@ -6,7 +6,6 @@
 
 use core::cell::UnsafeCell;
 
-use crate::addr::Addr;
 use crate::event::Event;
 use crate::packet::Packet;
 
@@ -48,7 +47,7 @@ impl Desk {
             stray: Note::new(0),
             sound: Note::new(1),
             spoilt: Note::new(0),
-            event: UnsafeCell::new(NO_EVENT),
+            event: UnsafeCell::new(Event::NONE),
         }
     }
 
@@ -63,20 +62,6 @@ impl Desk {
         }
     }
 }
-
-const NO_EVENT: Event = Event {
-    at: 0,
-    until: 0,
-    source: Addr::ANY,
-    door: 0,
-    service: 0,
-    port: 0,
-    kind: 0,
-    step: 0,
-    transport: 0,
-    bits: 0,
-    reserved: [0; 2],
-};
 
 /// A value that is really written and really read each time, on one CPU.
 #[repr(transparent)]

@@ -1,5 +1,7 @@
 //! Events: what the kernel tells the daemon through the ring buffer.
 
+use core::mem::size_of;
+
 use crate::addr::Addr;
 
 /// One record of the `EVENTS` ring buffer. Fixed size, no padding.
@@ -26,8 +28,46 @@ pub struct Event {
     pub transport: u8,
     /// Prefix length of the grant over the mapped form, or 0.
     pub bits: u8,
+    /// [`EVENT_VERSION`].
+    pub version: u8,
+    /// Octets of the record.
+    pub size: u8,
+    /// The key that opened the door; 0 for none.
+    pub key: u32,
+    /// Tag of the key's user, or 0.
+    pub user: u32,
+    /// Index of the interface on which the packet came; 0 for steps and wrong knocks.
+    pub interface: u32,
+    /// Source port.
+    pub sport: u16,
     /// Unused, zero.
     pub reserved: [u8; 2],
+}
+
+/// Raised whenever a field of an [`Event`] changes its meaning. Fields are only added behind those that are there.
+pub const EVENT_VERSION: u8 = 1;
+
+impl Event {
+    /// Nothing that has happened: what other events are made of.
+    pub const NONE: Self = Self {
+        at: 0,
+        until: 0,
+        source: Addr::ANY,
+        door: 0,
+        service: 0,
+        port: 0,
+        kind: 0,
+        step: 0,
+        transport: 0,
+        bits: 0,
+        version: EVENT_VERSION,
+        size: size_of::<Self>() as u8,
+        key: 0,
+        user: 0,
+        interface: 0,
+        sport: 0,
+        reserved: [0; 2],
+    };
 }
 
 /// What happened.

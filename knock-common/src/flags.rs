@@ -35,6 +35,13 @@ impl TcpFlags {
         ("cwr", Self::CWR),
     ];
 
+    /// True if one of these flags is set.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(self, flags: u8) -> bool {
+        self.0 & flags != 0
+    }
+
     /// True for a segment that asks for a connection (SYN without ACK) or that no live connection
     /// sends (none of SYN, ACK and RST: every legal segment after the SYN carries ACK or RST).
     #[inline(always)]

@@ -5,6 +5,8 @@ use core::borrow::Borrow as _;
 use crate::addr::Addr;
 use crate::counter::Counter;
 use crate::event::{Event, Kind};
+use crate::flags::TcpFlags;
+use crate::flow::{self, FlowKey};
 use crate::frame::Frame;
 use crate::grant::{FOR_GOOD, GrantKey};
 use crate::knocking;
@@ -35,7 +37,7 @@ pub fn judge<W: World, F: Frame + ?Sized>(world: &W, frame: &F) -> Verdict {
         Glance::Unrelated => return Verdict::Pass,
         Glance::Concerns(role) => role,
         Glance::NotPlain => match packet::parse(frame, &mut packet) {
-            Ok(()) => role_of(world, &packet),
+            Ok(()) => role_of(world, &mut packet),
             Err(other) => return judge_other(world, other),
         },
     };
@@ -59,10 +61,11 @@ pub enum Glance {
 pub fn glance<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &mut Packet) -> Glance {
     let Some(plain) = Plain::look(frame) else { return Glance::NotPlain };
     let role = world.ports(plain.dport).of(plain.transport);
-    if role.is_unrelated() && !(plain.opens() && may_attempt(world, &plain.source())) {
+    // On which link a link-local source is would have to be asked for: of those, what opens goes the long way.
+    if role.is_unrelated() && !(plain.opens() && (plain.is_link_local() || may_attempt(world, &plain.source()))) {
         return Glance::Unrelated;
     }
-    plain.read(packet);
+    plain.read(packet, || world.interface());
     Glance::Concerns(role)
 }
 
@@ -72,9 +75,10 @@ fn may_attempt<W: World>(world: &W, source: &Addr) -> bool {
     world.watch(watch::cell_of(source)).is_some_and(|cell| cell.load() != 0)
 }
 
-/// The role of the port that a packet goes to.
+/// The role of the port that a packet goes to, which was just read. Its source is the interface's from here on.
 #[inline(always)]
-pub fn role_of<W: World>(world: &W, packet: &Packet) -> PortRole {
+pub fn role_of<W: World>(world: &W, packet: &mut Packet) -> PortRole {
+    packet.src = packet.src.scoped(world.interface());
     world.ports(packet.dport).of(packet.transport)
 }
 
@@ -93,11 +97,12 @@ pub fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
     verdict
 }
 
-/// The verdict on a TCP or UDP packet. One whose headers lie across the buffers of a large frame (not
+/// The verdict on a TCP or UDP packet that was just read. One whose headers lie across the buffers of a large frame (not
 /// `in_one`) is judged like any other, but it is never a knock, and denied without an answer.
 #[inline(always)]
-pub fn judge_packet<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet, in_one: bool) -> Verdict {
-    judge_role(world, frame, packet, role_of(world, packet), in_one)
+pub fn judge_packet<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &mut Packet, in_one: bool) -> Verdict {
+    let role = role_of(world, packet);
+    judge_role(world, frame, packet, role, in_one)
 }
 
 /// The same if the role of its port is known.
@@ -133,27 +138,82 @@ fn stray<W: World>(world: &W, packet: &Packet) -> Verdict {
     Verdict::Pass
 }
 
-/// Rules 8 to 11: a packet to a protected port.
+/// Rules 8 to 11 and 19: a packet to a protected port.
 #[inline(always)]
 fn guard<W: World>(world: &W, packet: &Packet, service: &Service) -> Verdict {
-    if is_granted(world, packet, service, true) {
-        return pass(world, Counter::PassGranted);
-    }
-    if world.trusts(&packet.src) {
-        return pass(world, Counter::PassTrusted);
+    let is_flagless = matches!(packet.shape, Shape::Flagless);
+    if let Some(key) = world.flow_key(packet) {
+        let admitted = admits(world, key.borrow(), service, Flags::new(packet.flags, is_flagless));
+        if admitted != 0 {
+            if admitted == TO_KEEP_ALIVE {
+                keep_alive(world, key.borrow(), service);
+            }
+            return Verdict::Pass;
+        }
     }
     let reason = match packet.transport {
+        // An answer to this host's own question.
+        Transport::Udp if matches!(world.socket(packet), Socket::Connected) => {
+            return pass(world, Counter::PassConnected);
+        }
         Transport::Udp => Counter::DenyUdp,
-        Transport::Tcp if matches!(packet.shape, Shape::Flagless) => Counter::DenyTinyFragment,
+        Transport::Tcp if is_flagless => Counter::DenyTinyFragment,
         Transport::Tcp if packet.opens() => Counter::DenyNew,
         Transport::Tcp if !world.stealth() => return pass(world, Counter::PassUnchecked),
         Transport::Tcp => match world.socket(packet) {
             Socket::Connected => return pass(world, Counter::PassConnected),
-            Socket::Nothing => return pass(world, Counter::PassNoSocket),
-            Socket::Listening => Counter::DenyProbe,
+            // The listener has the port on every address, and this packet is for a guest or a host behind.
+            Socket::Listening if world.is_own(&packet.dst) => Counter::DenyProbe,
+            Socket::Listening | Socket::Nothing => return pass(world, Counter::PassNoSocket),
         },
     };
     deny(world, packet, service, reason)
+}
+
+/// The TCP flags of a packet, if it shows any.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Flags(u32);
+
+impl Flags {
+    const HIDDEN: u32 = 0x100;
+
+    #[inline(always)]
+    fn new(flags: u8, is_flagless: bool) -> Self {
+        Self(u32::from(flags) | if is_flagless { Self::HIDDEN } else { 0 })
+    }
+}
+
+/// What [`admits`] says of a datagram that a grant is to be extended for.
+const TO_KEEP_ALIVE: u32 = 2;
+
+/// Lets a packet pass by its flow, by a grant or by trust, and notes the flow. Returns 0 if it does not pass, and 1 or
+/// [`TO_KEEP_ALIVE`] if it does.
+///
+/// In the kernel a function of its own: what it needs of the packet stands in the key, off the stack.
+#[inline(never)]
+fn admits<W: World>(world: &W, key: &FlowKey, service: &Service, flags: Flags) -> u32 {
+    let shows_flags = flags.0 & Flags::HIDDEN == 0;
+    let flags = TcpFlags(flags.0 as u8);
+    let may_belong = key.is_udp() || (shows_flags && !flags.opens());
+    // Asked first, since most packets of those that were let in belong to one.
+    let by_flow = may_belong && flow::passes(world, key, flags);
+    let counter = if by_flow {
+        Counter::PassFlow
+    } else if is_granted(world, &key.source, service) {
+        Counter::PassGranted
+    } else if world.trusts(&key.source) {
+        Counter::PassTrusted
+    } else {
+        return 0;
+    };
+    if decide(world, counter) {
+        return 1;
+    }
+    if !by_flow && shows_flags {
+        flow::note(world, key, flags, service.tag);
+    }
+    if key.is_udp() && service.keepalive != 0 { TO_KEEP_ALIVE } else { 1 }
 }
 
 #[inline(always)]
@@ -181,48 +241,55 @@ fn deny<W: World>(world: &W, packet: &Packet, service: &Service, reason: Counter
     Verdict::Deny
 }
 
-/// True if a live grant covers the source, under any prefix length that the service uses. If the
-/// packet `uses` the grant, it extends that of a keepalive service.
+/// True if a live grant covers the source, under any prefix length that the service uses.
 #[inline(always)]
-pub(crate) fn is_granted<W: World>(world: &W, packet: &Packet, service: &Service, uses: bool) -> bool {
-    let prefixes = if packet.src.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+pub(crate) fn is_granted<W: World>(world: &W, source: &Addr, service: &Service) -> bool {
+    let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
     let mut index = 0;
     while index < MAX_PREFIXES {
         let prefix = &prefixes[index];
         if prefix.bits() == 0 {
             return false;
         }
-        let key = GrantKey::new(service.tag, &packet.src, prefix);
         // Its end alone, or the rest would be read and kept while the clock is.
-        if let Some(until) = world.grant_end(&key) {
-            let now = world.now();
-            if until > now {
-                if uses && service.keepalive != 0 && packet.transport as u8 == Transport::Udp as u8 && !world.asks() {
-                    keep_alive(world, &key, now);
-                }
-                return true;
-            }
+        if let Some(until) = world.grant_end(&GrantKey::new(service.tag, source, prefix))
+            && until > world.now()
+        {
+            return true;
         }
         index += 1;
     }
     false
 }
 
-/// Traffic of a keepalive service moves the end of its grant. Written only once an eighth of the
-/// window is gone, so that a stream of datagrams does not write the map for each.
+/// A datagram to a keepalive service moves the end of the grant that covers its source. Written only once an eighth of
+/// the window is gone, so that a stream of datagrams does not write the map for each.
 #[inline(never)]
-fn keep_alive<W: World>(world: &W, key: &GrantKey, now: u64) -> bool {
-    let Some(mut grant) = world.grant(key) else { return false };
-    if grant.until == FOR_GOOD || grant.window == 0 {
-        return false;
-    }
-    let end = now.saturating_add(grant.window);
-    if end > grant.until && end - grant.until >= grant.window / 8 {
-        grant.until = end;
-        if world.replace_grant(key, &grant) {
-            world.count(Counter::GrantExtended);
-            return true;
+fn keep_alive<W: World>(world: &W, flow: &FlowKey, service: &Service) -> bool {
+    let source = &flow.source;
+    let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+    let now = world.now();
+    let mut index = 0;
+    while index < MAX_PREFIXES && prefixes[index].bits() != 0 {
+        let key = GrantKey::new(service.tag, source, &prefixes[index]);
+        if let Some(mut grant) = world.grant(&key)
+            && grant.is_live(now)
+        {
+            if grant.until == FOR_GOOD || grant.window == 0 {
+                return false;
+            }
+            let (end, most) = (now.saturating_add(grant.window), grant.kept_alive_until());
+            let end = if end < most { end } else { most };
+            if end > grant.until && end - grant.until >= grant.window / 8 {
+                grant.until = end;
+                if world.replace_grant(&key, &grant) {
+                    world.count(Counter::GrantExtended);
+                    return true;
+                }
+            }
+            return false;
         }
+        index += 1;
     }
     false
 }
@@ -251,7 +318,9 @@ fn log_denial<W: World>(world: &W, packet: &Packet, service: &Service) {
             step: 0,
             transport: packet.transport as u8,
             bits: 0,
-            reserved: [0; 2],
+            interface: world.interface(),
+            sport: packet.sport,
+            ..Event::NONE
         }));
     }
 }

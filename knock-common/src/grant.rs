@@ -56,6 +56,9 @@ impl GrantKey {
     }
 }
 
+/// How many windows traffic may keep a grant alive behind the last knock.
+pub const KEEPALIVE_WINDOWS: u64 = 12;
+
 /// Who wrote a grant.
 #[repr(u32)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +96,12 @@ pub struct Grant {
     pub door: u32,
     /// An [`Origin`] as its number.
     pub origin: u32,
+    /// When a door or a command last wrote it, boot time in ns; 0 in grants of layouts before 5.
+    pub renewed: u64,
+    /// The key that wrote its end; 0 for none.
+    pub key: u32,
+    /// Tag of that key's user, or 0.
+    pub user: u32,
     /// What the next version might add.
     #[cfg(feature = "layout-next")]
     pub added: u64,
@@ -109,9 +118,38 @@ impl Grant {
             window,
             door,
             origin: origin as u32,
+            renewed: since,
+            key: 0,
+            user: 0,
             #[cfg(feature = "layout-next")]
             added: 0x6e65_7874,
         }
+    }
+
+    /// No grant: a zeroed slot.
+    pub const NONE: Self = Self {
+        until: 0,
+        since: 0,
+        window: 0,
+        door: 0,
+        origin: 0,
+        renewed: 0,
+        key: 0,
+        user: 0,
+        #[cfg(feature = "layout-next")]
+        added: 0,
+    };
+
+    /// Until when traffic may extend it at most: so many windows behind the last knock, since what extends it may be
+    /// forged. In grants of layouts before 5 there was no such time.
+    #[inline(always)]
+    #[must_use]
+    pub const fn kept_alive_until(&self) -> u64 {
+        // More windows would be beyond the end of the clock; and BPF has no multiplication that says so.
+        if self.renewed == 0 || self.window > FOR_GOOD / KEEPALIVE_WINDOWS {
+            return FOR_GOOD;
+        }
+        self.renewed.saturating_add(self.window * KEEPALIVE_WINDOWS)
     }
 
     /// True until the end, to the nanosecond, whether or not anybody has swept it.
@@ -128,14 +166,14 @@ mod tests {
 
     #[test]
     fn a_zeroed_grant_admits_nobody() {
-        let zero = Grant { until: 0, since: 0, window: 0, door: 0, origin: 0 };
+        let zero = Grant::NONE;
         assert!(!zero.is_live(0));
         assert!(!zero.is_live(u64::MAX));
     }
 
     #[test]
     fn a_grant_ends_at_its_end() {
-        let grant = Grant { until: 100, since: 0, window: 0, door: 0, origin: 1 };
+        let grant = Grant { until: 100, origin: 1, ..Grant::NONE };
         assert!(grant.is_live(99));
         assert!(!grant.is_live(100));
     }

@@ -2,6 +2,7 @@
 
 use core::borrow::Borrow as _;
 
+use crate::addr::Addr;
 use crate::attempt::{Attempt, Attempts, Meaning, SLOTS, Ticks};
 use crate::cell::{Cell64, MAX_TRIES};
 use crate::checksum;
@@ -72,7 +73,7 @@ fn visit<W: World, F: Frame + ?Sized>(world: &W, frame: &F, desk: &Desk, knock: 
 
 #[inline(always)]
 fn is_wrong<W: World>(world: &W, packet: &Packet) -> bool {
-    packet.opens() && !packet.group && matches!(world.socket(packet), Socket::Nothing)
+    packet.opens() && !packet.group && world.is_own(&packet.dst) && matches!(world.socket(packet), Socket::Nothing)
 }
 
 /// Looks through the source's attempts without touching them: what may the packet come to mean?
@@ -216,7 +217,7 @@ fn start_door<W: World>(world: &W, desk: &Desk, index: u32) {
         desk.spoilt.set(1);
         return;
     }
-    if world.locks_out() && is_locked_out(world, desk, door) != 0 {
+    if world.locks_out() && is_locked_out(world, desk, door) {
         world.count(Counter::KnockLockedOut);
         return;
     }
@@ -258,16 +259,26 @@ fn start_door<W: World>(world: &W, desk: &Desk, index: u32) {
     }
 }
 
-/// 1 if the source is locked out from the door. Nobody is who is trusted, or holds a grant for what
-/// the door opens: a grant and a trusted network that come later count as well.
-#[inline(never)]
-fn is_locked_out<W: World>(world: &W, desk: &Desk, door: &Door) -> u32 {
+/// True if the source is locked out from the door. Nobody is who is trusted, or holds a grant for what the door opens: a
+/// grant and a trusted network that come later count as well.
+#[inline(always)]
+fn is_locked_out<W: World>(world: &W, desk: &Desk, door: &Door) -> bool {
     let source = &desk.packet.src;
-    if desk.now.get() >= world.locked_until(&source.site()) || world.trusts(source) {
-        return 0;
-    }
-    let Some(service) = world.service(u32::from(door.service)) else { return 0 };
-    u32::from(!gate::is_granted(world, &desk.packet, service, false))
+    desk.now.get() < world.locked_until(&source.site())
+        && is_trusted(world, source) == 0
+        && is_granted(world, source, door) == 0
+}
+
+/// 1 if the source is trusted. A function of its own, as the next: each needs a key on the stack.
+#[inline(never)]
+fn is_trusted<W: World>(world: &W, source: &Addr) -> u32 {
+    u32::from(world.trusts(source))
+}
+
+/// 1 if the source holds a grant for what the door opens; also if the door opens nothing.
+#[inline(never)]
+fn is_granted<W: World>(world: &W, source: &Addr, door: &Door) -> u32 {
+    u32::from(world.service(u32::from(door.service)).is_none_or(|service| gate::is_granted(world, source, service)))
 }
 
 /// Ends every live attempt of the source if nothing listens where the packet goes. Returns how
@@ -339,7 +350,9 @@ fn complete<W: World>(world: &W, desk: &Desk, door: &Door) -> u32 {
         step: door.steps,
         transport: packet.transport as u8,
         bits: prefix.bits() as u8,
-        reserved: [0; 2],
+        interface: world.interface(),
+        sport: packet.sport,
+        ..Event::NONE
     }));
     kind as u32
 }
@@ -365,6 +378,7 @@ fn open<W: World>(
         && grant.is_live(now)
     {
         grant.until = if grant.until > end { grant.until } else { end };
+        grant.renewed = now;
         if world.replace_grant(&key, &grant) {
             return (Kind::Extended, grant.until);
         }
@@ -403,6 +417,7 @@ fn report<W: World>(world: &W, desk: &Desk, door: &Door, attempt: Attempt, kind:
         step: attempt.made() as u8,
         transport: packet.transport as u8,
         bits: 0,
-        reserved: [0; 2],
+        sport: packet.sport,
+        ..Event::NONE
     }));
 }

@@ -4,6 +4,7 @@ use core::mem::{align_of, size_of};
 
 use crate::attempt::Attempts;
 use crate::event::Event;
+use crate::flow::{Flow, FlowKey};
 use crate::grant::{Grant, GrantKey};
 use crate::rules::{Door, Knock, PortRoles, Service};
 use crate::spent::Spent;
@@ -15,7 +16,7 @@ use crate::trust::TrustFilter;
 /// used sequences ([`Spent`]) keep their keys, fields are only ever added behind those that are there, and
 /// a field that is zero means what a version without it would have done. A layout that has to break this
 /// raises [`OLDEST_KNOWN`] and [`READABLE_FROM`] to itself.
-pub const LAYOUT_VERSION: u64 = if cfg!(feature = "layout-next") { 5 } else { 4 };
+pub const LAYOUT_VERSION: u64 = if cfg!(feature = "layout-next") { 6 } else { 5 };
 
 /// The oldest layout whose grants this version can take over.
 pub const OLDEST_KNOWN: u64 = 1;
@@ -33,6 +34,10 @@ pub const EVENT_BYTES: u32 = 256 * 1024;
 pub const MAX_GRANTS: u32 = 65_536;
 /// Default of `max_attempts`.
 pub const MAX_ATTEMPTS: u32 = 65_536;
+/// Default of `max_flows`.
+pub const MAX_FLOWS: u32 = 65_536;
+/// Prefixes of this host's addresses.
+pub const MAX_OWN: u32 = 65_536;
 /// One-time sequences that were used and are not yet marked in their files.
 pub const MAX_SPENT: u32 = 1024;
 /// Sites that are locked out at once; beyond, the one that was asked for longest ago is let off.
@@ -60,6 +65,9 @@ pub const TOLD_OBSERVE: u64 = 1;
 /// Bit of [`name::TOLD`]: what is denied is answered as a closed port would answer it.
 pub const TOLD_REJECT: u64 = 2;
 
+/// From this bit of [`name::TOLD`] on: `flow_idle` in s, rounded up.
+pub const TOLD_FLOW_IDLE: u32 = 32;
+
 /// A frame with these eight octets of metadata before it asks what decides on it: this word, then one
 /// that becomes the number of a [`crate::counter::Counter`] + 1. No driver puts them there, and no
 /// frame from a wire can.
@@ -78,6 +86,10 @@ pub mod name {
 
     /// Pinned: grants.
     pub const GRANTS: &str = "GRANTS";
+    /// Pinned: connections that were let in.
+    pub const FLOWS: &str = "FLOWS";
+    /// Pinned: the addresses of this host. Written by the daemon.
+    pub const OWN: &str = "OWN";
     /// Pinned: attempts under way.
     pub const ATTEMPTS: &str = "ATTEMPTS";
     /// Pinned: the filter in front of the attempts.
@@ -119,6 +131,8 @@ pub mod name {
 
     /// u32, 0 or 1: look connections up.
     pub const STEALTH: &str = "STEALTH";
+    /// u64: `flow_idle` in ns.
+    pub const FLOW_IDLE: &str = "FLOW_IDLE";
     /// u32, 0 or 1: verify the checksums of knocks.
     pub const VERIFY: &str = "VERIFY";
     /// u32, 0 or 1: there are trusted networks.
@@ -141,9 +155,11 @@ pub mod name {
 
 const _: () = {
     assert!(size_of::<GrantKey>() == 24 && align_of::<GrantKey>() == 4);
-    assert!(size_of::<Grant>() == if cfg!(feature = "layout-next") { 40 } else { 32 });
+    assert!(size_of::<Grant>() == if cfg!(feature = "layout-next") { 56 } else { 48 });
+    assert!(size_of::<FlowKey>() == 40 && align_of::<FlowKey>() == 4);
+    assert!(size_of::<Flow>() == 16);
     assert!(size_of::<Attempts>() == 64);
-    assert!(size_of::<Event>() == 48);
+    assert!(size_of::<Event>() == 64);
     assert!(size_of::<PortRoles>() == 4);
     assert!(size_of::<Service>() == 200);
     assert!(size_of::<Door>() == 128);

@@ -19,6 +19,7 @@ pub mod counter;
 pub mod desk;
 pub mod event;
 pub mod flags;
+pub mod flow;
 pub mod frame;
 pub mod gate;
 pub mod grant;

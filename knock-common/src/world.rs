@@ -10,6 +10,7 @@ use crate::cell::Cell64;
 use crate::counter::Counter;
 use crate::desk::Desk;
 use crate::event::Event;
+use crate::flow::{Flow, FlowKey};
 use crate::grant::{Grant, GrantKey};
 use crate::packet::Packet;
 use crate::rules::{Door, Knock, PortRoles, Service};
@@ -20,9 +21,9 @@ use crate::spent::Spent;
 pub enum Socket {
     /// Nothing in this host's network namespace.
     Nothing,
-    /// A TCP socket in state LISTEN.
+    /// A TCP socket in state LISTEN, or a UDP socket that takes datagrams from anybody.
     Listening,
-    /// A TCP socket in any other state, or a UDP socket.
+    /// A TCP socket in any other state, or a UDP socket that is connected to the packet's source.
     Connected,
 }
 
@@ -30,9 +31,14 @@ pub enum Socket {
 pub trait World {
     /// A desk, wherever it stands.
     type Desk: Borrow<Desk>;
+    /// A flow's key, wherever it stands.
+    type FlowKey: Borrow<FlowKey>;
 
     /// Boot time in ns (counts suspend, ignores clock steps).
     fn now(&self) -> u64;
+
+    /// Index of the interface on which the frame came.
+    fn interface(&self) -> u32;
 
     /// `stealth`: look connections up.
     fn stealth(&self) -> bool;
@@ -60,7 +66,7 @@ pub trait World {
     fn door(&self, index: u32) -> Option<&Door>;
     /// The service with this index.
     fn service(&self, index: u32) -> Option<&Service>;
-    /// True if `source` is in a trusted network.
+    /// True if `source` is in a trusted network, whatever interface it belongs to.
     fn trusts(&self, source: &Addr) -> bool;
 
     /// The grant under `key`, live or not.
@@ -76,6 +82,17 @@ pub trait World {
     fn replace_grant(&self, key: &GrantKey, grant: &Grant) -> bool;
     /// Removes the grant; false if there was none.
     fn remove_grant(&self, key: &GrantKey) -> bool;
+
+    /// The key of the packet's flow, off the stack; `None` if there is no place for it.
+    fn flow_key(&self, packet: &Packet) -> Option<Self::FlowKey>;
+    /// The flow under `key`, live or not.
+    fn flow(&self, key: &FlowKey) -> Option<&Flow>;
+    /// Writes a flow of which there is none yet; false if there is one, or no room.
+    fn put_flow(&self, key: &FlowKey, flow: Flow) -> bool;
+    /// `flow_idle` in ns.
+    fn flow_idle(&self) -> u64;
+    /// True if `dest` is an address of this host, and a packet to it is not only forwarded.
+    fn is_own(&self, dest: &Addr) -> bool;
 
     /// Notes that the one-time sequence `key` is used. False if it was before, or if there is no room
     /// for the note. Of several CPUs that do so at once one gets true.

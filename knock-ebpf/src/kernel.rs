@@ -13,6 +13,7 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::desk::Desk;
 use knock_common::event::Event;
+use knock_common::flow::{Flow, FlowKey};
 use knock_common::grant::{Grant, GrantKey, HOST_BITS};
 use knock_common::packet::Packet;
 use knock_common::rules::{Door, Knock, PortRoles, Service};
@@ -21,19 +22,19 @@ use knock_common::world::{Socket, World};
 
 use crate::{answer, desk, explain, maps, settings, sockets};
 
-/// A key of the trusted networks for one source. The kernel reads keys eight octets at a time, and so they are written:
+/// A key of the tries for one address. The kernel reads keys eight octets at a time, and so they are written:
 /// a processor that reads what was just written in smaller pieces has to wait for them.
 #[repr(C, align(8))]
-struct SourceKey {
+struct AddrKey {
     before: MaybeUninit<u32>,
     bits: u32,
-    source: [u64; 2],
+    addr: [u64; 2],
 }
 
-impl SourceKey {
+impl AddrKey {
     #[inline(always)]
-    fn new(source: &Addr) -> Self {
-        Self { before: MaybeUninit::uninit(), bits: HOST_BITS, source: halves(source) }
+    fn new(addr: &Addr) -> Self {
+        Self { before: MaybeUninit::uninit(), bits: HOST_BITS, addr: halves(addr) }
     }
 
     #[inline(always)]
@@ -64,6 +65,7 @@ impl<'a> Kernel<'a> {
 
 impl World for Kernel<'_> {
     type Desk = &'static Desk;
+    type FlowKey = &'static FlowKey;
 
     #[inline(always)]
     fn now(&self) -> u64 {
@@ -72,6 +74,12 @@ impl World for Kernel<'_> {
         }
         // SAFETY: takes nothing and reads a clock (kernel 5.8).
         unsafe { bpf_ktime_get_boot_ns() }
+    }
+
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        // SAFETY: the context of this frame.
+        unsafe { (*self.ctx.ctx).ingress_ifindex }
     }
 
     #[inline(always)]
@@ -135,8 +143,8 @@ impl World for Kernel<'_> {
     #[inline(always)]
     fn trusts(&self, source: &Addr) -> bool {
         settings::has_trusted()
-            && maps::TRUST_FILTER.get(0).is_some_and(|filter| filter.may_hold(source))
-            && maps::TRUSTED.get(SourceKey::new(source).key()).is_some()
+            && maps::TRUST_FILTER.get(0).is_some_and(|filter| filter.may_hold(&source.on_wire()))
+            && maps::TRUSTED.get(AddrKey::new(&source.on_wire()).key()).is_some()
     }
 
     #[inline(always)]
@@ -168,6 +176,39 @@ impl World for Kernel<'_> {
     #[inline(always)]
     fn remove_grant(&self, key: &GrantKey) -> bool {
         maps::GRANTS.remove(key).is_ok()
+    }
+
+    #[inline(always)]
+    fn flow_key(&self, packet: &Packet) -> Option<&'static FlowKey> {
+        let own = maps::FLOW.get_ptr_mut(0)?;
+        // SAFETY: this CPU's own value; XDP programs do not interrupt one another on a CPU, so nobody writes there before
+        // the verdict.
+        unsafe {
+            (*own).key = FlowKey::of(packet);
+            Some(&(*own).key)
+        }
+    }
+
+    #[inline(always)]
+    fn flow(&self, key: &FlowKey) -> Option<&Flow> {
+        // SAFETY: its state is only read and swapped. A word that was given to another flow meanwhile is swapped only if
+        // it is equal.
+        unsafe { maps::FLOWS.get(key) }
+    }
+
+    #[inline(always)]
+    fn put_flow(&self, key: &FlowKey, flow: Flow) -> bool {
+        maps::FLOWS.insert(key, &flow, u64::from(BPF_NOEXIST)).is_ok()
+    }
+
+    #[inline(always)]
+    fn flow_idle(&self) -> u64 {
+        settings::flow_idle()
+    }
+
+    #[inline(always)]
+    fn is_own(&self, dest: &Addr) -> bool {
+        maps::OWN.get(AddrKey::new(dest).key()).is_some_and(|&own| own != 0)
     }
 
     #[inline(always)]

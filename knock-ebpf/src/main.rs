@@ -49,7 +49,7 @@ fn knock_gate(ctx: XdpContext) -> u32 {
                 },
                 Err(other) => return action(&ctx, gate::judge_other(&world, other)),
             };
-            (gate::role_of(&world, &packet), in_one)
+            (gate::role_of(&world, &mut packet), in_one)
         }
     };
     action(&ctx, gate::judge_role(&world, &frame, &packet, role, in_one))
@@ -68,7 +68,7 @@ fn knock_linear(ctx: XdpContext) -> u32 {
         Glance::Unrelated => return linear_action(&ctx, Verdict::Pass),
         Glance::Concerns(role) => role,
         Glance::NotPlain => match desk::take(read(&ctx), &mut packet) {
-            Ok(()) => gate::role_of(&world, &packet),
+            Ok(()) => gate::role_of(&world, &mut packet),
             Err(other) => return linear_action(&ctx, gate::judge_other(&world, other)),
         },
     };

@@ -11,9 +11,11 @@ use knock_common::budget::Budget;
 use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::desk::Desk;
+use knock_common::flow::{Flow, FlowKey};
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::{
-    EVENT_BYTES, LAYOUT_WORDS, MAX_ATTEMPTS, MAX_GRANTS, MAX_LOCKED, MAX_PLACES, MAX_SPENT, MAX_TRUSTED, Place,
+    EVENT_BYTES, LAYOUT_WORDS, MAX_ATTEMPTS, MAX_FLOWS, MAX_GRANTS, MAX_LOCKED, MAX_OWN, MAX_PLACES, MAX_SPENT,
+    MAX_TRUSTED, Place,
 };
 use knock_common::reject::answer::Sheet;
 use knock_common::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
@@ -27,6 +29,12 @@ use crate::frame::COPIED;
 
 #[map]
 pub static GRANTS: HashMap<GrantKey, Grant> = HashMap::with_max_entries(MAX_GRANTS, 0);
+/// Changed in place: to write a key that is there may push out another one.
+#[map]
+pub static FLOWS: LruHashMap<FlowKey, Flow> = LruHashMap::with_max_entries(MAX_FLOWS, 0);
+/// Written by user space; value 1 for what is this host's.
+#[map]
+pub static OWN: LpmTrie<Addr, u32> = LpmTrie::with_max_entries(MAX_OWN, 1 /* BPF_F_NO_PREALLOC */);
 /// Filled with `BPF_NOEXIST`: of several CPUs one succeeds.
 #[map]
 pub static SPENT: HashMap<u64, Spent> = HashMap::with_max_entries(MAX_SPENT, 0);
@@ -76,6 +84,9 @@ pub static COPY: PerCpuArray<[u8; COPIED]> = PerCpuArray::with_max_entries(1, 0)
 /// The packet that is on its way through the long paths.
 #[map]
 pub static DESK: PerCpuArray<OwnDesk> = PerCpuArray::with_max_entries(1, 0);
+/// The key of the flow that is being looked up or written.
+#[map]
+pub static FLOW: PerCpuArray<OwnFlow> = PerCpuArray::with_max_entries(1, 0);
 /// By interface index; kept up to date by the loader.
 #[map]
 pub static PLACES: HashMap<u32, Place> = HashMap::with_max_entries(MAX_PLACES, 1 /* BPF_F_NO_PREALLOC */);
@@ -93,3 +104,12 @@ pub struct OwnDesk(pub MaybeUninit<Desk>);
 
 // SAFETY: a per-CPU value; no two CPUs ever see the same one.
 unsafe impl Sync for OwnDesk {}
+
+/// Room for the key of a flow.
+#[repr(transparent)]
+pub struct OwnFlow {
+    pub key: FlowKey,
+}
+
+// SAFETY: a per-CPU value; no two CPUs ever see the same one.
+unsafe impl Sync for OwnFlow {}

@@ -26,7 +26,7 @@ fn knock_raw(ctx: XdpContext) -> u32 {
         },
         Err(other) => return action(&ctx, gate::judge_other(&world, other)),
     };
-    action(&ctx, gate::judge_packet(&world, &frame, &packet, in_one))
+    action(&ctx, gate::judge_packet(&world, &frame, &mut packet, in_one))
 }
 
 /// For older kernels, whose frames are always linear.
@@ -37,7 +37,7 @@ fn knock_raw_linear(ctx: XdpContext) -> u32 {
     let frame = Linear::new(&ctx);
     let mut packet = Packet::BLANK;
     match desk::take(read(&ctx), &mut packet) {
-        Ok(()) => linear_action(&ctx, gate::judge_packet(&world, &frame, &packet, true)),
+        Ok(()) => linear_action(&ctx, gate::judge_packet(&world, &frame, &mut packet, true)),
         Err(other) => linear_action(&ctx, gate::judge_other(&world, other)),
     }
 }

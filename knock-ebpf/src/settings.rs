@@ -6,6 +6,8 @@ use aya_ebpf::Global;
 #[unsafe(no_mangle)]
 static STEALTH: Global<u32> = Global::new(1);
 #[unsafe(no_mangle)]
+static FLOW_IDLE: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
 static VERIFY: Global<u32> = Global::new(1);
 #[unsafe(no_mangle)]
 static HAS_TRUSTED: Global<u32> = Global::new(1);
@@ -27,6 +29,12 @@ static TEST_CLOCK: Global<u32> = Global::new(0);
 #[inline(always)]
 pub fn stealth() -> bool {
     STEALTH.load() != 0
+}
+
+/// In ns.
+#[inline(always)]
+pub fn flow_idle() -> u64 {
+    FLOW_IDLE.load()
 }
 
 #[inline(always)]

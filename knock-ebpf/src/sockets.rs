@@ -6,7 +6,9 @@ use aya_ebpf::programs::XdpContext;
 use knock_common::packet::{Packet, Transport};
 use knock_common::world::Socket;
 
-/// `TCP_LISTEN` of `include/net/tcp_states.h`.
+/// `TCP_ESTABLISHED` of `include/net/tcp_states.h`, which a connected UDP socket has as well.
+const ESTABLISHED: u32 = 1;
+/// `TCP_LISTEN`.
 const LISTEN: u32 = 10;
 
 /// The IPv4 arm of `struct bpf_sock_tuple`.
@@ -36,7 +38,7 @@ pub fn find(ctx: &XdpContext, packet: &Packet) -> Socket {
         let mut tuple = Tuple4 { saddr: packet.src.words()[3], daddr: packet.dst.words()[3], sport, dport };
         find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple4>() as u32, packet.transport)
     } else {
-        let mut tuple = Tuple6 { saddr: packet.src.words(), daddr: packet.dst.words(), sport, dport };
+        let mut tuple = Tuple6 { saddr: packet.src.on_wire().words(), daddr: packet.dst.words(), sport, dport };
         find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple6>() as u32, packet.transport)
     }
 }
@@ -54,8 +56,13 @@ fn find_by(ctx: &XdpContext, tuple: *mut bpf_sock_tuple, size: u32, transport: T
         if socket.is_null() {
             return Socket::Nothing;
         }
-        let listening = matches!(transport, Transport::Tcp) && (*socket).state == LISTEN;
+        let state = (*socket).state;
         bpf_sk_release(socket.cast());
-        if listening { Socket::Listening } else { Socket::Connected }
+        let takes_any = match transport {
+            Transport::Tcp => state == LISTEN,
+            // A socket that is connected to somebody else is not found.
+            Transport::Udp => state != ESTABLISHED,
+        };
+        if takes_any { Socket::Listening } else { Socket::Connected }
     }
 }

@@ -76,7 +76,7 @@ pub fn datagram(from: impl Into<IpAddr>, to: impl Into<IpAddr>, port: u16) -> Pa
 pub fn allow(host: &Memory, source: impl Into<IpAddr>, service: &str, until: u64) {
     let tag = Name::new(service).expect("a name").tag();
     let key = GrantKey::new(tag, &Addr::from(source.into()), &Prefix::new(HOST_BITS));
-    host.allow(key, Grant { until, since: 0, window: 0, door: 0, origin: Origin::Command as u32 });
+    host.allow(key, Grant { until, origin: Origin::Command as u32, ..Grant::NONE });
 }
 
 /// Judges the frame and holds the verdict, and everything that was counted, against what is

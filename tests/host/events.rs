@@ -69,7 +69,9 @@ fn rows(client: IpAddr, server: IpAddr) -> Vec<Row> {
         step: 0,
         transport,
         bits: 0,
-        reserved: [0; 2],
+        interface: if matches!(kind, Kind::Stage | Kind::Wrong) { 0 } else { 1 },
+        sport: 40_000,
+        ..Event::NONE
     };
     let tcp = |port| syn(client, server, port);
     let udp = |port| datagram(client, server, port);

@@ -1,8 +1,8 @@
 //! Rules 8 to 11: what passes to a protected port.
 
 use knock_common::counter::Counter::{
-    DenialUnlogged, DenyNew, DenyProbe, DenyUdp, GrantExtended, PassConnected, PassGranted, PassNoSocket, PassTrusted,
-    PassUnchecked,
+    DenialUnlogged, DenyNew, DenyProbe, DenyUdp, GrantExtended, PassConnected, PassFlow, PassGranted, PassNoSocket,
+    PassTrusted, PassUnchecked,
 };
 use knock_common::event::Kind;
 use knock_common::gate::Verdict::{Deny, Pass};
@@ -140,10 +140,11 @@ fn traffic_keeps_a_udp_grant_alive() {
         judged(&host, "too early to write", &traffic, Pass, &[PassGranted]);
         assert_eq!(only_end(&host), NOW + 30 * SECOND);
         host.set_now(NOW + 29 * SECOND);
-        judged(&host, "extended", &traffic, Pass, &[PassGranted, GrantExtended]);
+        judged(&host, "extended", &traffic, Pass, &[PassFlow, GrantExtended]);
         assert_eq!(only_end(&host), NOW + 59 * SECOND);
         host.set_now(NOW + 59 * SECOND);
-        judged(&host, "over", &traffic, Deny, &[DenyUdp]);
+        let other = PacketBuilder::between(source, server).udp(40_001, 51820).build();
+        judged(&host, "over", &other, Deny, &[DenyUdp]);
     }
 }
 
@@ -154,7 +155,7 @@ fn traffic_neither_shortens_nor_limits_a_grant() {
     judged(&host, "for good", &datagram(CLIENT_V4, SERVER_V4, 51820).build(), Pass, &[PassGranted]);
     assert_eq!(only_end(&host), FOR_GOOD);
     allow(&host, CLIENT_V4, "wg", NOW + SECOND);
-    judged(&host, "by command", &datagram(CLIENT_V4, SERVER_V4, 51820).build(), Pass, &[PassGranted]);
+    judged(&host, "by command", &datagram(CLIENT_V4, SERVER_V4, 51820).build(), Pass, &[PassFlow]);
     assert_eq!(only_end(&host), NOW + SECOND);
 }
 

@@ -9,6 +9,8 @@ mod cases;
 mod checksums;
 #[path = "../host/events.rs"]
 mod events;
+#[path = "../host/flows.rs"]
+mod flows;
 #[path = "../host/frames/mod.rs"]
 mod frames;
 #[path = "../host/gate.rs"]

@@ -12,6 +12,8 @@ pub struct Tables {
     pub rules: RuleSet,
     /// `stealth`.
     pub stealth: bool,
+    /// `flow_idle`, in ns.
+    pub flow_idle: u64,
     /// `verify_checksums`.
     pub verify_checksums: bool,
     /// New attempts per second and CPU.
@@ -48,6 +50,7 @@ impl Tables {
         Self {
             rules,
             stealth: config.options.stealth,
+            flow_idle: config.options.flow_idle.as_nanos() as u64,
             verify_checksums: config.options.verify_checksums.unwrap_or(true),
             attempt_rate: config.options.attempt_rate.unwrap_or(ATTEMPT_RATE),
             log_denied: config.options.log_denied,

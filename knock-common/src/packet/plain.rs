@@ -112,7 +112,17 @@ impl<F: Frame + ?Sized> Plain<F> {
         matches!(self.transport, Transport::Udp) || TcpFlags(self.flags).opens()
     }
 
-    /// The source.
+    /// True if the source is [link-local](Addr::is_link_local).
+    #[inline(always)]
+    #[must_use]
+    pub fn is_link_local(&self) -> bool {
+        match &self.head {
+            Head::V4(_) => false,
+            Head::V6(h) => Addr::from_words([h.word_at::<{ IP + 8 }>(), 0, 0, 0]).is_link_local(),
+        }
+    }
+
+    /// The source, as it stands in the packet.
     #[inline(always)]
     #[must_use]
     pub fn source(&self) -> Addr {
@@ -128,8 +138,11 @@ impl<F: Frame + ?Sized> Plain<F> {
 
     /// Fills in the whole packet.
     #[inline(always)]
-    pub fn read(&self, packet: &mut Packet) {
+    pub fn read(&self, packet: &mut Packet, interface: impl Fn() -> u32) {
         packet.src = self.source();
+        if self.is_link_local() {
+            packet.src = packet.src.scoped(interface());
+        }
         match &self.head {
             Head::V4(h) => {
                 packet.dst = Addr::from_v4_word(h.word_at::<{ IP + 16 }>());

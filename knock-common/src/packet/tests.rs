@@ -29,7 +29,7 @@ fn read(frame: &[u8]) -> Result<Packet, Other> {
 /// What is read at a glance, if it is.
 fn glance(frame: &[u8]) -> Option<Packet> {
     let mut packet = Packet::BLANK;
-    Plain::look(frame)?.read(&mut packet);
+    Plain::look(frame)?.read(&mut packet, || 0);
     Some(packet)
 }
 

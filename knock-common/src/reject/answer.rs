@@ -241,7 +241,7 @@ fn ipv6(h: &mut [u8; IPV6 as usize], packet: &Packet, sender: &Sender, class: u8
     put16(h, 4, payload as u16);
     put8(h, 6, protocol);
     put8(h, 7, sender.hop_limit);
-    let (src, dst) = (packet.src.words(), packet.dst.words());
+    let (src, dst) = (packet.src.on_wire().words(), packet.dst.words());
     let mut index = 0;
     while index < 4 {
         put_word(h, 8 + index * 4, dst[index]);

@@ -8,6 +8,8 @@ pub mod completions;
 #[cfg(feature = "gate")]
 pub mod confirm;
 #[cfg(feature = "gate")]
+mod cut;
+#[cfg(feature = "gate")]
 pub mod events;
 #[cfg(feature = "gate")]
 pub mod explain;

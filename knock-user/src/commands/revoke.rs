@@ -7,7 +7,7 @@ use knock_common::addr::Addr;
 use knock_common::grant::{GrantKey, Prefix};
 use knock_common::rules::{MAX_PREFIXES, Name, Service};
 
-use super::{service, source};
+use super::{cut, service, source};
 use crate::exit::Exit;
 use crate::firewall::{GrantEntry, Paths, State};
 
@@ -23,6 +23,9 @@ pub struct RevokeArgs {
     /// Take away every grant
     #[arg(long)]
     pub all: bool,
+    /// End their connections with protected ports as well: sockets of this host, and what is only forwarded
+    #[arg(long)]
+    pub cut: bool,
 }
 
 /// Removes the grants. What was done is said even if a later removal fails.
@@ -34,7 +37,7 @@ pub fn run(args: &RevokeArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
     let mut said = String::new();
     let outcome = revoke(args, paths, &mut said);
     let found = !said.is_empty();
-    if !found && outcome.is_ok() {
+    if !found && outcome.is_ok() && !args.cut {
         let about = [args.ip.as_deref(), args.service.as_deref()].into_iter().flatten();
         said = about.chain(["no grant\n"]).collect::<Vec<_>>().join(": ");
     }
@@ -57,6 +60,16 @@ fn revoke(args: &RevokeArgs, paths: &Paths, said: &mut String) -> Result<()> {
             *said += &format!("{}: {}: revoked\n", entry.source(), service::name(&services, entry.key.service));
         }
     }
+    if args.cut {
+        let what = match (&args.ip, &args.service) {
+            (Some(ip), Some(service)) => format!("{ip}: {service}"),
+            (Some(one), None) | (None, Some(one)) => one.clone(),
+            (None, None) => "all".to_owned(),
+        };
+        let count = cut::cut(&mut state, |source| meant.holds(source), tag)?;
+        let connections = super::count(count, "connection");
+        *said += &if count == 0 { format!("{what}: no connection\n") } else { format!("{what}: {connections} cut\n") };
+    }
     Ok(())
 }
 
@@ -65,16 +78,28 @@ enum Meant {
     Everybody,
     Address(Addr),
     /// A network, as a grant's source is written.
-    Network(String),
+    Network(Addr, u32),
 }
 
 impl Meant {
     fn among(text: Option<&str>, grants: &[GrantEntry]) -> Result<Self> {
         let Some(text) = text else { return Ok(Self::Everybody) };
-        if text.contains('/') && grants.iter().any(|entry| entry.source() == text) {
-            return Ok(Self::Network(text.to_owned()));
+        if text.contains('/')
+            && let Some(entry) = grants.iter().find(|entry| entry.source() == text)
+        {
+            return Ok(Self::Network(entry.key.source, entry.key.bits));
         }
         source::parse(text).map(Self::Address)
+    }
+
+    /// True if connections of this source are meant.
+    fn holds(&self, source: &Addr) -> bool {
+        match self {
+            Self::Everybody => true,
+            // Sockets do not tell on which port of a bridge a link-local address is.
+            Self::Address(meant) => meant == source || meant.on_wire() == *source,
+            Self::Network(base, bits) => source.masked(*bits) == *base,
+        }
     }
 
     fn covers(&self, entry: &GrantEntry) -> bool {
@@ -82,7 +107,7 @@ impl Meant {
         match self {
             Self::Everybody => true,
             Self::Address(source) => GrantKey::new(key.service, source, &Prefix::new(key.bits)) == *key,
-            Self::Network(source) => entry.source() == *source,
+            Self::Network(base, bits) => (&key.source, &key.bits) == (base, bits),
         }
     }
 }
@@ -103,7 +128,7 @@ mod tests {
 
     fn entry(source: &str, bits: u32) -> GrantEntry {
         let key = GrantKey::new(1, &source::parse(source).unwrap(), &Prefix::new(bits));
-        GrantEntry { key, grant: Grant { until: 1, since: 0, window: 0, door: 0, origin: 1 } }
+        GrantEntry { key, grant: Grant { until: 1, origin: 1, ..Grant::NONE } }
     }
 
     #[test]

@@ -6,22 +6,41 @@ use anyhow::{Result, bail};
 use ipnet::IpNet;
 use knock_common::addr::Addr;
 
+use crate::host::scope;
+
 /// Reads one address; a v4-mapped one is that IPv4 address.
 ///
 /// # Errors
 ///
 /// A network, a name, the unset address: with the remedy.
 pub fn parse(text: &str) -> Result<Addr> {
+    if let Some((ip, interface)) = text.split_once('%') {
+        return on_link(text, ip, interface);
+    }
     match text.parse::<IpAddr>() {
         Ok(ip) if ip.to_canonical().is_unspecified() => {
             bail!("{text}: nobody has this address: name one, or write networks into options.trusted")
+        }
+        Ok(ip) if Addr::from(ip).is_link_local() => {
+            bail!("{text}: a link-local address: say on which interface, such as {text}%eth0")
         }
         Ok(ip) => Ok(ip.into()),
         Err(_) if text.parse::<IpNet>().is_ok() => {
             bail!("{text}: a network: name one address of it, or write it into options.trusted and reload")
         }
-        Err(_) if text.contains('%') => bail!("{text}: no IP address: leave out the % and what follows"),
         Err(_) => bail!("{text}: no IP address: write it as 192.0.2.7 or 2001:db8::7"),
+    }
+}
+
+/// A link-local address and its interface, as `ip` and `ssh` write it.
+fn on_link(text: &str, ip: &str, interface: &str) -> Result<Addr> {
+    match ip.parse::<IpAddr>().map(Addr::from) {
+        Ok(addr) if addr.is_link_local() => match scope::index_of(interface) {
+            Ok(index) if index != 0 => Ok(addr.scoped(index)),
+            _ => bail!("{text}: no interface is called {interface}: `ip link` lists them"),
+        },
+        Ok(_) => bail!("{text}: only link-local addresses belong to an interface: leave out the % and what follows"),
+        Err(_) => bail!("{text}: no IP address: write it as fe80::7%eth0"),
     }
 }
 
@@ -36,13 +55,23 @@ mod tests {
     }
 
     #[test]
+    fn a_link_local_address_has_an_interface() {
+        for text in ["fe80::7%lo", "fe80::7%1"] {
+            assert_eq!(parse(text).unwrap().interface(), 1);
+        }
+    }
+
+    #[test]
     fn what_is_no_address_is_refused_with_the_remedy() {
         for (text, remedy) in [
             ("192.0.2.0/24", "options.trusted"),
             ("2001:db8::/32", "options.trusted"),
             ("0.0.0.0", "options.trusted"),
             ("::", "options.trusted"),
-            ("fe80::1%eth0", "leave out the %"),
+            ("fe80::1", "fe80::1%eth0"),
+            ("fe80::1%nothing-here", "ip link"),
+            ("192.0.2.7%lo", "leave out the %"),
+            ("host%lo", "fe80::7%eth0"),
             ("host.example", "write it as"),
             ("192.0.2", "write it as"),
             ("", "write it as"),

@@ -44,8 +44,8 @@ pub(crate) use self::port_owners::PortOwners;
 pub use self::users::remarks as remarks_on_users;
 
 pub use self::model::{
-    BARE_CMD_TIMEOUT, Config, Deny, Door, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, LOG_RATE, Lockout, MAX_HOOKS,
-    Mode, OnExit, OneTime, Options, SEQ_TIMEOUT, Service,
+    BARE_CMD_TIMEOUT, Config, Deny, Door, FLOW_IDLE, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, LOG_RATE, Lockout,
+    MAX_HOOKS, Mode, OnExit, OneTime, Options, SEQ_TIMEOUT, Service,
 };
 pub use crate::settings::{Diagnostic, Excerpt, Port, PortError, PortNames, PortRange, Severity, transport_name};
 

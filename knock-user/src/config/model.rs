@@ -108,6 +108,10 @@ pub struct Options {
     pub max_grants: u32,
     /// `max_attempts`: room for that many. Default [`knock_common::layout::MAX_ATTEMPTS`].
     pub max_attempts: u32,
+    /// `max_flows`: room for that many. Default [`knock_common::layout::MAX_FLOWS`].
+    pub max_flows: u32,
+    /// `flow_idle`: how long a UDP flow that was let in may be idle. Default [`FLOW_IDLE`].
+    pub flow_idle: Duration,
     /// `attempt_rate`: new attempts per second and CPU that are told of. Unset: the loader's default.
     pub attempt_rate: Option<u32>,
     /// `hook_timeout`: how long a hook may run. Default [`HOOK_TIMEOUT`].
@@ -253,6 +257,8 @@ pub const BARE_CMD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const LOG_DENIED_RATE: u32 = 10;
 /// Default of `log_rate`.
 pub const LOG_RATE: u32 = 100;
+/// Default of `flow_idle`: as long as conntrack keeps a stream of UDP, and some more.
+pub const FLOW_IDLE: Duration = Duration::from_secs(3 * 60);
 /// Default of `hook_timeout`.
 pub const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Default of `max_hooks`.

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use knock_common::layout::{MAX_ATTEMPTS, MAX_GRANTS, MAX_TRUSTED};
+use knock_common::layout::{MAX_ATTEMPTS, MAX_FLOWS, MAX_GRANTS, MAX_TRUSTED};
 
 use super::interface::InterfacePattern;
 use super::lockout;
-use super::model::{Deny, HOOK_TIMEOUT, LOG_DENIED_RATE, LOG_RATE, MAX_HOOKS, Mode, OnExit, Options};
+use super::model::{Deny, FLOW_IDLE, HOOK_TIMEOUT, LOG_DENIED_RATE, LOG_RATE, MAX_HOOKS, Mode, OnExit, Options};
 use super::report::Report;
 use super::value::{Item, Table};
 use super::{duration, group, log, network};
@@ -18,6 +18,9 @@ const MAX_ROOM: u32 = 1 << 24;
 const MOST_LOGGED: u32 = 1000;
 /// Lines of one kind in a second, more than a log can take.
 const MOST_LINES: u32 = 100_000;
+/// The shortest and the longest time for which a UDP flow may be idle. When it was last seen is noted to the second.
+const SHORTEST_IDLE: Duration = Duration::from_secs(1);
+const LONGEST_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Names of interfaces and patterns for them.
 const MOST_INTERFACES: usize = 256;
 /// The longest time for a hook: one that runs for hours is a service.
@@ -49,6 +52,8 @@ pub(super) fn read(mut table: Table<'_>, report: &Report<'_>) -> Options {
         status_group: table.take("status_group").and_then(|item| group::read(&item, report)),
         max_grants: number(&mut table, report, "max_grants", MAX_ROOM).unwrap_or(MAX_GRANTS),
         max_attempts: number(&mut table, report, "max_attempts", MAX_ROOM).unwrap_or(MAX_ATTEMPTS),
+        max_flows: number(&mut table, report, "max_flows", MAX_ROOM).unwrap_or(MAX_FLOWS),
+        flow_idle: table.take("flow_idle").and_then(|item| read_flow_idle(&item, report)).unwrap_or(FLOW_IDLE),
         attempt_rate: number(&mut table, report, "attempt_rate", u32::MAX),
         hook_timeout: table
             .take("hook_timeout")
@@ -74,6 +79,16 @@ fn number(table: &mut Table<'_>, report: &Report<'_>, name: &'static str, high: 
 
 fn read_hook_timeout(item: &Item<'_>, report: &Report<'_>) -> Option<Duration> {
     duration::read(item, report, LONGEST_HOOK, "give hooks some seconds, or leave it out for 30s")
+}
+
+fn read_flow_idle(item: &Item<'_>, report: &Report<'_>) -> Option<Duration> {
+    let help = "give it a few minutes, or leave it out for 3m";
+    let idle = duration::read(item, report, LONGEST_IDLE, help)?;
+    if idle < SHORTEST_IDLE {
+        item.error(report, "shorter than 1s", help);
+        return None;
+    }
+    Some(idle)
 }
 
 fn read_interfaces(item: &Item<'_>, report: &Report<'_>) -> Vec<InterfacePattern> {

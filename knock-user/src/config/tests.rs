@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use knock_common::packet::Transport;
 use knock_common::rules::Action;
 
+use super::model::FLOW_IDLE;
 use super::*;
 
 mod advice;
@@ -78,6 +79,9 @@ fn a_good_config_raises_nothing() {
         "deny = \"drop\"",
         "max_grants = 1",
         "max_attempts = 16777216",
+        "max_flows = 16777216",
+        "flow_idle = \"1s\"",
+        "flow_idle = \"1d\"",
         "attempt_rate = 4294967295",
     ] {
         assert_said(&with_option(line), &[]);
@@ -143,6 +147,7 @@ fn names_order_and_defaults_are_kept() {
     );
     assert_eq!((options.log_denied, options.stealth, options.verify_checksums), (true, true, None));
     assert_eq!((options.max_grants, options.max_attempts, options.attempt_rate), (65_536, 65_536, None));
+    assert_eq!((options.max_flows, options.flow_idle), (65_536, FLOW_IDLE));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Link changes, as the kernel announces them (rtnetlink(7), RTNLGRP_LINK). Nothing is polled.
+//! Changes of links and addresses, as the kernel announces them (rtnetlink(7)). Nothing is polled.
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::Daemon;
 use super::record::Record;
 use crate::firewall::{Firewall, Interface};
+use crate::host::addresses;
 
 /// What is told while it is so.
 const NOT_FOLLOWED: &str = "interfaces cannot be followed";
@@ -35,7 +36,7 @@ pub struct Links {
 /// What was announced.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Announced {
-    /// Something about these interfaces, as they were then.
+    /// Something about these interfaces, as they were then; none, if it was about addresses.
     Some(Vec<Interface>),
     /// Announcements were lost: anything may have changed.
     Lost,
@@ -58,7 +59,8 @@ impl Links {
     ///
     /// If netlink cannot be used.
     pub fn open() -> Result<Self> {
-        let (connection, _, messages) = rtnetlink::new_multicast_connection(&[MulticastGroup::Link])
+        let groups = [&[MulticastGroup::Link], &addresses::CHANGES[..]].concat();
+        let (connection, _, messages) = rtnetlink::new_multicast_connection(&groups)
             .context("changes of interfaces cannot be followed by netlink")?;
         let messages = messages.map(|(message, _)| message).boxed();
         Ok(Self { messages, connection: tokio::spawn(connection) })
@@ -105,6 +107,7 @@ impl Drop for Links {
 
 impl Daemon {
     pub(super) fn on_links(&mut self, announced: &Announced) {
+        self.follow_addresses();
         if *announced == Announced::Lost {
             info!("too many changes of interfaces at once: they are listed anew");
         }
@@ -116,9 +119,16 @@ impl Daemon {
         }
     }
 
+    /// Networks that are this host's by routes alone are announced among all routes, and found by the next look.
+    fn follow_addresses(&mut self) {
+        let followed = self.firewall.follow_addresses();
+        let _ = self.troubles.tell("what is forwarded may be taken for this host's own", followed);
+    }
+
     /// Puts back what somebody has taken away, and tries again where the gate could not stand.
     pub(super) fn look_after_gate(&mut self, now: Instant) {
         self.next_look = now + LOOK;
+        self.follow_addresses();
         let retries = self.next_retry <= now && self.firewall.try_refused_again();
         if retries {
             self.next_retry = now + RETRY;

@@ -131,7 +131,10 @@ impl Daemon {
     /// Locks out who is due, unless the source may come in without a knock, or is in.
     pub(super) fn lock_out_due(&mut self) {
         let Some((rule, due)) = self.lockouts.take_due() else { return };
-        let connected = connected(&self.config);
+        let connected = connected(&self.config).and_then(|mut sites| {
+            sites.extend(self.state.flows()?.iter().map(|flow| flow.key.source.site()));
+            Ok(sites)
+        });
         let Some(connected) = self.troubles.tell("nobody is locked out, for connections cannot be listed", connected)
         else {
             return;

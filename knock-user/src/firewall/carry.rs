@@ -1,4 +1,4 @@
-//! Grants, and notes of used one-time sequences, on their way from one map to another: to a table of another
+//! Grants, flows, and notes of used one-time sequences, on their way from one map to another: to a table of another
 //! size, or to another layout.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -6,13 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{HashMap, IterableMap, Map, MapData, MapType};
+use knock_common::flow::FlowKey;
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::name;
 use knock_common::spent::Spent;
 
 use super::layouts::{foreign, record, unlike};
 use super::pins::Paths;
-use super::plain::Plain;
+use super::plain::{FlowRecord, Plain};
 use super::sys::{self, boot_now};
 
 /// The first layout's grant and note; no later one is shorter.
@@ -24,10 +25,12 @@ const NOEXIST: u64 = 1;
 #[derive(Default)]
 pub struct Carry {
     grants: Option<Grants>,
+    flows: Option<(Flows, Flows)>,
     spent: Option<(Records, Notes)>,
 }
 
 type Table = HashMap<MapData, Plain<GrantKey>, Plain<Grant>>;
+type Flows = HashMap<MapData, Plain<FlowKey>, Plain<FlowRecord>>;
 type Notes = HashMap<MapData, u64, Plain<Spent>>;
 
 struct Grants {
@@ -49,6 +52,10 @@ impl Carry {
         if from.exists() && to.exists() {
             let from = Records::open(&from, size_of::<GrantKey>())?;
             carry.grants = Some(Grants { from, to: hash(&to)?.try_into()?, sent: None });
+        }
+        let (from, to) = (paths.map(name::FLOWS), next.join(name::FLOWS));
+        if from.exists() && to.exists() {
+            carry.flows = flows(&from)?.zip(flows(&to)?);
         }
         Ok(carry)
     }
@@ -74,6 +81,14 @@ impl Carry {
     /// Of bpf(2).
     pub fn carry(&mut self) -> Result<()> {
         self.carry_spent()?;
+        if let Some((from, to)) = &mut self.flows {
+            let mut all = Vec::new();
+            sys::each(fd(from), |key: Plain<FlowKey>, flow: Plain<FlowRecord>| all.push((key, flow)))?;
+            for (key, flow) in all {
+                // One that is there already has moved on. Of a smaller table, the kernel keeps the last ones.
+                let _ = to.insert(key, flow, NOEXIST);
+            }
+        }
         let Some(grants) = &mut self.grants else { return Ok(()) };
         let now = live(&grants.from)?;
         let to = &mut grants.to;
@@ -164,6 +179,15 @@ fn fd<K: aya::Pod, V: aya::Pod>(map: &HashMap<MapData, K, V>) -> BorrowedFd<'_> 
 
 fn hash(pin: &Path) -> Result<Map> {
     Ok(Map::HashMap(MapData::from_pin(pin).with_context(|| pin.display().to_string())?))
+}
+
+/// A table of flows; `None` if it is of another shape than ours.
+fn flows(pin: &Path) -> Result<Option<Flows>> {
+    let map = MapData::from_pin(pin).map_err(|error| unlike(pin, error))?;
+    let info = map.info()?;
+    let sizes = (info.key_size() as usize, info.value_size() as usize);
+    let is_ours = info.map_type()? == MapType::LruHash && sizes == (size_of::<FlowKey>(), size_of::<FlowRecord>());
+    Ok(if is_ours { Some(Map::LruHashMap(map).try_into()?) } else { None })
 }
 
 /// A hash map whose values may have another size than ours.

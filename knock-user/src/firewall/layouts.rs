@@ -150,9 +150,10 @@ mod tests {
     fn a_longer_record_is_cut_and_a_shorter_one_filled_with_zeroes() {
         let mut octets: Vec<u8> = [7_u64, 5, 3].iter().flat_map(|word| word.to_ne_bytes()).collect();
         octets.extend([1_u32, 2].iter().flat_map(|word| word.to_ne_bytes()));
-        let grant = Grant { until: 7, since: 5, window: 3, door: 1, origin: 2 };
+        let grant = Grant { until: 7, since: 5, window: 3, door: 1, origin: 2, ..Grant::NONE };
         assert_eq!(record::<Grant>(&octets), grant);
         assert_eq!(record::<Grant>(&octets[..24]), Grant { door: 0, origin: 0, ..grant });
+        octets.resize(size_of::<Grant>(), 0);
         octets.extend([0xff; 8]);
         assert_eq!(record::<Grant>(&octets), grant);
     }

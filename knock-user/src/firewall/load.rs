@@ -11,7 +11,7 @@ use aya::maps::{Array, LpmTrie, Map, MapData, MapInfo};
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use knock_common::layout::name;
-use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_OBSERVE, TOLD_REJECT};
+use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT};
 
 use super::change;
 use super::features;
@@ -28,6 +28,8 @@ use crate::rules::RuleSet;
 pub struct Settings {
     /// Look connections up before a segment without SYN passes.
     pub stealth: bool,
+    /// How long a UDP flow may be idle, in ns.
+    pub flow_idle: u64,
     /// A knock with a wrong checksum is none.
     pub verify_checksums: bool,
     /// New attempts per second and CPU that are told of.
@@ -49,6 +51,8 @@ pub struct Settings {
     pub max_grants: u32,
     /// Room for attempts.
     pub max_attempts: u32,
+    /// Room for flows.
+    pub max_flows: u32,
     /// Read the time from the `CLOCK` map. For tests: the program then does not see real time.
     pub test_clock: bool,
 }
@@ -61,6 +65,7 @@ impl Settings {
         let open = interfaces.iter().any(Interface::leaves_checksums_open);
         Self {
             stealth: options.stealth,
+            flow_idle: u64::try_from(options.flow_idle.as_nanos()).unwrap_or(u64::MAX),
             verify_checksums: options.verify_checksums.unwrap_or(!open),
             attempt_rate: options.attempt_rate.unwrap_or_else(|| default_rate(config)),
             log_denied: options.log_denied,
@@ -72,6 +77,7 @@ impl Settings {
             trace: manner.trace,
             max_grants: options.max_grants,
             max_attempts: options.max_attempts,
+            max_flows: options.max_flows,
             test_clock: false,
         }
     }
@@ -87,7 +93,7 @@ impl Settings {
     const fn told(&self) -> u64 {
         let reject = if self.reject == 0 { 0 } else { TOLD_REJECT };
         let observe = if self.observe { TOLD_OBSERVE } else { 0 };
-        reject | observe
+        reject | observe | self.flow_idle.div_ceil(1_000_000_000) << TOLD_FLOW_IDLE
     }
 }
 
@@ -176,6 +182,7 @@ impl Program {
             .btf(None)
             .verifier_log_level(VerifierLogLevel::STATS)
             .override_global(name::STEALTH, &stealth, true)
+            .override_global(name::FLOW_IDLE, &settings.flow_idle, true)
             .override_global(name::VERIFY, &verify, true)
             .override_global(name::HAS_TRUSTED, &trusted, true)
             .override_global(name::ATTEMPT_RATE, &settings.attempt_rate, true)
@@ -188,6 +195,7 @@ impl Program {
             .override_global(aya_log::LEVEL, &level, false)
             .map_max_entries(name::GRANTS, settings.max_grants)
             .map_max_entries(name::ATTEMPTS, settings.max_attempts)
+            .map_max_entries(name::FLOWS, settings.max_flows)
             .map_max_entries(name::KNOCKS, knocks as u32);
         let mut meant = Vec::new();
         for (name, path) in load.adopted {
@@ -339,6 +347,7 @@ impl Program {
             | Map::PerCpuArray(data)
             | Map::HashMap(data)
             | Map::LruHashMap(data)
+            | Map::LpmTrie(data)
             | Map::RingBuf(data) => data.info().ok().map(|info| info.id()),
             _ => None,
         }

@@ -7,6 +7,7 @@ mod carry;
 mod change;
 mod choose;
 mod features;
+mod flows;
 mod follow;
 mod interfaces;
 mod kept;
@@ -21,6 +22,7 @@ mod plain;
 mod privilege;
 mod question;
 mod spare;
+mod standing;
 mod state;
 mod sys;
 mod waiting;
@@ -36,6 +38,7 @@ pub use pins::{Paths, need_own as need_own_pins, open_bpffs};
 pub use places::{Condition, Place};
 pub use privilege::{NEEDED, need_root};
 pub use question::{Answer, Question, ask};
+pub use standing::FlowEntry;
 pub use state::{Allowed, AttemptEntry, GrantEntry, LockoutEntry, State, Swept, format_site, format_source};
 pub use sys::{
     FrameContext, Ran, boot_now, each as each_element, read_array, read_per_cpu, test_run, write as write_elements,
@@ -91,7 +94,7 @@ impl Firewall {
         let rules = RuleSet::compile(config)?;
         pins::prepare(paths)?;
         // Directories that a failed first start made go again; others are not empty.
-        Self::replace(config, &rules, paths, manner, &mut Spare::default()).inspect_err(|_| pins::sweep(paths))
+        Self::replace(config, &rules, paths, manner, (&mut Spare::default(), None)).inspect_err(|_| pins::sweep(paths))
     }
 
     /// Swaps the rules of this gate for those of `config`, as [`Self::start`] does; at once, if there is a spare
@@ -103,7 +106,8 @@ impl Firewall {
     pub fn change(&mut self, config: &Config, manner: Manner) -> Result<()> {
         let rules = RuleSet::compile(config)?;
         pins::prepare(&self.paths)?;
-        let new = Self::replace(config, &rules, &self.paths, manner, &mut self.spare)?;
+        let before = (&mut self.spare, Some(self.program.rules()));
+        let new = Self::replace(config, &rules, &self.paths, manner, before)?;
         let old = std::mem::replace(self, new);
         if old.program.is_like(&self.program) {
             self.spare.keep((old.program, old.answers));
@@ -124,7 +128,14 @@ impl Firewall {
         Ok(())
     }
 
-    fn replace(config: &Config, rules: &RuleSet, paths: &Paths, manner: Manner, spare: &mut Spare) -> Result<Self> {
+    /// In place of a gate of this process with a spare program and these rules, or of one that another process has left.
+    fn replace(
+        config: &Config,
+        rules: &RuleSet,
+        paths: &Paths,
+        manner: Manner,
+        (spare, old): (&mut Spare, Option<&RuleSet>),
+    ) -> Result<Self> {
         change::recover(paths)?;
         let adopted = pins::adopt(paths, config)?;
         let patterns = &config.options.interfaces;
@@ -150,6 +161,12 @@ impl Firewall {
         }
         let lock = change::lock(paths)?;
         let mut carry = change::prepare(paths, &adopted, &mut program)?;
+        // Before the first packet is judged by it; and connections once more behind it, for those that came meanwhile.
+        flows::tell_addresses_or_warn(&mut program);
+        let takes_over = old.is_none_or(|old| flows::protects_more(rules, old));
+        if takes_over {
+            flows::take_over_or_warn(&mut program, rules);
+        }
         if let Err(error) = attach::attach(paths, &links, &choice.fit, &all, config.options.mode, &mut program) {
             change::undo(paths);
             return Err(error);
@@ -158,6 +175,9 @@ impl Firewall {
         let finished = change::commit(paths).and_then(|()| carry.carry());
         if let Err(error) = finished {
             error!("the rules are in force, but not all pins are in their places: {error:#}");
+        }
+        if takes_over {
+            flows::take_over_or_warn(&mut program, rules);
         }
         drop(lock);
         if let Err(error) = attach::release_others(paths, &choice.fit) {
@@ -194,6 +214,15 @@ impl Firewall {
         };
         this.tell();
         Ok(this)
+    }
+
+    /// Tells the program which addresses are this host's own by now.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be listed or written.
+    pub fn follow_addresses(&mut self) -> Result<()> {
+        flows::tell_addresses(&mut self.program)
     }
 
     /// The interfaces that the gate stands on.

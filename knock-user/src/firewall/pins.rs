@@ -11,8 +11,9 @@ use aya::maps::{MapInfo, MapType};
 use knock_common::addr::Addr;
 use knock_common::attempt::Attempts;
 use knock_common::counter::Counter;
+use knock_common::flow::{Flow, FlowKey};
 use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::{EVENT_BYTES, LAYOUT_WORDS, MAX_LOCKED, MAX_SPENT, name};
+use knock_common::layout::{EVENT_BYTES, LAYOUT_WORDS, MAX_LOCKED, MAX_OWN, MAX_SPENT, name};
 use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
 use log::warn;
@@ -96,12 +97,14 @@ struct Shape {
     entries: u32,
 }
 
-fn state_maps(config: &Config) -> [Shape; 9] {
+fn state_maps(config: &Config) -> [Shape; 11] {
     let map = |name, kind, key, value, entries| Shape { name, kind, key, value, entries };
     [
         map(name::LAYOUT, MapType::Array, 4, 8, LAYOUT_WORDS),
         map(name::GRANTS, MapType::Hash, size_of::<GrantKey>(), size_of::<Grant>(), config.options.max_grants),
         map(name::ATTEMPTS, MapType::LruHash, size_of::<Addr>(), size_of::<Attempts>(), config.options.max_attempts),
+        map(name::FLOWS, MapType::LruHash, size_of::<FlowKey>(), size_of::<Flow>(), config.options.max_flows),
+        map(name::OWN, MapType::LpmTrie, 4 + size_of::<Addr>(), 4, MAX_OWN),
         map(name::SPENT, MapType::Hash, 8, size_of::<Spent>(), MAX_SPENT),
         map(name::LOCKED, MapType::LruHash, size_of::<Addr>(), 8, MAX_LOCKED),
         map(name::WATCH, MapType::Array, 4, 8, WATCH_CELLS),
@@ -112,10 +115,12 @@ fn state_maps(config: &Config) -> [Shape; 9] {
 }
 
 /// Names of all state maps.
-pub const STATE: [&str; 9] = [
+pub const STATE: [&str; 11] = [
     name::LAYOUT,
     name::GRANTS,
     name::ATTEMPTS,
+    name::FLOWS,
+    name::OWN,
     name::SPENT,
     name::LOCKED,
     name::WATCH,
@@ -221,7 +226,7 @@ pub fn adopt(paths: &Paths, config: &Config) -> Result<BTreeMap<&'static str, Pa
         if !path.exists() {
             continue;
         }
-        let resizable = matches!(map.name, name::GRANTS | name::ATTEMPTS);
+        let resizable = matches!(map.name, name::GRANTS | name::ATTEMPTS | name::FLOWS);
         match compare(&path, map)? {
             Likeness::Same => drop(adopted.insert(map.name, path)),
             Likeness::OtherSize if resizable => {}

@@ -2,6 +2,7 @@
 
 use aya::Pod;
 use knock_common::addr::Addr;
+use knock_common::flow::FlowKey;
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::Place;
 use knock_common::rules::{Door, Knock, PortRoles, Service};
@@ -28,11 +29,29 @@ pub unsafe trait InMap: Copy + 'static {
     }
 }
 
+/// A [`Flow`](knock_common::flow::Flow) as it was when it was read.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct FlowRecord {
+    /// A [`FlowState`](knock_common::flow::FlowState).
+    pub state: u64,
+    /// Tag of the service that it was let in to; 0 for one that stood before.
+    pub service: u32,
+    /// The key by which it came in; 0 for none.
+    pub key: u32,
+}
+
+const _: () = assert!(size_of::<FlowRecord>() == size_of::<knock_common::flow::Flow>());
+
+// SAFETY: three numbers, 16 octets without padding.
+unsafe impl InMap for FlowRecord {}
+// SAFETY: words and two 16-bit numbers, 40 bytes (asserted in the layout).
+unsafe impl InMap for FlowKey {}
 // SAFETY: four words.
 unsafe impl InMap for Addr {}
 // SAFETY: words only, 24 bytes (asserted in the layout).
 unsafe impl InMap for GrantKey {}
-// SAFETY: words only, 32 bytes (asserted in the layout).
+// SAFETY: words only, 48 bytes (asserted in the layout).
 unsafe impl InMap for Grant {}
 // SAFETY: words only, 32 bytes (asserted in the layout).
 unsafe impl InMap for Spent {}

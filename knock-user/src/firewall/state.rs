@@ -13,7 +13,7 @@ use knock_common::addr::{Addr, V4_BEGINS};
 use knock_common::attempt::{Attempt, SLOTS, Ticks};
 use knock_common::counter::Counter;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
-use knock_common::layout::{TOLD_OBSERVE, TOLD_REJECT, name};
+use knock_common::layout::{TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT, name};
 use knock_common::rules::{Door, PortRoles, Role, Service};
 use knock_common::spent::Spent;
 
@@ -25,6 +25,7 @@ use super::places::{self, Place};
 use super::plain::{InMap, Plain};
 use super::privilege::need_root;
 use super::sys::{self, boot_now};
+use crate::host::scope;
 
 /// The pinned state of a gate, opened by its pins.
 pub struct State {
@@ -132,11 +133,15 @@ pub fn format_site(source: Addr) -> String {
 /// A source and its prefix length over the mapped form, as people write it.
 #[must_use]
 pub fn format_source(source: Addr, bits: u32) -> String {
-    let ip = IpAddr::from(source);
-    if bits == HOST_BITS || bits == 0 {
-        return ip.to_string();
+    let mut ip = IpAddr::from(source).to_string();
+    if source.interface() != 0 {
+        ip = format!("{ip}%{}", scope::name_of(source.interface()));
     }
-    format!("{ip}/{}", if ip.is_ipv4() { bits.saturating_sub(V4_BEGINS) } else { bits })
+    if bits == HOST_BITS || bits == 0 {
+        return ip;
+    }
+    let is_ipv4 = source.is_v4();
+    format!("{ip}/{}", if is_ipv4 { bits.saturating_sub(V4_BEGINS) } else { bits })
 }
 
 impl State {
@@ -189,7 +194,7 @@ impl State {
     }
 
     /// Works on a table that makes room by itself.
-    fn lru<K: InMap, V: aya::Pod, R>(
+    pub(super) fn lru<K: InMap, V: aya::Pod, R>(
         &self,
         name: &str,
         work: impl FnOnce(HashMap<&mut MapData, Plain<K>, V>) -> Result<R>,
@@ -579,6 +584,15 @@ impl State {
         Ok(self.told()? & TOLD_REJECT != 0)
     }
 
+    /// How long a UDP flow may be idle, in ns.
+    ///
+    /// # Errors
+    ///
+    /// If the pin cannot be read.
+    pub fn flow_idle(&self) -> Result<u64> {
+        Ok((self.told()? >> TOLD_FLOW_IDLE).saturating_mul(1_000_000_000))
+    }
+
     fn told(&self) -> Result<u64> {
         self.rule(name::TOLD, |map| Ok(Array::<_, u64>::try_from(&*map)?.get(&0, 0)?))
     }
@@ -641,7 +655,7 @@ impl State {
 }
 
 /// Whether a removal found something. What is not there aya tells as an error of the system call.
-fn was_there(removed: Result<(), MapError>) -> Result<bool> {
+pub(super) fn was_there(removed: Result<(), MapError>) -> Result<bool> {
     match removed {
         Ok(()) => Ok(true),
         Err(MapError::KeyNotFound) => Ok(false),

@@ -4,4 +4,5 @@ pub mod addresses;
 pub mod conntrack;
 pub mod ephemeral;
 mod netlink;
+pub mod scope;
 pub mod sockets;

@@ -1,7 +1,7 @@
 //! Kinds of interfaces: those without an Ethernet header, and those that lie on others.
 
 use anyhow::Result;
-use tests::lab::{Config, Device, Family, Frames, Host, Late, Probe, Tunnel, ip, knockctl};
+use tests::lab::{Config, Device, Family, Frames, Host, Late, Probe, Tunnel, bridge, ip, knockctl, moved_addresses};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -117,14 +117,6 @@ fn what_the_gate_cannot_read_is_refused_with_the_reason() -> Result<()> {
     Ok(())
 }
 
-/// Lines that move the server's addresses from `eth0` to another device.
-fn move_addresses(to: &str) -> String {
-    format!(
-        "addr flush dev eth0\nlink set eth0 up\naddr add 192.0.2.1/24 dev {to}\n\
-         addr add 2001:db8:1::1/64 dev {to} nodad\nlink set {to} up\n"
-    )
-}
-
 /// Both families through the client's own link.
 fn assert_client_is_gated(world: &mut World) -> Result<()> {
     for family in Family::ALL {
@@ -144,8 +136,7 @@ fn assert_client_is_gated(world: &mut World) -> Result<()> {
 
 fn a_bridge_is_gated_on_its_port_or_as_a_whole() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
-    ip(Host::Server, "link add br0 type bridge forward_delay 0\nlink set eth0 master br0\n")?;
-    ip(Host::Server, &move_addresses("br0"))?;
+    bridge()?;
     // The bridge has no native XDP: the error names the port that has.
     let file = write(&config("[\"br0\"]", "native"))?;
     assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &["br0", "name its ports (eth0)", "\"auto\""]);
@@ -163,7 +154,7 @@ fn a_bridge_is_gated_on_its_port_or_as_a_whole() -> Result<()> {
 fn a_macvlan_is_gated_below_or_by_itself() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     ip(Host::Server, "link add mv0 link eth0 type macvlan mode bridge\n")?;
-    ip(Host::Server, &move_addresses("mv0"))?;
+    ip(Host::Server, &moved_addresses("mv0"))?;
     let file = write(&config("[\"mv0\"]", "native"))?;
     assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &["mv0", "name eth0, on which it lies"]);
 

@@ -495,6 +495,6 @@ fn check_says_what_is_not_there() -> Result<()> {
     let _world = World::new(Family::V4, None)?;
     let file = Config::lab().set("interfaces", "[\"eht0\", \"eth1\"]").write("gate.toml")?.display().to_string();
     let ran = knockctl(Host::Server, &["check", &file])?;
-    assert_says(&ran, 0, &["eht0: not there yet", "did you mean eth0?", "3 warnings"]);
+    assert_says(&ran, 0, &["eht0: not there yet", "did you mean eth0?"]);
     Ok(())
 }

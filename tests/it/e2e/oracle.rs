@@ -525,7 +525,7 @@ fn no_frame_of_a_connection_is_denied_whatever_a_path_makes_of_it() -> Result<()
         let name = format!("deny_{name}");
         ensure!(grown(&name) == 0, "{} frames of a connection: {name}, seed {seed}", grown(&name));
     }
-    let passed = grown("pass_connected") + grown("pass_later_fragment");
+    let passed = grown("pass_flow") + grown("pass_connected") + grown("pass_later_fragment");
     ensure!(passed >= sent as u64 * 9 / 10, "the gate saw {passed} of {sent} frames");
     // They still carry data, both ways.
     let mut carried = 0;

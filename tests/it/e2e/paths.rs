@@ -227,9 +227,9 @@ fn modes(folder: &str) -> Result<Vec<(String, u32)>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path().display().to_string();
         if fs::symlink_metadata(&path)?.is_dir() {
-            found.extend(modes(&path)?)
+            found.extend(modes(&path)?);
         } else {
-            found.push((path.clone(), mode(&path)?))
+            found.push((path.clone(), mode(&path)?));
         }
     }
     Ok(found)

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use nix::libc;
+use nix::sys::ptrace;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 use tests::lab::grants::fill;
 use tests::lab::{
     Config, Family, GATE_STANDS, Host, NOBODY, PINS, Probe, Ran, TIMEOUT, knockctl, knockctl_as_nobody, until,
@@ -213,17 +215,16 @@ fn one_user_does_not_take_the_place_of_others() -> Result<()> {
 }
 
 fn a_status_that_takes_for_ever_to_read_holds_nothing_else_up() -> Result<()> {
-    const INFO: &str = "/run/knock/daemon.json";
     let _world = World::new(Family::V4, None)?;
     let manager = Manager::new()?;
     let daemon = manager.start(&config(), &[("WATCHDOG_USEC", "100000")])?;
     while manager.next()?[0] != "READY=1" {}
-    // A part of the status is in a file; now in a pipe, into which nobody writes.
-    fs::remove_file(INFO)?;
-    Host::Server.must(&["mkfifo", INFO])?;
+    // The thread that reads it stands still, and goes on when this one lets it.
+    let reader = until("the thread that reads the status", TIMEOUT, || thread_of(daemon.id(), "viewers"))?;
+    ptrace::seize(reader, ptrace::Options::empty()).context("ptrace(2)")?;
+    ptrace::interrupt(reader)?;
+    waitpid(reader, Some(WaitPidFlag::__WALL))?;
     let mut viewer = UnixStream::connect(SOCKET).context("the socket")?;
-    let open = || fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(INFO).ok();
-    let pipe = until("somebody who reads the status", TIMEOUT, open)?;
     let (turns, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let hear = || -> Result<()> {
         while !is_over.load(Ordering::Relaxed) {
@@ -250,9 +251,17 @@ fn a_status_that_takes_for_ever_to_read_holds_nothing_else_up() -> Result<()> {
         worked.and(heard)
     })?;
     // The status that was asked for comes in the end.
-    drop(pipe);
+    ptrace::detach(reader, None)?;
     let mut first = [0];
     viewer.read_exact(&mut first).context("no answer")
+}
+
+/// A thread of a process, by its name.
+fn thread_of(process: u32, name: &str) -> Option<Pid> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
+    let is_it = |path: &Path| fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim() == name);
+    let path = threads.map(|entry| entry.path()).find(|path| is_it(path))?;
+    path.file_name()?.to_str()?.parse().ok().map(Pid::from_raw)
 }
 
 fn who_asks_without_end_for_a_million_grants_keeps_the_daemon_from_nothing() -> Result<()> {

@@ -17,10 +17,11 @@ pub fn trials() -> Vec<Trial> {
     waiting_trials!["e2e::wireguard"; a_tunnel_stands_behind_a_knock_as_long_as_it_is_used]
 }
 
-const PORT: u16 = 51820;
+/// WireGuard's, at both ends.
+pub const PORT: u16 = 51820;
 
 /// One end of a tunnel, in user space.
-struct End {
+pub struct End {
     host: Host,
     device: &'static str,
     public: String,
@@ -28,7 +29,7 @@ struct End {
 }
 
 impl End {
-    fn new(host: Host, device: &'static str, address: &str) -> Result<Self> {
+    pub fn new(host: Host, device: &'static str, address: &str) -> Result<Self> {
         let mut command = Command::new("wireguard-go");
         command.args(["--foreground", device]);
         let program = Background::start(host, command, None)?;
@@ -47,7 +48,7 @@ impl End {
         Ok(Self { host, device, public, _program: program })
     }
 
-    fn peer(&self, other: &Self, words: &[&str]) -> Result<()> {
+    pub fn peer(&self, other: &Self, words: &[&str]) -> Result<()> {
         let set = ["wg", "set", self.device, "peer", &other.public, "allowed-ips", "203.0.113.0/24"];
         self.host.must(&[&set, words].concat()).map(drop)
     }
@@ -57,7 +58,8 @@ fn a_tunnel_stands_behind_a_knock_as_long_as_it_is_used() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let config = Config::lab()
         .with("ports = [\"2222/tcp\"]", "ports = [\"51820/udp\"]\nkeepalive = true")
-        .set("cmd_timeout", "\"3s\"");
+        .set("cmd_timeout", "\"3s\"")
+        .option("flow_idle", "\"1s\"");
     world.start(&config)?;
     let server = End::new(Host::Server, "wg-server", "203.0.113.1/24")?;
     let client = End::new(Host::Client, "wg-client", "203.0.113.2/24")?;
@@ -79,7 +81,7 @@ fn a_tunnel_stands_behind_a_knock_as_long_as_it_is_used() -> Result<()> {
         assert_eq!(probe()?, Probe::Refused);
     }
     assert!(Status::read()?.counter("grant_extended") >= 2, "{}", Status::read()?.0);
-    // Not used, it ends with its window.
+    // Not used, it ends with its window, and its flow sooner.
     client.peer(&server, &["persistent-keepalive", "off"])?;
     until("the end of the grant", TIMEOUT, || Status::read().ok()?.grants().is_empty().then_some(()))?;
     assert_eq!(probe()?, Probe::Silent);

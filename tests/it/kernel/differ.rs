@@ -183,7 +183,7 @@ fn number(variable: &str) -> Result<Option<u64>> {
 fn the_sockets() -> Sockets {
     let listening = [Port(2222, Protocol::Tcp), Port(51820, Protocol::Udp), Port(22, Protocol::Tcp)];
     let connections = pairs().map(|(client, server)| (client, 40_000, server, 2222));
-    Sockets { listening: listening.into(), connections: connections.into() }
+    Sockets { listening: listening.into(), connections: connections.into(), ..Sockets::default() }
 }
 
 impl Job {

@@ -31,6 +31,7 @@ fn nothing() -> Tables {
     let rules = RuleSet::default();
     Tables {
         rules,
+        flow_idle: 0,
         stealth: true,
         verify_checksums: true,
         attempt_rate: 0,

@@ -261,7 +261,7 @@ fn rounds() -> impl Iterator<Item = u64> {
 /// four leaves a step out, one in four has copies of its knocks on all CPUs.
 fn thousands_of_sources_at_once_each_get_what_they_knocked_for() -> Result<()> {
     alone(|| {
-        let room = Room { grants: 2 * SOURCES, attempts: 16 * SOURCES };
+        let room = Room { grants: 2 * SOURCES, attempts: 16 * SOURCES, ..Room::default() };
         let mut gate = Gate::with_room(RULES, room)?;
         let mut completed = 0;
         for round in rounds() {
@@ -312,7 +312,7 @@ fn of_thousands_with_one_and_the_same_one_time_sequence_one_gets_in() -> Result<
             "[options]\ninterfaces = [\"eth0\"]\nattempt_rate = 100000000\n\
              [services.ssh2]\nports = [\"2222/tcp\"]\n[doors.open]\n{door}"
         );
-        let room = Room { grants: 2 * SOURCES, attempts: 16 * SOURCES };
+        let room = Room { grants: 2 * SOURCES, attempts: 16 * SOURCES, ..Room::default() };
         let mut gate = Gate::with_room(&rules, room)?;
         for _ in rounds() {
             gate.0.reset();

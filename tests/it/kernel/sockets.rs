@@ -30,7 +30,7 @@ pub fn trials() -> Vec<Trial> {
         a_connection_goes_on_in_every_state,
         a_handshake_under_way_goes_on,
         without_stealth_nothing_is_looked_up,
-        a_udp_socket_is_no_connection,
+        a_udp_socket_gets_datagrams_of_whom_it_is_connected_to,
         what_listens_keeps_a_visit_to_it_from_ending_an_attempt,
     ]
 }
@@ -194,13 +194,18 @@ fn without_stealth_nothing_is_looked_up() -> Result<()> {
     })
 }
 
-fn a_udp_socket_is_no_connection() -> Result<()> {
+fn a_udp_socket_gets_datagrams_of_whom_it_is_connected_to() -> Result<()> {
     alone(|| {
         let mut gate = Gate::of(CONFIG)?;
         for (client, server) in pairs() {
             let socket = UdpSocket::bind((server, 51820))?;
+            gate.judges("not connected", &datagram(client, server, 51820).build(), Deny, &[DenyUdp]);
             socket.connect((client, 40_000))?;
-            gate.judges("UDP", &datagram(client, server, 51820).build(), Deny, &[DenyUdp]);
+            gate.judges("connected", &datagram(client, server, 51820).build(), Pass, &[PassConnected]);
+            let other = PacketBuilder::between(client, server).udp(40_001, 51820).build();
+            gate.judges("another port", &other, Deny, &[DenyUdp]);
+            drop(socket);
+            gate.judges("closed", &datagram(client, server, 51820).build(), Deny, &[DenyUdp]);
         }
         Ok(())
     })

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use knock_common::addr::Addr;
 use knock_common::attempt::{Attempt, Ticks};
 use knock_common::counter::Counter;
+use knock_common::flow::Phase;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey};
 
 use super::{State, Subject, is_about_rules};
-use crate::model::{self, Config, Nanos, Network};
+use crate::model::{self, Config, Nanos, Network, Port, Protocol, Stage};
 use crate::tables::Tables;
 
 /// Reads the state of `subject`; an error if it holds what it never should.
@@ -33,6 +34,18 @@ pub(super) fn state(
         if grant.until > now {
             let (place, value) = live_grant(&key, &grant, tables)?;
             state.grants.insert(place, value);
+        }
+    }
+    for (key, flow) in subject.flows() {
+        if flow.is_live(key.is_udp(), now, tables.flow_idle) {
+            let protocol = if key.is_udp() { Protocol::Udp } else { Protocol::Tcp };
+            let place = (key.source.into(), key.sport, key.dest.into(), Port(key.dport, protocol));
+            let stage = match flow.phase().ok_or_else(|| format!("a live flow of no phase: {key:?}"))? {
+                Phase::Opening => Stage::Asked,
+                Phase::Open => Stage::Stands,
+                Phase::Closing => Stage::Ends,
+            };
+            state.flows.insert(place, model::Flow { stage, seen: flow.seen() });
         }
     }
     state.counters = counters(before, &subject.counters());

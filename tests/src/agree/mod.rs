@@ -10,11 +10,12 @@ use std::net::IpAddr;
 use knock_common::addr::Addr;
 use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
+use knock_common::flow::{FlowKey, FlowState};
 use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey};
 
 use crate::history::Scenario;
-use crate::model::{self, Model, Nanos, Network};
+use crate::model::{self, Model, Nanos, Network, Port};
 use crate::tables::Tables;
 
 pub use shrink::shrink;
@@ -27,6 +28,8 @@ pub trait Subject {
     fn attempts(&mut self, source: &Addr) -> [u64; SLOTS];
     /// All stored grants.
     fn grants(&mut self) -> Vec<(GrantKey, Grant)>;
+    /// All stored flows.
+    fn flows(&mut self) -> Vec<(FlowKey, FlowState)>;
     /// All counters, in the order of [`Counter::ALL`].
     fn counters(&mut self) -> Vec<u64>;
 }
@@ -38,6 +41,8 @@ pub struct State {
     pub attempts: BTreeMap<(IpAddr, usize), model::Attempt>,
     /// The live grants: end and beginning, by index of the service and network.
     pub grants: BTreeMap<(usize, Network), (Option<Nanos>, Nanos)>,
+    /// The live flows: source, source port, destination and its port.
+    pub flows: BTreeMap<(IpAddr, u16, IpAddr, Port), model::Flow>,
     /// What was counted since the beginning, in the order of [`Counter::ALL`].
     pub counters: Vec<u64>,
 }
@@ -49,6 +54,9 @@ impl fmt::Display for State {
         }
         for ((service, network), (until, since)) in &self.grants {
             write!(out, "\n  s{service} for {network}: since {since} until {until:?}")?;
+        }
+        for ((source, from, dest, to), flow) in &self.flows {
+            write!(out, "\n  {source} {from} to {dest} {to}: {flow:?}")?;
         }
         for (counter, count) in Counter::ALL.iter().zip(&self.counters).filter(|(_, count)| **count > 0) {
             write!(out, "\n  {} = {count}", counter.name())?;
@@ -115,11 +123,15 @@ fn state_of_model(model: &Model, now: Nanos, counted: &[u64]) -> State {
     State {
         attempts: model.attempts(now),
         grants: model.grants(now).into_iter().map(|(key, grant)| (key, (grant.until, grant.since))).collect(),
+        flows: model.flows(now),
         counters: counted.to_vec(),
     }
 }
 
 /// Counters that tell of the machinery around the gate, of which the model knows nothing.
 fn is_about_rules(counter: Counter) -> bool {
-    counter != Counter::EventLost && counter != Counter::AttemptLost && counter != Counter::GrantRefused
+    counter != Counter::EventLost
+        && counter != Counter::FlowLost
+        && counter != Counter::AttemptLost
+        && counter != Counter::GrantRefused
 }

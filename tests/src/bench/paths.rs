@@ -11,6 +11,9 @@ use crate::packet::{
 /// The protected port.
 pub const PORT: u16 = 2222;
 
+/// The protected port of UDP.
+const UDP_PORT: u16 = 51_820;
+
 /// What the gate is loaded with.
 pub const CONFIG: &str = r#"
 [options]
@@ -66,6 +69,8 @@ pub fn all() -> Vec<Path> {
     };
     let segment =
         |id, from| Path { id, frame: v4(from).tcp(40_000, PORT, ACK).build(), action: XDP_PASS, by_filter: XDP_DROP };
+    let datagram =
+        |id, from, action| Path { id, frame: v4(from).udp(40_000, UDP_PORT).build(), action, by_filter: XDP_PASS };
     vec![
         unrelated("unrelated.tcp4", v4(CLIENT_V4).tcp(40_000, 443, ACK)),
         unrelated("unrelated.tcp6", v6(CLIENT_V6).tcp(40_000, 443, ACK)),
@@ -82,6 +87,10 @@ pub fn all() -> Vec<Path> {
         protected("granted.tcp4", v4(HOLDER_V4), XDP_PASS),
         protected("granted.tcp6", v6(HOLDER_V6), XDP_PASS),
         protected("trusted.tcp4", v4(TRUSTED), XDP_PASS),
+        // Of the connections that the two before have begun, or the first datagram begins.
+        segment("flow.tcp4", HOLDER_V4),
+        datagram("flow.udp4", TRUSTED, XDP_PASS),
+        datagram("denied_udp.udp4", STRANGER_V4, XDP_DROP),
         Path { id: "duplicate.tcp4", frame: first_knock(), action: XDP_PASS, by_filter: XDP_PASS },
     ]
 }

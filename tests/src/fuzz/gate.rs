@@ -92,14 +92,14 @@ fn flows() -> [(IpAddr, u16, IpAddr, u16); 2] {
 }
 
 fn host(kind: usize) -> Memory {
-    let sockets = Sockets { listening: SERVICES.into(), connections: flows().into() };
+    let sockets = Sockets { listening: SERVICES.into(), connections: flows().into(), ..Sockets::default() };
     let host = Memory::new(Arc::clone(&TABLES[kind % 4])).with_sockets(sockets).with_tokens(1000);
     host.set_now(NOW);
     if kind >= 4 {
         let source: IpAddr = GRANTED.parse().expect("an address");
         for service in ["ssh2", "wg"] {
             let key = GrantKey::new(Name::new(service).expect("a name").tag(), &source.into(), &Prefix::new(HOST_BITS));
-            host.allow(key, Grant { until: FOR_GOOD, since: 0, window: 0, door: 0, origin: Origin::Command as u32 });
+            host.allow(key, Grant { until: FOR_GOOD, origin: Origin::Command as u32, ..Grant::NONE });
         }
     }
     host

@@ -129,7 +129,8 @@ fn scenario(plot: &Plot, config: Config, listening: BTreeSet<Port>) -> Scenario 
         let source = address(source);
         connections.insert((source, CONNECTED, server(source, false), services[index % services.len()].0));
     }
-    let mut scenario = Scenario { config, sockets: Sockets { listening, connections }, packets: Vec::new() };
+    let mut scenario =
+        Scenario { config, sockets: Sockets { listening, connections, ..Sockets::default() }, packets: Vec::new() };
     let mut now = if plot.late { ((1 << 40) - 9) * TICK } else { 9 * TICK };
     for step in &plot.steps {
         now = after(&scenario.config, now, &step.wait);

@@ -40,7 +40,7 @@ fn same(packet: &Packet, seen: &Segment) {
 fn at_a_glance_it_is_the_same(frame: &[u8], read: Result<(), Other>, packet: &Packet) {
     let Some(plain) = Plain::look(frame) else { return };
     let mut seen = Packet::BLANK;
-    plain.read(&mut seen);
+    plain.read(&mut seen, || 0);
     assert_eq!((Ok(()), seen), (read, *packet));
     let at_a_glance = (plain.transport, plain.dport, plain.source(), plain.opens());
     assert_eq!(at_a_glance, (packet.transport, packet.dport, packet.src, packet.opens()));

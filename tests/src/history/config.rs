@@ -50,6 +50,8 @@ pub fn random_config(rng: &mut Rng) -> Config {
     let mut config = Config {
         trusted: random_trusted(rng),
         stealth: chance(rng, 75),
+        // One for all: to load a program takes a second.
+        flow_idle: 20 * SECOND,
         verify_checksums: chance(rng, 75),
         log_denied: chance(rng, 75),
         lockout: !reject && chance(rng, 40),

@@ -56,8 +56,9 @@ impl Scenario {
         let listening = random_listeners(&config, &mut rng);
         // A seed of another stream than that of the config.
         let mut rng = Rng::with_seed(seed ^ 0x9e37_79b9_7f4a_7c15);
-        let (connections, packets) = random_history(&config, &mut rng, profile);
-        Self { config, sockets: Sockets { listening, connections }, packets }
+        let (mut sockets, packets) = random_history(&config, &mut rng, profile);
+        sockets.listening = listening;
+        Self { config, sockets, packets }
     }
 
     /// The config of the scenario with this seed.
@@ -82,6 +83,8 @@ impl fmt::Display for Scenario {
         let listening: Vec<_> = self.sockets.listening.iter().map(ToString::to_string).collect();
         writeln!(out, "# listening: {}", listening.join(", "))?;
         writeln!(out, "# connections: {:?}", self.sockets.connections)?;
+        writeln!(out, "# questions: {:?}", self.sockets.questions)?;
+        writeln!(out, "# guests: {:?}", self.sockets.guests)?;
         for (index, (now, packet)) in self.packets.iter().enumerate() {
             writeln!(out, "# {index}: at {now}: {packet:?}")?;
         }

@@ -1,13 +1,13 @@
 //! Random packets: people who knock, mostly well, among noise.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use fastrand::Rng;
 
 use super::config::{SERVERS, SOURCES, address, random_protocol};
 use super::{Profile, TICK, chance, pick};
-use crate::model::{Checksum, Config, Fragment, Nanos, PacketSpec, Port, Protocol};
+use crate::model::{Checksum, Config, Fragment, Nanos, PacketSpec, Port, Protocol, Sockets};
 use crate::packet::{ACK, CWR, ECE, FIN, OLD_VLAN, PSH, RST, SERVICE_VLAN, SYN, URG, VLAN};
 
 const MILLISECOND: Nanos = 1_000_000;
@@ -27,13 +27,13 @@ pub type Flow = (IpAddr, u16, IpAddr, u16);
 /// A packet and when it comes.
 pub type Timed = (Nanos, PacketSpec);
 
-/// The connections of a host, and what happens to it.
+/// The connections of a host, its guests, and what happens to it.
 #[must_use]
-pub fn random_history(config: &Config, rng: &mut Rng, profile: Profile) -> (BTreeSet<Flow>, Vec<Timed>) {
+pub fn random_history(config: &Config, rng: &mut Rng, profile: Profile) -> (Sockets, Vec<Timed>) {
     let mut people: Vec<Person> = (0..rng.usize(1..=4))
         .map(|_| Person { source: address(pick(rng, &SOURCES)), door: 0, plan: VecDeque::new(), began: 0 })
         .collect();
-    let connections = if profile.connections { random_connections(config, rng, &people) } else { BTreeSet::new() };
+    let sockets = if profile.connections { random_connections(config, rng, &people) } else { Sockets::default() };
     let mut now = random_start(rng);
     let mut packets = Vec::with_capacity(profile.packets);
     while packets.len() < profile.packets {
@@ -51,7 +51,7 @@ pub fn random_history(config: &Config, rng: &mut Rng, profile: Profile) -> (BTre
         packets.extend(vec![(now, packet); 1 + more]);
     }
     packets.truncate(profile.packets);
-    (connections, packets)
+    (sockets, packets)
 }
 
 /// One of those that are answered only so often.
@@ -69,16 +69,23 @@ fn random_start(rng: &mut Rng) -> Nanos {
     ticks * TICK
 }
 
-fn random_connections(config: &Config, rng: &mut Rng, people: &[Person]) -> BTreeSet<Flow> {
-    let mut connections = BTreeSet::new();
+fn random_connections(config: &Config, rng: &mut Rng, people: &[Person]) -> Sockets {
+    let mut sockets = Sockets::default();
     for person in people {
         for port in config.services.iter().flat_map(|service| &service.ports) {
-            if chance(rng, 60) {
-                connections.insert((person.source, CONNECTED, server_for(rng, person.source), port.0));
+            let flow = (person.source, CONNECTED, server_for(rng, person.source), port.0);
+            match port.1 {
+                Protocol::Tcp if chance(rng, 60) => drop(sockets.connections.insert(flow)),
+                Protocol::Udp if chance(rng, 30) => drop(sockets.questions.insert(flow)),
+                _ => {}
             }
         }
     }
-    connections
+    // What the other address of this host may be as well.
+    if chance(rng, 25) {
+        sockets.guests = [SERVERS[1], SERVERS[3]].map(address).into();
+    }
+    sockets
 }
 
 /// A little later, or just before or after something ends.
@@ -87,7 +94,7 @@ fn later(config: &Config, rng: &mut Rng, now: Nanos, person: &Person) -> Nanos {
     let edge = match rng.u32(..40) {
         0 | 1 => Some(person.began + door.seq_timeout),
         2 => door.cmd_timeout.map(|timeout| now + timeout),
-        3 => Some(now + pick(rng, &[1000, 5000, 70_000]) * MILLISECOND),
+        3 => Some(now + pick(rng, &[1000, 5000, 20_000, 20_500, 21_000, 70_000, 121_000]) * MILLISECOND),
         _ => None,
     };
     let target = match edge {

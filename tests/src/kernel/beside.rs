@@ -2,7 +2,7 @@
 //! be seen of one must be seen of the other.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -13,6 +13,7 @@ use anyhow::Result;
 use knock_common::addr::Addr;
 use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
+use knock_common::flow::FlowKey;
 use knock_common::gate::Verdict;
 use knock_common::rules::{PortRole, Role};
 use knock_common::world::World as _;
@@ -33,6 +34,8 @@ struct Running {
     room: Room,
     /// Events before the frame.
     known: usize,
+    /// Flows that the kernel has been given, or has noted itself.
+    flows: HashSet<FlowKey>,
 }
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
@@ -54,6 +57,9 @@ const CHANGES: [Counter; 7] = [
     Counter::GrantRefused,
 ];
 
+/// Counters of what changes flows.
+const FLOWS: [Counter; 4] = [Counter::PassFlow, Counter::PassGranted, Counter::PassTrusted, Counter::FlowLost];
+
 impl KernelBeside {
     /// A program for a host with these addresses.
     #[must_use]
@@ -74,7 +80,7 @@ impl Running {
         let room = Room { grants: memory.room().0.min(Room::default().grants as usize) as u32, ..Room::default() };
         let tables = memory.tables().clone();
         let kernel = pool().get_or_insert_default().take(&tables, room)?;
-        Ok(Self { kernel, tables, room, known: 0 })
+        Ok(Self { kernel, tables, room, known: 0, flows: HashSet::new() })
     }
 
     /// Takes over what a test has changed since the last frame.
@@ -90,6 +96,12 @@ impl Running {
         for (key, grant) in memory.grants() {
             if stored.get(&key) != Some(&grant) {
                 self.kernel.allow(key, grant);
+            }
+        }
+        self.kernel.set_guests(&memory.sockets().guests);
+        for (key, state) in memory.all_flows() {
+            if self.flows.insert(key) {
+                self.kernel.take_over(key, state)?;
             }
         }
         for (source, until) in memory.locked() {
@@ -111,6 +123,9 @@ impl Running {
         if CHANGES.iter().any(|counter| before[*counter as usize] != counters[*counter as usize]) {
             assert_eq!(self.kernel.all_grants(), memory.grants(), "grants in the kernel, and in memory");
             assert_eq!(self.kernel.all_attempts(), attempts(memory), "attempts in the kernel, and in memory");
+        }
+        if FLOWS.iter().any(|counter| before[*counter as usize] != counters[*counter as usize]) {
+            assert_eq!(self.kernel.all_flows(), memory.all_flows(), "flows in the kernel, and in memory");
         }
         Ok(())
     }

@@ -1,17 +1,20 @@
 //! The maps of a loaded program, typed.
 
-use std::collections::HashMap as Table;
+use std::collections::{BTreeSet, HashMap as Table};
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use anyhow::{Context as _, Result};
-use aya::maps::{Array, HashMap, IterableMap, Map, MapData, PerCpuArray, PerCpuValues, RingBuf};
+use aya::maps::lpm_trie::Key;
+use aya::maps::{Array, HashMap, IterableMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, RingBuf};
 use aya::util::nr_cpus;
 use aya::{Ebpf, Pod};
 use knock_common::addr::Addr;
 use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
 use knock_common::event::Event;
-use knock_common::grant::{Grant, GrantKey};
+use knock_common::flow::{Flow, FlowKey, FlowState};
+use knock_common::grant::{Grant, GrantKey, HOST_BITS};
 use knock_common::layout::{Place, name};
 use knock_common::spent::Spent;
 use knock_common::watch;
@@ -32,12 +35,15 @@ macro_rules! plain {
     };
 }
 
-plain!(Addr GrantKey Grant Place Spent);
+plain!(Addr FlowKey GrantKey Grant Place Spent);
 
 /// All maps that a test reads or writes.
 pub(super) struct Maps {
     pub(super) clock: Array<MapData, u64>,
     grants: HashMap<MapData, Plain<GrantKey>, Plain<Grant>>,
+    flows: HashMap<MapData, Plain<FlowKey>, [u64; 2]>,
+    own: LpmTrie<MapData, Plain<Addr>, u32>,
+    guests: BTreeSet<IpAddr>,
     spent: HashMap<MapData, u64, Plain<Spent>>,
     locked: HashMap<MapData, Plain<Addr>, u64>,
     attempts: HashMap<MapData, Plain<Addr>, [u64; SLOTS]>,
@@ -67,7 +73,12 @@ impl Maps {
         // A test run comes from the loopback device, which is always the first.
         let mut places: HashMap<MapData, u32, Plain<Place>> = take(ebpf, name::PLACES)?;
         places.insert(1, Plain(Place { mac: HERE, ttl: 64, hop_limit: 64 }), 0)?;
+        let mut own: LpmTrie<MapData, Plain<Addr>, u32> = take(ebpf, name::OWN)?;
+        own.insert(&Key::new(0, Plain(Addr::ANY)), 1, 0)?;
         Ok(Self {
+            flows: take(ebpf, name::FLOWS)?,
+            own,
+            guests: BTreeSet::new(),
             clock: take(ebpf, name::CLOCK)?,
             grants: take(ebpf, name::GRANTS)?,
             spent: take(ebpf, name::SPENT)?,
@@ -100,6 +111,36 @@ impl Maps {
         let keys: Vec<_> = keys.map(Plain).collect();
         let values = vec![Plain(grant); keys.len()];
         write_elements(IterableMap::map(&self.grants).fd().as_fd(), &keys, &values).expect("there is room for them");
+    }
+
+    pub(super) fn flows(&self) -> Table<FlowKey, FlowState> {
+        let mut flows = Table::new();
+        let each = |key: Plain<FlowKey>, words: [u64; 2]| {
+            flows.insert(key.0, FlowState(words[0]));
+        };
+        each_element(IterableMap::map(&self.flows).fd().as_fd(), each).expect("flows can be read");
+        flows
+    }
+
+    pub(super) fn put_flow(&mut self, key: FlowKey, state: FlowState) -> Result<()> {
+        const NOEXIST: u64 = 1;
+        const _: () = assert!(size_of::<Flow>() == size_of::<[u64; 2]>());
+        match self.flows.insert(Plain(key), [state.0, 0], NOEXIST) {
+            Err(_) if self.flows.get(&Plain(key), 0).is_ok() => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// All addresses but these are this host's own.
+    pub(super) fn set_guests(&mut self, guests: &BTreeSet<IpAddr>) {
+        let key = |guest: &IpAddr| Key::new(HOST_BITS, Plain(Addr::from(*guest)));
+        for guest in self.guests.difference(guests) {
+            self.own.remove(&key(guest)).expect("guests can be removed");
+        }
+        for guest in guests.difference(&self.guests) {
+            self.own.insert(&key(guest), 0, 0).expect("there is room for guests");
+        }
+        self.guests.clone_from(guests);
     }
 
     pub(super) fn spent(&self) -> Table<u64, Spent> {
@@ -171,12 +212,15 @@ impl Maps {
     }
 
     /// Forgets attempts with their part of the filter, the budget and the ICMP errors that are used up,
-    /// grants, who is locked out, and which one-time sequences were used.
+    /// grants, flows, who is locked out, and which one-time sequences were used.
     pub(super) fn forget(&mut self) {
         let sources: Vec<_> = self.attempts.keys().map(|key| key.expect("attempts can be read")).collect();
         for source in sources {
             self.watch.set(watch::cell_of(&source.0), 0, 0).expect("the filter can be written");
             self.attempts.remove(&source).expect("attempts can be removed");
+        }
+        for key in self.flows().into_keys() {
+            self.flows.remove(&Plain(key)).expect("flows can be removed");
         }
         let keys: Vec<_> = self.grants.keys().map(|key| key.expect("grants can be read")).collect();
         for key in keys {

@@ -13,7 +13,8 @@ mod sockets;
 mod sys;
 mod told;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use anyhow::{Result, bail};
@@ -22,6 +23,7 @@ use knock_common::addr::Addr;
 use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
 use knock_common::event::Event;
+use knock_common::flow::{FlowKey, FlowState};
 use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::name;
@@ -61,11 +63,13 @@ pub struct Room {
     pub grants: u32,
     /// `max_attempts`.
     pub attempts: u32,
+    /// `max_flows`.
+    pub flows: u32,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { grants: 4096, attempts: 4096 }
+        Self { grants: 4096, attempts: 4096, flows: 4096 }
     }
 }
 
@@ -199,6 +203,26 @@ impl Kernel {
         self.maps.lock_out(source, until);
     }
 
+    /// Writes a flow that stands already, as the loader does at the start, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel takes it not.
+    pub fn take_over(&mut self, key: FlowKey, state: FlowState) -> Result<()> {
+        self.maps.put_flow(key, state)
+    }
+
+    /// All flows that are stored, live or not.
+    #[must_use]
+    pub fn all_flows(&self) -> HashMap<FlowKey, FlowState> {
+        self.maps.flows()
+    }
+
+    /// Makes every address this host's own but these.
+    pub fn set_guests(&mut self, guests: &BTreeSet<IpAddr>) {
+        self.maps.set_guests(guests);
+    }
+
     /// All attempts that are stored, live or not.
     #[must_use]
     pub fn all_attempts(&self) -> HashMap<Addr, [u64; SLOTS]> {
@@ -258,6 +282,7 @@ impl Kernel {
 pub const fn settings(tables: &Tables, room: Room) -> Settings {
     Settings {
         stealth: tables.stealth,
+        flow_idle: tables.flow_idle,
         verify_checksums: tables.verify_checksums,
         attempt_rate: tables.attempt_rate,
         log_denied: tables.log_denied,
@@ -268,6 +293,7 @@ pub const fn settings(tables: &Tables, room: Room) -> Settings {
         trace: false,
         max_grants: room.grants,
         max_attempts: room.attempts,
+        max_flows: room.flows,
         test_clock: true,
     }
 }
@@ -294,6 +320,10 @@ impl Subject for Kernel {
 
     fn grants(&mut self) -> Vec<(GrantKey, Grant)> {
         self.all_grants().into_iter().collect()
+    }
+
+    fn flows(&mut self) -> Vec<(FlowKey, FlowState)> {
+        self.all_flows().into_iter().collect()
     }
 
     fn counters(&mut self) -> Vec<u64> {

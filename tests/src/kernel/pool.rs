@@ -15,6 +15,7 @@ const KNOCKS: usize = 256;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Constants {
     stealth: bool,
+    flow_idle: u64,
     verify_checksums: bool,
     attempt_rate: u32,
     log_denied: bool,
@@ -55,6 +56,7 @@ impl Constants {
     fn of(tables: &Tables, room: Room) -> Self {
         Self {
             stealth: tables.stealth,
+            flow_idle: tables.flow_idle,
             verify_checksums: tables.verify_checksums,
             attempt_rate: tables.attempt_rate,
             log_denied: tables.log_denied,

@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct RealSockets {
     listening: BTreeMap<Port, Socket>,
     connections: BTreeMap<Flow, Socket>,
+    questions: BTreeMap<Flow, Socket>,
 }
 
 impl RealSockets {
@@ -33,7 +34,8 @@ impl RealSockets {
     /// If the kernel makes one not.
     pub fn become_like(&mut self, wanted: &Sockets) -> Result<()> {
         self.listen(&wanted.listening)?;
-        self.connect(&wanted.connections)
+        follow(&mut self.connections, &wanted.connections, established)?;
+        follow(&mut self.questions, &wanted.questions, asking)
     }
 
     fn listen(&mut self, wanted: &BTreeSet<Port>) -> Result<()> {
@@ -46,17 +48,21 @@ impl RealSockets {
         }
         Ok(())
     }
+}
 
-    fn connect(&mut self, wanted: &BTreeSet<Flow>) -> Result<()> {
-        self.connections.retain(|flow, _| wanted.contains(flow));
-        for flow in wanted {
-            if !self.connections.contains_key(flow) {
-                let socket = established(flow).with_context(|| format!("no connection {flow:?}"))?;
-                self.connections.insert(*flow, socket);
-            }
+fn follow(
+    sockets: &mut BTreeMap<Flow, Socket>,
+    wanted: &BTreeSet<Flow>,
+    make: impl Fn(&Flow) -> Result<Socket>,
+) -> Result<()> {
+    sockets.retain(|flow, _| wanted.contains(flow));
+    for flow in wanted {
+        if !sockets.contains_key(flow) {
+            let socket = make(flow).with_context(|| format!("no connection {flow:?}"))?;
+            sockets.insert(*flow, socket);
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// A program that another thread is just starting may hold, for a moment, a socket that was closed.
@@ -77,7 +83,8 @@ fn listener(Port(number, protocol): Port) -> io::Result<Socket> {
     let tcp = protocol == Protocol::Tcp;
     let socket = Socket::new(Domain::IPV6, if tcp { Type::STREAM } else { Type::DGRAM }, None)?;
     socket.set_only_v6(false)?;
-    socket.set_reuse_address(tcp)?;
+    // For UDP, so that a connected socket may have the port as well.
+    socket.set_reuse_address(true)?;
     socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, number)).into())?;
     if tcp {
         socket.listen(16)?;
@@ -90,6 +97,15 @@ fn listener(Port(number, protocol): Port) -> io::Result<Socket> {
 fn established(&(source, from, dest, to): &Flow) -> Result<Socket> {
     let socket = Socket::new(Domain::for_address((dest, to).into()), Type::STREAM, None)?;
     set_tcp_option(&socket, libc::TCP_REPAIR, 1).context("TCP_REPAIR")?;
+    socket.bind(&SocketAddr::from((dest, to)).into()).context("bind")?;
+    socket.connect(&SocketAddr::from((source, from)).into()).context("connect")?;
+    Ok(socket)
+}
+
+/// A UDP socket that is connected, as that of somebody who awaits an answer.
+fn asking(&(source, from, dest, to): &Flow) -> Result<Socket> {
+    let socket = Socket::new(Domain::for_address((dest, to).into()), Type::DGRAM, None)?;
+    socket.set_reuse_address(true)?;
     socket.bind(&SocketAddr::from((dest, to)).into()).context("bind")?;
     socket.connect(&SocketAddr::from((source, from)).into()).context("connect")?;
     Ok(socket)

@@ -100,17 +100,31 @@ fn flood(to: SocketAddr, stay: Duration, stop: &AtomicBool) -> Result<Flooded> {
 ///
 /// If it does not count them.
 pub fn accepted(host: Host) -> Result<u64> {
+    count(host, "snmp", "Tcp:", "PassiveOpens")
+}
+
+/// How many SYN cookies the stack of a host has sent.
+///
+/// # Errors
+///
+/// If it does not count them.
+pub fn cookies_sent(host: Host) -> Result<u64> {
+    count(host, "netstat", "TcpExt:", "SyncookiesSent")
+}
+
+/// A count of a host's stack, from a table of `/proc/net`.
+fn count(host: Host, table: &str, group: &str, name: &str) -> Result<u64> {
     host.enter(|| {
-        let table = std::fs::read_to_string("/proc/thread-self/net/snmp")?;
-        passive_opens(&table).context("no PassiveOpens in /proc/net/snmp")
+        let text = std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))?;
+        number(&text, group, name).with_context(|| format!("no {name} in /proc/net/{table}"))
     })
 }
 
-/// The number in a table of a line of names above a line of numbers.
-fn passive_opens(table: &str) -> Option<u64> {
-    let mut lines = table.lines().filter(|line| line.starts_with("Tcp:"));
+/// The number in a table of lines of names, each above a line of numbers.
+fn number(table: &str, group: &str, name: &str) -> Option<u64> {
+    let mut lines = table.lines().filter(|line| line.starts_with(group));
     let (names, numbers) = (lines.next()?, lines.next()?);
-    let at = names.split_whitespace().position(|name| name == "PassiveOpens")?;
+    let at = names.split_whitespace().position(|found| found == name)?;
     numbers.split_whitespace().nth(at)?.parse().ok()
 }
 
@@ -121,7 +135,7 @@ mod tests {
     #[test]
     fn the_number_under_its_name_is_read() {
         let table = "Ip: Forwarding\nIp: 1\nTcp: RtoMin ActiveOpens PassiveOpens\nTcp: 200 7 11\n";
-        assert_eq!(passive_opens(table), Some(11));
-        assert_eq!(passive_opens("Ip: PassiveOpens\nIp: 1\n"), None);
+        assert_eq!(number(table, "Tcp:", "PassiveOpens"), Some(11));
+        assert_eq!(number("Ip: PassiveOpens\nIp: 1\n", "Tcp:", "PassiveOpens"), None);
     }
 }

@@ -18,10 +18,12 @@ pub enum Host {
     Client,
     /// Does not.
     Stranger,
+    /// Is reached through the server, where there is one: see [`super::Guest`].
+    Guest,
 }
 
 impl Host {
-    /// All of them.
+    /// Those that every lab has.
     pub const ALL: [Self; 3] = [Self::Server, Self::Client, Self::Stranger];
 
     /// The name of its namespace.
@@ -31,6 +33,7 @@ impl Host {
             Self::Server => "server",
             Self::Client => "client",
             Self::Stranger => "stranger",
+            Self::Guest => "guest",
         }
     }
 

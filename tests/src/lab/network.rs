@@ -38,16 +38,18 @@ impl Family {
         }
     }
 
-    /// The address of a host; the server's is the same for all.
+    /// The address of a host; the server's is the same for all, and the guest's is that of one to which it routes.
     #[must_use]
     pub const fn address(self, host: Host) -> IpAddr {
         match (self, host) {
             (Self::V4, Host::Server) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
             (Self::V4, Host::Client) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
             (Self::V4, Host::Stranger) => IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2)),
+            (Self::V4, Host::Guest) => IpAddr::V4(Ipv4Addr::new(203, 0, 113, 130)),
             (Self::V6, Host::Server) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 1)),
             (Self::V6, Host::Client) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 2)),
             (Self::V6, Host::Stranger) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 2)),
+            (Self::V6, Host::Guest) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 8, 0, 0, 0, 0, 2)),
         }
     }
 }
@@ -130,10 +132,10 @@ fn wait_for_network() -> Result<()> {
 }
 
 /// A network namespace, with `lo` up.
-struct Namespace(Host);
+pub(super) struct Namespace(Host);
 
 impl Namespace {
-    fn new(host: Host) -> Result<Self> {
+    pub fn new(host: Host) -> Result<Self> {
         let name = host.name();
         ip(None, &format!("netns add {name}\n"))?;
         let namespace = Self(host);

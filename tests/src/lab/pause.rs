@@ -24,6 +24,8 @@ pub enum Pause {
     LimitOverSeconds,
     /// Traffic inside a tunnel once a second, for three windows of its grant.
     TrafficOfTunnel,
+    /// A flow that may be idle for three seconds is idle for longer.
+    IdleFlow,
     /// A host sends one source one ICMP error a second.
     IcmpError,
     /// Before a scan that found nothing asks again.
@@ -44,6 +46,7 @@ impl Pause {
             Self::NoOtherHook | Self::Rescan => Duration::from_secs(2),
             Self::LimitOverSeconds => Duration::from_millis(2500),
             Self::NoOtherSlowHook => Duration::from_secs(3),
+            Self::IdleFlow => Duration::from_millis(4500),
             Self::NoWatchdog => Duration::from_secs(5),
             Self::SweepOfLinks => Duration::from_secs(6),
             Self::NoEndOfTrial => Duration::from_secs(9),

@@ -58,6 +58,15 @@ impl Session {
             .map_err(|error| anyhow!("the session is silent: {error}"))?;
         Ok(start.elapsed())
     }
+
+    /// Waits until the client has ended.
+    ///
+    /// # Errors
+    ///
+    /// If it goes on.
+    pub fn wait_for_end(mut self) -> Result<()> {
+        self.client.wait(TIMEOUT).map(drop)
+    }
 }
 
 /// `ssh` with nothing of this machine's settings, and some of one's own, such as `Port=22`.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod beside;
+mod flows;
 mod programs;
 mod sources;
 mod subject;
@@ -12,7 +13,7 @@ mod world;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use knock_common::addr::Addr;
@@ -21,6 +22,7 @@ use knock_common::budget::Budget;
 use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::event::Event;
+use knock_common::flow::{Flow, FlowKey, FlowState};
 use knock_common::gate::{self, Verdict};
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::rules::PortRoles;
@@ -28,6 +30,7 @@ use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
 
 pub use self::beside::Beside;
+use self::flows::Flows;
 pub use self::programs::Link;
 use self::sources::Sources;
 use crate::model::Sockets;
@@ -40,12 +43,14 @@ pub struct Memory {
     /// The same ports as in the rules, to be found by number.
     ports: HashMap<u16, PortRoles>,
     now: AtomicU64,
+    interface: AtomicU32,
     sockets: Mutex<Sockets>,
     grants: Mutex<HashMap<GrantKey, Grant>>,
     max_grants: usize,
     spent: Mutex<HashMap<u64, Spent>>,
     locked: Mutex<HashMap<Addr, u64>>,
     sources: Sources,
+    flows: Flows,
     watch: Vec<Cell64>,
     errors: Vec<Cell64>,
     budget: Budget,
@@ -70,6 +75,8 @@ impl fmt::Debug for Interruption {
 impl Memory {
     /// Room for sources under way, unless another is asked for.
     pub const MAX_SOURCES: usize = 64;
+    /// Room for flows.
+    pub const MAX_FLOWS: usize = 128;
 
     /// A host on which nothing listens and nobody has knocked, at boot.
     #[must_use]
@@ -79,12 +86,15 @@ impl Memory {
             ports: tables.rules.ports.iter().copied().collect(),
             tables,
             now: AtomicU64::new(0),
+            // That of a test run in the kernel: the loopback device.
+            interface: AtomicU32::new(1),
             sockets: Mutex::default(),
             grants: Mutex::default(),
             max_grants: usize::MAX,
             spent: Mutex::default(),
             locked: Mutex::default(),
             sources: Sources::new(Self::MAX_SOURCES),
+            flows: Flows::new(Self::MAX_FLOWS),
             watch: vec![Cell64::default(); WATCH_CELLS as usize],
             errors: vec![Cell64::default(); WATCH_CELLS as usize],
             budget: Budget::default(),
@@ -155,6 +165,11 @@ impl Memory {
         self.now.store(now, Relaxed);
     }
 
+    /// Sets the index of the interface on which frames come.
+    pub fn set_interface(&self, interface: u32) {
+        self.interface.store(interface, Relaxed);
+    }
+
     /// Changes the sockets.
     pub fn change_sockets(&self, change: impl FnOnce(&mut Sockets)) {
         change(&mut lock(&self.sockets));
@@ -210,6 +225,17 @@ impl Memory {
     #[must_use]
     pub fn grants(&self) -> HashMap<GrantKey, Grant> {
         lock(&self.grants).clone()
+    }
+
+    /// Writes a flow that stands already, as the loader does at the start. False if it is there.
+    pub fn take_over(&self, key: FlowKey, state: FlowState) -> bool {
+        self.flows.put(key, Flow::new(state, 0))
+    }
+
+    /// All flows that are stored, live or not.
+    #[must_use]
+    pub fn all_flows(&self) -> HashMap<FlowKey, FlowState> {
+        self.flows.iter().collect()
     }
 
     /// All attempts that are stored, live or not.

@@ -49,7 +49,7 @@ impl Memory {
         let mut packet = Packet::BLANK;
         let first = &frame[..linear.min(frame.len())];
         match link.parse(first, &mut packet) {
-            Ok(()) => match gate::judge_packet(self, first, &packet, true) {
+            Ok(()) => match gate::judge_packet(self, first, &mut packet, true) {
                 // No answer is written over more than one buffer.
                 Verdict::Reject if first.len() < frame.len() => Verdict::Deny,
                 verdict => verdict,
@@ -57,7 +57,7 @@ impl Memory {
             Err(Other::Malformed | Other::TinyFragment) => {
                 packet = Packet::BLANK;
                 match link.parse(&Copied(frame), &mut packet) {
-                    Ok(()) => gate::judge_packet(self, first, &packet, false),
+                    Ok(()) => gate::judge_packet(self, first, &mut packet, false),
                     Err(other) => gate::judge_other(self, other),
                 }
             }
@@ -69,7 +69,7 @@ impl Memory {
     pub fn judge_linear(&self, link: Link, frame: &[u8]) -> Verdict {
         let mut packet = Packet::BLANK;
         match link.parse(frame, &mut packet) {
-            Ok(()) => gate::judge_packet(self, frame, &packet, true),
+            Ok(()) => gate::judge_packet(self, frame, &mut packet, true),
             Err(other) => gate::judge_other(self, other),
         }
     }

@@ -3,6 +3,7 @@
 use knock_common::addr::Addr;
 use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
+use knock_common::flow::{FlowKey, FlowState};
 use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::world::World;
@@ -22,6 +23,10 @@ impl Subject for Memory {
 
     fn grants(&mut self) -> Vec<(GrantKey, Grant)> {
         Self::grants(self).into_iter().collect()
+    }
+
+    fn flows(&mut self) -> Vec<(FlowKey, FlowState)> {
+        self.all_flows().into_iter().collect()
     }
 
     fn counters(&mut self) -> Vec<u64> {

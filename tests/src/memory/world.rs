@@ -1,5 +1,6 @@
 //! [`World`] in plain memory.
 
+use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use knock_common::addr::Addr;
@@ -9,6 +10,7 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::desk::Desk;
 use knock_common::event::Event;
+use knock_common::flow::{Flow, FlowKey};
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::MAX_SPENT;
 use knock_common::packet::{Packet, Transport};
@@ -22,9 +24,14 @@ use crate::packet::HERE;
 
 impl World for Memory {
     type Desk = Desk;
+    type FlowKey = FlowKey;
 
     fn now(&self) -> u64 {
         self.now.load(Relaxed)
+    }
+
+    fn interface(&self) -> u32 {
+        self.interface.load(Relaxed)
     }
 
     fn stealth(&self) -> bool {
@@ -76,6 +83,7 @@ impl World for Memory {
     }
 
     fn trusts(&self, source: &Addr) -> bool {
+        let source = &source.on_wire();
         self.tables.rules.trust_filter.may_hold(source)
             && self.tables.rules.trusted.iter().any(|(bits, base)| source.masked(*bits) == *base)
     }
@@ -105,6 +113,26 @@ impl World for Memory {
 
     fn remove_grant(&self, key: &GrantKey) -> bool {
         lock(&self.grants).remove(key).is_some()
+    }
+
+    fn flow_key(&self, packet: &Packet) -> Option<FlowKey> {
+        Some(FlowKey::of(packet))
+    }
+
+    fn flow(&self, key: &FlowKey) -> Option<&Flow> {
+        self.flows.find(key)
+    }
+
+    fn put_flow(&self, key: &FlowKey, flow: Flow) -> bool {
+        self.flows.put(*key, flow)
+    }
+
+    fn flow_idle(&self) -> u64 {
+        self.tables.flow_idle
+    }
+
+    fn is_own(&self, dest: &Addr) -> bool {
+        !lock(&self.sockets).guests.contains(&IpAddr::from(*dest))
     }
 
     fn spend(&self, key: u64, spent: &Spent) -> bool {
@@ -155,15 +183,12 @@ impl World for Memory {
         let sockets = lock(&self.sockets);
         let tcp = packet.transport == Transport::Tcp;
         let flow = (packet.src.into(), packet.sport, packet.dst.into(), packet.dport);
-        if tcp && sockets.connections.contains(&flow) {
+        let connected = if tcp { &sockets.connections } else { &sockets.questions };
+        if connected.contains(&flow) {
             return Socket::Connected;
         }
         let port = Port(packet.dport, if tcp { Protocol::Tcp } else { Protocol::Udp });
-        match (sockets.listening.contains(&port), tcp) {
-            (true, true) => Socket::Listening,
-            (true, false) => Socket::Connected,
-            (false, _) => Socket::Nothing,
-        }
+        if sockets.listening.contains(&port) { Socket::Listening } else { Socket::Nothing }
     }
 
     fn count(&self, counter: Counter) {

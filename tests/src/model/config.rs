@@ -138,6 +138,8 @@ pub struct Config {
     pub trusted: Vec<Network>,
     /// Look connections up.
     pub stealth: bool,
+    /// How long a UDP flow may be idle.
+    pub flow_idle: Nanos,
     /// Verify the checksums of knocks.
     pub verify_checksums: bool,
     /// Log denials.

@@ -32,19 +32,33 @@ impl Model {
         Verdict::Pass
     }
 
-    /// Rules 8 to 11.
+    /// Rules 8 to 11, and 19.
     fn guard(&mut self, now: Nanos, packet: &PacketSpec, service: usize) -> (Verdict, Counter) {
-        if let Some(network) = self.covering(now, packet, service) {
+        let network = self.covering(now, packet, service);
+        if self.is_of_a_flow(now, packet) {
+            self.see_flow(now, packet);
+            if let Some(network) = network {
+                self.keep_alive(now, packet, service, network);
+            }
+            return (Verdict::Pass, Counter::PassFlow);
+        }
+        if let Some(network) = network {
             self.keep_alive(now, packet, service, network);
+            self.note_flow(now, packet);
             return (Verdict::Pass, Counter::PassGranted);
         }
         if self.config.trusted.iter().any(|network| network.holds(packet.source)) {
+            self.note_flow(now, packet);
             return (Verdict::Pass, Counter::PassTrusted);
         }
         if packet.fragment == Fragment::PortsOnly {
             return (Verdict::Deny, Counter::DenyTinyFragment);
         }
+        let flow = (packet.source, packet.from, packet.dest, packet.to.0);
         if packet.to.1 == Protocol::Udp {
+            if self.sockets.questions.contains(&flow) {
+                return (Verdict::Pass, Counter::PassConnected);
+            }
             return (Verdict::Deny, Counter::DenyUdp);
         }
         if packet.opens() {
@@ -53,10 +67,9 @@ impl Model {
         if !self.config.stealth {
             return (Verdict::Pass, Counter::PassUnchecked);
         }
-        let flow = (packet.source, packet.from, packet.dest, packet.to.0);
         if self.sockets.connections.contains(&flow) {
             (Verdict::Pass, Counter::PassConnected)
-        } else if self.sockets.listening.contains(&packet.to) {
+        } else if self.sockets.listening.contains(&packet.to) && !self.sockets.guests.contains(&packet.dest) {
             (Verdict::Deny, Counter::DenyProbe)
         } else {
             (Verdict::Pass, Counter::PassNoSocket)
@@ -78,7 +91,7 @@ impl Model {
         }
         let Some(grant) = self.grants.get_mut(&(service, network)) else { return };
         let (Some(until), Some(window)) = (grant.until, grant.window) else { return };
-        let end = now + window;
+        let end = (now + window).min(grant.renewed + 12 * window);
         if end > until && end - until >= window / 8 {
             grant.until = Some(end);
             self.count(Counter::GrantExtended);

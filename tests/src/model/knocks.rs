@@ -91,8 +91,12 @@ impl Model {
     fn is_stray(&self, packet: &PacketSpec) -> bool {
         let seen = PacketSpec { flags: visible_flags(packet), ..packet.clone() };
         let flow = (packet.source, packet.from, packet.dest, packet.to.0);
-        let connected = packet.to.1 == Protocol::Tcp && self.sockets.connections.contains(&flow);
-        seen.opens() && !packet.group && !connected && !self.sockets.listening.contains(&packet.to)
+        let connected = match packet.to.1 {
+            Protocol::Tcp => self.sockets.connections.contains(&flow),
+            Protocol::Udp => self.sockets.questions.contains(&flow),
+        };
+        let is_taken = connected || self.sockets.listening.contains(&packet.to);
+        seen.opens() && !packet.group && !is_taken && !self.sockets.guests.contains(&packet.dest)
     }
 
     fn advance(&mut self, now: Nanos, packet: &PacketSpec, door: usize) {
@@ -162,10 +166,11 @@ impl Model {
                     (Some(until), Some(end)) => Some(until.max(end)),
                     _ => None,
                 };
+                grant.renewed = now;
                 self.count(Counter::GrantExtended);
             }
             _ => {
-                self.grants.insert(key, Grant { until: end, since: now, window });
+                self.grants.insert(key, Grant { until: end, since: now, window, renewed: now });
                 self.count(Counter::GrantOpened);
             }
         }

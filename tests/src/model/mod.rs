@@ -5,6 +5,7 @@
 //! be held against each other.
 
 pub mod config;
+mod flows;
 mod gate;
 mod knocks;
 pub mod spec;
@@ -15,6 +16,8 @@ use std::net::IpAddr;
 
 use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
+
+pub use flows::{Flow, Stage};
 
 pub use config::{Action, Config, Door, Flags, Network, Port, Protocol, Service};
 pub use spec::{Checksum, Fragment, PacketSpec};
@@ -40,6 +43,8 @@ pub struct Grant {
     pub since: Nanos,
     /// By how much traffic extends it; `None`: not at all.
     pub window: Option<Nanos>,
+    /// When a door last wrote it.
+    pub renewed: Nanos,
 }
 
 impl Grant {
@@ -57,6 +62,10 @@ pub struct Sockets {
     pub listening: BTreeSet<Port>,
     /// TCP connections: source, source port, destination, destination port of what arrives.
     pub connections: BTreeSet<(IpAddr, u16, IpAddr, u16)>,
+    /// Connected UDP sockets: the same of the answers to them.
+    pub questions: BTreeSet<(IpAddr, u16, IpAddr, u16)>,
+    /// Addresses of others, to whom this host only forwards.
+    pub guests: BTreeSet<IpAddr>,
 }
 
 /// What became of a packet.
@@ -77,6 +86,8 @@ pub struct Model {
     attempts: BTreeMap<(IpAddr, usize), Attempt>,
     /// By index of the service and network. May hold grants that have ended.
     grants: BTreeMap<(usize, Network), Grant>,
+    /// Connections that were let in: source, source port, destination and its port. May hold those that have ended.
+    flows: BTreeMap<(IpAddr, u16, IpAddr, Port), Flow>,
     /// Indices of the doors whose one time was.
     spent: BTreeSet<usize>,
     /// New attempts in the second with this number.
@@ -98,6 +109,7 @@ impl Model {
             sockets,
             attempts: BTreeMap::new(),
             grants: BTreeMap::new(),
+            flows: BTreeMap::new(),
             spent: BTreeSet::new(),
             begun: (0, 0),
             tokens,
@@ -117,6 +129,13 @@ impl Model {
     #[must_use]
     pub fn grants(&self, now: Nanos) -> BTreeMap<(usize, Network), Grant> {
         self.grants.iter().filter(|(_, grant)| grant.is_live(now)).map(|(key, grant)| (*key, *grant)).collect()
+    }
+
+    /// The flows that are live: source, source port, destination and its port.
+    #[must_use]
+    pub fn flows(&self, now: Nanos) -> BTreeMap<(IpAddr, u16, IpAddr, Port), Flow> {
+        let live = |(key, flow): &(&(IpAddr, u16, IpAddr, Port), &Flow)| self.is_flow_live(key.3.1, flow, now);
+        self.flows.iter().filter(live).map(|(key, flow)| (*key, *flow)).collect()
     }
 
     /// Takes one packet.

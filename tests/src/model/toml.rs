@@ -14,6 +14,7 @@ impl Config {
         let mut text = String::from("[options]\ninterfaces = [\"eth0\"]\n");
         let _ = writeln!(text, "trusted = {}", list(&self.trusted));
         let _ = writeln!(text, "stealth = {}", self.stealth);
+        let _ = writeln!(text, "flow_idle = \"{}\"", duration(self.flow_idle));
         let _ = writeln!(text, "verify_checksums = {}", self.verify_checksums);
         let _ = writeln!(text, "log_denied = {}", self.log_denied);
         if self.lockout {

@@ -60,6 +60,13 @@ pub const LAB: &[Package] = &[
     package("python3-systemd", &["/usr/lib/python3/dist-packages/systemd/journal.py"]),
     // For its syslogd.
     package("busybox", &["busybox"]),
+    // Addresses that are translated, and what the kernel knows of their connections.
+    package("nftables", &["nft"]),
+    package("conntrack", &["conntrack"]),
+    // Datagrams that are not ours to shape.
+    package("mosh", &["mosh-server", "mosh-client"]),
+    package("bsdutils", &["script"]),
+    package("bind9-dnsutils", &["dig"]),
 ];
 
 /// What bpf-linker is built with.

@@ -5,11 +5,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
+use knock_common::grant::GrantKey;
 use knock_common::rules::{self, Action};
 
 use super::snapshot::{Attempt, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};
 use crate::commands::service;
-use crate::firewall::{Condition, GrantEntry, LockoutEntry, Paths, Place, State, XdpMode, boot_now, format_site};
+use crate::firewall::{
+    Condition, FlowEntry, GrantEntry, LockoutEntry, Paths, Place, State, XdpMode, boot_now, format_site,
+};
 use crate::runtime;
 
 /// Reads the pins, once or again and again: what it has opened it keeps for as long as the pins are the same.
@@ -59,6 +62,7 @@ fn read_pins(paths: &Paths, state: &State, daemon: Option<Daemon>) -> Result<Sna
     let mut entries = state.grants()?;
     entries.sort_unstable_by_key(|entry| (entry.grant.since, entry.key));
     let names = Names::of(&services, &doors, &entries);
+    let connections = connections(&state.flows()?, &services);
     let now = boot_now();
     let places = state.places()?;
     let attempts = state.attempts()?.into_iter();
@@ -70,7 +74,10 @@ fn read_pins(paths: &Paths, state: &State, daemon: Option<Daemon>) -> Result<Sna
         interfaces: places.into_iter().map(read_place).collect(),
         services: (0..).zip(&services).map(|(index, service)| read_service(index, service, &protected)).collect(),
         doors: doors.iter().map(|door| read_door(door, &services)).collect(),
-        grants: entries.iter().map(|entry| read_grant(entry, &names, now)).collect(),
+        grants: entries
+            .iter()
+            .map(|entry| read_grant(entry, &names, connections.get(&entry.key).copied().unwrap_or(0), now))
+            .collect(),
         attempts: attempts
             .map(|attempt| Attempt {
                 source: attempt.source.to_string(),
@@ -159,13 +166,28 @@ impl Names {
     }
 }
 
-fn read_grant(entry: &GrantEntry, names: &Names, now: u64) -> Grant {
+/// How many connections each grant would let in, if there is one under this key.
+fn connections(flows: &[FlowEntry], services: &[rules::Service]) -> HashMap<GrantKey, usize> {
+    let mut counts = HashMap::new();
+    for flow in flows {
+        let Some(service) = services.iter().find(|service| service.tag == flow.service) else { continue };
+        let source = &flow.key.source;
+        let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+        for prefix in prefixes.iter().take_while(|prefix| prefix.bits() != 0) {
+            *counts.entry(GrantKey::new(service.tag, source, prefix)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn read_grant(entry: &GrantEntry, names: &Names, connections: usize, now: u64) -> Grant {
     Grant {
         source: entry.source(),
         service: Rc::clone(&names.services[&entry.key.service]),
         door: names.doors.get(&entry.grant.door).filter(|_| entry.grant.door != 0).map(Rc::clone),
         origin: entry.origin(),
         seconds_left: entry.left(now).map(round_up),
+        connections,
         age: Duration::from_nanos(now.saturating_sub(entry.grant.since)).as_secs(),
     }
 }

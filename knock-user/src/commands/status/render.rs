@@ -56,7 +56,7 @@ pub fn text(snapshot: &Snapshot) -> String {
             [door, service, action, steps, row.notes()]
         });
     }
-    let head = ["GRANT", "SERVICE", "DOOR", "BY", "LEFT", "SINCE"];
+    let head = ["GRANT", "SERVICE", "DOOR", "BY", "LEFT", "CONNECTIONS", "SINCE"];
     section(&mut text, head, &snapshot.grants, "no grants", |row: &Grant| {
         [
             row.source.clone(),
@@ -64,6 +64,7 @@ pub fn text(snapshot: &Snapshot) -> String {
             row.door.as_deref().unwrap_or("-").to_owned(),
             row.origin.to_owned(),
             row.seconds_left.map_or_else(|| "for good".to_owned(), span),
+            row.connections.to_string(),
             format!("{} ago", span(row.age)),
         ]
     });

@@ -116,6 +116,8 @@ pub struct Grant {
     pub origin: &'static str,
     /// Time left, rounded up; `None`: for good.
     pub seconds_left: Option<u64>,
+    /// Connections that it would let in and that stand.
+    pub connections: usize,
     /// Time since it was first written.
     #[serde(skip)]
     pub age: u64,

@@ -98,14 +98,14 @@ impl Lab {
             step: 3,
             transport: 6,
             bits: 128,
-            reserved: [0; 2],
+            ..Event::NONE
         };
         let _inside = self.runtime.enter();
         self.keeper.hear(&event, kind, &self.table);
     }
 
     fn grant(&self, door: &str, service: &str, last: u8, since: u64) {
-        let grant = Grant { until: FOR_GOOD, since, window: 0, door: tag(door), origin: Origin::Knock as u32 };
+        let grant = Grant { until: FOR_GOOD, since, door: tag(door), origin: Origin::Knock as u32, ..Grant::NONE };
         self.table.0.borrow_mut().insert(key(service, last), grant);
     }
 
@@ -233,7 +233,7 @@ fn what_was_refused_runs_nothing() {
 #[test]
 fn a_grant_by_hand_has_no_hook() {
     let mut lab = Lab::new();
-    let grant = Grant { until: FOR_GOOD, since: 5, window: 0, door: 0, origin: Origin::Command as u32 };
+    let grant = Grant { until: FOR_GOOD, since: 5, origin: Origin::Command as u32, ..Grant::NONE };
     lab.table.0.borrow_mut().insert(key("ssh", 7), grant);
     lab.sweep();
     assert_eq!(lab.log(), Vec::<String>::new());

@@ -46,7 +46,7 @@ const SOON: Duration = Duration::from_secs(5);
 /// What the daemon may take of a CPU, of which there are two at least: one that reads whatever there is takes all.
 const SHARE: f64 = 0.35;
 /// By how many KiB the daemon may grow.
-const SLACK: u64 = 4 * 1024;
+const SLACK: u64 = 5 * 1024;
 
 /// How long a flood lasts: a moment, or as long as the environment says.
 fn span() -> Duration {

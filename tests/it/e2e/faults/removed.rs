@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use knock_common::grant::{Grant, GrantKey};
 use nix::mount::{MntFlags, umount2};
 use tests::lab::{
     Config, Daemon, Family, Host, Mark, Mount, PINS, Probe, SERVER_INTERFACES, Session, Status, TIMEOUT, knockctl,
@@ -87,7 +88,8 @@ fn a_pin_with_something_else_in_its_place_is_put_right() -> Result<()> {
     let (pin, other) = (Path::new(PINS).join("GRANTS"), Path::new(PINS).join("OTHER"));
     let size = mark.0.to_string();
     let path = other.to_str().context("it is text")?;
-    let map = ["map", "create", path, "type", "hash", "key", "24", "value", "32", "entries", &size, "name", "OTHER"];
+    let [key, value] = [size_of::<GrantKey>(), size_of::<Grant>()].map(|octets| octets.to_string());
+    let map = ["map", "create", path, "type", "hash", "key", &key, "value", &value, "entries", &size, "name", "OTHER"];
     Host::Server.must(&[&["bpftool"][..], &map].concat())?;
     fs::rename(&other, &pin)?;
     assert!(Status::read()?.grants().is_empty(), "the commands look at the pin");

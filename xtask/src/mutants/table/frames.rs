@@ -202,7 +202,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "guard" {
         13 "a first fragment without the flags belongs to a connection":
-            "matches!(packet.shape, Shape::Flagless) => Counter::DenyTinyFragment,"
-            => "matches!(packet.shape, Shape::Flagless) => return pass(world, Counter::PassNoSocket),";
+            "Transport::Tcp if is_flagless => Counter::DenyTinyFragment,"
+            => "Transport::Tcp if is_flagless => return pass(world, Counter::PassNoSocket),";
     }
 };

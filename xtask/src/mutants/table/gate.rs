@@ -18,11 +18,21 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         8 "the filter in front of the trusted networks knows no network that is longer than its cells":
             "let bits = bits.min(other_bits);" => "let bits = bits.max(other_bits);";
     }
-    "guard" {
+    "admits" {
         8 "a grant lets nobody in":
-            "if is_granted(world, packet, service, true) {" => "if false {";
+            "} else if is_granted(world, &key.source, service) {" => "} else if false {";
         8 "a trusted network has to knock":
-            "if world.trusts(&packet.src) {" => "if false {";
+            "} else if world.trusts(&key.source) {" => "} else if false {";
+        11 "every service is under keepalive":
+            "if key.is_udp() && service.keepalive != 0 {" => "if key.is_udp() {";
+        11 "no service is under keepalive":
+            "if key.is_udp() && service.keepalive != 0 {" => "if false {";
+        11 "TCP keeps a grant alive":
+            "if key.is_udp() && service.keepalive != 0 {" => "if service.keepalive != 0 {";
+        11 "a question keeps a grant alive":
+            "if decide(world, counter) { return 1; }" => "decide(world, counter);", kernel();
+    }
+    "guard" {
         9 "a new connection passes":
             "Transport::Tcp if packet.opens() => Counter::DenyNew,"
             => "Transport::Tcp if packet.opens() => return pass(world, Counter::PassNoSocket),";
@@ -30,10 +40,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "Socket::Connected => return pass(world, Counter::PassConnected),"
             => "Socket::Connected => Counter::DenyProbe,";
         10 "a probe reaches the listener":
-            "Socket::Listening => Counter::DenyProbe,"
-            => "Socket::Listening => return pass(world, Counter::PassConnected),";
+            "Socket::Listening if world.is_own(&packet.dst) => Counter::DenyProbe,"
+            => "Socket::Listening if false => Counter::DenyProbe,";
         10 "what no socket here waits for is denied":
-            "Socket::Nothing => return pass(world, Counter::PassNoSocket)," => "Socket::Nothing => Counter::DenyProbe,";
+            "Socket::Listening | Socket::Nothing => return pass(world, Counter::PassNoSocket),"
+            => "Socket::Listening | Socket::Nothing => Counter::DenyProbe,";
         10 "connections are looked up without stealth":
             "Transport::Tcp if !world.stealth() =>" => "Transport::Tcp if false =>";
         10 "nothing is looked up under stealth":
@@ -43,23 +54,15 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "is_granted" {
         8 "a grant lets in after its end":
-            "if until > now {" => "if true {",
+            "&& until > world.now() {" => "{",
             quick("gate::a_grant_lets_one_source_to_one_service_until_its_end");
         8 "a grant lets in a nanosecond too long":
-            "if until > now {" => "if until >= now {";
+            "until > world.now()" => "until >= world.now()";
         8 "a grant of a wider prefix lets nobody in":
             "if prefix.bits() == 0 {" => "if prefix.bits() == 0 || index > 0 {";
         8 "grants are looked up under the prefixes of the other family":
             "{ &service.prefixes_v4 } else { &service.prefixes_v6 }"
             => "{ &service.prefixes_v6 } else { &service.prefixes_v4 }";
-        11 "every service is under keepalive":
-            "if uses && service.keepalive != 0 &&" => "if uses &&";
-        11 "no service is under keepalive":
-            "if uses && service.keepalive != 0 &&" => "if false &&";
-        11 "TCP keeps a grant alive":
-            "&& packet.transport as u8 == Transport::Udp as u8 && !world.asks()" => "&& !world.asks()";
-        11 "a knock keeps a grant alive":
-            "if uses && service.keepalive" => "if service.keepalive";
     }
     "deny" {
         9 "what is denied passes":
@@ -69,7 +72,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         11 "every datagram writes the grant":
             "&& end - grant.until >= grant.window / 8 {" => "{";
         11 "traffic adds to the end of a grant":
-            "let end = now.saturating_add(grant.window);" => "let end = grant.until.saturating_add(grant.window);";
+            "(now.saturating_add(grant.window), grant" => "(grant.until.saturating_add(grant.window), grant";
         11 "traffic makes a grant one for good":
             "grant.until = end;" => "grant.until = FOR_GOOD;";
         11 "an extended grant is not counted":

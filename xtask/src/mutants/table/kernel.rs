@@ -27,9 +27,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "find_by" {
         10 "a listener is a connection":
-            "(*socket).state == LISTEN" => "(*socket).state == 0", kernel();
+            "state == LISTEN" => "state == 0", kernel();
         10 "a connection is a listener":
-            "(*socket).state == LISTEN" => "(*socket).state != 0", kernel();
+            "state == LISTEN" => "state != 0", kernel();
+        11 "any UDP socket is connected":
+            "state != ESTABLISHED" => "false", kernel();
     }
     "find" {
         10 "a connection over IPv4 is looked for from its other end":
@@ -41,10 +43,18 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "trusts" {
         8 "in the kernel a trusted network is one that is not there":
-            "maps::TRUSTED.get(SourceKey::new(source).key()).is_some()"
-            => "maps::TRUSTED.get(SourceKey::new(source).key()).is_none()", kernel();
+            "maps::TRUSTED.get(AddrKey::new(&source.on_wire()).key()).is_some()"
+            => "maps::TRUSTED.get(AddrKey::new(&source.on_wire()).key()).is_none()", kernel();
         8 "in the kernel the filter holds nobody":
-            "is_some_and(|filter| filter.may_hold(source))" => "is_none()", kernel();
+            "is_some_and(|filter| filter.may_hold(&source.on_wire()))" => "is_none()", kernel();
+    }
+    "is_own" {
+        10 "in the kernel every address is this host's":
+            "is_some_and(|&own| own != 0)" => "is_none_or(|_| true)", kernel();
+    }
+    "put_flow" {
+        19 "in the kernel a flow is written only over one that is there":
+            "BPF_NOEXIST" => "BPF_EXIST", kernel();
     }
     "grant_end" {
         8 "in the kernel a grant is for every service":

@@ -72,8 +72,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "glance" {
         4 "at a glance a packet to a closed port ends nothing":
-            "if role.is_unrelated() && !(plain.opens() && may_attempt(world, &plain.source())) {"
-            => "if role.is_unrelated() {";
+            "!(plain.opens() && (plain.is_link_local() || may_attempt(world, &plain.source())))"
+            => "true";
+        15 "at a glance a link-local source ends nothing":
+            "(plain.is_link_local() || may_attempt(world, &plain.source()))" => "may_attempt(world, &plain.source())";
     }
     "is_right" {
         1 "the checksum of an IPv4 header is not looked at":
@@ -164,12 +166,13 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "is_wrong" {
         4 "a packet to a port on which something listens ends the attempt":
-            "packet.opens() && !packet.group && matches!(world.socket(packet), Socket::Nothing)"
-            => "packet.opens() && !packet.group";
+            "&& matches!(world.socket(packet), Socket::Nothing)" => "";
+        4 "what is only forwarded ends the attempt":
+            "&& world.is_own(&packet.dst)" => "";
         4 "a neighbour's broadcast ends the attempt":
-            "packet.opens() && !packet.group && matches!" => "packet.opens() && matches!";
+            "packet.opens() && !packet.group" => "packet.opens()";
         4 "an answer ends the attempt":
-            "packet.opens() && !packet.group && matches!" => "!packet.group && matches!";
+            "packet.opens() && !packet.group" => "!packet.group";
     }
     "end_all" {
         4 "only the first attempt of a source ends":

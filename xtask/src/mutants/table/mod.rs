@@ -2,6 +2,7 @@
 //! knock-common, or in what puts it into the kernel.
 
 mod answers;
+mod flows;
 mod frames;
 mod gate;
 mod kernel;
@@ -102,7 +103,15 @@ use mutants;
 
 /// All of them, in the order of their rules.
 pub fn all() -> impl Iterator<Item = &'static Mutant> {
-    let tables = [knocks::MUTANTS, gate::MUTANTS, answers::MUTANTS, frames::MUTANTS, state::MUTANTS, kernel::MUTANTS];
+    let tables = [
+        knocks::MUTANTS,
+        gate::MUTANTS,
+        answers::MUTANTS,
+        frames::MUTANTS,
+        state::MUTANTS,
+        flows::MUTANTS,
+        kernel::MUTANTS,
+    ];
     let mut all: Vec<_> = tables.into_iter().flatten().collect();
     all.sort_by_key(|mutant| mutant.rule);
     all.into_iter()
@@ -133,7 +142,7 @@ mod tests {
         let quick: Vec<_> = quick().collect();
         let rules: BTreeSet<_> = quick.iter().map(|mutant| mutant.rule).collect();
         let tests: BTreeSet<_> = quick.iter().filter_map(|mutant| mutant.seen_by).collect();
-        assert_eq!((quick.len(), rules.len(), tests.len()), (6, 6, 6));
+        assert_eq!((quick.len(), rules.len(), tests.len()), (7, 7, 7));
         assert!(quick.iter().all(|mutant| mutant.suite == Suite::Host && mutant.explained.is_none()));
     }
 }

@@ -7,7 +7,15 @@ use crate::commands::status::Daemon;
 
 fn grant(source: &str, door: Option<&str>, origin: &'static str, seconds_left: Option<u64>, age: u64) -> Grant {
     let door = door.map(Into::into);
-    Grant { source: source.into(), service: "ssh2".into(), door, origin, seconds_left, age }
+    Grant {
+        source: source.into(),
+        service: "ssh2".into(),
+        door,
+        origin,
+        seconds_left,
+        connections: usize::from(age == 18),
+        age,
+    }
 }
 
 fn full() -> Snapshot {
@@ -67,9 +75,9 @@ DOOR          SERVICE  ACTION  STEPS
 opencloseSSH  ssh2     open    3
 closeSSH      ssh2     close   2
 
-GRANT          SERVICE  DOOR          BY       LEFT      SINCE
-192.0.2.7      ssh2     -             command  for good  1h 2m 3s ago
-2001:db8::/64  ssh2     opencloseSSH  knock    42s       18s ago
+GRANT          SERVICE  DOOR          BY       LEFT      CONNECTIONS  SINCE
+192.0.2.7      ssh2     -             command  for good  0            1h 2m 3s ago
+2001:db8::/64  ssh2     opencloseSSH  knock    42s       1            18s ago
 
 ATTEMPT       DOOR          STAGE  LEFT
 198.51.100.9  opencloseSSH  1/3    8s
@@ -95,8 +103,8 @@ fn programs_see_every_field() {
         r#""services":[{"name":"ssh2","ports":["2222/tcp","6000-6010/udp"]}],"#,
         r#""doors":[{"name":"opencloseSSH","service":"ssh2","action":"open","steps":3,"hooks":[],"sequences_left":null},"#,
         r#"{"name":"closeSSH","service":"ssh2","action":"close","steps":2,"hooks":["start"],"sequences_left":0}],"#,
-        r#""grants":[{"source":"192.0.2.7","service":"ssh2","door":null,"origin":"command","seconds_left":null},"#,
-        r#"{"source":"2001:db8::/64","service":"ssh2","door":"opencloseSSH","origin":"knock","seconds_left":42}],"#,
+        r#""grants":[{"source":"192.0.2.7","service":"ssh2","door":null,"origin":"command","seconds_left":null,"connections":0},"#,
+        r#"{"source":"2001:db8::/64","service":"ssh2","door":"opencloseSSH","origin":"knock","seconds_left":42,"connections":1}],"#,
         r#""attempts":[{"source":"198.51.100.9","door":"opencloseSSH","stage":1,"steps":3,"seconds_left":8}],"#,
         r#""lockouts":[{"source":"2001:db8:0:7::/64","seconds_left":540}],"#,
         r#""counters":{"pass_granted":12,"deny_new":0,"grant_opened":1}}"#,

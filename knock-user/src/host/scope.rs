@@ -1,0 +1,44 @@
+//! Interfaces that link-local addresses belong to, by name and by index (RFC 4007).
+
+use std::io::Result;
+use std::net::{Ipv4Addr, UdpSocket};
+
+use rustix::net::netdevice;
+
+/// The index of an interface, by its name or by its index in figures.
+///
+/// # Errors
+///
+/// If there is none of that name.
+pub fn index_of(name: &str) -> Result<u32> {
+    if let Ok(index) = name.parse() {
+        return Ok(index);
+    }
+    Ok(netdevice::name_to_index(any()?, name)?)
+}
+
+/// The name of an interface; its index in figures, if it is gone.
+#[must_use]
+pub fn name_of(index: u32) -> String {
+    let name = any().and_then(|socket| Ok(netdevice::index_to_name(socket, index)?));
+    name.unwrap_or_else(|_| index.to_string())
+}
+
+/// The kernel wants some socket to be asked by.
+fn any() -> Result<UdpSocket> {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_is_found_by_name_and_by_index() {
+        assert_eq!(index_of("lo").unwrap(), 1);
+        assert_eq!(index_of("1").unwrap(), 1);
+        assert_eq!(name_of(1), "lo");
+        assert_eq!(name_of(u32::MAX), u32::MAX.to_string());
+        assert!(index_of("nothing-here").is_err());
+    }
+}
