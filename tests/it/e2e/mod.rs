@@ -9,6 +9,7 @@ mod exhaust;
 mod explain;
 mod fail2ban;
 mod faults;
+mod flows;
 mod hooks;
 mod host;
 mod import;
@@ -82,6 +83,7 @@ pub fn trials() -> Vec<Trial> {
         reject::trials(),
         answers::trials(),
         faults::trials(),
+        flows::trials(),
         trial::trials(),
         wireguard::trials(),
         upgrade::trials(),

@@ -1,0 +1,125 @@
+//! `knockctl revoke --cut`: what stands can be ended when somebody means it.
+
+use anyhow::{Context as _, Result};
+use tests::lab::{Echo, Family, Host, Line, SSH_PORT, Session};
+use tests::story::World;
+use tests::trial::{Trial, trials};
+
+use super::dnat::Container;
+use super::{FREE_PORT, SILENT, assert_shut, config};
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        "e2e::flows::cut";
+        a_cut_resets_the_sessions_of_the_host_and_says_how_many,
+        a_cut_ends_sessions_with_a_container_and_what_conntrack_knows_of_them,
+        a_cut_ends_flows_of_datagrams,
+    ]
+}
+
+/// Revokes the client's grant and cuts what it has; the numbers in what that says.
+fn cut(world: &World) -> Result<Vec<u64>> {
+    let client = world.address(Host::Client).to_string();
+    let said = world.command(&["revoke", &client, "--cut"])?;
+    println!("{said}");
+    let said = said.replace(&client, "");
+    Ok(said.split(|c: char| !c.is_alphanumeric()).filter_map(|word| word.parse().ok()).collect())
+}
+
+fn a_cut_resets_the_sessions_of_the_host_and_says_how_many() -> Result<()> {
+    let mut world = World::guarded(Family::V4, &config())?;
+    let _server = Echo::tcp(Host::Server, FREE_PORT)?;
+    for family in Family::ALL {
+        world.family = family;
+        let (free, stranger) = (world.server(FREE_PORT), world.address(Host::Stranger).to_string());
+        world.command(&["allow", &stranger])?;
+        let mut other = Line::tcp(Host::Stranger, free)?;
+        other.echo()?;
+        world.knock_open()?;
+        let (mut session, mut first, mut second) =
+            (Session::open(family)?, Line::tcp(Host::Client, free)?, Line::tcp(Host::Client, free)?);
+        first.echo()?;
+        second.echo()?;
+        // Without the word nothing is cut.
+        world.revoke()?;
+        session.echo()?;
+        first.echo()?;
+        second.echo()?;
+        world.knock_open()?;
+        let said = cut(&world)?;
+        assert!(said.contains(&3), "three connections: {said:?}");
+        session.wait_for_end().context("the ssh session goes on")?;
+        first.wait_for_reset()?;
+        second.wait_for_reset()?;
+        // Nobody else's.
+        other.echo().context("somebody else's connection")?;
+        world.command(&["revoke", &stranger])?;
+        assert_shut(world.server(SSH_PORT), SILENT)?;
+        other.echo()?;
+    }
+    Ok(())
+}
+
+fn a_cut_ends_sessions_with_a_container_and_what_conntrack_knows_of_them() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let _container = Container::new()?;
+    world.start(&config())?;
+    for family in Family::ALL {
+        world.family = family;
+        let (to, client) = (world.server(SSH_PORT), world.address(Host::Client).to_string());
+        let (_, mut lines) = world.knock_and(|| {
+            let open = || {
+                let mut line = Line::tcp(Host::Client, to)?;
+                line.echo().map(|()| line)
+            };
+            Ok([open()?, open()?])
+        })?;
+        // The knocks are known as well.
+        let name = if family == Family::V4 { "ipv4" } else { "ipv6" };
+        let port = SSH_PORT.to_string();
+        let known = || {
+            let list = ["conntrack", "-L", "-f", name, "-p", "tcp", "-s", &client, "--dport", &port];
+            Host::Server.must(&list).map(|list| list.lines().count())
+        };
+        assert_eq!(known()?, 2, "{family:?}");
+        world.revoke()?;
+        for line in &mut lines {
+            line.echo().context("without the word nothing is cut")?;
+        }
+        world.knock_open()?;
+        let said = cut(&world)?;
+        assert!(said.contains(&2), "two connections: {said:?}");
+        assert_eq!(known()?, 0, "{family:?}: conntrack knows what was cut");
+        for line in &mut lines {
+            assert!(!line.asks()?, "{family:?}: a session that was cut goes on");
+        }
+        assert_shut(to, SILENT)?;
+    }
+    Ok(())
+}
+
+fn a_cut_ends_flows_of_datagrams() -> Result<()> {
+    let mut world = World::guarded(Family::V4, &config())?;
+    let _server = Echo::udp(Host::Server, FREE_PORT)?;
+    for family in Family::ALL {
+        world.family = family;
+        let to = world.server(FREE_PORT);
+        world.knock_open()?;
+        let mut lines = [Line::udp_from(Host::Client, 0, to)?, Line::udp_from(Host::Client, 0, to)?];
+        for line in &mut lines {
+            line.echo()?;
+        }
+        world.revoke()?;
+        for line in &mut lines {
+            line.echo().context("without the word nothing is cut")?;
+        }
+        world.knock_open()?;
+        let said = cut(&world)?;
+        assert!(said.contains(&2), "two flows: {said:?}");
+        for line in &mut lines {
+            assert!(!line.asks()?, "{family:?}: a flow that was cut goes on");
+        }
+    }
+    Ok(())
+}

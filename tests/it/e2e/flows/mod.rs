@@ -1,0 +1,179 @@
+//! Rule 19: a connection that was let in is never cut, whoever it ends with, and lets nothing else in.
+
+mod bridge;
+mod cookies;
+mod cut;
+mod datagrams;
+mod dnat;
+mod flood;
+mod link_local;
+mod masquerade;
+mod mosh;
+mod questions;
+mod router;
+mod standing;
+mod tunnel;
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context as _, Result, anyhow};
+use tests::kernel::Bare;
+use tests::lab::{Config, Host, Line, PATIENCE, Probe, Status, TIMEOUT, connect, until};
+use tests::story::World;
+use tests::trial::Trial;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    [
+        datagrams::trials(),
+        tunnel::trials(),
+        mosh::trials(),
+        dnat::trials(),
+        standing::trials(),
+        router::trials(),
+        bridge::trials(),
+        link_local::trials(),
+        cookies::trials(),
+        questions::trials(),
+        masquerade::trials(),
+        cut::trials(),
+        flood::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Protected as well, over TCP and UDP; none but who is named in a trial listens there. On the ssh port the server
+/// itself always does.
+const FREE_PORT: u16 = 5000;
+
+/// The lab's config for both ports. A grant lasts until it is revoked.
+fn config() -> Config {
+    Config::lab().with("[\"2222/tcp\"]", "[\"2222/tcp\", \"5000/tcp\", \"5000/udp\"]").set("cmd_timeout", "\"60s\"")
+}
+
+/// The same with grants that end by themselves, soon.
+fn brief() -> Config {
+    config().set("cmd_timeout", "\"2s\"")
+}
+
+/// Waits until nobody has a grant.
+fn wait_for_end_of_grants() -> Result<()> {
+    until("the end of the grant", TIMEOUT, || Status::read().ok()?.grants().is_empty().then_some(()))
+}
+
+/// What a port is to the client and to the stranger when they are denied.
+type Denied = [Probe; 2];
+
+/// By default.
+const SILENT: Denied = [Probe::Silent; 2];
+
+/// How a gate judges what it lets nobody in by.
+#[derive(Clone, Copy, Debug)]
+struct Judgement {
+    deny: &'static str,
+    stealth: bool,
+}
+
+/// Every way: `deny` and `stealth`.
+const JUDGEMENTS: [Judgement; 4] = [
+    Judgement { deny: "drop", stealth: true },
+    Judgement { deny: "drop", stealth: false },
+    Judgement { deny: "reject", stealth: true },
+    Judgement { deny: "reject", stealth: false },
+];
+
+impl Judgement {
+    /// A config with it.
+    fn of(self, config: Config) -> Config {
+        config.option("deny", &format!("{:?}", self.deny)).option("stealth", &self.stealth.to_string())
+    }
+
+    /// What a denied port of this host is to the client and to the stranger.
+    fn denied(self) -> Denied {
+        if self.deny == "drop" { SILENT } else { [Probe::Refused; 2] }
+    }
+}
+
+/// Starts the gate with a config, or gives it to the one that stands.
+fn gate(world: &mut World, config: &Config) -> Result<()> {
+    if world.daemon.is_none() {
+        return world.start(config).map(drop);
+    }
+    config.write("gate.toml")?;
+    world.command(&["reload"]).map(drop)
+}
+
+/// Lets the clients hear what the gate answers: see [`tests::lab::Wire::tap`].
+fn hear_answers() -> Result<[OwnedFd; 2]> {
+    let hear = |host: Host| host.enter(|| Bare::load()?.attach("eth0"));
+    Ok([hear(Host::Client)?, hear(Host::Stranger)?])
+}
+
+/// Without a gate, the client and the stranger get in.
+fn assert_open(to: SocketAddr) -> Result<()> {
+    for host in [Host::Client, Host::Stranger] {
+        let open = || (connect(host, to, PATIENCE).ok()?.0 == Probe::Open).then_some(());
+        until(&format!("the way to {to}"), TIMEOUT, open)?;
+    }
+    Ok(())
+}
+
+/// Nobody gets in by a new connection: neither the client, whose grant has ended, nor the stranger.
+fn assert_shut(to: SocketAddr, denied: Denied) -> Result<()> {
+    for (host, denied) in [Host::Client, Host::Stranger].into_iter().zip(denied) {
+        assert_denied(host, to, denied)?;
+    }
+    Ok(())
+}
+
+/// A host is denied. The answer to it may be late on a busy machine; to get in is never forgiven.
+fn assert_denied(host: Host, to: SocketAddr, denied: Probe) -> Result<()> {
+    until(&format!("{denied:?} to {host:?} from {to}"), TIMEOUT, || {
+        let found = connect(host, to, PATIENCE).map(|found| found.0);
+        match (found, denied) {
+            (Ok(Probe::Silent), Probe::Refused) => None,
+            (Ok(found), _) if found != denied => Some(Err(anyhow!("{host:?} to {to}: {found:?}"))),
+            (found, _) => Some(found.map(drop)),
+        }
+    })?
+}
+
+/// A line goes on, and nobody gets in beside it.
+fn assert_goes_on(line: &mut Line, to: SocketAddr, denied: Denied) -> Result<()> {
+    line.echo().with_context(|| format!("the line to {to} after its grant"))?;
+    assert_shut(to, denied)?;
+    line.echo().with_context(|| format!("the line to {to} beside what was denied"))
+}
+
+/// A line that the client opens behind a knock goes on when the grant is revoked.
+fn assert_outlives(world: &World, to: SocketAddr, denied: Denied) -> Result<()> {
+    assert_shut(to, denied)?;
+    let (_, mut line) = world.knock_and(|| Line::tcp(Host::Client, to))?;
+    line.echo().with_context(|| format!("the line to {to} within its grant"))?;
+    world.revoke()?;
+    assert_goes_on(&mut line, to, denied)
+}
+
+/// Datagrams from a socket of the client, which go on when the grant is revoked; no other socket gets an answer.
+fn assert_datagrams_outlive(world: &World, to: SocketAddr) -> Result<Line> {
+    let mut line = Line::udp_from(Host::Client, 0, to)?;
+    assert!(!line.asks()?, "{to} without a grant");
+    world.knock_open()?;
+    line.echo().with_context(|| format!("datagrams to {to} within their grant"))?;
+    world.revoke()?;
+    line.echo().with_context(|| format!("datagrams to {to} after their grant"))?;
+    assert_no_other(to)?;
+    line.echo()?;
+    Ok(line)
+}
+
+/// Neither another socket of the client gets an answer nor the stranger.
+fn assert_no_other(to: SocketAddr) -> Result<()> {
+    for host in [Host::Client, Host::Stranger] {
+        assert!(!Line::udp_from(host, 0, to)?.asks()?, "{host:?} to {to}: a new flow gets in");
+    }
+    Ok(())
+}

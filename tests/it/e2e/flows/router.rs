@@ -1,0 +1,64 @@
+//! A session through a router with a gate, on a port on which the router itself listens too.
+
+use anyhow::{Context as _, Result};
+use tests::lab::{Echo, Family, Guest, Host, Line, SSH_PORT};
+use tests::story::World;
+use tests::trial::{Trial, trials};
+
+use super::{
+    FREE_PORT, JUDGEMENTS, assert_datagrams_outlive, assert_no_other, assert_open, assert_outlives, config, gate,
+    hear_answers,
+};
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        "e2e::flows::router";
+        a_session_through_a_router_outlives_its_grant_where_the_router_listens_too,
+        datagrams_through_a_router_outlive_their_grant_the_daemon_and_a_reload,
+    ]
+}
+
+fn a_session_through_a_router_outlives_its_grant_where_the_router_listens_too() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let guest = Guest::routed()?;
+    let _server = Echo::tcp(Host::Guest, SSH_PORT)?;
+    let _ends = hear_answers()?;
+    for family in Family::ALL {
+        assert_open((guest.address(family), SSH_PORT).into())?;
+    }
+    for judgement in JUDGEMENTS {
+        gate(&mut world, &judgement.of(config()))?;
+        for family in Family::ALL {
+            world.family = family;
+            let to = (guest.address(family), SSH_PORT).into();
+            assert_outlives(&world, to, judgement.denied()).with_context(|| format!("{judgement:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Nothing here tracks connections: what the gate knows of a flow is its own, and pinned.
+fn datagrams_through_a_router_outlive_their_grant_the_daemon_and_a_reload() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let guest = Guest::routed()?;
+    let _server = Echo::udp(Host::Guest, FREE_PORT)?;
+    let mut lines = Vec::new();
+    world.start(&config())?;
+    for family in Family::ALL {
+        world.family = family;
+        lines.push(assert_datagrams_outlive(&world, (guest.address(family), FREE_PORT).into())?);
+    }
+    world.gate()?.kill()?;
+    let go_on = |lines: &mut [Line], when: &str| lines.iter_mut().try_for_each(Line::echo).context(when.to_owned());
+    go_on(&mut lines, "without a daemon")?;
+    world.start(&config())?;
+    go_on(&mut lines, "with another daemon")?;
+    // Another program takes the place of the first.
+    gate(&mut world, &config().option("max_grants", "100"))?;
+    go_on(&mut lines, "after a reload")?;
+    for family in Family::ALL {
+        assert_no_other((guest.address(family), FREE_PORT).into())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Connections that stood before the gate did, or before it protected their port.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use tests::lab::{Config, Echo, Family, Guest, Host, Line, SSH_PORT, Session, nft, setting};
+use tests::story::World;
+use tests::trial::{Trial, trials};
+
+use super::dnat::Container;
+use super::{FREE_PORT, SILENT, assert_goes_on, assert_no_other, assert_open, assert_shut, config};
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        "e2e::flows::standing";
+        sessions_with_a_container_that_stand_are_taken_over_at_the_start,
+        datagrams_to_a_container_that_are_under_way_are_taken_over_at_the_start,
+        sessions_through_a_router_that_stand_go_on_at_the_start,
+        sessions_with_a_guest_that_stand_go_on_at_the_start,
+        datagrams_to_the_host_that_are_under_way_are_taken_over_at_the_start,
+        datagrams_through_a_router_that_are_under_way_are_taken_over_at_the_start,
+        datagrams_to_a_guest_that_are_under_way_are_taken_over_at_the_start,
+        a_reload_that_adds_a_port_takes_over_what_stands,
+        sessions_of_the_host_itself_go_on_at_the_start,
+    ]
+}
+
+/// A line from the client in each family, before there is a gate.
+fn lines(open: impl Fn(Family) -> Result<Line>) -> Result<Vec<Line>> {
+    Family::ALL
+        .into_iter()
+        .map(|family| {
+            let mut line = open(family)?;
+            line.echo()?;
+            Ok(line)
+        })
+        .collect()
+}
+
+/// Lines over TCP, which all go on under a gate with this config.
+fn start_cuts_none(world: &mut World, config: &Config, to: impl Fn(Family) -> SocketAddr) -> Result<()> {
+    for family in Family::ALL {
+        assert_open(to(family))?;
+    }
+    let mut lines = lines(|family| Line::tcp(Host::Client, to(family)))?;
+    world.start(config)?;
+    for (line, family) in lines.iter_mut().zip(Family::ALL) {
+        assert_goes_on(line, to(family), SILENT)?;
+    }
+    Ok(())
+}
+
+/// Lines over UDP, which all go on under a gate; a socket that has said nothing yet gets no answer.
+fn start_cuts_no_datagrams(world: &mut World, to: impl Fn(Family) -> SocketAddr) -> Result<()> {
+    let mut lines = lines(|family| Line::udp_from(Host::Client, 0, to(family)))?;
+    assert_tracked()?;
+    world.start(&config())?;
+    for (line, family) in lines.iter_mut().zip(Family::ALL) {
+        line.echo().with_context(|| format!("{family:?}: what was under way"))?;
+        assert_no_other(to(family))?;
+        line.echo()?;
+    }
+    Ok(())
+}
+
+/// The kernel knows of a flow in each family.
+fn assert_tracked() -> Result<()> {
+    for name in ["ipv4", "ipv6"] {
+        let list = ["conntrack", "-L", "-f", name, "-p", "udp", "--dport", &FREE_PORT.to_string()];
+        assert_ne!(Host::Server.must(&list)?, "", "{name}: nothing is tracked");
+    }
+    Ok(())
+}
+
+fn server(port: u16) -> impl Fn(Family) -> SocketAddr {
+    move |family| (family.address(Host::Server), port).into()
+}
+
+/// Has a host track connections, as any stateful firewall does.
+fn track(host: Host) -> Result<()> {
+    nft(
+        host,
+        "table inet tracked {
+            chain forwarded { type filter hook forward priority filter; ct state established,related accept; }
+            chain own { type filter hook input priority filter; ct state established,related accept; }
+        }\n",
+    )
+}
+
+fn sessions_with_a_container_that_stand_are_taken_over_at_the_start() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let _container = Container::new()?;
+    start_cuts_none(&mut world, &config(), server(SSH_PORT))
+}
+
+fn datagrams_to_a_container_that_are_under_way_are_taken_over_at_the_start() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let _container = Container::new()?;
+    start_cuts_no_datagrams(&mut world, server(FREE_PORT))
+}
+
+fn sessions_through_a_router_that_stand_go_on_at_the_start() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let guest = Guest::routed()?;
+    let _server = Echo::tcp(Host::Guest, SSH_PORT)?;
+    start_cuts_none(&mut world, &config(), |family| (guest.address(family), SSH_PORT).into())
+}
+
+fn sessions_with_a_guest_that_stand_go_on_at_the_start() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let guest = Guest::bridged()?;
+    let _server = Echo::tcp(Host::Guest, SSH_PORT)?;
+    start_cuts_none(&mut world, &config(), |family| (guest.address(family), SSH_PORT).into())
+}
+
+fn datagrams_to_the_host_that_are_under_way_are_taken_over_at_the_start() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    track(Host::Server)?;
+    let _server = Echo::udp(Host::Server, FREE_PORT)?;
+    start_cuts_no_datagrams(&mut world, server(FREE_PORT))
+}
+
+fn datagrams_through_a_router_that_are_under_way_are_taken_over_at_the_start() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let guest = Guest::routed()?;
+    track(Host::Server)?;
+    let _server = Echo::udp(Host::Guest, FREE_PORT)?;
+    start_cuts_no_datagrams(&mut world, |family| (guest.address(family), FREE_PORT).into())
+}
+
+/// Of what it only bridges, the kernel tracks nothing unless it is told to.
+fn datagrams_to_a_guest_that_are_under_way_are_taken_over_at_the_start() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let guest = Guest::bridged()?;
+    for name in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
+        setting(Host::Server, &format!("net/bridge/{name}"), "1")?;
+    }
+    track(Host::Server)?;
+    let _server = Echo::udp(Host::Guest, FREE_PORT)?;
+    start_cuts_no_datagrams(&mut world, |family| (guest.address(family), FREE_PORT).into())
+}
+
+fn a_reload_that_adds_a_port_takes_over_what_stands() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let _container = Container::new()?;
+    let before = Config::lab().with("[\"2222/tcp\"]", "[\"5001/tcp\"]");
+    world.start(&before)?;
+    let [to4, to6] = Family::ALL.map(server(SSH_PORT));
+    assert_open(to4)?;
+    let mut sessions = lines(|family| Line::tcp(Host::Client, server(SSH_PORT)(family)))?;
+    let mut datagrams = lines(|family| Line::udp_from(Host::Client, 0, server(FREE_PORT)(family)))?;
+    config().write("gate.toml")?;
+    world.command(&["reload"])?;
+    for (line, to) in sessions.iter_mut().zip([to4, to6]) {
+        assert_goes_on(line, to, SILENT)?;
+    }
+    for line in &mut datagrams {
+        line.echo()?;
+    }
+    Ok(())
+}
+
+fn sessions_of_the_host_itself_go_on_at_the_start() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let mut sessions = [Session::open(Family::V4)?, Session::open(Family::V6)?];
+    world.start(&config())?;
+    for family in Family::ALL {
+        assert_shut(server(SSH_PORT)(family), SILENT)?;
+    }
+    for session in &mut sessions {
+        session.echo()?;
+    }
+    Ok(())
+}

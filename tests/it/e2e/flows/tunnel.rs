@@ -1,0 +1,44 @@
+//! A real WireGuard whose grant ends, without `keepalive`.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use tests::lab::{Config, Family, Host, PATIENCE, Pause, Probe, TIMEOUT, connect, pause, until};
+use tests::story::World;
+use tests::trial::{Trial, waiting_trials};
+
+use super::super::wireguard::{End, PORT};
+use super::wait_for_end_of_grants;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    waiting_trials!["e2e::flows::tunnel"; a_tunnel_outlives_its_grant_from_the_port_that_was_let_in]
+}
+
+fn a_tunnel_outlives_its_grant_from_the_port_that_was_let_in() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let ports = format!("[\"2222/tcp\", \"{PORT}/udp\"]");
+    world.start(&Config::lab().with("[\"2222/tcp\"]", &ports).set("cmd_timeout", "\"60s\""))?;
+    let server = End::new(Host::Server, "wg-server", "203.0.113.1/24")?;
+    let client = End::new(Host::Client, "wg-client", "203.0.113.2/24")?;
+    server.peer(&client, &[])?;
+    world.knock_open()?;
+    client.peer(&server, &["endpoint", &world.server(PORT).to_string(), "persistent-keepalive", "1"])?;
+    // Whoever gets an answer from inside the tunnel is through.
+    let inside = SocketAddr::from(([203, 0, 113, 1], 1));
+    let probe = || connect(Host::Client, inside, PATIENCE).map(|found| found.0);
+    let through = || (probe().ok()? == Probe::Refused).then_some(());
+    until("the tunnel", TIMEOUT, through)?;
+    world.revoke()?;
+    wait_for_end_of_grants()?;
+    for _ in 0..3 {
+        pause(Pause::TrafficOfTunnel);
+        assert_eq!(probe()?, Probe::Refused, "the tunnel after its grant");
+    }
+    // From another port it is a new flow.
+    let move_to = |port: u16| Host::Client.must(&["wg", "set", "wg-client", "listen-port", &port.to_string()]);
+    move_to(PORT + 1)?;
+    assert_eq!(probe()?, Probe::Silent, "another port gets in");
+    move_to(PORT)?;
+    until("the tunnel from its own port", TIMEOUT, through)
+}
