@@ -7,6 +7,7 @@ use anyhow::Result;
 use knock_common::addr::Addr;
 use knock_common::counter::Counter;
 use knock_common::flags::TcpFlags;
+use knock_common::grant::HOST_BITS;
 use knock_common::packet::Transport;
 use knock_common::rules::Service;
 use serde::Serialize;
@@ -14,7 +15,8 @@ use serde::Serialize;
 use super::source;
 use crate::config::{Port, PortNames, transport_name};
 use crate::exit::Exit;
-use crate::firewall::{Paths, Question, State, ask, boot_now, need_root};
+use crate::firewall::{Paths, Question, State, ask, boot_now, format_source, need_root};
+use crate::host::scope;
 
 /// Arguments of `knockctl explain`.
 #[derive(clap::Args, Clone, Debug)]
@@ -78,7 +80,8 @@ struct Explanation {
 /// No address, no port, nothing loaded, not root.
 pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
     need_root()?;
-    let source = IpAddr::from(source::parse(&args.source)?);
+    let addr = source::parse(&args.source)?;
+    let source = IpAddr::from(addr);
     let port = Port::parse(&args.port, &PortNames::of_host())
         .map_err(|error| anyhow::anyhow!("{}: {error}: write it as 2222/tcp or 51820/udp", args.port))?;
     let state = State::open(paths)?;
@@ -89,10 +92,14 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         port: port.number,
         transport: port.transport,
         flags: args.flags.iter().fold(0, |all, flag| all | flag),
-        interface: args.interface.clone(),
+        // A link-local source is asked for where it is.
+        interface: args.interface.clone().or_else(|| (addr.interface() != 0).then(|| scope::name_of(addr.interface()))),
     };
     let answer = ask(paths, &question)?;
-    let (passes, rule, reason) = answer.counter.map_or(NOTHING, meaning);
+    let (passes, rule, reason) = match (answer.counter, port.transport) {
+        (Some(Counter::PassConnected), Transport::Udp) => ANSWER,
+        (counter, _) => counter.map_or(NOTHING, meaning),
+    };
     let verdict = match (passes, state.observes()?, state.rejects()?) {
         (true, ..) => "pass",
         (false, true, _) => "observe",
@@ -101,12 +108,12 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
     };
     let service = service_of(&state, port)?;
     let grant = match (answer.counter, &service) {
-        (Some(Counter::PassGranted), Some(service)) => grant_of(&state, service, source)?,
+        (Some(Counter::PassGranted), Some(service)) => grant_of(&state, service, addr)?,
         _ => None,
     };
     let is_knock = answer.counter == Some(Counter::KnockPacket);
     let explanation = Explanation {
-        source: source.to_string(),
+        source: format_source(addr, HOST_BITS),
         destination: answer.to.to_string(),
         port: format!("{}/{}", port.number, transport_name(port.transport)),
         interface: answer.interface,
@@ -115,7 +122,7 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         reason,
         service: service.map(|service| service.name.as_str().to_owned()),
         grant,
-        locked_out: if is_knock { lockout_of(&state, source)? } else { None },
+        locked_out: if is_knock { lockout_of(&state, addr)? } else { None },
     };
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&explanation)?)?;
@@ -125,6 +132,9 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
     Ok(if passes { Exit::Done } else { Exit::Negative })
 }
 
+/// A datagram that passes as one of a connection.
+const ANSWER: (bool, &str, &str) = (true, "11", "a socket here is connected to the source, which answers it");
+
 const NOTHING: (bool, &str, &str) = (true, "14", "no service protects this port: it is none of the gate's business");
 
 /// Whether it passes, the rule of the gate by its number in `docs/rules.md`, and what it says.
@@ -132,9 +142,10 @@ fn meaning(counter: Counter) -> (bool, &'static str, &'static str) {
     match counter {
         Counter::PassGranted => (true, "8", "the source holds a live grant"),
         Counter::PassTrusted => (true, "8", "the source is in a trusted network"),
+        Counter::PassFlow => (true, "19", "it belongs to a connection that was let in before"),
         Counter::PassConnected => (true, "10", "it belongs to a connection that a socket here owns"),
         Counter::PassNoSocket => {
-            (true, "10", "nothing here listens on the port: the stack answers as for any closed port")
+            (true, "10", "nothing here waits for it: it is forwarded, or the stack answers as for any closed port")
         }
         Counter::PassUnchecked => (true, "10", "it asks for no connection, and stealth = false does not look further"),
         Counter::DenyNew => (false, "9", "it asks for a new connection, and the source holds no grant"),
@@ -191,8 +202,8 @@ fn service_of(state: &State, port: Port) -> Result<Option<Service>> {
 }
 
 /// How long the source is locked out.
-fn lockout_of(state: &State, source: IpAddr) -> Result<Option<String>> {
-    let found = state.lockout_of(Addr::from(source))?;
+fn lockout_of(state: &State, source: Addr) -> Result<Option<String>> {
+    let found = state.lockout_of(source)?;
     Ok(found.map(|entry| {
         let left = entry.until.saturating_sub(boot_now()).div_ceil(1_000_000_000);
         format!("{} left", humantime::format_duration(std::time::Duration::from_secs(left)))
@@ -200,9 +211,9 @@ fn lockout_of(state: &State, source: IpAddr) -> Result<Option<String>> {
 }
 
 /// The grant that covers the source: its source, and the time left.
-fn grant_of(state: &State, service: &Service, source: IpAddr) -> Result<Option<String>> {
+fn grant_of(state: &State, service: &Service, source: Addr) -> Result<Option<String>> {
     let now = boot_now();
-    let found = state.covering(service, Addr::from(source))?.into_iter().max_by_key(|entry| entry.key.bits);
+    let found = state.covering(service, source)?.into_iter().max_by_key(|entry| entry.key.bits);
     Ok(found.map(|entry| {
         let left = entry.left(now).map_or_else(
             || "for good".to_owned(),
@@ -226,7 +237,7 @@ mod tests {
 
     #[test]
     fn every_rule_that_is_named_can_be_read() {
-        let meanings = Counter::ALL.iter().map(|counter| meaning(*counter)).chain([NOTHING]);
+        let meanings = Counter::ALL.iter().map(|counter| meaning(*counter)).chain([NOTHING, ANSWER]);
         for (_, number, reason) in meanings {
             let explanation = Explanation {
                 source: "192.0.2.7".to_owned(),

@@ -1,11 +1,10 @@
 //! Tags to names: what the log says of an event, in knockd's own words where it had some.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use knock_common::addr::Addr;
 use knock_common::event::{Event, Kind};
-use knock_common::grant::FOR_GOOD;
+use knock_common::grant::{FOR_GOOD, HOST_BITS};
 
 use super::record::Record;
 use crate::config::Config;
@@ -32,12 +31,12 @@ impl Names {
 
     /// What to log of a kernel event.
     pub fn records(&self, event: &Event, kind: Kind) -> Vec<Record> {
-        let source = IpAddr::from(event.source);
+        let source = format_source(event.source, HOST_BITS);
         let (door, service) = (find(&self.doors, event.door), find(&self.services, event.service));
         let transport = if event.transport == 17 { "udp" } else { "tcp" };
         let port = format!("{}/{transport}", event.port);
         let base = |name: &str, text: String| Record {
-            source: Some(source.to_string()),
+            source: Some(source.clone()),
             port: Some(port.clone()),
             stage: (event.step != 0).then_some(event.step),
             ..Record::of(name, text)
@@ -94,9 +93,9 @@ impl Names {
 
     /// What to log of an attempt that ran out.
     pub fn timeout(&self, source: Addr, door: u32, stage: u8) -> Record {
-        let (source, door) = (IpAddr::from(source), find(&self.doors, door));
+        let (source, door) = (format_source(source, HOST_BITS), find(&self.doors, door));
         Record {
-            source: Some(source.to_string()),
+            source: Some(source.clone()),
             door: Some(door.to_owned()),
             stage: Some(stage),
             ..Record::of("timeout", format!("{source}: {door}: sequence timeout (stage {stage})"))

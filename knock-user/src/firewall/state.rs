@@ -115,7 +115,7 @@ pub struct LockoutEntry {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AttemptEntry {
     /// The source.
-    pub source: IpAddr,
+    pub source: Addr,
     /// Name of the door.
     pub door: String,
     /// Steps made.
@@ -504,7 +504,7 @@ impl State {
                 if attempt.is_live(door, now) {
                     let left = door.seq_ticks - now.since(attempt.started());
                     entries.push(AttemptEntry {
-                        source: source.0.into(),
+                        source: source.0,
                         door: door.name.as_str().to_owned(),
                         stage: attempt.made(),
                         left: Duration::from_nanos(Ticks::span_ns(left)),

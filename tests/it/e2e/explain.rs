@@ -44,7 +44,7 @@ fn the_rule_that_decides_is_named() -> Result<()> {
         (&["203.0.113.77", "2222"], 0, &["passes", "rule 8", "trusted"]),
         (&["2001:db8:9::1", "2222"], 0, &["passes", "rule 8", "trusted"]),
         (&["198.51.100.7", "2222", "--flags", "ack"], 1, &["rule 10", "probe"]),
-        (&["198.51.100.7", "2300", "--flags", "ack,psh"], 0, &["rule 10", "nothing here listens"]),
+        (&["198.51.100.7", "2300", "--flags", "ack,psh"], 0, &["rule 10", "nothing here waits"]),
         (&["198.51.100.7", "7000"], 0, &["rule 6", "a knock"]),
         (&["198.51.100.7", "80"], 0, &["rule 14", "none of the gate's business"]),
         (&["198.51.100.7", "2222", "--to", "198.51.100.1", "-i", "eth1"], 1, &["198.51.100.1:2222/tcp (syn) on eth1"]),

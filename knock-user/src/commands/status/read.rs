@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
-use knock_common::grant::GrantKey;
+use knock_common::grant::{GrantKey, HOST_BITS};
 use knock_common::rules::{self, Action};
 
 use super::snapshot::{Attempt, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};
 use crate::commands::service;
 use crate::firewall::{
-    Condition, FlowEntry, GrantEntry, LockoutEntry, Paths, Place, State, XdpMode, boot_now, format_site,
+    Condition, FlowEntry, GrantEntry, LockoutEntry, Paths, Place, State, XdpMode, boot_now, format_site, format_source,
 };
 use crate::runtime;
 
@@ -80,7 +80,7 @@ fn read_pins(paths: &Paths, state: &State, daemon: Option<Daemon>) -> Result<Sna
             .collect(),
         attempts: attempts
             .map(|attempt| Attempt {
-                source: attempt.source.to_string(),
+                source: format_source(attempt.source, HOST_BITS),
                 steps: steps(&doors, &attempt.door),
                 door: attempt.door,
                 stage: attempt.stage,
