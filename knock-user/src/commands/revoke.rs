@@ -7,7 +7,8 @@ use knock_common::addr::Addr;
 use knock_common::grant::{GrantKey, Prefix};
 use knock_common::rules::{MAX_PREFIXES, Name, Service};
 
-use super::{cut, service, source};
+use super::cut::{self, Cut};
+use super::{service, source};
 use crate::exit::Exit;
 use crate::firewall::{GrantEntry, Paths, State};
 
@@ -35,17 +36,13 @@ pub struct RevokeArgs {
 /// No address, no such service, nothing loaded, not root.
 pub fn run(args: &RevokeArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
     let mut said = String::new();
-    let outcome = revoke(args, paths, &mut said);
-    let found = !said.is_empty();
-    if !found && outcome.is_ok() && !args.cut {
-        let about = [args.ip.as_deref(), args.service.as_deref()].into_iter().flatten();
-        said = about.chain(["no grant\n"]).collect::<Vec<_>>().join(": ");
-    }
+    let mut found = false;
+    let outcome = revoke(args, paths, &mut said, &mut found);
     out.write_all(said.as_bytes())?;
     outcome.map(|()| if found { Exit::Done } else { Exit::Negative })
 }
 
-fn revoke(args: &RevokeArgs, paths: &Paths, said: &mut String) -> Result<()> {
+fn revoke(args: &RevokeArgs, paths: &Paths, said: &mut String, found: &mut bool) -> Result<()> {
     let mut state = State::open_to_change(paths)?;
     let grants = state.grants()?;
     let meant = Meant::among(args.ip.as_deref(), &grants)?;
@@ -58,17 +55,26 @@ fn revoke(args: &RevokeArgs, paths: &Paths, said: &mut String) -> Result<()> {
         // It may have ended by itself a moment ago.
         if state.revoke(&exactly(&entry.key), entry.key.source)? {
             *said += &format!("{}: {}: revoked\n", entry.source(), service::name(&services, entry.key.service));
+            *found = true;
         }
     }
+    let about: Vec<&str> = [args.ip.as_deref(), args.service.as_deref()].into_iter().flatten().collect();
+    let say = |what: String| about.iter().copied().chain([what.as_str()]).collect::<Vec<_>>().join(": ") + "\n";
+    if !*found {
+        *said += &say("no grant".to_owned());
+    }
     if args.cut {
-        let what = match (&args.ip, &args.service) {
-            (Some(ip), Some(service)) => format!("{ip}: {service}"),
-            (Some(one), None) | (None, Some(one)) => one.clone(),
-            (None, None) => "all".to_owned(),
-        };
-        let count = cut::cut(&mut state, |source| meant.holds(source), tag)?;
-        let connections = super::count(count, "connection");
-        *said += &if count == 0 { format!("{what}: no connection\n") } else { format!("{what}: {connections} cut\n") };
+        let Cut { ended, forwarded, failed } = cut::cut(&mut state, |source| meant.holds(source), tag)?;
+        *said += &say(match ended {
+            0 => "no connection".to_owned(),
+            some => format!("{} cut", super::count(some, "connection")),
+        });
+        if forwarded > 0 {
+            let (count, go) = (super::count(forwarded, "connection"), if forwarded == 1 { "goes" } else { "go" });
+            *said += &say(format!("{count} that this host only forwards {go} on: end them where they end"));
+        }
+        *found |= ended > 0;
+        failed.map_or(Ok(()), Err)?;
     }
     Ok(())
 }
@@ -98,7 +104,10 @@ impl Meant {
             Self::Everybody => true,
             // Sockets do not tell on which port of a bridge a link-local address is.
             Self::Address(meant) => meant == source || meant.on_wire() == *source,
-            Self::Network(base, bits) => source.masked(*bits) == *base,
+            Self::Network(base, bits) => {
+                let network = GrantKey::new(0, source, &Prefix::new(*bits)).source;
+                network == *base || (source.interface() == 0 && network.on_wire() == base.on_wire())
+            }
         }
     }
 

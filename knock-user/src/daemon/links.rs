@@ -1,4 +1,4 @@
-//! Changes of links and addresses, as the kernel announces them (rtnetlink(7)). Nothing is polled.
+//! Changes of links and addresses, as the kernel announces them (rtnetlink(7)).
 
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ pub struct Links {
 /// What was announced.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Announced {
-    /// Something about these interfaces, as they were then; none, if it was about addresses.
-    Some(Vec<Interface>),
+    /// Something about these interfaces, as they were then, and maybe about addresses.
+    Some(Vec<Interface>, bool),
     /// Announcements were lost: anything may have changed.
     Lost,
 }
@@ -46,7 +46,7 @@ impl Announced {
     /// True if it may concern the gate.
     pub fn concerns(&self, firewall: &Firewall) -> bool {
         match self {
-            Self::Some(links) => links.iter().any(|link| firewall.cares_for(link)),
+            Self::Some(links, _) => links.iter().any(|link| firewall.cares_for(link)),
             Self::Lost => true,
         }
     }
@@ -72,7 +72,7 @@ impl Links {
     ///
     /// If the kernel announces nothing any more.
     pub async fn next(&mut self) -> Result<Announced> {
-        let mut found = Vec::new();
+        let (mut found, mut addresses) = (Vec::new(), false);
         let mut next = self.messages.next().await;
         loop {
             let Some(message) = next else { bail!("netlink has closed: changes of interfaces cannot be followed") };
@@ -80,6 +80,9 @@ impl Links {
                 NetlinkPayload::InnerMessage(
                     RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link),
                 ) => found.extend(Interface::announced(&link)),
+                NetlinkPayload::InnerMessage(
+                    RouteNetlinkMessage::NewAddress(_) | RouteNetlinkMessage::DelAddress(_),
+                ) => addresses = true,
                 NetlinkPayload::Overrun(_) => {
                     self.skip().await;
                     return Ok(Announced::Lost);
@@ -88,7 +91,7 @@ impl Links {
             }
             match futures_util::poll!(self.messages.next()) {
                 std::task::Poll::Ready(message) => next = message,
-                std::task::Poll::Pending => return Ok(Announced::Some(found)),
+                std::task::Poll::Pending => return Ok(Announced::Some(found, addresses)),
             }
         }
     }
@@ -107,12 +110,14 @@ impl Drop for Links {
 
 impl Daemon {
     pub(super) fn on_links(&mut self, announced: &Announced) {
-        self.follow_addresses();
+        if matches!(announced, Announced::Lost | Announced::Some(_, true)) {
+            self.follow_addresses();
+        }
         if *announced == Announced::Lost {
             info!("too many changes of interfaces at once: they are listed anew");
         }
         if announced.concerns(&self.firewall) {
-            if let Announced::Some(links) = announced {
+            if let Announced::Some(links, _) = announced {
                 links.iter().for_each(|link| self.firewall.hurry(link));
             }
             self.follow_links();
@@ -122,7 +127,7 @@ impl Daemon {
     /// Networks that are this host's by routes alone are announced among all routes, and found by the next look.
     fn follow_addresses(&mut self) {
         let followed = self.firewall.follow_addresses();
-        let _ = self.troubles.tell("what is forwarded may be taken for this host's own", followed);
+        let _ = self.troubles.tell("probes may learn on which ports this host listens", followed);
     }
 
     /// Puts back what somebody has taken away, and tries again where the gate could not stand.

@@ -132,7 +132,7 @@ impl Daemon {
     pub(super) fn lock_out_due(&mut self) {
         let Some((rule, due)) = self.lockouts.take_due() else { return };
         let connected = connected(&self.config).and_then(|mut sites| {
-            sites.extend(self.state.flows()?.iter().map(|flow| flow.key.source.site()));
+            sites.extend(self.state.flow_sites()?);
             Ok(sites)
         });
         let Some(connected) = self.troubles.tell("nobody is locked out, for connections cannot be listed", connected)

@@ -36,6 +36,9 @@ type Notes = HashMap<MapData, u64, Plain<Spent>>;
 struct Grants {
     from: Records,
     to: Table,
+    /// When they began to be carried, boot time in ns: from then on counts how long traffic keeps one of an older layout
+    /// alive.
+    at: u64,
     /// As they were when they were last carried, in the order of their keys; `None` before that.
     sent: Option<Vec<(GrantKey, Grant)>>,
 }
@@ -51,7 +54,7 @@ impl Carry {
         let mut carry = Self::only_spent(paths, next)?;
         if from.exists() && to.exists() {
             let from = Records::open(&from, size_of::<GrantKey>())?;
-            carry.grants = Some(Grants { from, to: hash(&to)?.try_into()?, sent: None });
+            carry.grants = Some(Grants { from, to: hash(&to)?.try_into()?, at: boot_now(), sent: None });
         }
         let (from, to) = (paths.map(name::FLOWS), next.join(name::FLOWS));
         if from.exists() && to.exists() {
@@ -90,7 +93,7 @@ impl Carry {
             }
         }
         let Some(grants) = &mut self.grants else { return Ok(()) };
-        let now = live(&grants.from)?;
+        let now = live(&grants.from, grants.at)?;
         let to = &mut grants.to;
         let Some(sent) = &grants.sent else {
             // Nobody else writes there: the program that has this table does not run yet.
@@ -153,11 +156,14 @@ pub fn count_live(pin: &Path) -> Result<usize> {
 }
 
 /// The live grants, in the order of their keys.
-fn live(from: &Records) -> Result<Vec<(GrantKey, Grant)>> {
+fn live(from: &Records, at: u64) -> Result<Vec<(GrantKey, Grant)>> {
     let now = boot_now();
     let mut grants = Vec::new();
     from.each(|key, value| {
-        let grant = record::<Grant>(value);
+        let mut grant = record::<Grant>(value);
+        if grant.renewed == 0 {
+            grant.renewed = at;
+        }
         if grant.is_live(now) {
             grants.push((record::<GrantKey>(key), grant));
         }

@@ -21,9 +21,6 @@ use crate::host::{addresses, conntrack, sockets};
 use crate::rules::RuleSet;
 use crate::settings::Port;
 
-/// A key that is not there already.
-const NOEXIST: u64 = 1;
-
 /// Tells the program which addresses are this host's own, and takes out those that are gone.
 ///
 /// # Errors
@@ -35,20 +32,22 @@ pub fn tell_addresses(program: &mut Program) -> Result<()> {
     let mut table: LpmTrie<&mut MapData, Plain<Addr>, u32> = program.map(name::OWN).try_into()?;
     let known = table.keys().map(|key| key.map(|key| (key.prefix_len(), key.data().0)));
     let known = known.collect::<Result<BTreeSet<_>, _>>()?;
+    // First what is gone, which makes room.
+    for (bits, addr) in known.difference(&wanted) {
+        table.remove(&Key::new(*bits, Plain(*addr)))?;
+    }
     for (bits, addr) in wanted.difference(&known) {
         let key = Key::new(*bits, Plain(*addr));
         table.insert(&key, 1, 0).map_err(|error| anyhow!(error).context("an address of this host cannot be noted"))?;
     }
-    for (bits, addr) in known.difference(&wanted) {
-        table.remove(&Key::new(*bits, Plain(*addr)))?;
-    }
     Ok(())
 }
 
-/// The same where nobody waits for it: without them, packets for guests may be taken for this host's.
+/// The same where nobody waits for it. Without an address of this host, a probe of a port there is taken for one that is
+/// only forwarded, and the stack answers it.
 pub fn tell_addresses_or_warn(program: &mut Program) {
     if let Err(error) = tell_addresses(program) {
-        warn!("{error:#}: what is forwarded may be taken for this host's own");
+        warn!("{error:#}: probes may learn on which ports this host listens");
     }
 }
 
@@ -104,19 +103,21 @@ fn take_over(program: &mut Program, rules: &RuleSet) -> Result<()> {
         }
         Err(error) => warn!("connections over link-local addresses cannot be asked for, and may be cut: {error}"),
     }
-    let now = boot_now();
+    let (now, idle) = (boot_now(), program.settings().flow_idle);
     let mut table: HashMap<&mut MapData, Plain<FlowKey>, Plain<FlowRecord>> = program.map(name::FLOWS).try_into()?;
     let mut new = 0;
     for (key, phase) in found {
         let record = FlowRecord { state: FlowState::new(phase, now).0, service: 0, key: 0 };
-        if table.get(&Plain(key), 0).is_ok() {
+        let known = table.get(&Plain(key), 0).ok();
+        if known.is_some_and(|known| FlowState(known.0.state).is_live(key.is_udp(), now, idle)) {
             continue;
         }
-        match table.insert(Plain(key), Plain(record), NOEXIST) {
-            Ok(()) => new += 1,
-            Err(_) if table.get(&Plain(key), 0).is_ok() => {}
-            Err(error) => return Err(anyhow!(error).context("connections that stand cannot be noted")),
-        }
+        // One that has ended stands again.
+        table.insert(Plain(key), Plain(record), 0).map_err(|error| {
+            let error = anyhow!(error);
+            error.context("connections that stand cannot be noted")
+        })?;
+        new += 1;
     }
     debug!("{new} connections that stand are noted");
     Ok(())

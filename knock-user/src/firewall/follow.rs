@@ -10,6 +10,7 @@ use log::warn;
 use super::Firewall;
 use super::attach::{self, Attached};
 use super::choose::{Choice, choose, needless};
+use super::flows;
 use super::interfaces::{self, Interface};
 use super::links;
 use super::waiting::Waiting;
@@ -151,18 +152,25 @@ impl Firewall {
         self.answers.settle(&mut self.program, all.iter().filter(|interface| links.stands_on(interface)));
         let again = std::mem::take(&mut self.again);
         let mut before = std::mem::take(&mut self.refused);
+        let mut takes_over = false;
         let mut taken: Vec<_> = std::mem::take(&mut self.hurried).into_iter().collect();
         for interface in choice.fit.iter().filter(|interface| taken.contains(&interface.index)) {
             changes.extend(self.notes(interface, &choice));
         }
         for interface in choice.fit.iter().filter(|interface| !links.stands_on(interface)) {
-            let said = match before.remove(&interface.index).filter(|(before, _)| before == interface) {
-                Some(same) if !again => {
+            // One that has changed is tried again; what stands against it is said again only if it is something else.
+            let said = match before.remove(&interface.index) {
+                Some(same) if !again && same.0 == *interface => {
                     self.refused.insert(interface.index, same);
                     continue;
                 }
-                same => same.map(|(_, why)| why),
+                other => other.map(|(_, why)| why),
             };
+            // What has come over it until now was never judged.
+            if interface.up && !takes_over {
+                takes_over = true;
+                self.take_over();
+            }
             match self.take_in(interface, &all) {
                 Ok(()) => {
                     taken.push(interface.index);
@@ -176,6 +184,9 @@ impl Firewall {
                     self.refused.insert(interface.index, (interface.clone(), why));
                 }
             }
+        }
+        if takes_over {
+            self.take_over();
         }
         let without = |(interface, _): &&(Interface, String)| !links.stands_on(interface);
         for (interface, why) in choice.unfit.iter().filter(without) {
@@ -228,6 +239,11 @@ impl Firewall {
             .chain(silent)
             .map(|what| Change::Noted { name: interface.name.clone(), what })
             .collect()
+    }
+
+    fn take_over(&mut self) {
+        let rules = self.program.rules().clone();
+        flows::take_over_or_warn(&mut self.program, &rules);
     }
 
     /// Attaches the program to one more interface.

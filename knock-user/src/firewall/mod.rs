@@ -163,7 +163,8 @@ impl Firewall {
         let mut carry = change::prepare(paths, &adopted, &mut program)?;
         // Before the first packet is judged by it; and connections once more behind it, for those that came meanwhile.
         flows::tell_addresses_or_warn(&mut program);
-        let takes_over = old.is_none_or(|old| flows::protects_more(rules, old));
+        let is_new = |interface| !links.stands_on(interface);
+        let takes_over = choice.fit.iter().any(is_new) || old.is_none_or(|old| flows::protects_more(rules, old));
         if takes_over {
             flows::take_over_or_warn(&mut program, rules);
         }

@@ -1,10 +1,11 @@
 //! Connections that were let in, as the pinned table has them (rule 19).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{IterableMap, MapData};
+use knock_common::addr::Addr;
 use knock_common::flow::{FlowKey, FlowState, Phase};
 use knock_common::layout::name;
 use knock_common::packet::Transport;
@@ -54,6 +55,26 @@ impl State {
         })?;
         flows.sort_unstable_by_key(|flow| flow.key);
         Ok(flows)
+    }
+
+    /// The [sites](knock_common::addr::Addr::site) of all of them.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn flow_sites(&self) -> Result<HashSet<Addr>> {
+        let (now, idle) = (boot_now(), self.flow_idle()?);
+        let mut sites = HashSet::new();
+        let each = |key: Plain<FlowKey>, record: Plain<FlowRecord>| {
+            let state = FlowState(record.0.state);
+            if state.is_live(key.0.is_udp(), now, idle) && state.phase() != Some(Phase::Closing) {
+                sites.insert(key.0.source.site());
+            }
+        };
+        self.lru(name::FLOWS, |table: Table<'_>| {
+            sys::each(IterableMap::map(&table).fd().as_fd(), each).context("connections cannot be read")
+        })?;
+        Ok(sites)
     }
 
     /// Forgets these connections: what no socket of this host owns is denied from now on. Says how many there were.

@@ -1,7 +1,7 @@
 //! Interfaces that link-local addresses belong to, by name and by index (RFC 4007).
 
 use std::io::Result;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 
 use rustix::net::netdevice;
 
@@ -25,8 +25,8 @@ pub fn name_of(index: u32) -> String {
 }
 
 /// The kernel wants some socket to be asked by.
-fn any() -> Result<UdpSocket> {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+fn any() -> Result<UnixDatagram> {
+    UnixDatagram::unbound()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `knockctl revoke --cut`: what stands can be ended when somebody means it.
 
 use anyhow::{Context as _, Result};
-use tests::lab::{Echo, Family, Host, Line, SSH_PORT, Session};
+use tests::lab::{Echo, Family, Guest, Host, Line, SSH_PORT, Session, knockctl};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -15,6 +15,8 @@ pub fn trials() -> Vec<Trial> {
         a_cut_resets_the_sessions_of_the_host_and_says_how_many,
         a_cut_ends_sessions_with_a_container_and_what_conntrack_knows_of_them,
         a_cut_ends_flows_of_datagrams,
+        a_cut_names_sessions_that_are_only_forwarded_apart,
+        a_cut_of_nothing_is_a_negative_answer,
     ]
 }
 
@@ -121,5 +123,33 @@ fn a_cut_ends_flows_of_datagrams() -> Result<()> {
             assert!(!line.asks()?, "{family:?}: a flow that was cut goes on");
         }
     }
+    Ok(())
+}
+
+/// A segment that asks for nothing passes to a guest without a flow: the gate cannot end its connection.
+fn a_cut_names_sessions_that_are_only_forwarded_apart() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let guest = Guest::routed()?;
+    let _server = Echo::tcp(Host::Guest, SSH_PORT)?;
+    world.start(&config())?;
+    for family in Family::ALL {
+        world.family = family;
+        let client = world.address(Host::Client).to_string();
+        world.knock_open()?;
+        let mut line = Line::tcp(Host::Client, (guest.address(family), SSH_PORT).into())?;
+        line.echo()?;
+        let said = world.command(&["revoke", &client, "--cut"])?;
+        assert!(said.contains(": no connection\n"), "{said}");
+        assert!(said.contains(": 1 connection that this host only forwards goes on"), "{said}");
+        line.echo()?;
+    }
+    Ok(())
+}
+
+fn a_cut_of_nothing_is_a_negative_answer() -> Result<()> {
+    let world = World::guarded(Family::V4, &config())?;
+    let client = world.address(Host::Client).to_string();
+    let ran = knockctl(Host::Server, &["revoke", &client, "--cut"])?;
+    assert_eq!((ran.code, ran.stdout), (1, format!("{client}: no grant\n{client}: no connection\n")));
     Ok(())
 }

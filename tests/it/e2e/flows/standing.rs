@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         datagrams_through_a_router_that_are_under_way_are_taken_over_at_the_start,
         datagrams_to_a_guest_that_are_under_way_are_taken_over_at_the_start,
         a_reload_that_adds_a_port_takes_over_what_stands,
+        a_reload_that_adds_an_interface_takes_over_what_stands,
         sessions_of_the_host_itself_go_on_at_the_start,
     ]
 }
@@ -148,6 +149,26 @@ fn a_reload_that_adds_a_port_takes_over_what_stands() -> Result<()> {
     world.start(&before)?;
     let [to4, to6] = Family::ALL.map(server(SSH_PORT));
     assert_open(to4)?;
+    let mut sessions = lines(|family| Line::tcp(Host::Client, server(SSH_PORT)(family)))?;
+    let mut datagrams = lines(|family| Line::udp_from(Host::Client, 0, server(FREE_PORT)(family)))?;
+    config().write("gate.toml")?;
+    world.command(&["reload"])?;
+    for (line, to) in sessions.iter_mut().zip([to4, to6]) {
+        assert_goes_on(line, to, SILENT)?;
+    }
+    for line in &mut datagrams {
+        line.echo()?;
+    }
+    Ok(())
+}
+
+fn a_reload_that_adds_an_interface_takes_over_what_stands() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let _container = Container::new()?;
+    let [to4, to6] = Family::ALL.map(server(SSH_PORT));
+    assert_open(to4)?;
+    // The client comes by the other one.
+    world.start(&config().set("interfaces", "[\"eth1\"]"))?;
     let mut sessions = lines(|family| Line::tcp(Host::Client, server(SSH_PORT)(family)))?;
     let mut datagrams = lines(|family| Line::udp_from(Host::Client, 0, server(FREE_PORT)(family)))?;
     config().write("gate.toml")?;
