@@ -50,9 +50,7 @@ impl FlowKey {
             transport: packet.transport as u32,
         }
     }
-}
 
-impl FlowKey {
     /// True for UDP, false for TCP.
     #[inline(always)]
     #[must_use]
@@ -158,6 +156,12 @@ impl FlowState {
         self.0 & !Self::PHASE
     }
 
+    /// The same flow, seen at `now`.
+    #[inline(always)]
+    const fn seen_at(self, now: u64) -> Self {
+        Self(now & !Self::PHASE | self.0 & Self::PHASE)
+    }
+
     /// True if the flow still is one. That of UDP ends when it was idle for longer than `flow_idle` ns.
     #[inline(always)]
     #[must_use]
@@ -222,7 +226,7 @@ pub fn note<W: World>(world: &W, key: &FlowKey, flags: TcpFlags, service: u32) {
     };
     let old = FlowState(flow.state.load());
     let is_known = old.is_live(key.is_udp(), now, world.flow_idle()) && old.outlives_a_syn();
-    let new = if is_known { FlowState(now & !FlowState::PHASE | old.0 & FlowState::PHASE) } else { begun };
+    let new = if is_known { old.seen_at(now) } else { begun };
     let _ = flow.state.swap(old.0, new.0);
 }
 

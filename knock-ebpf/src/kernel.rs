@@ -180,12 +180,12 @@ impl World for Kernel<'_> {
 
     #[inline(always)]
     fn flow_key(&self, packet: &Packet) -> Option<&'static FlowKey> {
-        let own = maps::FLOW.get_ptr_mut(0)?;
+        let key = maps::FLOW.get_ptr_mut(0)?;
         // SAFETY: this CPU's own value; XDP programs do not interrupt one another on a CPU, so nobody writes there before
         // the verdict.
         unsafe {
-            (*own).key = FlowKey::of(packet);
-            Some(&(*own).key)
+            *key = FlowKey::of(packet);
+            Some(&*key)
         }
     }
 

@@ -86,7 +86,7 @@ pub static COPY: PerCpuArray<[u8; COPIED]> = PerCpuArray::with_max_entries(1, 0)
 pub static DESK: PerCpuArray<OwnDesk> = PerCpuArray::with_max_entries(1, 0);
 /// The key of the flow that is being looked up or written.
 #[map]
-pub static FLOW: PerCpuArray<OwnFlow> = PerCpuArray::with_max_entries(1, 0);
+pub static FLOW: PerCpuArray<FlowKey> = PerCpuArray::with_max_entries(1, 0);
 /// By interface index; kept up to date by the loader.
 #[map]
 pub static PLACES: HashMap<u32, Place> = HashMap::with_max_entries(MAX_PLACES, 1 /* BPF_F_NO_PREALLOC */);
@@ -104,12 +104,3 @@ pub struct OwnDesk(pub MaybeUninit<Desk>);
 
 // SAFETY: a per-CPU value; no two CPUs ever see the same one.
 unsafe impl Sync for OwnDesk {}
-
-/// Room for the key of a flow.
-#[repr(transparent)]
-pub struct OwnFlow {
-    pub key: FlowKey,
-}
-
-// SAFETY: a per-CPU value; no two CPUs ever see the same one.
-unsafe impl Sync for OwnFlow {}

@@ -193,12 +193,8 @@ fn text(explanation: &Explanation, args: &ExplainArgs, port: Port) -> String {
 
 /// The service that protects the port.
 fn service_of(state: &State, port: Port) -> Result<Option<Service>> {
-    let found = state
-        .protected()?
-        .into_iter()
-        .find(|(number, transport, _)| (*number, *transport) == (port.number, transport_name(port.transport)));
-    let Some((.., index)) = found else { return Ok(None) };
-    Ok(state.services()?.get(index as usize).copied())
+    let Some(tag) = state.owners()?.get(&port).copied() else { return Ok(None) };
+    Ok(state.services()?.into_iter().find(|service| service.tag == tag))
 }
 
 /// How long the source is locked out.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use aya::maps::lpm_trie::Key;
 use aya::maps::{HashMap, LpmTrie, MapData};
 use ipnet::IpNet;
@@ -14,6 +14,7 @@ use knock_common::packet::Transport;
 use knock_common::rules::Role;
 use log::{debug, warn};
 
+use super::interfaces::{self, Interface};
 use super::load::Program;
 use super::plain::{FlowRecord, Plain};
 use super::sys::boot_now;
@@ -38,7 +39,7 @@ pub fn tell_addresses(program: &mut Program) -> Result<()> {
     }
     for (bits, addr) in wanted.difference(&known) {
         let key = Key::new(*bits, Plain(*addr));
-        table.insert(&key, 1, 0).map_err(|error| anyhow!(error).context("an address of this host cannot be noted"))?;
+        table.insert(&key, 1, 0).context("an address of this host cannot be noted")?;
     }
     Ok(())
 }
@@ -87,9 +88,11 @@ fn take_over(program: &mut Program, rules: &RuleSet) -> Result<()> {
     }
     match sockets::connections(protected) {
         Ok(connections) => {
-            let local = connections.iter().filter(|connection| Addr::from(connection.remote.ip()).is_link_local());
+            let mut local = connections;
+            local.retain(|connection| Addr::from(connection.remote.ip()).is_link_local());
+            let all = if local.is_empty() { Vec::new() } else { interfaces::list().unwrap_or_default() };
             for connection in local {
-                for interface in lower(connection.interface) {
+                for interface in lower(connection.interface, &all) {
                     let key = FlowKey {
                         source: Addr::from(connection.remote.ip()).scoped(interface),
                         dest: Addr::from(connection.local.ip()),
@@ -113,10 +116,7 @@ fn take_over(program: &mut Program, rules: &RuleSet) -> Result<()> {
             continue;
         }
         // One that has ended stands again.
-        table.insert(Plain(key), Plain(record), 0).map_err(|error| {
-            let error = anyhow!(error);
-            error.context("connections that stand cannot be noted")
-        })?;
+        table.insert(Plain(key), Plain(record), 0).context("connections that stand cannot be noted")?;
         new += 1;
     }
     debug!("{new} connections that stand are noted");
@@ -131,10 +131,9 @@ pub fn take_over_or_warn(program: &mut Program, rules: &RuleSet) {
 }
 
 /// The interfaces on which packets for this one arrive: itself, and its ports if it is a bridge or a bond.
-fn lower(interface: u32) -> Vec<u32> {
-    let all = super::interfaces::list().unwrap_or_default();
-    let ports = all.iter().filter(|one| one.master == Some(interface)).map(|one| one.index);
-    [interface].into_iter().chain(ports).collect()
+fn lower(interface: u32, all: &[Interface]) -> impl Iterator<Item = u32> {
+    let ports = all.iter().filter(move |one| one.master == Some(interface)).map(|one| one.index);
+    [interface].into_iter().chain(ports)
 }
 
 /// True if the gate protects the port.

@@ -1,6 +1,6 @@
 //! Connections that were let in, as the pinned table has them (rule 19).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result};
@@ -13,6 +13,7 @@ use knock_common::packet::Transport;
 use super::plain::{FlowRecord, Plain};
 use super::state::{State, was_there};
 use super::sys::{self, boot_now};
+use crate::settings::Port;
 
 type Table<'a> = aya::maps::HashMap<&'a mut MapData, Plain<FlowKey>, Plain<FlowRecord>>;
 
@@ -35,46 +36,42 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn flows(&self) -> Result<Vec<FlowEntry>> {
-        let (now, idle) = (boot_now(), self.flow_idle()?);
-        let services = self.services()?;
-        let mut ports = HashMap::new();
-        for (number, transport, service) in self.protected()? {
-            let transport = if transport == "udp" { Transport::Udp } else { Transport::Tcp };
-            ports.insert((number, transport as u32), services.get(service as usize).map_or(0, |service| service.tag));
-        }
+        let owners = self.owners()?;
         let mut flows = Vec::new();
-        let each = |key: Plain<FlowKey>, record: Plain<FlowRecord>| {
-            let (key, state) = (key.0, FlowState(record.0.state));
-            if state.is_live(key.is_udp(), now, idle) && state.phase() != Some(Phase::Closing) {
-                let service = ports.get(&(key.dport, key.transport)).copied().unwrap_or(0);
-                flows.push(FlowEntry { key, state, service });
-            }
-        };
-        self.lru(name::FLOWS, |table: Table<'_>| {
-            sys::each(IterableMap::map(&table).fd().as_fd(), each).context("connections cannot be read")
+        self.each_flow(|key, state| {
+            let transport = if key.is_udp() { Transport::Udp } else { Transport::Tcp };
+            let service = owners.get(&Port { number: key.dport, transport }).copied().unwrap_or(0);
+            flows.push(FlowEntry { key, state, service });
         })?;
         flows.sort_unstable_by_key(|flow| flow.key);
         Ok(flows)
     }
 
-    /// The [sites](knock_common::addr::Addr::site) of all of them.
+    /// The [sites](Addr::site) of all of them.
     ///
     /// # Errors
     ///
     /// Of bpf(2).
     pub fn flow_sites(&self) -> Result<HashSet<Addr>> {
-        let (now, idle) = (boot_now(), self.flow_idle()?);
         let mut sites = HashSet::new();
+        self.each_flow(|key, _| {
+            sites.insert(key.source.site());
+        })?;
+        Ok(sites)
+    }
+
+    /// The same, in no order.
+    fn each_flow(&self, mut each: impl FnMut(FlowKey, FlowState)) -> Result<()> {
+        let (now, idle) = (boot_now(), self.flow_idle()?);
         let each = |key: Plain<FlowKey>, record: Plain<FlowRecord>| {
-            let state = FlowState(record.0.state);
-            if state.is_live(key.0.is_udp(), now, idle) && state.phase() != Some(Phase::Closing) {
-                sites.insert(key.0.source.site());
+            let (key, state) = (key.0, FlowState(record.0.state));
+            if state.is_live(key.is_udp(), now, idle) && state.phase() != Some(Phase::Closing) {
+                each(key, state);
             }
         };
         self.lru(name::FLOWS, |table: Table<'_>| {
             sys::each(IterableMap::map(&table).fd().as_fd(), each).context("connections cannot be read")
-        })?;
-        Ok(sites)
+        })
     }
 
     /// Forgets these connections: what no socket of this host owns is denied from now on. Says how many there were.

@@ -1,6 +1,7 @@
 //! Typed views on the pinned maps: what `status`, `allow`, `revoke` and the daemon work on, with or
 //! without a daemon.
 
+use std::collections::HashMap as StdHashMap;
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
@@ -14,6 +15,7 @@ use knock_common::attempt::{Attempt, SLOTS, Ticks};
 use knock_common::counter::Counter;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
 use knock_common::layout::{TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT, name};
+use knock_common::packet::Transport;
 use knock_common::rules::{Door, PortRoles, Role, Service};
 use knock_common::spent::Spent;
 
@@ -26,6 +28,7 @@ use super::plain::{InMap, Plain};
 use super::privilege::need_root;
 use super::sys::{self, boot_now};
 use crate::host::scope;
+use crate::settings::Port;
 
 /// The pinned state of a gate, opened by its pins.
 pub struct State {
@@ -564,6 +567,20 @@ impl State {
             }
         }
         Ok(ports)
+    }
+
+    /// The tag of the service that protects each port.
+    ///
+    /// # Errors
+    ///
+    /// If a pin cannot be read.
+    pub fn owners(&self) -> Result<StdHashMap<Port, u32>> {
+        let services = self.services()?;
+        let owned = self.protected()?.into_iter().filter_map(|(number, transport, index)| {
+            let transport = if transport == "udp" { Transport::Udp } else { Transport::Tcp };
+            Some((Port { number, transport }, services.get(index as usize)?.tag))
+        });
+        Ok(owned.collect())
     }
 
     /// True if the gate denies nothing, and only counts and logs what it would deny.

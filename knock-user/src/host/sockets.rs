@@ -79,23 +79,24 @@ pub fn connections(wanted: impl Fn(Port) -> bool) -> Result<Vec<Connection>> {
 }
 
 /// Ends the connections from a local port that is `protected` with a remote address of `sources`, as `ss -K` does: their
-/// programs get `ECONNABORTED`, and the other end of TCP a reset. Says how many those were.
+/// programs get `ECONNABORTED`, and the other end of TCP a reset. Says which those were.
 ///
 /// # Errors
 ///
 /// If this kernel cannot be asked; with [`ErrorKind::PermissionDenied`] without `CAP_NET_ADMIN`, and
 /// [`ErrorKind::Unsupported`] if it was built without `CONFIG_INET_DIAG_DESTROY`. What was ended before stays so.
-pub fn destroy(sources: impl Fn(IpAddr) -> bool, protected: impl Fn(Port) -> bool) -> Result<usize> {
+pub fn destroy(sources: impl Fn(IpAddr) -> bool, protected: impl Fn(Port) -> bool) -> Result<Vec<Connection>> {
     let mut meant = connections(protected)?;
     meant.retain(|connection| sources(connection.remote.ip()));
     if meant.is_empty() {
-        return Ok(0);
+        return Ok(meant);
     }
     let mut channel = Channel::of(libc::NETLINK_SOCK_DIAG)?;
-    let mut destroyed = 0;
-    for Connection { transport, socket, .. } in meant {
+    let mut destroyed = Vec::new();
+    for connection in meant {
+        let Connection { transport, socket, .. } = connection;
         match channel.order(DESTROY, &request(socket.family, transport, u32::MAX, &socket.id)) {
-            Ok(()) => destroyed += 1,
+            Ok(()) => destroyed.push(connection),
             // It has ended by itself: the kernel compares what the socket is known by, and takes no other.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESTALE)) => {}
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {

@@ -226,13 +226,7 @@ fn a_status_that_takes_for_ever_to_read_holds_nothing_else_up() -> Result<()> {
     waitpid(reader, Some(WaitPidFlag::__WALL))?;
     let mut viewer = UnixStream::connect(SOCKET).context("the socket")?;
     let (turns, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let hear = || -> Result<()> {
-        while !is_over.load(Ordering::Relaxed) {
-            let lines = manager.next()?;
-            turns.fetch_add(usize::from(lines[0] == "WATCHDOG=1"), Ordering::Relaxed);
-        }
-        Ok(())
-    };
+    let hear = || count_turns(&manager, &turns, &is_over);
     let work = || -> Result<()> {
         // More than were on their way.
         until("the watchdog's messages", TIMEOUT, || (turns.load(Ordering::Relaxed) > 50).then_some(()))?;
@@ -256,6 +250,15 @@ fn a_status_that_takes_for_ever_to_read_holds_nothing_else_up() -> Result<()> {
     viewer.read_exact(&mut first).context("no answer")
 }
 
+/// Counts the turns of the daemon's loop, by the watchdog's messages, until it is over.
+fn count_turns(manager: &Manager, turns: &AtomicUsize, is_over: &AtomicBool) -> Result<()> {
+    while !is_over.load(Ordering::Relaxed) {
+        let lines = manager.next()?;
+        turns.fetch_add(usize::from(lines[0] == "WATCHDOG=1"), Ordering::Relaxed);
+    }
+    Ok(())
+}
+
 /// A thread of a process, by its name.
 fn thread_of(process: u32, name: &str) -> Option<Pid> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
@@ -273,13 +276,7 @@ fn who_asks_without_end_for_a_million_grants_keeps_the_daemon_from_nothing() -> 
     while manager.next()?[0] != "READY=1" {}
     fill("ssh2", 0..COUNT, 3600)?;
     let (turns, is_over, asked) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
-    let hear = || -> Result<()> {
-        while !is_over.load(Ordering::Relaxed) {
-            let lines = manager.next()?;
-            turns.fetch_add(usize::from(lines[0] == "WATCHDOG=1"), Ordering::Relaxed);
-        }
-        Ok(())
-    };
+    let hear = || count_turns(&manager, &turns, &is_over);
     let ask = || -> Result<()> {
         while !is_over.load(Ordering::Relaxed) {
             let before = turns.load(Ordering::Relaxed);

@@ -5,9 +5,8 @@
 
 mod answer;
 mod beside;
-mod flows;
 mod programs;
-mod sources;
+mod slots;
 mod subject;
 mod world;
 
@@ -30,9 +29,8 @@ use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
 
 pub use self::beside::Beside;
-use self::flows::Flows;
 pub use self::programs::Link;
-use self::sources::Sources;
+use self::slots::Slots;
 use crate::model::Sockets;
 use crate::tables::Tables;
 
@@ -49,8 +47,8 @@ pub struct Memory {
     max_grants: usize,
     spent: Mutex<HashMap<u64, Spent>>,
     locked: Mutex<HashMap<Addr, u64>>,
-    sources: Sources,
-    flows: Flows,
+    sources: Slots<Addr, Attempts>,
+    flows: Slots<FlowKey, Flow>,
     watch: Vec<Cell64>,
     errors: Vec<Cell64>,
     budget: Budget,
@@ -93,8 +91,8 @@ impl Memory {
             max_grants: usize::MAX,
             spent: Mutex::default(),
             locked: Mutex::default(),
-            sources: Sources::new(Self::MAX_SOURCES),
-            flows: Flows::new(Self::MAX_FLOWS),
+            sources: Slots::new(Self::MAX_SOURCES),
+            flows: Slots::new(Self::MAX_FLOWS),
             watch: vec![Cell64::default(); WATCH_CELLS as usize],
             errors: vec![Cell64::default(); WATCH_CELLS as usize],
             budget: Budget::default(),
@@ -111,7 +109,7 @@ impl Memory {
     #[must_use]
     pub fn with_room(mut self, grants: usize, sources: usize) -> Self {
         self.max_grants = grants;
-        self.sources = Sources::new(sources);
+        self.sources = Slots::new(sources);
         self
     }
 
@@ -229,13 +227,13 @@ impl Memory {
 
     /// Writes a flow that stands already, as the loader does at the start. False if it is there.
     pub fn take_over(&self, key: FlowKey, state: FlowState) -> bool {
-        self.flows.put(key, Flow::new(state, 0))
+        self.flows.put(&key, Flow::new(state, 0))
     }
 
     /// All flows that are stored, live or not.
     #[must_use]
     pub fn all_flows(&self) -> HashMap<FlowKey, FlowState> {
-        self.flows.iter().collect()
+        self.flows.iter().map(|(key, flow)| (*key, FlowState(flow.state.load()))).collect()
     }
 
     /// All attempts that are stored, live or not.

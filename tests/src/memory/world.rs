@@ -124,7 +124,7 @@ impl World for Memory {
     }
 
     fn put_flow(&self, key: &FlowKey, flow: Flow) -> bool {
-        self.flows.put(*key, flow)
+        self.flows.put(key, flow)
     }
 
     fn flow_idle(&self) -> u64 {

@@ -16,35 +16,35 @@ use crate::settings::Port;
 /// `NLA_F_NESTED`.
 const NESTED: u16 = 0x8000;
 
-/// Takes out what somebody of `sources` has begun with a port that is `protected`, whether it stands or not. Says how many
+/// Takes out what somebody of `sources` has begun with a port that is `protected`, whether it stands or not. Says which
 /// entries those were; none if this kernel tracks no connections.
 ///
 /// # Errors
 ///
 /// As [`dump`]. What was deleted before stays so.
-pub fn cut(sources: impl Fn(IpAddr) -> bool, protected: impl Fn(Port) -> bool) -> Result<usize> {
+pub fn cut(sources: impl Fn(IpAddr) -> bool, protected: impl Fn(Port) -> bool) -> Result<Vec<Tracked>> {
     let is_meant = |entry: &Tracked| {
         let port = Port { number: entry.original.destination_port, transport: entry.transport };
         sources(entry.original.source.to_canonical()) && protected(port)
     };
-    delete(&dump(is_meant)?.unwrap_or_default())
+    delete(dump(is_meant)?.unwrap_or_default())
 }
 
-/// Takes these entries out, if they are still there. Says how many were. An entry of the same addresses and ports with another
+/// Takes these entries out, if they are still there. Says which were. An entry of the same addresses and ports with another
 /// [`id`](Tracked::id) stays.
 ///
 /// # Errors
 ///
 /// If the kernel refuses. What was deleted before stays so.
-pub fn delete(entries: &[Tracked]) -> Result<usize> {
+pub fn delete(entries: Vec<Tracked>) -> Result<Vec<Tracked>> {
     if entries.is_empty() {
-        return Ok(0);
+        return Ok(entries);
     }
     let mut channel = Channel::of(libc::NETLINK_NETFILTER).map_err(explain)?;
-    let mut deleted = 0;
+    let mut deleted = Vec::new();
     for entry in entries {
-        match channel.order(DELETE, &order(entry)) {
-            Ok(()) => deleted += 1,
+        match channel.order(DELETE, &order(&entry)) {
+            Ok(()) => deleted.push(entry),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
             Err(error) => return Err(explain(error)),
         }

@@ -1,14 +1,11 @@
 //! A guest on a bridge: the gate is on the bridge's port, and the host listens on the same port as the guest.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tests::lab::{Echo, Family, Guest, Host, Probe, SSH_PORT, Session};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
-use super::{
-    FREE_PORT, JUDGEMENTS, SILENT, assert_datagrams_outlive, assert_open, assert_outlives, assert_shut, config, gate,
-    hear_answers,
-};
+use super::{FREE_PORT, SILENT, assert_datagrams_outlive, assert_outlives_every_judgement, assert_shut, config};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
@@ -24,21 +21,9 @@ fn a_session_with_a_guest_outlives_its_grant_where_the_host_listens_too() -> Res
     let mut world = World::new(Family::V4, None)?;
     let guest = Guest::bridged()?;
     let _server = Echo::tcp(Host::Guest, SSH_PORT)?;
-    let _ends = hear_answers()?;
-    for family in Family::ALL {
-        assert_open((guest.address(family), SSH_PORT).into())?;
-    }
-    for judgement in JUDGEMENTS {
-        gate(&mut world, &judgement.of(config()))?;
-        for family in Family::ALL {
-            world.family = family;
-            let to = (guest.address(family), SSH_PORT).into();
-            // The host answers no frame to the guest's own MAC; what the stranger sends comes to the host's.
-            let denied = [Probe::Silent, judgement.denied()[1]];
-            assert_outlives(&world, to, denied).with_context(|| format!("{judgement:?}"))?;
-        }
-    }
-    Ok(())
+    let to = |family| (guest.address(family), SSH_PORT).into();
+    // The host answers no frame to the guest's own MAC; what the stranger sends comes to the host's.
+    assert_outlives_every_judgement(&mut world, to, |judgement| [Probe::Silent, judgement.denied()[1]])
 }
 
 /// The other end of the same port.

@@ -6,8 +6,8 @@ use tests::story::World;
 use tests::trial::{Trial, trials};
 
 use super::{
-    FREE_PORT, JUDGEMENTS, SILENT, assert_datagrams_outlive, assert_goes_on, assert_open, assert_outlives, assert_shut,
-    brief, config, gate, hear_answers, wait_for_end_of_grants,
+    FREE_PORT, Judgement, SILENT, assert_datagrams_outlive, assert_goes_on, assert_outlives_every_judgement,
+    assert_shut, brief, config, gate, wait_for_end_of_grants,
 };
 
 /// The trials.
@@ -58,19 +58,7 @@ impl Container {
 fn outlives_every_judgement(port: u16) -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let _container = Container::new()?;
-    let _ends = hear_answers()?;
-    for family in Family::ALL {
-        assert_open((family.address(Host::Server), port).into())?;
-    }
-    for judgement in JUDGEMENTS {
-        gate(&mut world, &judgement.of(config()))?;
-        for family in Family::ALL {
-            world.family = family;
-            assert_outlives(&world, world.server(port), judgement.denied())
-                .with_context(|| format!("{judgement:?}"))?;
-        }
-    }
-    Ok(())
+    assert_outlives_every_judgement(&mut world, |family| (family.address(Host::Server), port).into(), Judgement::denied)
 }
 
 fn a_session_with_a_container_outlives_its_grant_where_the_host_listens_too() -> Result<()> {

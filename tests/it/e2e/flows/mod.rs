@@ -19,7 +19,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result, anyhow};
 use tests::kernel::Bare;
-use tests::lab::{Config, Host, Line, PATIENCE, Probe, Status, TIMEOUT, connect, until};
+use tests::lab::{Config, Family, Host, Line, PATIENCE, Probe, Status, TIMEOUT, connect, until};
 use tests::story::World;
 use tests::trial::Trial;
 
@@ -155,6 +155,26 @@ fn assert_outlives(world: &World, to: SocketAddr, denied: Denied) -> Result<()> 
     line.echo().with_context(|| format!("the line to {to} within its grant"))?;
     world.revoke()?;
     assert_goes_on(&mut line, to, denied)
+}
+
+/// The same in both families, under each way to deny; what a denied port is to both hosts then may depend on that.
+fn assert_outlives_every_judgement(
+    world: &mut World,
+    to: impl Fn(Family) -> SocketAddr,
+    denied: impl Fn(Judgement) -> Denied,
+) -> Result<()> {
+    let _ends = hear_answers()?;
+    for family in Family::ALL {
+        assert_open(to(family))?;
+    }
+    for judgement in JUDGEMENTS {
+        gate(world, &judgement.of(config()))?;
+        for family in Family::ALL {
+            world.family = family;
+            assert_outlives(world, to(family), denied(judgement)).with_context(|| format!("{judgement:?}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Datagrams from a socket of the client, which go on when the grant is revoked; no other socket gets an answer.

@@ -6,8 +6,7 @@ use tests::story::World;
 use tests::trial::{Trial, trials};
 
 use super::{
-    FREE_PORT, JUDGEMENTS, assert_datagrams_outlive, assert_no_other, assert_open, assert_outlives, config, gate,
-    hear_answers,
+    FREE_PORT, Judgement, assert_datagrams_outlive, assert_no_other, assert_outlives_every_judgement, config, gate,
 };
 
 /// The trials.
@@ -23,19 +22,7 @@ fn a_session_through_a_router_outlives_its_grant_where_the_router_listens_too() 
     let mut world = World::new(Family::V4, None)?;
     let guest = Guest::routed()?;
     let _server = Echo::tcp(Host::Guest, SSH_PORT)?;
-    let _ends = hear_answers()?;
-    for family in Family::ALL {
-        assert_open((guest.address(family), SSH_PORT).into())?;
-    }
-    for judgement in JUDGEMENTS {
-        gate(&mut world, &judgement.of(config()))?;
-        for family in Family::ALL {
-            world.family = family;
-            let to = (guest.address(family), SSH_PORT).into();
-            assert_outlives(&world, to, judgement.denied()).with_context(|| format!("{judgement:?}"))?;
-        }
-    }
-    Ok(())
+    assert_outlives_every_judgement(&mut world, |family| (guest.address(family), SSH_PORT).into(), Judgement::denied)
 }
 
 /// Nothing here tracks connections: what the gate knows of a flow is its own, and pinned.

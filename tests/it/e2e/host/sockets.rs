@@ -30,7 +30,7 @@ fn at(port: u16) -> Result<Vec<Connection>> {
 }
 
 fn cut(source: IpAddr) -> Result<usize> {
-    Host::Server.enter(move || Ok(destroy(|one| one == source, |port| port.number == PORT)?))
+    Host::Server.enter(move || Ok(destroy(|one| one == source, |port| port.number == PORT)?.len()))
 }
 
 /// One that takes both families, as most servers do: it sees addresses of IPv4 as mapped.
