@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
+use clap::Parser;
 use libtest_mimic::{Arguments, Failed};
 use nix::unistd::geteuid;
 
@@ -26,7 +27,7 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
     if let Ok(name) = env::var(TRIAL) {
         return inside::run(&name, trials);
     }
-    let mut arguments = Arguments::from_args();
+    let Asked { mut arguments, more } = Asked::parse();
     if !arguments.list && !geteuid().is_root() {
         eprintln!("this takes root, for its network namespaces and BPF programs: run it with sudo");
         return ExitCode::FAILURE;
@@ -34,6 +35,7 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
     let cpus = arguments.test_threads.unwrap_or_else(Places::cpus);
     arguments.test_threads = Some(if cpus == 1 { 1 } else { Places::threads(cpus) });
     let shared = Arc::new(Shared::new(cpus));
+    let trials = named(trials, &mut arguments, more);
     let trials = ordered(trials, cpus, |trial| trial.company).into_iter().map(|trial| {
         let (shared, name) = (Arc::clone(&shared), trial.name.clone());
         let run = move || shared.run(&name, trial.company).map_err(|error| Failed::from(format!("{error:#}")));
@@ -42,6 +44,27 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     let is_steady = arguments.list || shared.conclude();
     if is_steady { conclusion.exit_code() } else { ExitCode::from(101) }
+}
+
+/// What this program is asked for.
+#[derive(Parser)]
+struct Asked {
+    #[command(flatten)]
+    arguments: Arguments,
+    /// More of these: a trial runs that has one of the names
+    #[arg(index = 2, value_name = "FILTER")]
+    more: Vec<String>,
+}
+
+/// Leaves those that have one of several names; of one name alone, the harness says how many it has left out.
+fn named(mut trials: Vec<Trial>, arguments: &mut Arguments, mut more: Vec<String>) -> Vec<Trial> {
+    if more.is_empty() {
+        return trials;
+    }
+    more.extend(arguments.filter.take());
+    let is_meant = |name: &str| more.iter().any(|one| if arguments.exact { name == one } else { name.contains(one) });
+    trials.retain(|trial| is_meant(&trial.name));
+    trials
 }
 
 /// What those that run at once have in common.
@@ -110,4 +133,30 @@ impl Shared {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(words: &[&str]) -> (Vec<String>, Option<String>) {
+        let words = ["it"].iter().chain(words);
+        let Asked { mut arguments, more } = Asked::try_parse_from(words).unwrap();
+        let trials = ["e2e::hooks::a", "e2e::hooks::ab", "e2e::links::a"];
+        let trials = trials.map(|name| Trial::new(name, || Ok(()))).into();
+        let left = named(trials, &mut arguments, more);
+        (left.into_iter().map(|trial| trial.name).collect(), arguments.filter)
+    }
+
+    #[test]
+    fn trials_with_one_of_several_names_are_run() {
+        assert_eq!(left(&["links", "ab"]).0, ["e2e::hooks::ab", "e2e::links::a"]);
+        assert_eq!(left(&["e2e::links::a", "e2e::hooks::a", "--exact"]).0, ["e2e::hooks::a", "e2e::links::a"]);
+        assert_eq!(left(&["no", "such"]).0, [""; 0]);
+    }
+
+    #[test]
+    fn one_name_is_left_to_the_harness() {
+        assert_eq!(left(&["links", "--list"]), (left(&[]).0, Some("links".to_owned())));
+    }
 }

@@ -21,7 +21,8 @@ pub struct TestArgs {
     /// Keep N processes busy beside the tests
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=64))]
     pub busy: u32,
-    /// Only these trials: passed to the test binaries that need root (a filter, --list, --exact, --nocapture ...)
+    /// Only these trials: passed to the test binaries that need root (names or parts of them, --list, --exact,
+    /// --nocapture ...)
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,
 }
