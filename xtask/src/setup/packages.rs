@@ -34,8 +34,6 @@ pub const LAB: &[Package] = &[
     // A client, and what our import is compared with.
     server("knockd", &["knock", "knockd"], "knockd"),
     package("iptables", &["iptables", "iptables-save"]),
-    // NAT between the hosts.
-    package("nftables", &["nft"]),
     package("iproute2", &["ip", "ss"]),
     package("curl", &["curl"]),
     package("util-linux", &["unshare", "nsenter"]),
@@ -60,7 +58,7 @@ pub const LAB: &[Package] = &[
     package("python3-systemd", &["/usr/lib/python3/dist-packages/systemd/journal.py"]),
     // For its syslogd.
     package("busybox", &["busybox"]),
-    // Addresses that are translated, and what the kernel knows of their connections.
+    // NAT between the hosts, and what the kernel knows of connections.
     package("nftables", &["nft"]),
     package("conntrack", &["conntrack"]),
     // Datagrams that are not ours to shape.
@@ -173,6 +171,15 @@ mod tests {
             line(LINKER, ""),
             format!("apt-get update && apt-get install -y --no-install-recommends {LLVM_PACKAGE}")
         );
+    }
+
+    #[test]
+    fn no_list_names_a_package_twice() {
+        for list in [LAB, LINKER, DIST, DEBIAN, GUESTS, PEERS, COMPILER, CLIPPY] {
+            for (index, package) in list.iter().enumerate() {
+                assert!(!list[..index].iter().any(|other| other.name == package.name), "{}", package.name);
+            }
+        }
     }
 
     #[test]
