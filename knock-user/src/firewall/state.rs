@@ -548,21 +548,21 @@ impl State {
     pub fn protecting(&self) -> Result<Vec<Service>> {
         let protected = self.protected()?;
         let mut services: Vec<_> = (0_u32..).zip(self.services()?).collect();
-        services.retain(|(index, _)| protected.iter().any(|(.., owner)| owner == index));
+        services.retain(|(index, _)| protected.iter().any(|(_, owner)| owner == index));
         Ok(services.into_iter().map(|(_, service)| service).collect())
     }
 
-    /// The protected ports: number, transport (`tcp`, `udp`) and index of the service.
+    /// The protected ports in the order of their numbers, with the index of the service.
     ///
     /// # Errors
     ///
     /// If the pin cannot be read.
-    pub fn protected(&self) -> Result<Vec<(u16, &'static str, u32)>> {
+    pub fn protected(&self) -> Result<Vec<(Port, u32)>> {
         let mut ports = Vec::new();
         for (number, roles) in (0..=u16::MAX).zip(self.rules::<PortRoles>(name::PORTS)?) {
-            for (role, transport) in [(roles.tcp, "tcp"), (roles.udp, "udp")] {
-                if let Role::Protected(service) = role.role() {
-                    ports.push((number, transport, service));
+            for transport in [Transport::Tcp, Transport::Udp] {
+                if let Role::Protected(service) = roles.of(transport).role() {
+                    ports.push((Port { number, transport }, service));
                 }
             }
         }
@@ -576,11 +576,8 @@ impl State {
     /// If a pin cannot be read.
     pub fn owners(&self) -> Result<StdHashMap<Port, u32>> {
         let services = self.services()?;
-        let owned = self.protected()?.into_iter().filter_map(|(number, transport, index)| {
-            let transport = if transport == "udp" { Transport::Udp } else { Transport::Tcp };
-            Some((Port { number, transport }, services.get(index as usize)?.tag))
-        });
-        Ok(owned.collect())
+        let protected = self.protected()?.into_iter();
+        Ok(protected.filter_map(|(port, index)| Some((port, services.get(index as usize)?.tag))).collect())
     }
 
     /// True if the gate denies nothing, and only counts and logs what it would deny.

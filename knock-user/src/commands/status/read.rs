@@ -10,6 +10,7 @@ use knock_common::rules::{self, Action};
 
 use super::snapshot::{Attempt, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};
 use crate::commands::service;
+use crate::config::{Port, transport_name};
 use crate::firewall::{
     Condition, FlowEntry, GrantEntry, LockoutEntry, Paths, Place, State, XdpMode, boot_now, format_site, format_source,
 };
@@ -113,8 +114,9 @@ fn steps(doors: &[rules::Door], name: &str) -> u32 {
     doors.iter().find(|door| door.name.as_str() == name).map_or(0, |door| door.steps.into())
 }
 
-fn read_service(index: u32, service: &rules::Service, protected: &[(u16, &'static str, u32)]) -> Service {
-    let ports = protected.iter().filter(|(.., owner)| *owner == index).map(|(port, transport, _)| (*port, *transport));
+fn read_service(index: u32, service: &rules::Service, protected: &[(Port, u32)]) -> Service {
+    let ports = protected.iter().filter(|(_, owner)| *owner == index);
+    let ports = ports.map(|(port, _)| (port.number, transport_name(port.transport)));
     Service { name: service.name.as_str().to_owned(), ports: merge(ports) }
 }
 
