@@ -2,7 +2,6 @@
 //! kernel then hears no first knock from there, until the time is over.
 
 use std::collections::HashSet;
-use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -10,17 +9,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use knock_common::addr::Addr;
 use knock_common::event::{Event, Kind};
-use knock_common::packet::Transport;
 use log::info;
 use lru::LruCache;
-use procfs::ProcError;
-use procfs::net::{TcpNetEntry, TcpState};
 use tokio::time::Instant;
 
 use super::Daemon;
 use super::record::Record;
 use crate::config::{Config, Lockout};
-use crate::firewall::{GrantEntry, boot_now, format_site};
+use crate::firewall::{Arrivals, GrantEntry, State, boot_now, format_site};
+use crate::host::sockets;
 
 /// Sites whose wrong knocks are remembered: beyond, those that were wrong longest ago are forgotten.
 const SITES: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
@@ -131,10 +128,7 @@ impl Daemon {
     /// Locks out who is due, unless the source may come in without a knock, or is in.
     pub(super) fn lock_out_due(&mut self) {
         let Some((rule, due)) = self.lockouts.take_due() else { return };
-        let connected = connected(&self.config).and_then(|mut sites| {
-            sites.extend(self.state.flow_sites()?);
-            Ok(sites)
-        });
+        let connected = connected(&self.state);
         let Some(connected) = self.troubles.tell("nobody is locked out, for connections cannot be listed", connected)
         else {
             return;
@@ -207,35 +201,15 @@ impl Daemon {
     }
 }
 
-/// The sites from where there are connections to protected ports of this host.
-fn connected(config: &Config) -> Result<HashSet<Addr>> {
-    let tcp = listed(procfs::net::tcp()).context("/proc/net/tcp")?;
-    let tcp6 = listed(procfs::net::tcp6()).context("/proc/net/tcp6")?;
-    let is_protected = |port: u16| {
-        let ranges = config.services.iter().flat_map(|service| &service.ports);
-        ranges.clone().any(|range| range.transport == Transport::Tcp && (range.first..=range.last).contains(&port))
-    };
-    Ok(tcp
-        .into_iter()
-        .chain(tcp6)
-        .filter(|entry| is_up(&entry.state) && is_protected(entry.local_address.port()))
-        .map(|entry| Addr::from(entry.remote_address.ip()).site())
-        .collect())
-}
-
-/// Whatever has been answered and is not over.
-const fn is_up(state: &TcpState) -> bool {
-    !matches!(state, TcpState::Listen | TcpState::NewSynRecv | TcpState::SynRecv | TcpState::TimeWait | TcpState::Close)
-}
-
-/// A host without a family has no list of it.
-fn listed(list: Result<Vec<TcpNetEntry>, ProcError>) -> Result<Vec<TcpNetEntry>> {
-    match list {
-        Ok(list) => Ok(list),
-        Err(ProcError::NotFound(_)) => Ok(Vec::new()),
-        Err(ProcError::Io(error, _)) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
+/// The sites from where there are connections with protected ports: sockets of this host in any state in which there is
+/// another end, and flows.
+fn connected(state: &State) -> Result<HashSet<Addr>> {
+    let owners = state.owners()?;
+    let connections = sockets::connections(|port| owners.contains_key(&port)).context("sockets cannot be listed")?;
+    let arrivals = Arrivals::of(&connections)?;
+    let mut sites = state.flow_sites()?;
+    sites.extend(connections.iter().flat_map(|one| arrivals.sources(one)).map(|source| source.site()));
+    Ok(sites)
 }
 
 #[cfg(test)]

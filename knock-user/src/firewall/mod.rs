@@ -2,6 +2,7 @@
 //! the maps. The pins under bpffs are the only durable state; nothing here keeps a second copy.
 
 mod answers;
+mod arrival;
 mod attach;
 mod carry;
 mod change;
@@ -27,6 +28,7 @@ mod state;
 mod sys;
 mod waiting;
 
+pub use arrival::Arrivals;
 pub use attach::Attached;
 pub use choose::{Choice, choose};
 pub use features::{FEATURES, Feature, Need, kernel_release};

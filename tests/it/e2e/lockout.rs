@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
-use tests::lab::{Config, Daemon, Family, Host, Probe, Status, TIMEOUT, knockctl, until};
+use tests::lab::{Config, Daemon, Family, Host, Line, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         a_lockout_outlives_the_daemon_and_ends_by_command,
         who_holds_a_grant_or_is_trusted_is_never_locked_out,
         who_has_a_connection_is_never_locked_out,
+        who_is_the_other_end_of_a_udp_socket_is_never_locked_out,
         who_shares_a_64_with_a_grant_is_never_locked_out,
         who_only_observes_locks_nobody_out,
     ]
@@ -160,6 +161,21 @@ fn who_has_a_connection_is_never_locked_out() -> Result<()> {
         assert!(locked()?.is_empty());
         assert_eq!(try_to_open(&world)?, Probe::Open, "{family:?}");
         world.echo()?;
+    }
+    Ok(())
+}
+
+/// A socket that was connected before its port was protected has no flow.
+fn who_is_the_other_end_of_a_udp_socket_is_never_locked_out() -> Result<()> {
+    const PORT: u16 = 5000;
+    for family in Family::ALL {
+        let mut world = World::new(family, None)?;
+        let _socket = Line::udp_from(Host::Server, PORT, (world.address(Host::Client), PORT).into())?;
+        world.start(&config("10m").with("[\"2222/tcp\"]", "[\"2222/tcp\", \"5000/udp\"]"))?;
+        let mark = world.gate()?.mark();
+        guess(&world)?;
+        world.gate()?.wait_after(mark, "not locked out: it has a connection to a service")?;
+        assert!(locked()?.is_empty());
     }
     Ok(())
 }

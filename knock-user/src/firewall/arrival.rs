@@ -1,0 +1,111 @@
+//! On which interfaces the packets of a socket arrive, and so by which addresses the gate knows its other end: a
+//! link-local source belongs to the interface on which its packets come (rule 15), and a socket to the one that has the
+//! address, such as a bridge.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use anyhow::Result;
+use knock_common::addr::Addr;
+
+use super::interfaces::{self, Interface};
+use crate::host::sockets::Connection;
+
+/// The interfaces of this host, as far as they matter for some connections.
+pub struct Arrivals(Vec<Interface>);
+
+impl Arrivals {
+    /// For these connections. Only link-local addresses belong to interfaces: without one, nobody is asked.
+    ///
+    /// # Errors
+    ///
+    /// If the interfaces cannot be listed.
+    pub fn of(connections: &[Connection]) -> Result<Self> {
+        let is_local = |connection: &Connection| Addr::from(connection.remote.ip()).is_link_local();
+        Ok(Self(if connections.iter().any(is_local) { interfaces::list()? } else { Vec::new() }))
+    }
+
+    /// The sources that packets of a socket's other end may have for the gate: one for each interface on which they may
+    /// arrive, if the address is link-local.
+    #[must_use]
+    pub fn sources(&self, connection: &Connection) -> Vec<Addr> {
+        sources(connection.remote.ip(), connection.interface, &self.0)
+    }
+}
+
+fn sources(remote: IpAddr, interface: u32, all: &[Interface]) -> Vec<Addr> {
+    let addr = Addr::from(remote);
+    if addr.is_link_local() {
+        beneath(interface, all).into_iter().map(|index| addr.scoped(index)).collect()
+    } else {
+        vec![addr]
+    }
+}
+
+/// Where packets for this interface may come from the outside: itself, the ports of a bridge or a bond, what a VLAN lies
+/// on, and what is beneath these in turn.
+fn beneath(interface: u32, all: &[Interface]) -> BTreeSet<u32> {
+    // The other end of a veth, and what carries a tunnel, are told as what it lies on as well.
+    const LYING: [&str; 5] = ["vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"];
+    let mut found = BTreeSet::from([interface]);
+    let mut waiting = vec![interface];
+    while let Some(upper) = waiting.pop() {
+        let ports = all.iter().filter(|one| one.master == Some(upper)).map(|one| one.index);
+        let lies = |one: &&Interface| one.kind.as_deref().is_some_and(|kind| LYING.contains(&kind));
+        let lower = all.iter().find(|one| one.index == upper).filter(lies).and_then(|one| one.lower);
+        waiting.extend(ports.chain(lower).filter(|index| found.insert(*index)));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::interfaces::tests::interface;
+    use super::*;
+
+    fn of_kind(kind: &str, interface: Interface) -> Interface {
+        Interface { kind: Some(kind.into()), ..interface }
+    }
+
+    /// A VLAN on a bridge, whose ports are a bond of two cards and a veth; and a card that is none of this.
+    fn all() -> Vec<Interface> {
+        let port = |name, index, master| Interface { master: Some(master), ..interface(name, index) };
+        vec![
+            port("eth0", 2, 10),
+            port("eth1", 3, 10),
+            interface("eth2", 4),
+            of_kind("bond", port("bond0", 10, 20)),
+            Interface { lower: Some(4), ..of_kind("veth", port("veth0", 11, 20)) },
+            of_kind("bridge", interface("br0", 20)),
+            Interface { lower: Some(20), ..of_kind("vlan", interface("br0.5", 30)) },
+        ]
+    }
+
+    #[test]
+    fn packets_come_over_ports_and_what_a_vlan_lies_on() {
+        let beneath = |interface| beneath(interface, &all()).into_iter().collect::<Vec<_>>();
+        assert_eq!(beneath(30), [2, 3, 10, 11, 20, 30]);
+        assert_eq!(beneath(20), [2, 3, 10, 11, 20]);
+        assert_eq!(beneath(10), [2, 3, 10]);
+        assert_eq!(beneath(4), [4]);
+        // One that is gone.
+        assert_eq!(beneath(99), [99]);
+    }
+
+    #[test]
+    fn ports_of_each_other_have_an_end() {
+        let port = |name, index, master| Interface { master: Some(master), ..interface(name, index) };
+        let ring = [port("one", 2, 3), port("two", 3, 2)];
+        assert_eq!(beneath(2, &ring), [2, 3].into());
+    }
+
+    #[test]
+    fn only_a_link_local_address_belongs_to_interfaces() {
+        let addresses = |text: &str| sources(text.parse().unwrap(), 10, &all());
+        let interfaces: Vec<_> = addresses("fe80::7").iter().map(Addr::interface).collect();
+        assert_eq!(interfaces, [2, 3, 10]);
+        for text in ["192.0.2.7", "2001:db8::7"] {
+            assert_eq!(addresses(text), [Addr::from(text.parse::<IpAddr>().unwrap())]);
+        }
+    }
+}
