@@ -7,7 +7,8 @@ use anyhow::{Context as _, Error, Result};
 use knock_common::addr::Addr;
 use knock_common::packet::Transport;
 
-use crate::firewall::State;
+use crate::firewall::{Arrivals, State};
+use crate::host::sockets::Connection;
 use crate::host::{addresses, conntrack, sockets};
 use crate::settings::Port;
 
@@ -25,6 +26,9 @@ pub struct Cut {
 /// Ends the connections of sources that are `meant` with ports of a service, or of all: forgets the flows, takes out what
 /// conntrack tracks, and destroys the sockets of this host (the other end gets a reset). One that fails keeps none of the
 /// others from being done.
+///
+/// A link-local source belongs to an interface, which a socket tells, maybe by the bridge that it is a port of. Conntrack
+/// does not: what it tracks of such a source stays, for it may be another's, and lets nobody in.
 ///
 /// # Errors
 ///
@@ -59,7 +63,7 @@ pub fn cut(state: &mut State, meant: impl Fn(&Addr) -> bool, service: Option<u32
             note(ends.0, ends.1, entry.transport == Transport::Udp);
         }
     });
-    let destroyed = sockets::destroy(is_meant, is_protected).context("the connections of this host cannot be ended");
+    let destroyed = destroy(&meant, is_protected).context("the connections of this host cannot be ended");
     let destroyed = destroyed.map(|connections| {
         for connection in connections {
             note(connection.remote, connection.local, connection.transport == Transport::Udp);
@@ -67,4 +71,12 @@ pub fn cut(state: &mut State, meant: impl Fn(&Addr) -> bool, service: Option<u32
     });
     let failed = [forgotten, tracked, destroyed].into_iter().find_map(Result::err);
     Ok(Cut { ended: ended.len(), forwarded: forwarded.len(), failed })
+}
+
+/// Ends the sockets of this host with ports that are `wanted` whose other end is `meant`.
+fn destroy(meant: impl Fn(&Addr) -> bool, wanted: impl Fn(Port) -> bool) -> Result<Vec<Connection>> {
+    let mut connections = sockets::connections(wanted)?;
+    let arrivals = Arrivals::of(&connections)?;
+    connections.retain(|connection| arrivals.sources(connection).iter().any(&meant));
+    Ok(sockets::destroy(connections)?)
 }

@@ -102,12 +102,8 @@ impl Meant {
     fn holds(&self, source: &Addr) -> bool {
         match self {
             Self::Everybody => true,
-            // Sockets do not tell on which port of a bridge a link-local address is.
-            Self::Address(meant) => meant == source || meant.on_wire() == *source,
-            Self::Network(base, bits) => {
-                let network = GrantKey::new(0, source, &Prefix::new(*bits)).source;
-                network == *base || (source.interface() == 0 && network.on_wire() == base.on_wire())
-            }
+            Self::Address(meant) => meant == source,
+            Self::Network(base, bits) => GrantKey::new(0, source, &Prefix::new(*bits)).source == *base,
         }
     }
 

@@ -78,16 +78,14 @@ pub fn connections(wanted: impl Fn(Port) -> bool) -> Result<Vec<Connection>> {
     Ok(found)
 }
 
-/// Ends the connections from a local port that is `protected` with a remote address of `sources`, as `ss -K` does: their
-/// programs get `ECONNABORTED`, and the other end of TCP a reset. Says which those were.
+/// Ends these connections, as `ss -K` does: their programs get `ECONNABORTED`, and the other end of TCP a reset. Says which
+/// those were that had not ended by themselves.
 ///
 /// # Errors
 ///
-/// If this kernel cannot be asked; with [`ErrorKind::PermissionDenied`] without `CAP_NET_ADMIN`, and
-/// [`ErrorKind::Unsupported`] if it was built without `CONFIG_INET_DIAG_DESTROY`. What was ended before stays so.
-pub fn destroy(sources: impl Fn(IpAddr) -> bool, protected: impl Fn(Port) -> bool) -> Result<Vec<Connection>> {
-    let mut meant = connections(protected)?;
-    meant.retain(|connection| sources(connection.remote.ip()));
+/// With [`ErrorKind::PermissionDenied`] without `CAP_NET_ADMIN`, and [`ErrorKind::Unsupported`] if this kernel was built
+/// without `CONFIG_INET_DIAG_DESTROY`. What was ended before stays so.
+pub fn destroy(meant: Vec<Connection>) -> Result<Vec<Connection>> {
     if meant.is_empty() {
         return Ok(meant);
     }

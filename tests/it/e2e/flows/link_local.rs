@@ -9,7 +9,7 @@ use tests::lab::{BRIDGE, Echo, Family, Host, Line, PATIENCE, Probe, TIMEOUT, bri
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
-use super::{FREE_PORT, JUDGEMENTS, assert_denied, brief, gate, hear_answers, wait_for_end_of_grants};
+use super::{FREE_PORT, JUDGEMENTS, assert_denied, brief, config, gate, hear_answers, wait_for_end_of_grants};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         "e2e::flows::link_local";
         a_link_local_session_over_a_bridge_outlives_its_grant,
         link_local_datagrams_over_a_bridge_outlive_their_grant,
+        a_cut_of_a_link_local_address_ends_what_is_on_its_interface_alone,
     ]
 }
 
@@ -26,8 +27,13 @@ const CLIENT: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x52);
 
 /// A port of the server on the client's link.
 fn server(port: u16) -> Result<SocketAddr> {
-    let link = Host::Client.enter(|| Ok(if_nametoindex("eth0")?))?;
-    Ok(SocketAddrV6::new(SERVER, port, 0, link).into())
+    at(SERVER, port, Host::Client, "eth0")
+}
+
+/// A port of an address on the link of a host's device.
+fn at(address: Ipv6Addr, port: u16, host: Host, device: &str) -> Result<SocketAddr> {
+    let link = host.enter(|| Ok(if_nametoindex(device)?))?;
+    Ok(SocketAddrV6::new(address, port, 0, link).into())
 }
 
 /// The knock of the lab's door; closed ports refuse.
@@ -43,15 +49,22 @@ fn bridged() -> Result<World> {
     let world = World::new(Family::V6, None)?;
     bridge()?;
     // The client has no other link-local address to speak from.
-    for (host, device, address) in [(Host::Server, BRIDGE, SERVER), (Host::Client, "eth0", CLIENT)] {
-        ip(host, &format!("link set {device} addrgenmode none\naddr flush dev {device} scope link\n"))?;
-        ip(host, &format!("addr add {address}/64 dev {device} nodad\n"))?;
-    }
-    let to = server(1)?;
-    until("the way to the server", TIMEOUT, || {
-        (connect(Host::Client, to, PATIENCE).ok()?.0 == Probe::Refused).then_some(())
-    })?;
+    let ends = [(Host::Server, BRIDGE, SERVER), (Host::Client, "eth0", CLIENT)];
+    ends.into_iter().try_for_each(|(host, device, address)| has(host, device, address))?;
+    wait_for_way(Host::Client, server(1)?)?;
     Ok(world)
+}
+
+/// Gives a device this link-local address, and no other.
+fn has(host: Host, device: &str, address: Ipv6Addr) -> Result<()> {
+    ip(host, &format!("link set {device} addrgenmode none\naddr flush dev {device} scope link\n"))?;
+    ip(host, &format!("addr add {address}/64 dev {device} nodad\n"))
+}
+
+/// Waits until a port on which nothing listens refuses.
+fn wait_for_way(host: Host, to: SocketAddr) -> Result<()> {
+    let refused = || (connect(host, to, PATIENCE).ok()?.0 == Probe::Refused).then_some(());
+    until("the way to the server", TIMEOUT, refused)
 }
 
 fn a_link_local_session_over_a_bridge_outlives_its_grant() -> Result<()> {
@@ -87,4 +100,41 @@ fn link_local_datagrams_over_a_bridge_outlive_their_grant() -> Result<()> {
     line.echo().context("after the grant")?;
     assert!(!Line::udp_from(Host::Client, 0, to)?.asks()?, "a new flow gets in");
     line.echo()
+}
+
+/// The client behind the bridge's port and the stranger on another interface have the same address.
+fn a_cut_of_a_link_local_address_ends_what_is_on_its_interface_alone() -> Result<()> {
+    let mut world = bridged()?;
+    has(Host::Server, "eth1", SERVER)?;
+    has(Host::Stranger, "eth0", CLIENT)?;
+    wait_for_way(Host::Stranger, at(SERVER, 1, Host::Stranger, "eth0")?)?;
+    let (_tcp, _udp) = (Echo::tcp(Host::Server, FREE_PORT)?, Echo::udp(Host::Server, FREE_PORT)?);
+    // Sockets that no flow tells of: they stood before the gate.
+    let lines = |host: Host| {
+        let to = at(SERVER, FREE_PORT, host, "eth0")?;
+        let mut lines = [Line::tcp(host, to)?, Line::udp_from(host, 0, to)?];
+        lines.iter_mut().try_for_each(Line::echo)?;
+        anyhow::Ok(lines)
+    };
+    let ([mut before, _], [mut other, _]) = (lines(Host::Client)?, lines(Host::Stranger)?);
+    world.start(&config())?;
+    let sources = ["eth0", "eth1"].map(|interface| format!("{CLIENT}%{interface}"));
+    for source in &sources {
+        world.command(&["allow", source])?;
+    }
+    let ([mut tcp, mut udp], [mut other_tcp, mut other_udp]) = (lines(Host::Client)?, lines(Host::Stranger)?);
+    before.echo()?;
+    let said = world.command(&["revoke", &sources[0], "--cut"])?;
+    assert!(said.contains(": 3 connections cut\n"), "{said}");
+    before.wait_for_reset().context("a session from before the gate")?;
+    tcp.wait_for_reset()?;
+    assert!(!udp.asks()?, "datagrams that were cut go on");
+    for (line, what) in
+        [(&mut other, "a session from before the gate"), (&mut other_tcp, "a session"), (&mut other_udp, "datagrams")]
+    {
+        line.echo().with_context(|| format!("{what} of the same address on another interface"))?;
+    }
+    let said = world.command(&["revoke", &sources[1], "--cut"])?;
+    assert!(said.contains(": 3 connections cut\n"), "{said}");
+    Ok(())
 }
