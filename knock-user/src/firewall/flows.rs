@@ -1,7 +1,7 @@
 //! What the program has to know beside its rules so that no connection is cut (rule 19): which addresses are this
 //! host's own, and which connections stood before it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::{Context as _, Result};
 use aya::maps::lpm_trie::Key;
@@ -14,13 +14,19 @@ use knock_common::packet::Transport;
 use knock_common::rules::Role;
 use log::{debug, warn};
 
-use super::interfaces::{self, Interface};
+use super::arrival::Arrivals;
+use super::change;
 use super::load::Program;
+use super::pins::Paths;
 use super::plain::{FlowRecord, Plain};
+use super::state::was_there;
 use super::sys::boot_now;
+use crate::host::conntrack::Tuple;
 use crate::host::{addresses, conntrack, sockets};
 use crate::rules::RuleSet;
 use crate::settings::Port;
+
+type Table<'a> = HashMap<&'a mut MapData, Plain<FlowKey>, Plain<FlowRecord>>;
 
 /// Tells the program which addresses are this host's own, and takes out those that are gone.
 ///
@@ -58,82 +64,148 @@ fn prefix(net: &IpNet) -> (u32, Addr) {
     (bits, Addr::from(net.network()))
 }
 
-/// Notes connections with protected ports that stand already, as far as the kernel knows them: those that conntrack
-/// tracks, and those of this host's own sockets over link-local addresses, whose socket may belong to another
-/// interface than the gate stands on. What is noted already is left alone.
-///
-/// # Errors
-///
-/// If the table cannot be written. What cannot be asked of the kernel is told in the log.
-fn take_over(program: &mut Program, rules: &RuleSet) -> Result<()> {
+/// Connections that stand already, on their way into the table: found before the gate judges them, and once more when it
+/// does, for those that came meanwhile.
+pub struct TakeOver {
+    found: Vec<(FlowKey, Phase)>,
+    /// What was noted, and is to be as it was written unless something was seen of it since.
+    noted: Vec<(FlowKey, FlowState)>,
+}
+
+impl TakeOver {
+    /// Asks for connections with ports that these rules protect. Nobody need be kept from changing the gate meanwhile:
+    /// what somebody cuts until [`Self::finish`] is taken out by it. What cannot be asked of the kernel is told in the log.
+    pub fn find(rules: &RuleSet) -> Self {
+        Self { found: standing(rules).0, noted: Vec::new() }
+    }
+
+    /// Notes them. The gate stands whether or not it can be done.
+    pub fn note(&mut self, program: &mut Program) {
+        let found = std::mem::take(&mut self.found);
+        match note(program, &found) {
+            Ok(noted) => self.noted.extend(noted),
+            Err(error) => warn!("{error:#}: forwarded ones may be cut"),
+        }
+    }
+
+    /// Notes those that came meanwhile, with the program's rules, and forgets what is gone again. Nobody cuts a connection
+    /// between the look and the note.
+    pub fn finish(mut self, paths: &Paths, program: &mut Program) {
+        let _held = change::lock(paths).inspect_err(|error| warn!("{error:#}: a connection that is cut now may go on"));
+        let (found, is_whole) = standing(program.rules());
+        if is_whole && let Err(error) = self.forget_all_but(program, &found) {
+            warn!("{error:#}: a connection that was cut a moment ago may go on");
+        }
+        self.found = found;
+        self.note(program);
+        debug!("{} connections that stand were noted", self.noted.len());
+    }
+
+    /// Forgets what was noted, is not found any more, and of which nothing was seen.
+    fn forget_all_but(&mut self, program: &mut Program, found: &[(FlowKey, Phase)]) -> Result<()> {
+        let found: HashSet<&FlowKey> = found.iter().map(|(key, _)| key).collect();
+        let mut table: Table<'_> = program.map(name::FLOWS).try_into()?;
+        for (key, state) in self.noted.extract_if(.., |(key, _)| !found.contains(key)) {
+            if table.get(&Plain(key), 0).is_ok_and(|there| there.0.state == state.0) {
+                was_there(table.remove(&Plain(key))).context("a connection cannot be forgotten")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Connections with protected ports that stand, as far as the kernel knows them and the gate needs to: those that conntrack
+/// tracks, and those of this host's own sockets over link-local addresses, whose socket may belong to another interface than
+/// the gate stands on. The gate finds other sockets of TCP by itself (rule 10). Says whether all could be asked.
+fn standing(rules: &RuleSet) -> (Vec<(FlowKey, Phase)>, bool) {
     let protected = |port: Port| is_protected(rules, port);
-    let mut found = Vec::new();
-    match conntrack::dump(|tracked| tracked.to_this_gate(protected).next().is_some()) {
-        Ok(tracked) => {
-            for flow in tracked.iter().flatten().flat_map(|entry| entry.to_this_gate(protected)) {
-                let key = FlowKey {
-                    source: flow.tuple.source.into(),
-                    dest: flow.tuple.destination.into(),
-                    sport: flow.tuple.source_port,
-                    dport: flow.tuple.destination_port,
-                    transport: flow.transport as u32,
-                };
-                // It is not known on which link such a source is.
-                if !key.source.is_link_local() {
-                    found.push((key, if flow.ending { Phase::Closing } else { Phase::Open }));
-                }
-            }
+    let (mut found, mut is_whole) = (Vec::new(), true);
+    match forwarded(protected) {
+        Ok(flows) => found.extend(flows),
+        Err(error) => {
+            is_whole = false;
+            warn!("connections that stand cannot be asked for, and forwarded ones may be cut: {error:#}");
         }
-        Err(error) => warn!("connections that stand cannot be asked for, and forwarded ones may be cut: {error}"),
     }
-    match sockets::connections(protected) {
-        Ok(connections) => {
-            let mut local = connections;
-            local.retain(|connection| Addr::from(connection.remote.ip()).is_link_local());
-            let all = if local.is_empty() { Vec::new() } else { interfaces::list().unwrap_or_default() };
-            for connection in local {
-                for interface in lower(connection.interface, &all) {
-                    let key = FlowKey {
-                        source: Addr::from(connection.remote.ip()).scoped(interface),
-                        dest: Addr::from(connection.local.ip()),
-                        sport: connection.remote.port(),
-                        dport: connection.local.port(),
-                        transport: connection.transport as u32,
-                    };
-                    found.push((key, Phase::Open));
-                }
-            }
+    match link_local(protected) {
+        Ok(flows) => found.extend(flows),
+        Err(error) => {
+            is_whole = false;
+            warn!("connections over link-local addresses cannot be asked for, and may be cut: {error:#}");
         }
-        Err(error) => warn!("connections over link-local addresses cannot be asked for, and may be cut: {error}"),
     }
+    (found, is_whole)
+}
+
+/// Of those that conntrack tracks, those that are not found by a look-up of their socket.
+fn forwarded(protected: impl Fn(Port) -> bool) -> Result<Vec<(FlowKey, Phase)>> {
+    // First: what has ended its socket meanwhile has an entry for longer.
+    let tracked = conntrack::dump(|tracked| tracked.to_this_gate(&protected).next().is_some())?.unwrap_or_default();
+    let own = match tracked.is_empty() {
+        true => HashSet::new(),
+        // They only take room.
+        false => {
+            sockets::everywhere(|number| protected(Port { number, transport: Transport::Tcp })).unwrap_or_default()
+        }
+    };
+    let flows = tracked.iter().flat_map(|entry| entry.to_this_gate(&protected));
+    let flows = flows.filter(|flow| {
+        let Tuple { source, source_port, destination, destination_port } = flow.tuple;
+        let ends = ((destination, destination_port).into(), (source, source_port).into());
+        let is_own = flow.transport == Transport::Tcp && own.contains(&ends);
+        // It is not known on which link a link-local source is.
+        !(is_own || Addr::from(source).is_link_local())
+    });
+    Ok(flows
+        .map(|flow| (key_of(flow.transport, &flow.tuple), if flow.ending { Phase::Closing } else { Phase::Open }))
+        .collect())
+}
+
+fn key_of(transport: Transport, tuple: &Tuple) -> FlowKey {
+    FlowKey {
+        source: tuple.source.into(),
+        dest: tuple.destination.into(),
+        sport: tuple.source_port,
+        dport: tuple.destination_port,
+        transport: transport as u32,
+    }
+}
+
+/// Those of this host over link-local addresses, under each interface on which their packets may come.
+fn link_local(protected: impl Fn(Port) -> bool) -> Result<Vec<(FlowKey, Phase)>> {
+    let mut connections = sockets::connections(protected)?;
+    connections.retain(|connection| Addr::from(connection.remote.ip()).is_link_local());
+    let arrivals = Arrivals::of(&connections)?;
+    let flows = connections.iter().flat_map(|connection| {
+        let key = move |source| FlowKey {
+            source,
+            dest: Addr::from(connection.local.ip()),
+            sport: connection.remote.port(),
+            dport: connection.local.port(),
+            transport: connection.transport as u32,
+        };
+        arrivals.sources(connection).into_iter().map(move |source| (key(source), Phase::Open))
+    });
+    Ok(flows.collect())
+}
+
+/// Notes these connections, and says which were not noted yet.
+fn note(program: &mut Program, found: &[(FlowKey, Phase)]) -> Result<Vec<(FlowKey, FlowState)>> {
     let (now, idle) = (boot_now(), program.settings().flow_idle);
-    let mut table: HashMap<&mut MapData, Plain<FlowKey>, Plain<FlowRecord>> = program.map(name::FLOWS).try_into()?;
-    let mut new = 0;
+    let mut table: Table<'_> = program.map(name::FLOWS).try_into()?;
+    let mut noted = Vec::new();
     for (key, phase) in found {
-        let record = FlowRecord { state: FlowState::new(phase, now).0, service: 0, key: 0 };
-        let known = table.get(&Plain(key), 0).ok();
+        let known = table.get(&Plain(*key), 0).ok();
         if known.is_some_and(|known| FlowState(known.0.state).is_live(key.is_udp(), now, idle)) {
             continue;
         }
         // One that has ended stands again.
-        table.insert(Plain(key), Plain(record), 0).context("connections that stand cannot be noted")?;
-        new += 1;
+        let state = FlowState::new(*phase, now);
+        let record = FlowRecord { state: state.0, service: 0, key: 0 };
+        table.insert(Plain(*key), Plain(record), 0).context("connections that stand cannot be noted")?;
+        noted.push((*key, state));
     }
-    debug!("{new} connections that stand are noted");
-    Ok(())
-}
-
-/// The same where the gate stands whether or not it can be done.
-pub fn take_over_or_warn(program: &mut Program, rules: &RuleSet) {
-    if let Err(error) = take_over(program, rules) {
-        warn!("{error:#}: forwarded ones may be cut");
-    }
-}
-
-/// The interfaces on which packets for this one arrive: itself, and its ports if it is a bridge or a bond.
-fn lower(interface: u32, all: &[Interface]) -> impl Iterator<Item = u32> {
-    let ports = all.iter().filter(move |one| one.master == Some(interface)).map(|one| one.index);
-    [interface].into_iter().chain(ports)
+    Ok(noted)
 }
 
 /// True if the gate protects the port.

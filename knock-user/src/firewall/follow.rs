@@ -10,7 +10,7 @@ use log::warn;
 use super::Firewall;
 use super::attach::{self, Attached};
 use super::choose::{Choice, choose, needless};
-use super::flows;
+use super::flows::TakeOver;
 use super::interfaces::{self, Interface};
 use super::links;
 use super::waiting::Waiting;
@@ -152,7 +152,7 @@ impl Firewall {
         self.answers.settle(&mut self.program, all.iter().filter(|interface| links.stands_on(interface)));
         let again = std::mem::take(&mut self.again);
         let mut before = std::mem::take(&mut self.refused);
-        let mut takes_over = false;
+        let mut standing = None;
         let mut taken: Vec<_> = std::mem::take(&mut self.hurried).into_iter().collect();
         for interface in choice.fit.iter().filter(|interface| taken.contains(&interface.index)) {
             changes.extend(self.notes(interface, &choice));
@@ -167,9 +167,8 @@ impl Firewall {
                 other => other.map(|(_, why)| why),
             };
             // What has come over it until now was never judged.
-            if interface.up && !takes_over {
-                takes_over = true;
-                self.take_over();
+            if interface.up && standing.is_none() {
+                standing.insert(TakeOver::find(self.program.rules())).note(&mut self.program);
             }
             match self.take_in(interface, &all) {
                 Ok(()) => {
@@ -185,8 +184,8 @@ impl Firewall {
                 }
             }
         }
-        if takes_over {
-            self.take_over();
+        if let Some(standing) = standing {
+            standing.finish(&self.paths, &mut self.program);
         }
         let without = |(interface, _): &&(Interface, String)| !links.stands_on(interface);
         for (interface, why) in choice.unfit.iter().filter(without) {
@@ -239,11 +238,6 @@ impl Firewall {
             .chain(silent)
             .map(|what| Change::Noted { name: interface.name.clone(), what })
             .collect()
-    }
-
-    fn take_over(&mut self) {
-        let rules = self.program.rules().clone();
-        flows::take_over_or_warn(&mut self.program, &rules);
     }
 
     /// Attaches the program to one more interface.

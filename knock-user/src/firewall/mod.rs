@@ -54,6 +54,7 @@ use aya::maps::{MapData, RingBuf};
 use log::{error, warn};
 
 use answers::Answers;
+use flows::TakeOver;
 use spare::Spare;
 
 use crate::config::{Config, InterfacePattern, Mode};
@@ -161,14 +162,15 @@ impl Firewall {
         if patterns.iter().any(choose::expects_raw) {
             program.prepare(&Layer::Ip)?;
         }
+        let is_new = |interface| !links.stands_on(interface);
+        let takes_over = choice.fit.iter().any(is_new) || old.is_none_or(|old| flows::protects_more(rules, old));
+        let mut standing = takes_over.then(|| TakeOver::find(rules));
         let lock = change::lock(paths)?;
         let mut carry = change::prepare(paths, &adopted, &mut program)?;
         // Before the first packet is judged by it; and connections once more behind it, for those that came meanwhile.
         flows::tell_addresses_or_warn(&mut program);
-        let is_new = |interface| !links.stands_on(interface);
-        let takes_over = choice.fit.iter().any(is_new) || old.is_none_or(|old| flows::protects_more(rules, old));
-        if takes_over {
-            flows::take_over_or_warn(&mut program, rules);
+        if let Some(standing) = &mut standing {
+            standing.note(&mut program);
         }
         if let Err(error) = attach::attach(paths, &links, &choice.fit, &all, config.options.mode, &mut program) {
             change::undo(paths);
@@ -179,10 +181,10 @@ impl Firewall {
         if let Err(error) = finished {
             error!("the rules are in force, but not all pins are in their places: {error:#}");
         }
-        if takes_over {
-            flows::take_over_or_warn(&mut program, rules);
-        }
         drop(lock);
+        if let Some(standing) = standing {
+            standing.finish(paths, &mut program);
+        }
         if let Err(error) = attach::release_others(paths, &choice.fit) {
             error!("the gate still stands on an interface that options.interfaces no longer means: {error:#}");
         }

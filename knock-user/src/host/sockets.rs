@@ -2,6 +2,7 @@
 //! some of them. The tables under `/proc/net` have all sockets, and to go through the kernel's for them takes milliseconds,
 //! even if there is none.
 
+use std::collections::HashSet;
 use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -76,6 +77,20 @@ pub fn connections(wanted: impl Fn(Port) -> bool) -> Result<Vec<Connection>> {
         })?);
     }
     Ok(found)
+}
+
+/// The sockets of TCP on a local port that is `wanted` that are bound to no interface and have another end, and what waits
+/// for late segments of one: local and remote end. Whoever looks a segment of theirs up finds one, on whatever interface it
+/// has come.
+///
+/// # Errors
+///
+/// If this kernel cannot be asked.
+pub fn everywhere(wanted: impl Fn(u16) -> bool) -> Result<HashSet<(SocketAddr, SocketAddr)>> {
+    let found = sockets(Transport::Tcp, CONNECTED | 1 << TIME_WAIT, |socket| {
+        (socket.interface == 0 && wanted(socket.local.port())).then_some((socket.local, socket.remote))
+    })?;
+    Ok(found.into_iter().collect())
 }
 
 /// Ends these connections, as `ss -K` does: their programs get `ECONNABORTED`, and the other end of TCP a reset. Says which

@@ -1,9 +1,11 @@
 //! Connections that stood before the gate did, or before it protected their port.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use anyhow::{Context as _, Result};
-use tests::lab::{Config, Echo, Family, Guest, Host, Line, SSH_PORT, Session, nft, setting};
+use knock_user::firewall::{Paths, State};
+use tests::lab::{Config, Echo, Family, Guest, Host, Line, SSH_PORT, Session, TIMEOUT, nft, setting};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -24,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         a_reload_that_adds_a_port_takes_over_what_stands,
         a_reload_that_adds_an_interface_takes_over_what_stands,
         sessions_of_the_host_itself_go_on_at_the_start,
+        sessions_of_the_host_itself_take_no_room_from_what_is_forwarded,
     ]
 }
 
@@ -184,6 +187,41 @@ fn sessions_of_the_host_itself_go_on_at_the_start() -> Result<()> {
     }
     for session in &mut sessions {
         session.echo()?;
+    }
+    Ok(())
+}
+
+/// More of them than there is room for flows, all of them tracked.
+fn sessions_of_the_host_itself_take_no_room_from_what_is_forwarded() -> Result<()> {
+    const ROOM: usize = 128;
+    const OWN: usize = 300;
+    let mut world = World::new(Family::V4, None)?;
+    let guest = Guest::routed()?;
+    track(Host::Server)?;
+    let listener = Host::Server.enter(|| Ok(TcpListener::bind(server(FREE_PORT)(Family::V4))?))?;
+    let own = Host::Client.enter(|| {
+        let pair = || {
+            let client = TcpStream::connect_timeout(&server(FREE_PORT)(Family::V4), TIMEOUT)?;
+            anyhow::Ok((client, listener.accept()?.0))
+        };
+        (0..OWN).map(|_| pair()).collect::<Result<Vec<_>>>()
+    })?;
+    let _server = Echo::udp(Host::Guest, FREE_PORT)?;
+    let mut forwarded = Vec::new();
+    for _ in 0..4 {
+        forwarded.extend(lines(|family| Line::udp_from(Host::Client, 0, (guest.address(family), FREE_PORT).into()))?);
+    }
+    assert_tracked()?;
+    world.start(&config().option("max_flows", &ROOM.to_string()))?;
+    let flows = State::open(&Paths::default())?.flows()?;
+    assert!(flows.iter().all(|flow| flow.key.is_udp()), "{flows:?}");
+    for line in &mut forwarded {
+        line.echo().context("what is forwarded")?;
+    }
+    for (mut client, mut here) in own {
+        client.write_all(b"x")?;
+        here.set_read_timeout(Some(TIMEOUT))?;
+        here.read_exact(&mut [0]).context("a session of the host")?;
     }
     Ok(())
 }
