@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{HashMap, IterableMap, Map, MapData, MapType};
-use knock_common::flow::FlowKey;
+use knock_common::flow::{FlowKey, FlowState};
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::name;
 use knock_common::spent::Spent;
@@ -20,17 +20,19 @@ use super::sys::{self, boot_now};
 const SHORTEST: usize = 32;
 /// A key that is not there already.
 const NOEXIST: u64 = 1;
+/// A packet is judged well within this time, in ns: what it leaves in a table has this age at most.
+const JUDGED: u64 = 1_000_000_000;
 
 /// What is carried over to maps that are not in force yet.
 #[derive(Default)]
 pub struct Carry {
     grants: Option<Grants>,
-    flows: Option<(Flows, Flows)>,
+    flows: Option<Flows>,
     spent: Option<(Records, Notes)>,
 }
 
 type Table = HashMap<MapData, Plain<GrantKey>, Plain<Grant>>;
-type Flows = HashMap<MapData, Plain<FlowKey>, Plain<FlowRecord>>;
+type FlowTable = HashMap<MapData, Plain<FlowKey>, Plain<FlowRecord>>;
 type Notes = HashMap<MapData, u64, Plain<Spent>>;
 
 struct Grants {
@@ -43,13 +45,25 @@ struct Grants {
     sent: Option<Vec<(GrantKey, Grant)>>,
 }
 
+struct Flows {
+    from: FlowTable,
+    to: FlowTable,
+    /// For how many the new table has room.
+    room: usize,
+    /// How long a UDP flow may be idle, in ns.
+    idle: u64,
+    /// When they were last carried, boot time in ns; `None` before that.
+    carried: Option<u64>,
+}
+
 impl Carry {
-    /// From the maps that are in force to those in `next` that will take their places.
+    /// From the maps that are in force to those in `next` that will take their places. A UDP flow lives while it is not
+    /// idle for longer than `flow_idle` ns.
     ///
     /// # Errors
     ///
     /// If one of them is not what it should be.
-    pub fn open(paths: &Paths, next: &Path) -> Result<Self> {
+    pub fn open(paths: &Paths, next: &Path, flow_idle: u64) -> Result<Self> {
         let (from, to) = (paths.map(name::GRANTS), next.join(name::GRANTS));
         let mut carry = Self::only_spent(paths, next)?;
         if from.exists() && to.exists() {
@@ -57,8 +71,11 @@ impl Carry {
             carry.grants = Some(Grants { from, to: hash(&to)?.try_into()?, at: boot_now(), sent: None });
         }
         let (from, to) = (paths.map(name::FLOWS), next.join(name::FLOWS));
-        if from.exists() && to.exists() {
-            carry.flows = flows(&from)?.zip(flows(&to)?);
+        if from.exists()
+            && to.exists()
+            && let Some(((from, _), (to, room))) = flows(&from)?.zip(flows(&to)?)
+        {
+            carry.flows = Some(Flows { from, to, room, idle: flow_idle, carried: None });
         }
         Ok(carry)
     }
@@ -84,13 +101,8 @@ impl Carry {
     /// Of bpf(2).
     pub fn carry(&mut self) -> Result<()> {
         self.carry_spent()?;
-        if let Some((from, to)) = &mut self.flows {
-            let mut all = Vec::new();
-            sys::each(fd(from), |key: Plain<FlowKey>, flow: Plain<FlowRecord>| all.push((key, flow)))?;
-            for (key, flow) in all {
-                // One that is there already has moved on. Of a smaller table, the kernel keeps the last ones.
-                let _ = to.insert(key, flow, NOEXIST);
-            }
+        if let Some(flows) = &mut self.flows {
+            flows.carry()?;
         }
         let Some(grants) = &mut self.grants else { return Ok(()) };
         let now = live(&grants.from, grants.at)?;
@@ -141,6 +153,45 @@ impl Carry {
     }
 }
 
+impl Flows {
+    /// Carries the live ones, as many as there is room for, of those that were seen last; when called again, those of which
+    /// something was seen meanwhile.
+    fn carry(&mut self) -> Result<()> {
+        let now = boot_now();
+        let since = self.carried.map_or(0, |at| at.saturating_sub(JUDGED));
+        let mut seen = Vec::new();
+        sys::each(fd(&self.from), |key: Plain<FlowKey>, flow: Plain<FlowRecord>| {
+            let state = FlowState(flow.0.state);
+            if state.seen() >= since && state.is_live(key.0.is_udp(), now, self.idle) {
+                seen.push((key, flow));
+            }
+        })?;
+        last_seen(&mut seen, self.room, |(_, flow)| FlowState(flow.0.state).seen());
+        if self.carried.is_none() {
+            // Nobody else writes there: the program that has this table does not run yet.
+            let (keys, flows): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
+            sys::write(fd(&self.to), &keys, &flows).context("connections cannot be carried over")?;
+        } else {
+            for (key, flow) in seen {
+                // What is there may have moved on already.
+                let there = self.to.get(&key, 0).ok().map(|there| FlowState(there.0.state).seen());
+                if there.is_none_or(|there| there < FlowState(flow.0.state).seen()) {
+                    self.to.insert(key, flow, 0).context("a connection cannot be carried over")?;
+                }
+            }
+        }
+        self.carried = Some(now);
+        Ok(())
+    }
+}
+
+/// Leaves as many as there is room for, those that were seen last, in the order in which they were: where the kernel has
+/// to make room, it takes what was written first.
+fn last_seen<T>(flows: &mut Vec<T>, room: usize, seen: impl Fn(&T) -> u64) {
+    flows.sort_unstable_by_key(seen);
+    flows.drain(..flows.len().saturating_sub(room));
+}
+
 /// How many live grants a pinned table of any layout holds.
 ///
 /// # Errors
@@ -187,13 +238,14 @@ fn hash(pin: &Path) -> Result<Map> {
     Ok(Map::HashMap(MapData::from_pin(pin).with_context(|| pin.display().to_string())?))
 }
 
-/// A table of flows; `None` if it is of another shape than ours.
-fn flows(pin: &Path) -> Result<Option<Flows>> {
+/// A table of flows, and for how many it has room; `None` if it is of another shape than ours.
+fn flows(pin: &Path) -> Result<Option<(FlowTable, usize)>> {
     let map = MapData::from_pin(pin).map_err(|error| unlike(pin, error))?;
     let info = map.info()?;
     let sizes = (info.key_size() as usize, info.value_size() as usize);
     let is_ours = info.map_type()? == MapType::LruHash && sizes == (size_of::<FlowKey>(), size_of::<FlowRecord>());
-    Ok(if is_ours { Some(Map::LruHashMap(map).try_into()?) } else { None })
+    let room = info.max_entries() as usize;
+    Ok(if is_ours { Some((Map::LruHashMap(map).try_into()?, room)) } else { None })
 }
 
 /// A hash map whose values may have another size than ours.
@@ -217,5 +269,23 @@ impl Records {
     /// All records, as octets.
     fn each(&self, each: impl FnMut(&[u8], &[u8])) -> Result<()> {
         Ok(sys::each_record(self.map.fd().as_fd(), (self.key, self.value), each)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_seen;
+
+    #[test]
+    fn those_that_were_seen_last_find_room_and_are_written_last() {
+        let left = |room| {
+            let mut flows = vec![30, 10, 50, 20, 40];
+            last_seen(&mut flows, room, |seen| *seen);
+            flows
+        };
+        assert_eq!(left(5), [10, 20, 30, 40, 50]);
+        assert_eq!(left(9), left(5));
+        assert_eq!(left(2), [40, 50]);
+        assert!(left(0).is_empty());
     }
 }

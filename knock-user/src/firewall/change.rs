@@ -83,7 +83,7 @@ pub fn prepare(paths: &Paths, adopted: &BTreeMap<&str, PathBuf>, program: &mut P
             program.map(name).pin(&path).with_context(|| format!("{}: cannot be pinned", path.display()))?;
         }
         program.pin(&next)?;
-        let mut carry = Carry::open(paths, &next)?;
+        let mut carry = Carry::open(paths, &next, program.settings().flow_idle)?;
         carry.carry()?;
         Ok(carry)
     })();

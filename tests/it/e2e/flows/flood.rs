@@ -1,18 +1,25 @@
-//! A table of flows that is flooded.
+//! A table of flows that is flooded, or becomes too small.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result};
-use tests::lab::{Family, Host, SSH_PORT, Session, Volley, ssh};
+use knock_user::firewall::{Paths, State, boot_now};
+use tests::lab::{Family, Host, SSH_PORT, Session, TIMEOUT, Volley, ssh, until};
 use tests::packet::{PacketBuilder, SYN};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
-use super::{SILENT, assert_shut, config};
+use super::{FREE_PORT, SILENT, assert_shut, config};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    trials!["e2e::flows::flood"; forged_syns_of_who_has_a_grant_end_no_session_of_the_host]
+    trials![
+        "e2e::flows::flood";
+        forged_syns_of_who_has_a_grant_end_no_session_of_the_host,
+        a_smaller_table_keeps_the_flows_that_were_seen_last,
+    ]
 }
 
 /// Ports of each source that says it begins a connection: 200,000 flows from four sources.
@@ -48,4 +55,50 @@ fn forged_syns_of_who_has_a_grant_end_no_session_of_the_host() -> Result<()> {
     assert_shut(world.server(SSH_PORT), SILENT)?;
     own.echo()?;
     other.echo().map(drop)
+}
+
+/// When each flow of the table was last seen, by its source port.
+fn seen() -> Result<BTreeMap<u16, u64>> {
+    let flows = State::open(&Paths::default())?.flows()?;
+    Ok(flows.iter().map(|flow| (flow.key.sport, flow.state.seen())).collect())
+}
+
+fn a_smaller_table_keeps_the_flows_that_were_seen_last() -> Result<()> {
+    const MANY: std::ops::Range<u16> = 10_000..13_000;
+    /// The first of them, and those that go on.
+    const GO_ON: std::ops::Range<u16> = 10_000..10_500;
+    const ROOM: usize = 1024;
+    /// So many elements a CPU may keep to itself (`LOCAL_FREE_TARGET` of kernel/bpf/bpf_lru_list.c).
+    const OF_A_CPU: usize = 128;
+    let world = World::guarded(Family::V4, &config())?;
+    let [client, server] = [Host::Client, Host::Server].map(|host| world.address(host));
+    world.command(&["allow", &client.to_string()])?;
+    let say = |ports: std::ops::Range<u16>| {
+        let frames = ports.map(|port| PacketBuilder::between(client, server).udp(port, FREE_PORT).build());
+        let volley = Volley::of(Host::Client, frames)?;
+        Host::Client.enter(|| volley.send_here())
+    };
+    until("all flows", TIMEOUT, || {
+        say(MANY).ok()?;
+        let seen = seen().ok()?;
+        MANY.all(|port| seen.contains_key(&port)).then_some(())
+    })?;
+    let mark = boot_now();
+    until("those that go on", TIMEOUT, || {
+        say(GO_ON).ok()?;
+        let seen = seen().ok()?;
+        GO_ON.all(|port| seen.get(&port).is_some_and(|at| *at > mark)).then_some(())
+    })?;
+    let mut before: Vec<_> = seen()?.into_iter().map(|(port, at)| (at, port)).collect();
+    before.sort_unstable();
+    let last: BTreeSet<_> = before[before.len() - ROOM..].iter().map(|(_, port)| *port).collect();
+    config().option("max_flows", &ROOM.to_string()).write("gate.toml")?;
+    world.command(&["reload"])?;
+    let left: BTreeSet<_> = seen()?.into_keys().collect();
+    let others: Vec<_> = left.difference(&last).collect();
+    assert!(others.is_empty(), "seen long ago, and still there: {others:?}");
+    assert!(GO_ON.all(|port| left.contains(&port)), "a flow that goes on is lost: {left:?}");
+    let least = ROOM - OF_A_CPU * available_parallelism()?.get();
+    assert!(left.len() >= least, "{} of {ROOM} are left", left.len());
+    Ok(())
 }
