@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Family;
-use crate::settings::duration;
+use crate::settings::{bare_address, duration};
 
 /// The longest span that an option takes.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -31,7 +31,7 @@ pub struct KnockArgs {
     #[arg(long)]
     pub both: bool,
     /// Knock from this address of this host
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = bare_address)]
     pub source: Option<IpAddr>,
     /// Knock through this interface (on Linux)
     #[arg(long, value_name = "NAME")]

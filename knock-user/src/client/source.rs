@@ -31,6 +31,12 @@ impl Source {
             bind_device(socket, name).map_err(|error| named(&error, "interface", name))?;
         }
         if let Some(address) = self.address {
+            if let (IpAddr::V6(v6), None) = (address, &self.interface)
+                && v6.is_unicast_link_local()
+            {
+                let why = format!("source {address}: a link-local address: say on which interface, by --interface");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
             let local = SocketAddr::new(address, 0).into();
             socket.bind(&local).map_err(|error| named(&error, "source", &address.to_string()))?;
         }
@@ -85,6 +91,8 @@ mod tests {
         let refused = |source: Source| source.bind(&socket).unwrap_err().to_string();
         let address = refused(Source { address: Some(Ipv4Addr::new(192, 0, 2, 99).into()), interface: None });
         assert!(address.starts_with("source 192.0.2.99: "), "{address}");
+        let local = refused(Source { address: Some("fe80::1".parse().unwrap()), interface: None });
+        assert!(local.starts_with("source fe80::1: ") && local.ends_with("--interface"), "{local}");
         let interface = refused(Source { address: None, interface: Some("no-such-if".into()) });
         assert!(interface.starts_with("interface no-such-if: "), "{interface}");
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use knock_common::addr::Addr;
 use knock_common::counter::Counter;
 use knock_common::flags::TcpFlags;
@@ -17,6 +17,7 @@ use crate::config::{Port, PortNames, transport_name};
 use crate::exit::Exit;
 use crate::firewall::{Paths, Question, State, ask, boot_now, format_source, need_root};
 use crate::host::scope;
+use crate::settings::bare_address;
 
 /// Arguments of `knockctl explain`.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct ExplainArgs {
     #[arg(value_name = "PORT[/PROTO]")]
     pub port: String,
     /// The destination address (default: the interface's own)
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", value_parser = bare_address)]
     pub to: Option<IpAddr>,
     /// The source port
     #[arg(long, value_name = "PORT", default_value_t = 40_000)]
@@ -92,8 +93,7 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         port: port.number,
         transport: port.transport,
         flags: args.flags.iter().fold(0, |all, flag| all | flag),
-        // A link-local source is asked for where it is.
-        interface: args.interface.clone().or_else(|| (addr.interface() != 0).then(|| scope::name_of(addr.interface()))),
+        interface: interface(args, addr)?,
     };
     let answer = ask(paths, &question)?;
     let (passes, rule, reason) = match (answer.counter, port.transport) {
@@ -130,6 +130,17 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         write!(out, "{}", text(&explanation, args, port))?;
     }
     Ok(if passes { Exit::Done } else { Exit::Negative })
+}
+
+/// Where the packet comes: a link-local source is asked for where it is.
+fn interface(args: &ExplainArgs, source: Addr) -> Result<Option<String>> {
+    let own = (source.interface() != 0).then(|| scope::name_of(source.interface()));
+    let (Some(own), Some(named)) = (&own, &args.interface) else { return Ok(own.or_else(|| args.interface.clone())) };
+    // By any name that it has.
+    if scope::index_of(named).is_ok_and(|index| index == source.interface()) {
+        return Ok(Some(own.clone()));
+    }
+    bail!("{} is on {own}, and --interface names {named}: leave one of them out", args.source)
 }
 
 /// A datagram that passes as one of a connection.
@@ -264,6 +275,23 @@ mod tests {
             interface: None,
             json: false,
         }
+    }
+
+    #[test]
+    fn a_link_local_source_comes_on_its_interface_alone() {
+        let source = source::parse("fe80::7%lo").unwrap();
+        let asked = |interface: Option<&str>| ExplainArgs {
+            source: "fe80::7%lo".to_owned(),
+            interface: interface.map(str::to_owned),
+            ..asked()
+        };
+        for named in [None, Some("lo"), Some("1")] {
+            assert_eq!(interface(&asked(named), source).unwrap().as_deref(), Some("lo"));
+        }
+        let error = interface(&asked(Some("eth9")), source).unwrap_err().to_string();
+        assert_eq!(error, "fe80::7%lo is on lo, and --interface names eth9: leave one of them out");
+        let elsewhere = source::parse("192.0.2.7").unwrap();
+        assert_eq!(interface(&asked(Some("eth9")), elsewhere).unwrap().as_deref(), Some("eth9"));
     }
 
     #[test]

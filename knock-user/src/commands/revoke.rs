@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use knock_common::addr::Addr;
-use knock_common::grant::{GrantKey, Prefix};
+use knock_common::grant::{GrantKey, HOST_BITS, Prefix};
 use knock_common::rules::{MAX_PREFIXES, Name, Service};
 
 use super::cut::{self, Cut};
@@ -90,12 +90,12 @@ enum Meant {
 impl Meant {
     fn among(text: Option<&str>, grants: &[GrantEntry]) -> Result<Self> {
         let Some(text) = text else { return Ok(Self::Everybody) };
-        if text.contains('/')
-            && let Some(entry) = grants.iter().find(|entry| entry.source() == text)
-        {
-            return Ok(Self::Network(entry.key.source, entry.key.bits));
+        // Also on an interface that is gone.
+        match grants.iter().find(|entry| entry.source() == text).map(|entry| entry.key) {
+            Some(GrantKey { source, bits: HOST_BITS, .. }) => Ok(Self::Address(source)),
+            Some(GrantKey { source, bits, .. }) => Ok(Self::Network(source, bits)),
+            None => source::parse(text).map(Self::Address),
         }
-        source::parse(text).map(Self::Address)
     }
 
     /// True if connections of this source are meant.
@@ -127,7 +127,7 @@ fn exactly(key: &GrantKey) -> Service {
 
 #[cfg(test)]
 mod tests {
-    use knock_common::grant::{Grant, HOST_BITS};
+    use knock_common::grant::Grant;
 
     use super::*;
 
@@ -149,6 +149,29 @@ mod tests {
         assert_eq!(covered("192.0.2.0/24"), [false, false, true]);
         assert!(Meant::among(Some("198.51.100.0/24"), &grants).is_err());
         assert!(grants.iter().all(|entry| Meant::Everybody.covers(entry)));
+    }
+
+    #[test]
+    fn a_grant_on_an_interface_that_is_gone_is_meant_as_it_is_shown() {
+        let gone = Addr::from("fe80::7".parse::<std::net::IpAddr>().unwrap()).scoped(u32::MAX);
+        let of =
+            |bits| GrantEntry { key: GrantKey::new(1, &gone, &Prefix::new(bits)), ..entry("192.0.2.7", HOST_BITS) };
+        let grants = [of(HOST_BITS), of(64)];
+        let covered = |text: &str| {
+            let meant = Meant::among(Some(text), &grants)?;
+            Ok::<_, anyhow::Error>(grants.iter().map(|entry| meant.covers(entry)).collect::<Vec<_>>())
+        };
+        assert_eq!(covered("fe80::7%4294967295").unwrap(), [true, true]);
+        assert_eq!(covered("fe80::%4294967295/64").unwrap(), [false, true]);
+        assert!(covered("fe80::8%4294967295").is_err());
+    }
+
+    #[test]
+    fn a_link_local_address_is_meant_on_its_interface_alone() {
+        let meant = Meant::among(Some("fe80::7%lo"), &[]).unwrap();
+        let source = source::parse("fe80::7%lo").unwrap();
+        assert!(meant.holds(&source));
+        assert!(!meant.holds(&source.on_wire()) && !meant.holds(&source.scoped(2)));
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub fn parse(text: &str) -> Result<Addr> {
 fn on_link(text: &str, ip: &str, interface: &str) -> Result<Addr> {
     match ip.parse::<IpAddr>().map(Addr::from) {
         Ok(addr) if addr.is_link_local() => match scope::index_of(interface) {
-            Ok(index) if index != 0 => Ok(addr.scoped(index)),
-            _ => bail!("{text}: no interface is called {interface}: `ip link` lists them"),
+            Ok(index) => Ok(addr.scoped(index)),
+            Err(_) => bail!("{text}: no interface is called {interface}: `ip link` lists them"),
         },
         Ok(_) => bail!("{text}: only link-local addresses belong to an interface: leave out the % and what follows"),
         Err(_) => bail!("{text}: no IP address: write it as fe80::7%eth0"),
@@ -70,6 +70,10 @@ mod tests {
             ("::", "options.trusted"),
             ("fe80::1", "fe80::1%eth0"),
             ("fe80::1%nothing-here", "ip link"),
+            ("fe80::1%4294967295", "ip link"),
+            ("fe80::1%0", "ip link"),
+            ("fe80::1%", "ip link"),
+            ("2001:db8::1%lo", "leave out the %"),
             ("192.0.2.7%lo", "leave out the %"),
             ("host%lo", "fe80::7%eth0"),
             ("host.example", "write it as"),

@@ -9,12 +9,13 @@ use rustix::net::netdevice;
 ///
 /// # Errors
 ///
-/// If there is none of that name.
+/// If there is none.
 pub fn index_of(name: &str) -> Result<u32> {
-    if let Ok(index) = name.parse() {
-        return Ok(index);
+    let socket = any()?;
+    match (netdevice::name_to_index(&socket, name), name.parse()) {
+        (Err(_), Ok(index)) => Ok(netdevice::index_to_name(&socket, index).map(|_| index)?),
+        (found, _) => Ok(found?),
     }
-    Ok(netdevice::name_to_index(any()?, name)?)
 }
 
 /// The name of an interface; its index in figures, if it is gone.
@@ -39,6 +40,8 @@ mod tests {
         assert_eq!(index_of("1").unwrap(), 1);
         assert_eq!(name_of(1), "lo");
         assert_eq!(name_of(u32::MAX), u32::MAX.to_string());
-        assert!(index_of("nothing-here").is_err());
+        for gone in ["nothing-here", "0", "4294967295", ""] {
+            assert!(index_of(gone).is_err(), "{gone}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 #![cfg_attr(not(feature = "gate"), expect(dead_code, reason = "the gate's config reads more than the client's"))]
 
+pub(crate) mod address;
 pub(crate) mod diagnostic;
 pub(crate) mod document;
 pub(crate) mod duration;
@@ -12,6 +13,7 @@ pub(crate) mod report;
 pub(crate) mod suggest;
 pub(crate) mod value;
 
+pub use self::address::bare_address;
 pub use self::diagnostic::{Diagnostic, Excerpt, Severity};
 pub use self::port::{Port, PortError, PortRange, transport_name};
 pub use self::port_names::PortNames;
