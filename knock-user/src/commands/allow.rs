@@ -1,14 +1,15 @@
 //! `knockctl allow`: a grant without a knock.
 
 use std::io::Write;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::Result;
+use knock_common::addr::Addr;
+use knock_common::grant::HOST_BITS;
 
 use super::{service, source};
 use crate::exit::Exit;
-use crate::firewall::{Allowed, Paths, State};
+use crate::firewall::{Allowed, Paths, State, format_source};
 
 /// Arguments of `knockctl allow`.
 #[derive(clap::Args, Clone, Debug)]
@@ -41,7 +42,7 @@ fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
     let services = state.services()?;
     for service in service::choose(&state.protecting()?, args.service.as_deref())? {
         let Allowed { had, made_room } = state.allow(service, source, args.span)?;
-        *said += &line(source.into(), service.name.as_str(), args.span, had);
+        *said += &line(source, service.name.as_str(), args.span, had);
         for gone in made_room {
             let name = service::name(&services, gone.key.service);
             *said += &format!(
@@ -53,10 +54,11 @@ fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
     Ok(())
 }
 
-fn line(source: IpAddr, service: &str, span: Option<Duration>, had: bool) -> String {
+fn line(source: Addr, service: &str, span: Option<Duration>, had: bool) -> String {
     let span =
         span.map_or_else(|| "until revoked".to_owned(), |span| format!("for {}", humantime::format_duration(span)));
     let instead = if had { ", in place of the grant it had" } else { "" };
+    let source = format_source(source, HOST_BITS);
     format!("{source}: {service}: allowed {span}{instead}\n")
 }
 
@@ -74,10 +76,12 @@ mod tests {
 
     #[test]
     fn the_answer_names_source_service_and_span() {
-        let source = IpAddr::from([192, 0, 2, 7]);
+        let source = source::parse("192.0.2.7").unwrap();
         let ten = Some(Duration::from_secs(600));
         assert_eq!(line(source, "ssh2", ten, false), "192.0.2.7: ssh2: allowed for 10m\n");
         let again = "192.0.2.7: ssh2: allowed until revoked, in place of the grant it had\n";
         assert_eq!(line(source, "ssh2", None, true), again);
+        let local = line(source::parse("fe80::7%lo").unwrap(), "ssh2", None, false);
+        assert_eq!(local, "fe80::7%lo: ssh2: allowed until revoked\n");
     }
 }

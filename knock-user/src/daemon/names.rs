@@ -8,7 +8,7 @@ use knock_common::grant::{FOR_GOOD, HOST_BITS};
 
 use super::record::Record;
 use crate::config::Config;
-use crate::firewall::{GrantEntry, format_source};
+use crate::firewall::{GrantEntry, format_network, format_source};
 
 /// Names of doors and services by their tags.
 pub struct Names {
@@ -52,8 +52,7 @@ impl Names {
             Kind::Opened | Kind::Extended => {
                 let mut text = format!("{source}: {door}: OPEN SESAME: {service}");
                 if event.bits != 0 && event.bits != 128 {
-                    text +=
-                        &format!(" for {}", format_source(event.source.masked(event.bits.into()), event.bits.into()));
+                    text += &format!(" for {}", format_network(event.source, event.bits.into()));
                 }
                 let left = (event.until != FOR_GOOD).then(|| event.until.saturating_sub(event.at));
                 text += &left.map_or_else(

@@ -41,7 +41,10 @@ pub use places::{Condition, Place};
 pub use privilege::{NEEDED, need_root};
 pub use question::{Answer, Question, ask};
 pub use standing::FlowEntry;
-pub use state::{Allowed, AttemptEntry, GrantEntry, LockoutEntry, State, Swept, format_site, format_source};
+pub use state::{
+    Allowed, AttemptEntry, GrantEntry, LockoutEntry, State, Swept, format_network, format_site, format_source,
+    format_source_as,
+};
 pub use sys::{
     FrameContext, Ran, boot_now, each as each_element, read_array, read_per_cpu, test_run, write as write_elements,
 };

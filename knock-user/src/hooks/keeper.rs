@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use knock_common::addr::Addr;
 use knock_common::event::{Event, Kind};
-use knock_common::grant::{Grant, GrantKey, Origin, Prefix};
+use knock_common::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
 use knock_common::rules::Action;
 use log::Level;
 use tokio::time::Instant;
@@ -20,7 +19,7 @@ use super::process::Ending;
 use super::runner::{Begun, Finished, Job, MOST_WAITING, Part, Runner};
 use super::script::{Occasion, Reason, Script};
 use crate::config::{Config, HOOK_TIMEOUT, Hooks, MAX_HOOKS};
-use crate::firewall::{GrantEntry, Paths, State};
+use crate::firewall::{GrantEntry, Paths, State, format_source};
 
 /// The kernel's table of grants.
 pub trait Table {
@@ -183,7 +182,7 @@ impl Keeper {
         let scripts = script(door.hooks.start.command(is_v4), reason)
             .and_then(|start| Ok((start, script(door.hooks.stop.command(is_v4), Reason::Ended)?)));
         let about =
-            About { source: IpAddr::from(source).to_string(), door: door.name.clone(), service: door.service.clone() };
+            About { source: format_source(source, HOST_BITS), door: door.name.clone(), service: door.service.clone() };
         let (start, stop) = match scripts {
             Ok((None, None)) => return,
             Ok(scripts) => scripts,
@@ -220,7 +219,7 @@ impl Keeper {
         let bits = event.bits.into();
         let occasion = Occasion { reason: Reason::Closed, source: event.source, bits, door, service };
         let about = About {
-            source: IpAddr::from(event.source).to_string(),
+            source: format_source(event.source, HOST_BITS),
             door: door.to_owned(),
             service: service.to_owned(),
         };

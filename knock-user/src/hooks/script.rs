@@ -1,15 +1,15 @@
 //! A hook's command with everything it is told: its tokens replaced, and its environment.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use anyhow::{Result, bail};
 use knock_common::addr::Addr;
-use knock_common::grant::HOST_BITS;
+use knock_common::grant::{GrantKey, HOST_BITS, Prefix};
 use serde::{Deserialize, Serialize};
 
 use super::is_harmless;
-use crate::firewall::format_source;
+use crate::firewall::format_source_as;
+use crate::host::scope;
 
 /// Why a hook runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,10 +73,9 @@ impl Script {
     /// If a text that would be put in could mean something to a shell. The config sees to it that
     /// none can.
     pub fn new(command: &str, occasion: &Occasion<'_>) -> Result<Self> {
-        let ip = IpAddr::from(occasion.source);
-        let family = if ip.is_ipv4() { "4" } else { "6" };
-        let ip = ip.to_string();
-        for text in [ip.as_str(), occasion.door, occasion.service] {
+        let family = if occasion.source.is_v4() { "4" } else { "6" };
+        let (ip, prefix) = source_and_prefix(occasion.source, occasion.bits, scope::name_of);
+        for text in [occasion.door, occasion.service].into_iter().chain(ip.split('%')).chain(prefix.split('%')) {
             if text.is_empty() || !text.bytes().all(is_harmless) {
                 bail!("{text:?} cannot stand in a command");
             }
@@ -88,7 +87,7 @@ impl Script {
             ("KNOCK_SERVICE", occasion.service),
             ("KNOCK_EVENT", occasion.reason.name()),
             ("KNOCK_FAMILY", family),
-            ("KNOCK_PREFIX", &prefix(occasion)),
+            ("KNOCK_PREFIX", prefix.as_str()),
             ("PATH", PATH),
             ("LANG", "C"),
         ];
@@ -97,14 +96,20 @@ impl Script {
     }
 }
 
-/// The source as a network, also where the grant is for one address.
-fn prefix(occasion: &Occasion<'_>) -> String {
-    let text = format_source(occasion.source.masked(occasion.bits), occasion.bits);
-    if occasion.bits != HOST_BITS {
-        return text;
+/// A source, and what its grant covers as a network, also where that is one address. A link-local one has its interface
+/// with it: by the index, which `ip` and `ping` take as well, if the `name` could mean something to a shell.
+fn source_and_prefix(source: Addr, bits: u32, name: impl Fn(u32) -> String) -> (String, String) {
+    let name = |index: u32| {
+        let name = name(index);
+        if name.bytes().all(is_harmless) { name } else { index.to_string() }
+    };
+    let ip = format_source_as(source, HOST_BITS, name);
+    let network = GrantKey::new(0, &source, &Prefix::new(bits)).source;
+    let mut prefix = format_source_as(network, bits, name);
+    if bits == HOST_BITS {
+        prefix += if source.is_v4() { "/32" } else { "/128" };
     }
-    let bits = if occasion.source.is_v4() { 32 } else { 128 };
-    format!("{text}/{bits}")
+    (ip, prefix)
 }
 
 fn replace(command: &str, tokens: &[(&str, &str)]) -> String {
@@ -122,6 +127,8 @@ fn replace(command: &str, tokens: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn occasion<'a>(source: &str, bits: u32, door: &'a str) -> Occasion<'a> {
@@ -159,6 +166,31 @@ mod tests {
         assert_eq!(of("2001:db8::7", 64)["KNOCK_PREFIX"], "2001:db8::/64");
         assert_eq!(of("2001:db8::7", 128)["KNOCK_PREFIX"], "2001:db8::7/128");
         assert_eq!(of("2001:db8::7", 64)["KNOCK_FAMILY"], "6");
+    }
+
+    #[test]
+    fn a_link_local_address_has_its_interface_with_it() {
+        let source = Addr::from("fe80::7".parse::<IpAddr>().unwrap()).scoped(1);
+        let script = Script::new("ping %IP%", &Occasion { source, ..occasion("192.0.2.7", 128, "d") }).unwrap();
+        assert_eq!(script.command, "ping fe80::7%lo");
+        let environment = script.environment;
+        assert_eq!(
+            ["KNOCK_IP", "KNOCK_PREFIX", "KNOCK_FAMILY"].map(|name| environment[name].as_str()),
+            ["fe80::7%lo", "fe80::7%lo/128", "6"]
+        );
+        for (bits, network) in [(64, "fe80::%lo/64"), (16, "fe80::%lo/16")] {
+            assert_eq!(source_and_prefix(source, bits, scope::name_of).1, network);
+        }
+    }
+
+    #[test]
+    fn an_interface_is_called_by_its_index_where_its_name_means_something_to_a_shell() {
+        let source = Addr::from("fe80::7".parse::<IpAddr>().unwrap()).scoped(3);
+        for name in ["a;b", "$(id)", "`id`", "a|b", "a&b", "a'b", "a\"b", "a>b", "a*", "a%b", "~", "ü", "a\\b"] {
+            let (ip, prefix) = source_and_prefix(source, 64, |_| name.to_owned());
+            assert_eq!((ip.as_str(), prefix.as_str()), ("fe80::7%3", "fe80::%3/64"), "{name}");
+        }
+        assert_eq!(source_and_prefix(source, 64, |_| "br-lan.5".to_owned()).0, "fe80::7%br-lan.5");
     }
 
     #[test]

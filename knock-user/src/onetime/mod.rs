@@ -9,10 +9,10 @@ mod sheet;
 mod unit;
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use knock_common::grant::HOST_BITS;
 use knock_common::hash::fnv1a_64;
 use knock_common::rules::Name;
 use knock_common::spent::Spent;
@@ -23,7 +23,7 @@ pub use sheet::{Line, Sheet};
 pub use unit::remarks;
 
 use crate::config::{Config, choose_one_time};
-use crate::firewall::{Paths, State, boot_now};
+use crate::firewall::{Paths, State, boot_now, format_source};
 use crate::settings::{Port, PortNames};
 
 /// So few are left that somebody should add some.
@@ -172,7 +172,7 @@ fn settle_door(
         .unused()
         .filter_map(|(line, sequence)| {
             let spent = spent.get(&key(&name, sequence))?;
-            Some((line, IpAddr::from(spent.source).to_string(), moment(spent.at)))
+            Some((line, format_source(spent.source, HOST_BITS), moment(spent.at)))
         })
         .collect();
     if !uses.is_empty() {

@@ -1,12 +1,15 @@
 //! Hooks: commands of a door, run by the daemon, bounded, and undone whatever ends the grant.
 
 use std::fs;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use nix::net::if_::if_nametoindex;
 use tests::lab::{
-    Config, Daemon, Family, Host, PINS, Pause, Probe, Status, TIMEOUT, knockctl, knockctl_path, pause, sandbox, until,
+    Config, Daemon, Family, Host, PATIENCE, PINS, Pause, Probe, Status, TIMEOUT, connect, ip, knockctl, knockctl_path,
+    pause, sandbox, send_udp, until,
 };
 use tests::story::World;
 use tests::trial::{Trial, ensure_measured, trials};
@@ -19,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         "e2e::hooks";
         a_hook_runs_after_the_kernel_has_opened,
         a_hook_is_told_of_everything_in_both_families,
+        a_hook_is_told_of_the_interface_of_a_link_local_source,
         a_door_without_a_service_only_runs_its_hooks,
         a_name_that_is_shell_syntax_is_refused,
         a_hook_that_hangs_is_killed_with_its_children,
@@ -133,6 +137,38 @@ fn a_hook_is_told_of_everything_in_both_families() -> Result<()> {
             format!("6 {six} {both} {six} {both} opened 6 {prefix}::/64 9 /"),
         ]
     );
+    Ok(())
+}
+
+fn a_hook_is_told_of_the_interface_of_a_link_local_source() -> Result<()> {
+    let log = Log::new();
+    let knockctl = knockctl_path()?.display().to_string();
+    // As `status` writes the grant, and as a program takes it.
+    let start = format!(
+        "{knockctl} status --json | grep -o '\"source\":\"%IP%\"' >> {0}; echo $KNOCK_IP $KNOCK_PREFIX >> {0}; \
+         {knockctl} explain %IP% 2222 | grep -o 'rule 8' >> {0}",
+        log.path()
+    );
+    let stop = format!("echo - %IP% >> {}", log.path());
+    let mut world = World::new(Family::V6, None)?;
+    let (server, client): (Ipv6Addr, _) = ("fe80::51".parse()?, "fe80::52");
+    for (host, address) in [(Host::Server, server.to_string()), (Host::Client, client.to_owned())] {
+        ip(host, "link set eth0 addrgenmode none\naddr flush dev eth0 scope link\n")?;
+        ip(host, &format!("addr add {address}/64 dev eth0 nodad\n"))?;
+    }
+    world.start(&hooked(&start, &stop))?;
+    let link = Host::Client.enter(|| Ok(if_nametoindex("eth0")?))?;
+    let to = |port: u16| SocketAddr::from(SocketAddrV6::new(server, port, 0, link));
+    connect(Host::Client, to(7000), PATIENCE)?;
+    send_udp(Host::Client, to(8000), b"knock")?;
+    connect(Host::Client, to(9000), PATIENCE)?;
+    let source = format!("{client}%eth0");
+    let told = [format!("\"source\":\"{source}\""), format!("{source} {source}/128"), "rule 8".to_owned()];
+    assert_eq!(log.wait(3)?, told);
+    world.gate()?.wait_after(0, &format!("explain {source} 2222"))?;
+    world.command(&["revoke", &source])?;
+    assert_eq!(log.wait(4)?[3], format!("- {source}"));
+    world.gate()?.wait_after(0, &format!("{source}: opencloseSSH: the grant has ended"))?;
     Ok(())
 }
 
