@@ -13,6 +13,10 @@ use rustix::thread::{
 use crate::config::{Config, LogTarget};
 use crate::firewall::NEEDED;
 
+/// What the start alone needs, and a unit gives for it: the run-time directory is given to a group. A hook gets it only from
+/// the kernel, as every program that root starts without `NoNewPrivileges`.
+const OF_THE_START: CapabilitySet = CapabilitySet::CHOWN;
+
 /// What was given up.
 #[derive(Default)]
 pub struct Privileges {
@@ -24,8 +28,8 @@ impl Privileges {
     /// Gives up what `config`, and so many stop commands that are owed, do not need; after the start, and
     /// after each reload.
     ///
-    /// A hook is a program of the administrator's, and runs with all that the daemon was started with. So
-    /// with hooks the daemon itself stops using its other capabilities, but passes them on; without hooks
+    /// A hook is a program of the administrator's, and runs with all that the daemon was started with, but for
+    /// what the start alone needs. So with hooks the daemon itself stops using its other capabilities, but passes them on; without hooks
     /// they are gone, also for whoever gets it to start a program. Threads have capabilities of their own:
     /// this must run before there is a second one.
     ///
@@ -46,7 +50,8 @@ impl Privileges {
         let had = capabilities(None).context("capabilities cannot be read")?;
         let keep = kept(config, had).context("capabilities cannot be given up")?;
         if has_hooks {
-            set(CapabilitySets { effective: keep, ..had })?;
+            let (permitted, inheritable) = (had.permitted - OF_THE_START, had.inheritable - OF_THE_START);
+            set(CapabilitySets { effective: keep, permitted, inheritable })?;
         } else {
             // This takes one that is not kept, and not in use any more if there were hooks until now.
             set(CapabilitySets { effective: had.permitted, ..had })?;

@@ -1,12 +1,14 @@
 //! What the daemon may do once the gate stands, and that it is enough.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use tests::lab::{Background, Config, Family, GATE_STANDS, Host, PINS, Probe, TIMEOUT, knockctl, knockctl_path, until};
+use tests::lab::{
+    Background, Config, Family, GATE_STANDS, Host, PINS, Probe, TIMEOUT, knockctl, knockctl_path, sandbox, until,
+};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -18,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         "e2e::privileges";
         a_daemon_keeps_what_a_reload_needs_and_no_more,
         a_daemon_with_hooks_passes_on_what_it_does_not_use,
+        a_hook_gets_nothing_that_the_start_alone_needs,
         a_config_of_another_user_can_be_read_again,
         who_lacks_a_capability_is_told_which,
         a_user_with_the_capabilities_needs_not_be_root,
@@ -27,6 +30,8 @@ pub fn trials() -> Vec<Trial> {
 /// CAP_BPF (39), CAP_PERFMON (38), CAP_NET_ADMIN (12).
 const NEEDED: u64 = 1 << 39 | 1 << 38 | 1 << 12;
 const DAC_OVERRIDE: u64 = 1 << 1;
+const CHOWN: u64 = 1;
+const NET_RAW: u64 = 1 << 13;
 
 /// A set of a process: `Eff`, `Prm`, `Inh`, `Bnd` or `Amb`.
 fn set(process: u32, name: &str) -> Result<u64> {
@@ -67,7 +72,7 @@ fn a_daemon_with_hooks_passes_on_what_it_does_not_use() -> Result<()> {
     let hooks = || Config::lab().with("cmd_timeout = \"4s\"", "cmd_timeout = \"4s\"\nstart_command = \"/bin/true\"");
     world.start(&hooks())?;
     let id = world.gate()?.id();
-    assert_eq!(sets(id)?, [NEEDED, own[1], own[2], own[3], own[4]]);
+    assert_eq!(sets(id)?, [NEEDED, own[1] & !CHOWN, own[2], own[3] & !CHOWN, own[4] & !CHOWN]);
     // Without hooks they go; with them again, there is a word.
     Config::lab().write("gate.toml")?;
     assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
@@ -76,6 +81,27 @@ fn a_daemon_with_hooks_passes_on_what_it_does_not_use() -> Result<()> {
     hooks().write("gate.toml")?;
     assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
     world.gate()?.wait_after(mark, "hooks run with the few capabilities")?;
+    Ok(())
+}
+
+/// Under what the unit gives. The group of the status gets its directory all the same.
+fn a_hook_gets_nothing_that_the_start_alone_needs() -> Result<()> {
+    let world = World::new(Family::V4, None)?;
+    let said = Path::new(sandbox::DIR).join("capabilities");
+    let hook = format!("start_command = \"grep ^CapEff: /proc/self/status > {0}.new; mv {0}.new {0}\"", said.display());
+    let config = Config::lab().with("cmd_timeout = \"4s\"", &format!("cmd_timeout = \"4s\"\n{hook}"));
+    let config = config.option("status_group", "77").write("gate.toml")?.display().to_string();
+    let bounding = "--bounding-set=-all,+bpf,+perfmon,+net_admin,+net_raw,+chown";
+    let daemon = with(&["--no-new-privs", bounding, "--inh-caps=-all"], &["run", "--config", &config])?;
+    let daemon = Background::start(Host::Server, daemon, None)?;
+    daemon.lines.wait_after(0, GATE_STANDS, TIMEOUT)?;
+    world.knock_open()?;
+    let text = until("the hook", TIMEOUT, || fs::read_to_string(&said).ok())?;
+    let capabilities = text.trim().strip_prefix("CapEff:").context("capabilities")?.trim();
+    assert_eq!(u64::from_str_radix(capabilities, 16)?, NEEDED | NET_RAW);
+    let about = fs::metadata("/run/knock")?;
+    assert_eq!((about.mode() & 0o7777, about.uid(), about.gid()), (0o750, 0, 77));
+    fs::remove_file(said)?;
     Ok(())
 }
 
