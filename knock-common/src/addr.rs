@@ -12,7 +12,9 @@ pub struct Addr([u32; 4]);
 pub const V4_BEGINS: u32 = 96;
 
 const LINK_LOCAL: u32 = 0xfe80_0000_u32.to_be();
-const LINK_LOCAL_MASK: u32 = 0xffc0_0000_u32.to_be();
+/// ff80::/10: addresses of groups, from which no stack takes a packet.
+const ZONELESS: u32 = 0xff80_0000_u32.to_be();
+const TEN_BITS: u32 = 0xffc0_0000_u32.to_be();
 
 const V4_MARK: u32 = 0x0000_ffff_u32.to_be();
 
@@ -92,22 +94,51 @@ impl Addr {
     #[inline(always)]
     #[must_use]
     pub const fn is_link_local(&self) -> bool {
-        self.0[0] & LINK_LOCAL_MASK == LINK_LOCAL
+        self.0[0] & TEN_BITS == LINK_LOCAL
     }
 
-    /// The address with the index of the interface that a link-local one belongs to, in the second word, which is zero on
-    /// the wire (RFC 4007, 6). Others stay as they are.
+    /// The source of a packet with the index of the interface that a link-local one belongs to, in the second word, which
+    /// is zero on the wire (RFC 4291, 2.5.6; RFC 4007, 6). Where it is not, there is no room for the interface: such a
+    /// source becomes [zoneless](Self::is_zoneless), so that it is not taken for another. Others stay as they are.
     #[inline(always)]
     #[must_use]
     pub const fn scoped(self, interface: u32) -> Self {
-        if self.is_link_local() { Self([self.0[0], interface.to_be(), self.0[2], self.0[3]]) } else { self }
+        let [first, second, third, fourth] = self.0;
+        if !self.is_link_local() {
+            self
+        } else if second == 0 {
+            Self([first, interface.to_be(), third, fourth])
+        } else {
+            Self([first ^ LINK_LOCAL ^ ZONELESS, second, third, fourth])
+        }
     }
 
-    /// The address as it stands in packets, without an interface.
+    /// True for a link-local source of which cannot be said on which interface it is. Nothing may be granted to it: on
+    /// each link somebody else may have its address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_zoneless(&self) -> bool {
+        self.0[0] & TEN_BITS == ZONELESS
+    }
+
+    /// The source as it stands in packets: what [`Self::scoped`] has made of it is undone.
     #[inline(always)]
     #[must_use]
     pub const fn on_wire(self) -> Self {
-        self.scoped(0)
+        let [first, second, third, fourth] = self.0;
+        if self.is_link_local() {
+            Self([first, 0, third, fourth])
+        } else if self.is_zoneless() {
+            Self([first ^ LINK_LOCAL ^ ZONELESS, second, third, fourth])
+        } else {
+            self
+        }
+    }
+
+    /// The address of a destination, which is never scoped.
+    #[must_use]
+    pub fn destination(self) -> IpAddr {
+        self.to_ip6().to_canonical()
     }
 
     /// The interface that a link-local address belongs to; 0 for others, and for none.
@@ -191,7 +222,8 @@ impl From<Ipv6Addr> for Addr {
 }
 
 impl From<Addr> for IpAddr {
-    /// The address as it stands in packets: a v4-mapped one comes back as IPv4, a link-local one without its interface.
+    /// The address of a source as it stands in packets: a v4-mapped one comes back as IPv4, a link-local one without its
+    /// interface.
     fn from(addr: Addr) -> Self {
         addr.on_wire().to_ip6().to_canonical()
     }
@@ -241,6 +273,37 @@ mod tests {
         for text in ["192.0.2.7", "2001:db8::1", "fec0::1", "::1"] {
             assert_eq!(scoped(text, 2), scoped(text, 3));
             assert_eq!(scoped(text, 2).interface(), 0);
+        }
+    }
+
+    /// In fe80::/10 and outside of fe80::/64, or of another such network with a second word of zeros.
+    #[test]
+    fn a_link_local_address_without_room_for_its_interface_is_taken_for_no_other() {
+        let source = |text: &str| Addr::from(text.parse::<IpAddr>().unwrap());
+        let zoneless = ["fe80:0:1:2::7", "fe80:0:0:1::7", "fe80:0:1::7", "fe80:0:ffff:ffff::7", "febf:1:0:2::7"];
+        let all: Vec<_> = zoneless.into_iter().chain(["fe80::7", "febf:1::7"]).collect();
+        // Of every interface, 0x1_0002 among them.
+        let interfaces = [1, 2, 0x1_0002, u32::MAX];
+        for text in zoneless {
+            let one = source(text).scoped(2);
+            assert!(one.is_zoneless() && one.interface() == 0, "{text}");
+            assert_eq!(IpAddr::from(one), text.parse::<IpAddr>().unwrap());
+            assert_eq!(one.on_wire(), source(text));
+            for other in all.iter().filter(|other| **other != text) {
+                assert!(interfaces.iter().all(|index| source(other).scoped(*index) != one), "{text} {other}");
+            }
+            // Nor is it in a network that was granted to another.
+            for bits in [10, 16, 32, 48, 64, 128] {
+                let wide = Addr::from(IpAddr::from([0xffff_u16; 8])).masked(bits);
+                assert!(interfaces.iter().all(|index| source("fe80::7").scoped(*index).and(&wide) != one.and(&wide)));
+            }
+        }
+        for text in ["fe80::7", "192.0.2.7", "2001:db8::7", "fec0:0:1:2::7"] {
+            assert!(!source(text).scoped(2).is_zoneless(), "{text}");
+        }
+        // A destination is what it is.
+        for text in ["fe80:0:1:2::7", "ff85:0:1:2::7", "192.0.2.7"] {
+            assert_eq!(source(text).destination(), text.parse::<IpAddr>().unwrap());
         }
     }
 

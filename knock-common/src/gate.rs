@@ -78,7 +78,7 @@ fn may_attempt<W: World>(world: &W, source: &Addr) -> bool {
 /// The role of the port that a packet goes to, which was just read. Its source is the interface's from here on.
 #[inline(always)]
 pub fn role_of<W: World>(world: &W, packet: &mut Packet) -> PortRole {
-    packet.src = packet.src.scoped(world.interface());
+    packet.came_on(world.interface());
     world.ports(packet.dport).of(packet.transport)
 }
 

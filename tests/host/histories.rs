@@ -7,7 +7,7 @@ use std::time::Instant;
 use knock_common::counter::Counter;
 use knock_common::event::Kind;
 use knock_common::rules::MAX_STEPS;
-use tests::agree::{Mismatch, agree, shrink};
+use tests::agree::{Mismatch, agree, shrink, stored};
 use tests::history::{PER_CONFIG, Profile, Scenario};
 use tests::memory::Memory;
 use tests::tables::Tables;
@@ -36,7 +36,7 @@ fn play(tables: &Arc<Tables>, scenario: &Scenario, tally: &mut Tally) -> Result<
     let mut host =
         Memory::new(Arc::clone(tables)).with_sockets(scenario.sockets.clone()).with_tokens(scenario.config.log_tokens);
     for (network, &until) in &scenario.config.locked {
-        host.lock_out(network.base, until);
+        host.lock_out(stored(network.base), until);
     }
     let counted = agree(&mut host, tables, scenario, 1)?;
     tally.counted.iter_mut().zip(counted).for_each(|(sum, more)| *sum += more);

@@ -19,3 +19,4 @@ mod lockouts;
 mod promises;
 mod races;
 mod truncation;
+mod zoneless;

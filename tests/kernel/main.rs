@@ -23,3 +23,5 @@ mod limits;
 mod lockouts;
 #[path = "../host/truncation.rs"]
 mod truncation;
+#[path = "../host/zoneless.rs"]
+mod zoneless;

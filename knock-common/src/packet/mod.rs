@@ -55,7 +55,8 @@ pub struct Packet {
     pub flags: u8,
     /// How much of the packet is here.
     pub shape: Shape,
-    /// The frame went to a group (broadcast or multicast) address.
+    /// The frame went to a group (broadcast or multicast) address. What has a [zoneless](Addr::is_zoneless) source is
+    /// treated alike: as no knock and no wrong one, and not answered.
     pub group: bool,
     /// Offset of the IP header.
     pub ip: u16,
@@ -75,6 +76,13 @@ impl Packet {
             Transport::Udp => true,
             Transport::Tcp => TcpFlags(self.flags).opens(),
         }
+    }
+
+    /// Says on which interface the packet came, once the rest of it is read: a link-local source belongs there.
+    #[inline(always)]
+    pub fn came_on(&mut self, interface: u32) {
+        self.src = self.src.scoped(interface);
+        self.group |= self.src.is_zoneless();
     }
 
     /// True if the packet may be a knock: whole, and to this host alone.

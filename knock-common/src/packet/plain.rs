@@ -140,9 +140,6 @@ impl<F: Frame + ?Sized> Plain<F> {
     #[inline(always)]
     pub fn read(&self, packet: &mut Packet, interface: impl Fn() -> u32) {
         packet.src = self.source();
-        if self.is_link_local() {
-            packet.src = packet.src.scoped(interface());
-        }
         match &self.head {
             Head::V4(h) => {
                 packet.dst = Addr::from_v4_word(h.word_at::<{ IP + 16 }>());
@@ -164,5 +161,8 @@ impl<F: Frame + ?Sized> Plain<F> {
         packet.group = self.link.octet_at::<0>() & 1 != 0;
         packet.ip = self.tag as u16 + IP as u16;
         packet.l4_len = self.l4_len;
+        if self.is_link_local() {
+            packet.came_on(interface());
+        }
     }
 }

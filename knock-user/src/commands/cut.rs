@@ -50,8 +50,8 @@ pub fn cut(state: &mut State, meant: impl Fn(&Addr) -> bool, service: Option<u32
     let mut flows = state.flows()?;
     flows.retain(|flow| flow.service != 0 && is_of_service(flow.service) && meant(&flow.key.source));
     for key in flows.iter().map(|flow| flow.key) {
-        let ends = [(key.source, key.sport), (key.dest, key.dport)];
-        let [source, dest] = ends.map(|(addr, port)| SocketAddr::new(addr.into(), port));
+        let source = SocketAddr::new(key.source.into(), key.sport);
+        let dest = SocketAddr::new(key.dest.destination(), key.dport);
         note(source, dest, key.is_udp());
     }
     let forgotten = state.forget_flows(&flows).map(drop);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use ipnet::IpNet;
 use knock_common::addr::Addr;
 
@@ -21,6 +21,7 @@ pub fn parse(text: &str) -> Result<Addr> {
         Ok(ip) if ip.to_canonical().is_unspecified() => {
             bail!("{text}: nobody has this address: name one, or write networks into options.trusted")
         }
+        Ok(ip) if Addr::from(ip).scoped(1).is_zoneless() => Err(zoneless(text)),
         Ok(ip) if Addr::from(ip).is_link_local() => {
             bail!("{text}: a link-local address: say on which interface, such as {text}%eth0")
         }
@@ -36,12 +37,23 @@ pub fn parse(text: &str) -> Result<Addr> {
 fn on_link(text: &str, ip: &str, interface: &str) -> Result<Addr> {
     match ip.parse::<IpAddr>().map(Addr::from) {
         Ok(addr) if addr.is_link_local() => match scope::index_of(interface) {
-            Ok(index) => Ok(addr.scoped(index)),
+            Ok(index) => {
+                let scoped = addr.scoped(index);
+                if scoped.is_zoneless() { Err(zoneless(text)) } else { Ok(scoped) }
+            }
             Err(_) => bail!("{text}: no interface is called {interface}: `ip link` lists them"),
         },
         Ok(_) => bail!("{text}: only link-local addresses belong to an interface: leave out the % and what follows"),
         Err(_) => bail!("{text}: no IP address: write it as fe80::7%eth0"),
     }
+}
+
+/// Rule 15: one that could be granted on no interface alone.
+fn zoneless(text: &str) -> anyhow::Error {
+    anyhow!(
+        "{text}: a link-local address whose second 32 bits are not zero, as RFC 4291 has them: no grant can be for it. \
+         Let its host use one of fe80::/64, or write its network into options.trusted and reload"
+    )
 }
 
 #[cfg(test)]
@@ -74,6 +86,8 @@ mod tests {
             ("fe80::1%0", "ip link"),
             ("fe80::1%", "ip link"),
             ("2001:db8::1%lo", "leave out the %"),
+            ("fe80:0:1:2::1%lo", "fe80::/64"),
+            ("fe80:0:1:2::1", "fe80::/64"),
             ("192.0.2.7%lo", "leave out the %"),
             ("host%lo", "fe80::7%eth0"),
             ("host.example", "write it as"),

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use knock_common::counter::Counter;
 use knock_common::event::{Event, Kind};
 use knock_common::layout::name;
-use tests::agree::{Mismatch, agree, shrink};
+use tests::agree::{Mismatch, agree, shrink, stored};
 use tests::history::{PER_CONFIG, Profile, SERVERS, Scenario};
 use tests::kernel::{Kernel, RealSockets, Room, enter_network, spacious, stay_on_cpu};
 use tests::tables::Tables;
@@ -165,7 +165,7 @@ impl Loaded {
         self.kernel.set_tokens(scenario.config.log_tokens);
         let _ = self.kernel.take_events();
         for (network, &until) in &scenario.config.locked {
-            self.kernel.lock_out(network.base.into(), until);
+            self.kernel.lock_out(stored(network.base), until);
         }
         sockets.become_like(&scenario.sockets)?;
         self.kernel.set_guests(&scenario.sockets.guests);

@@ -2,13 +2,12 @@
 
 use std::net::IpAddr;
 
-use knock_common::addr::Addr;
 use knock_common::attempt::{Attempt, Ticks};
 use knock_common::counter::Counter;
 use knock_common::flow::Phase;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey};
 
-use super::{State, Subject, is_about_rules};
+use super::{State, Subject, is_about_rules, stored};
 use crate::model::{self, Config, Nanos, Network, Port, Protocol, Stage};
 use crate::tables::Tables;
 
@@ -23,7 +22,7 @@ pub(super) fn state(
 ) -> Result<State, String> {
     let mut state = State::default();
     for source in sources {
-        for word in subject.attempts(&Addr::from(*source)) {
+        for word in subject.attempts(&stored(*source)) {
             let Some((door, attempt)) = live_attempt(word, tables, config, now) else { continue };
             if state.attempts.insert((*source, door), attempt).is_some() {
                 return Err(format!("{source} has two attempts at door d{door}"));

@@ -20,6 +20,15 @@ use crate::tables::Tables;
 
 pub use shrink::shrink;
 
+/// The index of the interface on which all packets of a scenario come: loopback in the kernel.
+const INTERFACE: u32 = 1;
+
+/// A source of a scenario, as a gate stores it.
+#[must_use]
+pub fn stored(source: IpAddr) -> Addr {
+    Addr::from(source).scoped(INTERFACE)
+}
+
 /// A gate under test: the host build in memory, or the program in the kernel.
 pub trait Subject {
     /// Judges a frame that comes at `now`.

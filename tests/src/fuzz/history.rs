@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arbitrary::{Arbitrary, Unstructured};
 use fastrand::Rng;
 
-use crate::agree::agree;
+use crate::agree::{agree, stored};
 use crate::history::{PER_CONFIG, SERVERS, SOURCES, Scenario, TICK, random_listeners};
 use crate::memory::Memory;
 use crate::model::{Checksum, Config, Fragment, Nanos, PacketSpec, Port, Protocol, Sockets};
@@ -98,7 +98,7 @@ pub fn run(octets: &[u8]) {
     let mut host =
         Memory::new(Arc::clone(&tables)).with_sockets(scenario.sockets.clone()).with_tokens(scenario.config.log_tokens);
     for (network, &until) in &scenario.config.locked {
-        host.lock_out(network.base, until);
+        host.lock_out(stored(network.base), until);
     }
     if let Err(mismatch) = agree(&mut host, &tables, &scenario, 1) {
         panic!("{mismatch}\n\n{scenario}");

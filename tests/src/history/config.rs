@@ -12,8 +12,8 @@ use crate::packet::{ACK, CWR, ECE, FIN, PSH, RST, SYN, URG};
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 
-/// Hosts that send. Some share a network.
-pub const SOURCES: [&str; 8] = [
+/// Hosts that send. Some share a network, and two differ only where a link-local address has its interface.
+pub const SOURCES: [&str; 10] = [
     "198.51.100.7",
     "198.51.100.8",
     "198.51.100.77",
@@ -22,6 +22,8 @@ pub const SOURCES: [&str; 8] = [
     "2001:db8:0:100::8",
     "2001:db8:0:1ff::7",
     "2001:db8:1::7",
+    "fe80::7",
+    "fe80:0:1:2::7",
 ];
 /// Addresses of the host behind the gate.
 pub const SERVERS: [&str; 4] = ["192.0.2.1", "192.0.2.2", "2001:db8:0:2::1", "2001:db8:0:2::2"];

@@ -71,7 +71,12 @@ fn random_start(rng: &mut Rng) -> Nanos {
 
 fn random_connections(config: &Config, rng: &mut Rng, people: &[Person]) -> Sockets {
     let mut sockets = Sockets::default();
-    for person in people {
+    // A socket reaches a link-local address by an interface that has one.
+    let is_far = |person: &&Person| match person.source {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(source) => !source.is_unicast_link_local(),
+    };
+    for person in people.iter().filter(is_far) {
         for port in config.services.iter().flat_map(|service| &service.ports) {
             let flow = (person.source, CONNECTED, server_for(rng, person.source), port.0);
             match port.1 {

@@ -100,7 +100,7 @@ impl Model {
 
     /// Rule 12: what a closed port would answer is answered.
     fn answer(&mut self, now: Nanos, packet: &PacketSpec) -> Verdict {
-        let whole = packet.fragment == Fragment::Whole && !packet.jumbo && !packet.group;
+        let whole = packet.fragment == Fragment::Whole && !packet.jumbo && !packet.group && !packet.is_zoneless();
         let reset = packet.to.1 == Protocol::Tcp && packet.flags & RST != 0;
         let sound = packet.is_sound() || !self.config.verify_checksums;
         if !self.config.reject || !whole || reset || !sound {

@@ -79,6 +79,7 @@ impl Model {
         let knock = packet.fragment == Fragment::Whole
             && !packet.group
             && !packet.jumbo
+            && !packet.is_zoneless()
             && (packet.to.1 == Protocol::Udp || door.flags.fit(packet.flags))
             && door.target.is_none_or(|target| target == packet.dest);
         if !knock {

@@ -102,6 +102,15 @@ impl PacketSpec {
         }
     }
 
+    /// True if the source is link-local, and not as such addresses are: behind the first 32 bits 32 zeros.
+    #[must_use]
+    pub fn is_zoneless(&self) -> bool {
+        match self.source {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(source) => source.is_unicast_link_local() && source.segments()[2..4] != [0, 0],
+        }
+    }
+
     /// True if every checksum is right, or left out where that is allowed.
     #[must_use]
     pub fn is_sound(&self) -> bool {

@@ -104,7 +104,17 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "scoped" {
         15 "a link-local source is the same on every interface":
-            "interface.to_be(), self.0[2]" => "0, self.0[2]";
+            "interface.to_be(), third" => "0, third";
+        15 "a link-local source without room for its interface is another one":
+            "} else if second == 0 {" => "} else if true {";
+    }
+    "came_on" {
+        15 "who cannot be told from others on other links knocks":
+            "self.group |= self.src.is_zoneless();" => "";
+    }
+    "on_wire" {
+        15 "another address is trusted than the one that came":
+            "} else if self.is_zoneless() {" => "} else if false {";
     }
     "Addr::and" {
         15 "a grant to a prefix is for the links of all interfaces":
