@@ -87,23 +87,13 @@ fn interfaces(config: &Config) -> Vec<Diagnostic> {
 }
 
 fn remark(config: &Config, key: &str, message: String) -> Diagnostic {
-    Diagnostic {
-        file: config.path.display().to_string(),
-        line: 0,
-        column: 0,
-        key: key.to_owned(),
-        severity: Severity::Warning,
-        message,
-        help: None,
-        excerpt: None,
-        stands_for: 1,
-    }
+    Diagnostic::of_file(config.path.display().to_string(), key, Severity::Warning, message)
 }
 
 /// What to know of the file system that the gate is to be pinned on.
 fn pins(config: &Config, paths: &Paths) -> Option<Diagnostic> {
     let (message, help) = open_bpffs(paths)?;
-    Some(Diagnostic { help: Some(help), ..remark(config, "", message) })
+    Some(remark(config, "", message).with_help(help))
 }
 
 /// `2 errors, 1 warning`.

@@ -44,16 +44,11 @@ fn of(config: &Config, users: &Users) -> Vec<Diagnostic> {
     let doors = config.doors.iter().filter(|door| {
         door.one_time.is_none() && door.sequence.iter().any(|step| u32::from(step.number) >= users.first_free)
     });
-    let remark = |door: &super::Door| Diagnostic {
-        file: config.path.display().to_string(),
-        line: 0,
-        column: 0,
-        key: format!("doors.{}.sequence", door.name.as_str()),
-        severity: Severity::Warning,
-        message: "this host has users: one who listens on thousands of ports reads the knocks at them".to_owned(),
-        help: Some(help.clone()),
-        excerpt: None,
-        stands_for: 1,
+    let remark = |door: &super::Door| {
+        let key = format!("doors.{}.sequence", door.name.as_str());
+        let message = "this host has users: one who listens on thousands of ports reads the knocks at them";
+        let file = config.path.display().to_string();
+        Diagnostic::of_file(file, key, Severity::Warning, message).with_help(&help)
     };
     doors.map(remark).collect()
 }

@@ -22,16 +22,9 @@ struct Unit {
 #[must_use]
 pub fn remarks(config: &Config) -> Vec<Diagnostic> {
     let unit = Unit::of_host();
-    let remark = |(path, key, message): (&Path, String, String)| Diagnostic {
-        file: config.path.display().to_string(),
-        line: 0,
-        column: 0,
-        key,
-        severity: Severity::Warning,
-        message: format!("{}: {message}", path.display()),
-        help: None,
-        excerpt: None,
-        stands_for: 1,
+    let remark = |(path, key, message): (&Path, String, String)| {
+        let file = config.path.display().to_string();
+        Diagnostic::of_file(file, key, Severity::Warning, format!("{}: {message}", path.display()))
     };
     let doors = config.doors.iter().filter_map(|door| {
         let path = &door.one_time.as_ref()?.path;

@@ -176,15 +176,7 @@ fn nanoseconds(span: std::time::Duration) -> u64 {
 
 fn refuse_crowd(config: &Config, crowd: &slots::Crowd) -> Diagnostic {
     let others: Vec<_> = crowd.others.iter().map(|&index| config.doors[index].name.as_str()).collect();
-    Diagnostic {
-        file: config.path.display().to_string(),
-        line: 0,
-        column: 0,
-        key: format!("doors.{}.sequence", config.doors[crowd.door].name.as_str()),
-        severity: Severity::Error,
-        message: slots::message(&others),
-        help: Some(slots::HELP.to_owned()),
-        excerpt: None,
-        stands_for: 1,
-    }
+    let key = format!("doors.{}.sequence", config.doors[crowd.door].name.as_str());
+    let file = config.path.display().to_string();
+    Diagnostic::of_file(file, key, Severity::Error, slots::message(&others)).with_help(slots::HELP)
 }

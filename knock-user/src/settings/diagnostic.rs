@@ -56,6 +56,31 @@ pub struct Excerpt {
 }
 
 impl Diagnostic {
+    /// A finding that belongs to no line of `file`; `key` is empty if it belongs to the file as a whole.
+    pub(crate) fn of_file(
+        file: impl Into<String>,
+        key: impl Into<String>,
+        severity: Severity,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            file: file.into(),
+            line: 0,
+            column: 0,
+            key: key.into(),
+            severity,
+            message: message.into(),
+            help: None,
+            excerpt: None,
+            stands_for: 1,
+        }
+    }
+
+    /// The same with a remedy.
+    pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
     /// True if the config is refused because of this.
     #[must_use]
     pub fn is_error(&self) -> bool {
@@ -123,7 +148,10 @@ mod tests {
 
     #[test]
     fn a_finding_without_a_place_names_the_file() {
-        let file = Diagnostic { line: 0, column: 0, key: String::new(), help: None, excerpt: None, ..finding() };
-        assert_eq!(file.to_string(), "knock.toml: error: port 0 cannot be knocked");
+        let finding = |key| Diagnostic::of_file("knock.toml", key, Severity::Error, "it is empty");
+        assert_eq!(finding("").to_string(), "knock.toml: error: it is empty");
+        let finding = finding("options").with_help("fill it");
+        assert_eq!(format!("{finding:#}"), "knock.toml: error: options: it is empty\n  help: fill it");
+        assert_eq!(finding.stands_for, 1);
     }
 }

@@ -69,17 +69,7 @@ impl<'t> Report<'t> {
 
     /// Something about the file as a whole.
     pub(crate) fn of_file(&self, severity: Severity, message: impl Into<String>, help: impl Into<String>) {
-        self.push(Diagnostic {
-            file: self.file.to_owned(),
-            line: 0,
-            column: 0,
-            key: String::new(),
-            severity,
-            message: message.into(),
-            help: Some(help.into()),
-            excerpt: None,
-            stands_for: 1,
-        });
+        self.push(Diagnostic::of_file(self.file, "", severity, message).with_help(help));
     }
 
     pub(crate) fn add(&self, severity: Severity, span: &Span, key: &str, message: String, help: Option<String>) {
@@ -134,17 +124,10 @@ impl<'t> Report<'t> {
         for (severity, Count { left_out, .. }) in [(Severity::Error, errors), (Severity::Warning, warnings)] {
             if left_out > 0 {
                 let s = if left_out == 1 { "" } else { "s" };
-                findings.push(Diagnostic {
-                    file: self.file.to_owned(),
-                    line: 0,
-                    column: 0,
-                    key: String::new(),
-                    severity,
-                    message: format!("and {left_out} more {severity}{s}"),
-                    help: Some("mend what is listed, and look again".to_owned()),
-                    excerpt: None,
-                    stands_for: left_out,
-                });
+                let message = format!("and {left_out} more {severity}{s}");
+                let finding = Diagnostic::of_file(self.file, "", severity, message);
+                let finding = finding.with_help("mend what is listed, and look again");
+                findings.push(Diagnostic { stands_for: left_out, ..finding });
             }
         }
         findings
