@@ -4,7 +4,7 @@
 mod lock;
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use log::warn;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::lock::{Lock, daemon};
 
 use crate::files::{Folder, Way};
-use crate::firewall::Paths;
+use crate::firewall::{Paths, boot_now};
 
 /// The daemon's lock, and who holds it.
 pub const LOCK: &str = "daemon.pid";
@@ -22,6 +22,8 @@ pub const LOCK: &str = "daemon.pid";
 pub const INFO: &str = "daemon.json";
 /// What is on trial.
 pub const TRIAL: &str = "trial.json";
+/// The next reload may take the gate off its last interface.
+const FORCE: &str = "force.json";
 /// The event log: JSON lines.
 pub const EVENTS: &str = "events.jsonl";
 /// The half of it before.
@@ -117,6 +119,36 @@ impl Trial {
     }
 }
 
+/// `force.json`: word for the daemon that the reload which comes next may take the gate off its last interface. A signal
+/// carries no words.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Force {
+    /// When it was said, boot time in ns.
+    at: u64,
+}
+
+impl Force {
+    /// How long the word is good for: one that was never heard must not be taken for one of today.
+    const GOOD_FOR: Duration = Duration::from_secs(60);
+
+    /// Leaves word.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be written.
+    pub fn say(paths: &Paths) -> Result<()> {
+        write_json(paths, FORCE, &Self { at: boot_now() })
+    }
+
+    /// Takes the word back, or hears it: true if there was one. It is good for once.
+    pub fn take(paths: &Paths) -> bool {
+        let said: Option<Self> = read_json(paths, FORCE);
+        let removed = Folder::open(&paths.run, Way::Whole).is_ok_and(|folder| folder.remove(FORCE).is_ok());
+        let is_fresh = |said: Self| boot_now().saturating_sub(said.at) < Self::GOOD_FOR.as_nanos() as u64;
+        removed && said.is_some_and(is_fresh)
+    }
+}
+
 /// The directory of run-time files: made if it is not there, and for nobody but root and `options.status_group`.
 ///
 /// # Errors
@@ -179,4 +211,22 @@ pub fn last_config(paths: &Paths) -> Option<PathBuf> {
 #[must_use]
 pub fn status_path(paths: &Paths) -> PathBuf {
     paths.run.join(STATUS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_heard_once_and_an_old_one_never() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::below(directory.path());
+        assert!(!Force::take(&paths));
+        Force::say(&paths).unwrap();
+        assert!(Force::take(&paths) && !Force::take(&paths));
+        let long_ago = boot_now().saturating_sub(Force::GOOD_FOR.as_nanos() as u64);
+        write_json(&paths, FORCE, &Force { at: long_ago }).unwrap();
+        assert!(!Force::take(&paths));
+        assert!(!paths.run.join(FORCE).exists());
+    }
 }

@@ -65,7 +65,7 @@ fn maintainer() -> &'static str {
 
 fn started(debian: &Debian) -> Result<()> {
     debian.configure(&detaching())?;
-    debian.must("knockctl check")?;
+    debian.must("knockctl check --loads")?;
     debian.must(&format!("systemctl start {UNIT}"))?;
     debian.machine.wait_for(UNIT)?;
     debian.gates()

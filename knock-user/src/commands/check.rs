@@ -18,11 +18,15 @@ pub struct CheckArgs {
     /// The config file
     #[arg(default_value = DEFAULT_CONFIG)]
     pub file: PathBuf,
-    /// Only warn of files that others can read or change: for a config that is not in its place yet
+    /// Only warn of files that others can read or change, and of interfaces that are not here: for a config that is
+    /// not in its place yet
     #[arg(long)]
     pub any_mode: bool,
+    /// Exit with 0 if `run` and `reload` would take it, though it is faulty
+    #[arg(long)]
+    pub loads: bool,
     /// Reads no config: says which of the features that the gate uses this kernel has (needs root)
-    #[arg(long, conflicts_with_all = ["file", "any_mode"])]
+    #[arg(long, conflicts_with_all = ["file", "any_mode", "loads"])]
     pub kernel: bool,
 }
 
@@ -39,13 +43,18 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
     let load = if args.any_mode { Config::load_anywhere } else { Config::load };
     let (findings, summary, exit) = match load(&args.file) {
         Ok((config, mut findings)) => {
-            findings.extend(interfaces(&config));
+            findings.extend(interfaces(&config, args.any_mode));
             findings.extend(onetime::remarks(&config));
             findings.extend(remarks_on_users(&config));
             findings.extend(pins(&config, paths));
             let (services, doors) = (count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
-            let warnings = count(findings.iter().map(|finding| finding.stands_for).sum(), "warning");
-            (findings, format!("ok ({services}, {doors}, {warnings})"), Exit::Done)
+            if findings.iter().any(Diagnostic::is_error) {
+                let exit = if args.loads { Exit::Done } else { Exit::Negative };
+                (findings.clone(), format!("faulty ({}): it loads, and does not protect so", tally(&findings)), exit)
+            } else {
+                let warnings = count(findings.iter().map(|finding| finding.stands_for).sum(), "warning");
+                (findings, format!("ok ({services}, {doors}, {warnings})"), Exit::Done)
+            }
         }
         Err(ConfigError::Refused(findings)) => {
             let summary = format!("refused ({})", tally(&findings));
@@ -80,10 +89,19 @@ fn kernel(out: &mut dyn Write) -> Result<Exit> {
 }
 
 /// What to know of the interfaces of this host; nothing where they cannot be listed.
-fn interfaces(config: &Config) -> Vec<Diagnostic> {
-    let all = list_interfaces().unwrap_or_default();
-    let remarks = choose(&config.options.interfaces, &all).remarks().into_iter();
-    remarks.map(|(name, text)| remark(config, "options.interfaces", format!("{name}: {text}"))).collect()
+fn interfaces(config: &Config, elsewhere: bool) -> Vec<Diagnostic> {
+    const KEY: &str = "options.interfaces";
+    let Ok(all) = list_interfaces() else { return Vec::new() };
+    let choice = choose(&config.options.interfaces, &all);
+    if let Some(why) = choice.nowhere() {
+        let severity = if elsewhere { Severity::Warning } else { Severity::Error };
+        let message = format!("no interface of this host would have the gate, and nothing would be protected: {why}");
+        let help = "name the interface over which others reach this host; `ip link` lists those that there are";
+        let file = config.path.display().to_string();
+        return vec![Diagnostic::of_file(file, KEY, severity, message).with_help(help)];
+    }
+    let remarks = choice.remarks().into_iter();
+    remarks.map(|(name, text)| remark(config, KEY, format!("{name}: {text}"))).collect()
 }
 
 fn remark(config: &Config, key: &str, message: String) -> Diagnostic {
@@ -112,23 +130,23 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> (String, Exit) {
-        check_with(text, 0o600, false)
+        check_with(text, 0o600, &[])
     }
 
-    fn check_with(text: &str, mode: u32, any_mode: bool) -> (String, Exit) {
+    fn check_with(text: &str, mode: u32, flags: &[&str]) -> (String, Exit) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("knock.toml");
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let mut out = Vec::new();
-        let exit =
-            run(&CheckArgs { file: file.clone(), any_mode, kernel: false }, &Paths::below(directory.path()), &mut out)
-                .unwrap();
+        let (any_mode, loads) = (flags.contains(&"--any-mode"), flags.contains(&"--loads"));
+        let args = CheckArgs { file: file.clone(), any_mode, loads, kernel: false };
+        let exit = run(&args, &Paths::below(directory.path()), &mut out).unwrap();
         (String::from_utf8(out).unwrap().replace(file.to_str().unwrap(), "knock.toml"), exit)
     }
 
     const GOOD: &str = r#"
-        options.interfaces = ["eth0"]
+        options.interfaces = ["lo"]
         services.ssh2.ports = ["2222/tcp"]
         doors.open = { service = "ssh2", sequence = ["7000/tcp", "9000/udp", "8000/tcp"], cmd_timeout = "60s" }
     "#;
@@ -161,17 +179,40 @@ mod tests {
     #[test]
     fn what_the_daemon_would_refuse_is_refused_unless_it_is_elsewhere() {
         let fault = "knock.toml: error: mode 0644: everybody on this host may read this file, and its sequences";
-        let (text, exit) = check_with(GOOD, 0o644, false);
+        let (text, exit) = check_with(GOOD, 0o644, &[]);
         assert!(text.starts_with(fault) && text.ends_with("knock.toml: refused (1 error, 0 warnings)\n"), "{text}");
         assert_eq!(exit, Exit::Negative);
-        let (text, exit) = check_with(GOOD, 0o644, true);
+        let (text, exit) = check_with(GOOD, 0o644, &["--any-mode"]);
         assert!(text.starts_with(&fault.replace("error", "warning")), "{text}");
         assert_eq!(exit, Exit::Done);
     }
 
     #[test]
+    fn a_gate_on_no_interface_is_a_fault_unless_it_is_for_elsewhere() {
+        let slip = GOOD.replace("\"lo\"", "\"ol\"");
+        let fault = "knock.toml: error: options.interfaces: no interface of this host would have the gate, and nothing \
+                     would be protected: ol is not there (";
+        let (text, exit) = check(&slip);
+        assert!(
+            text.contains(fault) && text.lines().last().unwrap().starts_with("knock.toml: faulty (1 error, "),
+            "{text}"
+        );
+        assert_eq!(exit, Exit::Negative);
+        assert_eq!(check_with(&slip, 0o600, &["--loads"]).1, Exit::Done);
+        let (text, exit) = check_with(&slip, 0o600, &["--any-mode"]);
+        assert!(text.contains(&fault.replace("error", "warning")), "{text}");
+        assert_eq!(exit, Exit::Done);
+        // With one that is there, the other is awaited.
+        let (text, exit) = check(&GOOD.replace("\"lo\"", "\"lo\", \"ol\""));
+        assert!(text.contains("warning: options.interfaces: ol: not there yet"), "{text}");
+        assert_eq!(exit, Exit::Done);
+        // What is refused is not loaded either.
+        assert_eq!(check_with(&slip.replace("7000", "70000"), 0o600, &["--loads"]).1, Exit::Negative);
+    }
+
+    #[test]
     fn a_missing_file_is_an_error_with_a_remedy() {
-        let args = CheckArgs { file: "/nonexistent/knock.toml".into(), any_mode: false, kernel: false };
+        let args = CheckArgs { file: "/nonexistent/knock.toml".into(), any_mode: false, loads: false, kernel: false };
         let error = run(&args, &Paths::default(), &mut Vec::new()).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/knock.toml: ") && error.contains("help: "), "{error}");
     }

@@ -1,5 +1,6 @@
 //! `knockctl reload`: through the daemon if it lives, by itself if not.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use crate::cli::DEFAULT_CONFIG;
 use crate::config::{Config, ConfigError, Diagnostic};
 use crate::exit::Exit;
 use crate::firewall::{Firewall, Manner, Paths, State, need_root};
-use crate::runtime::{self, DaemonInfo, Trial};
+use crate::runtime::{self, DaemonInfo, Force, Trial};
 use crate::session::Session;
 
 /// Arguments of `knockctl reload`.
@@ -27,6 +28,9 @@ pub struct ReloadArgs {
     /// Go back to the rules that are in force after this time, unless `knockctl confirm` is said
     #[arg(long, value_name = "SPAN", value_parser = super::span)]
     pub trial: Option<Duration>,
+    /// Also if it takes the gate off the last interface on which it stands
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Checks the config, then swaps the rules. A config with an error changes nothing.
@@ -70,6 +74,7 @@ fn reload(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
         log::warn!("{warning}");
     }
     let rules = format!("{}, {}", count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
+    let before = Firewall::standing(paths)?;
     let how = match &holder {
         Holder::Daemon(daemon) => {
             if let Some(span) = args.trial {
@@ -77,7 +82,13 @@ fn reload(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
             }
             // The daemon has given up the right to do this. Under the unit, systemd has shut the folder for this command.
             show(paths, config.options.status_group);
-            by_daemon(daemon, paths, Signal::HUP)?;
+            if args.force {
+                Force::say(paths)?;
+            }
+            let done = by_daemon(daemon, paths, Signal::HUP);
+            // A daemon of another version does not hear it.
+            Force::take(paths);
+            done?;
             format!("by the daemon (process {})", daemon.pid)
         }
         Holder::Nobody(_) if args.trial.is_some() => bail!(
@@ -90,16 +101,28 @@ fn reload(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
             }
             // A gate that observes goes on observing until it is run anew.
             let observe = State::open(paths)?.observes()?;
-            Firewall::start(&config, paths, Manner { observe, ..Manner::default() })?;
+            Firewall::start(&config, paths, Manner { observe, force: args.force, ..Manner::default() })?;
             let what = if observe { ": it only observes, and denies nothing" } else { "" };
             format!("the daemon is not running: rules swapped, nothing will be logged{what}")
         }
     };
     writeln!(out, "{}: reloaded ({rules}): {how}", path.display())?;
+    tell_taken_off(&before, &Firewall::standing(paths)?, out)?;
     if let Some(span) = args.trial {
         writeln!(out, "on trial for {}: `knockctl confirm` keeps it", humantime::format_duration(span))?;
     }
     Ok(Exit::Done)
+}
+
+/// Says which interfaces have no gate any more, and whether any has.
+fn tell_taken_off(before: &BTreeMap<u32, String>, after: &BTreeMap<u32, String>, out: &mut dyn Write) -> Result<()> {
+    for (_, name) in before.iter().filter(|(index, _)| !after.contains_key(index)) {
+        writeln!(out, "{name}: the gate is taken off: options.interfaces does not mean it")?;
+    }
+    if after.is_empty() {
+        writeln!(out, "no interface has the gate: NOTHING IS PROTECTED")?;
+    }
+    Ok(())
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -159,4 +182,24 @@ pub(super) fn by_daemon(daemon: &DaemonInfo, paths: &Paths, signal: Signal) -> R
         }
     }
     bail!("the daemon (process {}) has not reloaded within {} s: see its log", daemon.pid, PATIENCE.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_says_which_interfaces_have_lost_the_gate() {
+        let names = |names: &[(u32, &str)]| names.iter().map(|(index, name)| (*index, (*name).to_owned())).collect();
+        let said = |after: &[(u32, &str)]| {
+            let mut out = Vec::new();
+            tell_taken_off(&names(&[(2, "eth0"), (3, "eth1")]), &names(after), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(said(&[(2, "eth0"), (3, "lan1")]), "", "a name has changed");
+        let off = |name: &str| format!("{name}: the gate is taken off: options.interfaces does not mean it\n");
+        assert_eq!(said(&[(3, "eth1"), (4, "eth2")]), off("eth0"));
+        let nothing = "no interface has the gate: NOTHING IS PROTECTED\n";
+        assert_eq!(said(&[]), [off("eth0"), off("eth1"), nothing.to_owned()].concat());
+    }
 }

@@ -157,6 +157,7 @@ impl Daemon {
     /// Brings the gate to the interfaces as they are now; with the next sweep, if it cannot.
     pub(super) fn follow_links(&mut self) {
         self.put_pins_back();
+        let stood = !self.firewall.attached().is_empty();
         let changes = self.firewall.follow();
         for change in self.troubles.tell(NOT_FOLLOWED, changes).unwrap_or_default() {
             let text = change.text();
@@ -166,6 +167,9 @@ impl Daemon {
                 info!("{text}");
             }
             self.log.append(&Record { interface: Some(change.interface().to_owned()), ..Record::of("link", text) });
+        }
+        if stood && self.firewall.attached().is_empty() {
+            warn!("{}", self.standing());
         }
     }
 }

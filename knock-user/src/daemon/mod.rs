@@ -26,7 +26,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use knock_common::counter::Counter;
 use knock_common::event::{Event as KernelEvent, Kind};
-use log::{Level, debug, error, info, warn};
+use log::{Level, debug, error, info, log, warn};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +35,7 @@ use tokio::time::Instant;
 use crate::config::{Config, OnExit};
 use crate::firewall::{Firewall, Manner, Paths, State, Swept, boot_now};
 use crate::hooks::{Finished, Keeper};
-use crate::runtime::{DaemonInfo, Lock, Reload, show_to};
+use crate::runtime::{DaemonInfo, Force, Lock, Reload, show_to};
 use crate::session::Session;
 use crate::{limits, memory};
 use alarm::Alarm;
@@ -116,7 +116,9 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         trial::need_no_gate(paths)?;
     }
     let trial_until = args.trial.map_or(0, trial::end_of);
-    let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until };
+    // What was said to another daemon.
+    Force::take(paths);
+    let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until, force: false };
     let mut settled = crate::onetime::settle_pinned(&mut config, paths);
     let hooks = Keeper::open(paths, &config, boot_now());
     let firewall = Firewall::start(&config, paths, manner)?;
@@ -253,7 +255,7 @@ impl Daemon {
         self.on_refill();
         self.viewers.admit(self.config.options.status_group);
         self.announce();
-        self.log.append(&Record::of("start", "the gate stands".to_owned()));
+        self.log.append(&Record::of("start", self.standing()));
         self.notify.ready(&self.standing());
         loop {
             self.notify.turn();
@@ -306,13 +308,14 @@ impl Daemon {
     }
 
     fn announce(&self) {
-        info!("listening: {}", self.standing());
+        let level = if self.firewall.attached().is_empty() { Level::Warn } else { Level::Info };
+        log!(level, "listening: {}", self.standing());
         if self.manner.observe {
             warn!("observing: nothing is denied; lines that say \"would deny\" tell what would be");
         }
     }
 
-    /// Where the gate stands.
+    /// Where the gate stands, or why it stands nowhere.
     fn standing(&self) -> String {
         let places: Vec<_> = self
             .firewall
@@ -320,10 +323,9 @@ impl Daemon {
             .iter()
             .map(|attached| format!("{} ({})", attached.name, attached.mode.name()))
             .collect();
-        if places.is_empty() {
-            "on no interface yet: the gate stands ready".to_owned()
-        } else {
-            format!("{}: the gate stands", places.join(", "))
+        match self.firewall.nowhere() {
+            Some(why) => format!("on no interface: NOTHING IS PROTECTED: {why}"),
+            None => format!("{}: the gate stands", places.join(", ")),
         }
     }
 
@@ -507,7 +509,8 @@ impl Daemon {
         }
         info!("re-reading config file: {}", self.config.path.display());
         self.notify.reloading();
-        let error = self.reload().err().map(|error| format!("{error:#}"));
+        let force = Force::take(&self.paths);
+        let error = self.reload(force).err().map(|error| format!("{error:#}"));
         if error.is_some() && self.trial.is_none() {
             // What was asked for is not to be tried with the next config.
             crate::runtime::Trial::end(&self.paths);
@@ -549,13 +552,13 @@ impl Daemon {
         self.note_trial();
     }
 
-    fn reload(&mut self) -> Result<()> {
+    fn reload(&mut self, force: bool) -> Result<()> {
         let (config, findings) = Config::load(&self.config.path).map_err(refusal)?;
         findings.iter().for_each(|finding| self.output.finding(finding));
         let is_same = config.options.log == self.config.options.log;
         let output = if is_same { None } else { Some(Log::open(&config.options.log)?) };
         let before = self.config.clone();
-        self.put_in_force(config)?;
+        self.put_in_force(config, force)?;
         self.rehearse_one_time();
         self.try_rules(before);
         if let Some(output) = output {
@@ -567,21 +570,22 @@ impl Daemon {
         Ok(())
     }
 
-    /// Swaps the rules for those of `config`. With an error nothing has changed.
-    fn put_in_force(&mut self, mut config: Config) -> Result<()> {
+    /// Swaps the rules for those of `config`, which take the gate off its last interface only with `force`. With an
+    /// error nothing has changed.
+    fn put_in_force(&mut self, mut config: Config, force: bool) -> Result<()> {
         // A pin that somebody removed a moment ago would be gone with what is in its map.
         self.put_pins_back();
         // Also rules of a while ago, whose one-time sequences were used since.
         let settled = crate::onetime::settle_pinned(&mut config, &self.paths);
-        self.swap(config)?;
+        self.swap(config, force)?;
         self.note_one_time(settled.said, settled.failed);
         Ok(())
     }
 
     /// The same where one-time sequences are settled.
-    fn swap(&mut self, config: Config) -> Result<()> {
+    fn swap(&mut self, config: Config, force: bool) -> Result<()> {
         let now = boot_now();
-        let changed = self.firewall.change(&config, self.manner);
+        let changed = self.firewall.change(&config, Manner { force, ..self.manner });
         // From its end: the next one would have to wait for a spare program that is being loaded.
         self.stock_at = Some(Instant::now() + CALM);
         changed?;
@@ -633,6 +637,7 @@ impl Daemon {
             return Ok(());
         }
         let text = match self.config.options.on_exit {
+            OnExit::Keep if self.firewall.attached().is_empty() => "shutting down: no interface has the gate",
             OnExit::Keep => "shutting down: the gate goes on standing",
             OnExit::Detach => {
                 Firewall::unload(&self.paths).context("the gate cannot be taken down")?;
@@ -655,7 +660,7 @@ impl Daemon {
             if level <= Level::Info {
                 self.output.event_at(level, &record);
             } else {
-                log::log!(level, "{}", record.text);
+                log!(level, "{}", record.text);
             }
             self.log.append(&record);
         }

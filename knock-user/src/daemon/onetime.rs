@@ -50,7 +50,7 @@ impl Daemon {
         let settled = onetime::settle(&mut config, &spent);
         if settled.changed {
             // If it fails, the used sequence stays in force and noted, so that its door is shut.
-            let swapped = self.swap(config);
+            let swapped = self.swap(config, false);
             if self.troubles.tell(NOT_SWAPPED, swapped).is_some() {
                 self.one_time.forget = Some(Instant::now() + LINGER);
             }

@@ -105,7 +105,7 @@ impl Daemon {
             // The program has its end in it: load it without.
             Before::Nothing => {
                 self.manner.trial_until = 0;
-                self.put_in_force(self.config.clone())
+                self.put_in_force(self.config.clone(), false)
             }
         };
         let error = outcome.err().map(|error| format!("{error:#}"));
@@ -138,7 +138,8 @@ impl Daemon {
                 Ok(true)
             }
             Before::Rules(config) => {
-                if let Err(error) = self.put_in_force(Config::clone(&config)) {
+                // What they were may be rules that stood on no interface.
+                if let Err(error) = self.put_in_force(Config::clone(&config), true) {
                     self.trial = again(Before::Rules(config));
                     return Err(error.context("the rules cannot go back to what they were"));
                 }

@@ -54,7 +54,7 @@ impl Choice {
         let covered = self.covered.iter().map(|(interface, why)| (interface.name.clone(), needless(why)));
         let unfit = self.unfit.iter().map(|(interface, why)| (interface.name.clone(), format!("no gate there: {why}")));
         let absent = self.absent.iter().map(|(name, instead)| {
-            (name.clone(), format!("not there yet: the gate is taken there when it appears{instead}"))
+            (name.clone(), format!("not there yet: the gate is taken there when it appears ({instead})"))
         });
         self.remarks.iter().cloned().chain(covered).chain(unfit).chain(absent).collect()
     }
@@ -64,9 +64,29 @@ impl Choice {
         for (name, text) in self.remarks() {
             warn!("{name}: {text}");
         }
-        if self.fit.is_empty() {
-            warn!("NOTHING IS PROTECTED YET: no interface has the gate");
-        }
+    }
+
+    /// Why no interface of this host would have the gate; `None` if one would.
+    #[must_use]
+    pub fn nowhere(&self) -> Option<String> {
+        let absent = self.absent.iter().map(|(name, instead)| not_there(name, instead));
+        let others =
+            self.covered.iter().chain(&self.unfit).map(|(interface, why)| format!("{}: {why}", interface.name));
+        self.fit.is_empty().then(|| absent.chain(others).collect::<Vec<_>>().join("; "))
+    }
+
+    /// Refuses to take the gate off the last interface on which it stands, of which there are `standing`.
+    ///
+    /// # Errors
+    ///
+    /// Says what would happen, what was probably meant, and what to type.
+    pub fn refuse_nowhere(&self, standing: &[&str]) -> Result<()> {
+        let Some(why) = self.nowhere().filter(|_| !standing.is_empty()) else { return Ok(()) };
+        bail!(
+            "options.interfaces means no interface that could have the gate: {why}. It would be taken off {}, and NOTHING WOULD \
+             BE PROTECTED: mend options.interfaces; if it is meant, say `knockctl reload --force`, or `knockctl unload`",
+            standing.join(", ")
+        )
     }
 
     /// Refuses an interface that is named, not matched, and can have no gate.
@@ -82,6 +102,11 @@ impl Choice {
         }
         Ok(())
     }
+}
+
+/// The text for a name or pattern that means nothing that is here.
+pub fn not_there(name: &str, instead: &str) -> String {
+    format!("{name} is not there ({instead})")
 }
 
 /// The text for an interface that is covered by another.
@@ -112,8 +137,8 @@ fn instead(pattern: &InterfacePattern, all: &[Interface]) -> String {
     let more = if names.len() > MANY { ", ..." } else { "" };
     let there = format!("there are {}{more}", names[..names.len().min(MANY)].join(", "));
     match nearest {
-        Some(nearest) => format!(" (did you mean {nearest}? {there})"),
-        None => format!(" ({there})"),
+        Some(nearest) => format!("did you mean {nearest}? {there}"),
+        None => there,
     }
 }
 
@@ -136,6 +161,19 @@ mod tests {
         assert_eq!(remarks.len(), 2, "{remarks:?}");
         assert!(remarks[0].1.contains("not there yet") && remarks[0].1.contains("did you mean eth0?"), "{remarks:?}");
         assert!(remarks[1].0 == "ppp*" && remarks[1].1.contains("there are eth0, eth1, lo"), "{remarks:?}");
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_takes_the_gate_off_no_last_interface() {
+        let all = [interface("eth0", 2), interface("lo", 1)];
+        let slip = choose(&patterns(&["eht0"]), &all);
+        let error = slip.refuse_nowhere(&["eth0"]).unwrap_err().to_string();
+        for word in ["eht0 is not there (did you mean eth0?", "taken off eth0", "knockctl reload --force"] {
+            assert!(error.contains(word), "{word:?} is missing: {error}");
+        }
+        // As at a boot before the network, or with one interface left.
+        assert!(slip.refuse_nowhere(&[]).is_ok());
+        assert!(choose(&patterns(&["eht0", "eth0"]), &all).refuse_nowhere(&["eth0", "eth1"]).is_ok());
     }
 
     #[test]

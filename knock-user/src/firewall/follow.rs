@@ -194,6 +194,7 @@ impl Firewall {
             }
             self.refused.insert(interface.index, (interface.clone(), why.clone()));
         }
+        self.absent = choice.absent;
         let covered = choice.covered.into_iter().filter(|one| without(&one));
         let covered = covered.map(|(interface, why)| (interface.index, (interface.name, why))).collect::<Covered>();
         for (index, (name, why)) in &covered {

@@ -109,6 +109,8 @@ pub struct Manner {
     pub observe: bool,
     /// From this boot time in ns on, deny nothing, daemon or no daemon; 0 for no such time.
     pub trial_until: u64,
+    /// It may be taken off the last interface on which it stands.
+    pub force: bool,
 }
 
 /// Never 0.

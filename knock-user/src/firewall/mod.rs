@@ -30,7 +30,7 @@ mod waiting;
 
 pub use arrival::Arrivals;
 pub use attach::Attached;
-pub use choose::{Choice, choose};
+pub use choose::{Choice, choose, not_there};
 pub use features::{FEATURES, Feature, Need, kernel_release};
 pub use follow::Change;
 pub use interfaces::{Interface, Layer, XdpMode, list as list_interfaces};
@@ -50,7 +50,7 @@ pub use sys::{
 };
 pub use waiting::{WAITING, Waiting};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
@@ -77,6 +77,8 @@ pub struct Firewall {
     /// They are tried again, whether or not they have changed.
     again: bool,
     covered: follow::Covered,
+    /// Names and patterns that mean nothing that is here, with what may have been meant instead.
+    absent: Vec<(String, String)>,
     hurried: BTreeSet<u32>,
     /// Checksums are verified because no interface that was there leaves them open.
     verifies_by_kind: bool,
@@ -95,7 +97,8 @@ impl Firewall {
     ///
     /// With the remedy: another XDP program on an interface, a driver without native XDP, pins of
     /// another layout, a kernel that lacks a feature, no privilege, no BPF object. An interface that is
-    /// not there is no error: a daemon may start before the network. [`Self::follow`] takes it in.
+    /// not there is no error, unless it would take the gate off the last one on which it stands: a daemon may
+    /// start before the network. [`Self::follow`] takes it in.
     pub fn start(config: &Config, paths: &Paths, manner: Manner) -> Result<Self> {
         let rules = RuleSet::compile(config)?;
         pins::prepare(paths)?;
@@ -149,6 +152,10 @@ impl Firewall {
         let choice = choose(patterns, &all);
         choice.refuse_named(patterns)?;
         let links = links::settle(paths, &all)?;
+        if !manner.force {
+            let standing = all.iter().filter(|interface| links.stands_on(interface));
+            choice.refuse_nowhere(&standing.map(|interface| interface.name.as_str()).collect::<Vec<_>>())?;
+        }
         attach::refuse_foreign(&links, &choice.fit)?;
         let settings = Settings::new(config, &choice.fit, manner);
         let answers_denials = settings.reject != 0;
@@ -216,6 +223,7 @@ impl Firewall {
             refused,
             again: false,
             covered,
+            absent: choice.absent,
             hurried: BTreeSet::new(),
             verifies_by_kind,
             is_untold: false,
@@ -237,6 +245,14 @@ impl Firewall {
     #[must_use]
     pub fn attached(&self) -> &[Attached] {
         &self.attached
+    }
+
+    /// Why the gate stands on no interface; `None` if it stands on one.
+    #[must_use]
+    pub fn nowhere(&self) -> Option<String> {
+        let absent = self.absent.iter().map(|(name, instead)| not_there(name, instead));
+        let refused = self.refused.values().map(|(interface, why)| format!("{}: {why}", interface.name));
+        self.attached.is_empty().then(|| absent.chain(refused).collect::<Vec<_>>().join("; "))
     }
 
     /// A view on the pinned state.
@@ -290,6 +306,15 @@ impl Firewall {
         // What could not have the gate may have it now.
         self.refused.clear();
         Ok(said.iter().map(|(path, what)| format!("{}: SOMEBODY {what}: it is put back", path.display())).collect())
+    }
+
+    /// The interfaces on which the pinned gate stands, whoever put it up: their names by index.
+    ///
+    /// # Errors
+    ///
+    /// If pins or interfaces cannot be read.
+    pub fn standing(paths: &Paths) -> Result<BTreeMap<u32, String>> {
+        Ok(links::read(paths, &interfaces::list()?)?.standing)
     }
 
     /// Takes the gate down on every interface and removes every pin.

@@ -28,8 +28,8 @@ pub enum Condition {
     Up,
     /// It has the gate and is down.
     Down,
-    /// It is not there, or not yet.
-    Absent,
+    /// It is not there, or not yet: what else could be meant, and what there is.
+    Absent(String),
     /// It needs no gate of its own: why.
     Covered(String),
     /// It has no gate: why.
@@ -69,8 +69,11 @@ fn gather(links: &Links, all: &[Interface], waiting: &Waiting) -> Vec<Place> {
         put(&interface.name, None, Condition::Open(why.to_owned()));
     }
     let gone = links.gone.iter().filter(|name| !all.iter().any(|interface| interface.name == **name));
-    for name in choice.absent.iter().map(|(name, _)| name).chain(gone) {
-        put(name, None, Condition::Absent);
+    for (name, instead) in &choice.absent {
+        put(name, None, Condition::Absent(instead.clone()));
+    }
+    for name in gone {
+        put(name, None, Condition::Absent("it is gone".to_owned()));
     }
     places.into_values().collect()
 }
@@ -108,8 +111,8 @@ mod tests {
             ("eth1", Some(XdpMode::Generic), &Condition::Down),
             ("eth2", None, &nobody),
             ("eth3", None, &Condition::Open("busy".into())),
-            ("old0", None, &Condition::Absent),
-            ("ppp0", None, &Condition::Absent),
+            ("old0", None, &Condition::Absent("it is gone".into())),
+            ("ppp0", None, &Condition::Absent("there are eth0, eth1, eth2, eth3, other0, eth0.5".into())),
         ];
         assert_eq!(shown, expected);
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tests::lab::{
-    Config, Daemon, Family, Host, Late, Mark, Pause, Probe, SSH_PORT, Status, TIMEOUT, connect, ip, knockctl, leaks,
-    until,
+    Config, Daemon, Family, GATE_STANDS, Host, Late, Mark, Pause, Probe, SSH_PORT, Status, TIMEOUT, connect, ip,
+    knockctl, leaks, until,
 };
 use tests::story::World;
 use tests::trial::{Trial, trials, waiting_trials};
@@ -124,15 +124,30 @@ fn the_gate_is_there_before_the_interface_is_up() -> Result<()> {
     // None of all interfaces is there: as at boot, before the network.
     let world = World::new(Family::V4, None)?;
     let daemon = Daemon::begin(&waiting_config("[\"late0\"]"), None)?;
-    daemon.wait_after(0, "NOTHING IS PROTECTED YET")?;
-    daemon.wait_after(0, "on no interface yet: the gate stands ready")?;
+    let said = daemon.wait_after(0, "on no interface: NOTHING IS PROTECTED: late0 is not there (there are eth0")?;
+    assert!(!said.contains(GATE_STANDS), "{said}");
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    for command in [&["status"][..], &[]] {
+        let ran = knockctl(Host::Server, command)?;
+        let first = "NO INTERFACE HAS THE GATE, NOTHING IS PROTECTED: late0 is not there (there are eth0, eth1, lo)\n";
+        assert!(ran.stdout.starts_with(first) && !ran.stdout.contains(GATE_STANDS), "{ran}");
+        assert_eq!(ran.code, 1, "{ran}");
+    }
+    assert_eq!(Status::read()?.0["stands"], false);
+    assert_eq!(Status::read()?.0["why_not"], "late0 is not there (there are eth0, eth1, lo)");
     ip(Host::Server, &Late::FIRST.made())?;
     daemon.wait_after(0, "late0 (native)")?;
     assert_place("late0", "native", "down")?;
+    assert_says(&knockctl(Host::Server, &["status"])?, 0, &["late0"]);
     ip(Host::Server, &Late::FIRST.up("late0", 1))?;
     ip(Host::Client, &Late::FIRST.up("peer0", 2))?;
-    assert_gated(&world, Late::FIRST)
+    assert_gated(&world, Late::FIRST)?;
+    // And when the last one goes again, that is said.
+    let mark = daemon.mark();
+    Late::FIRST.vanish()?;
+    daemon.wait_after(mark, "on no interface: NOTHING IS PROTECTED: late0 is not there")?;
+    assert_says(&knockctl(Host::Server, &["status"])?, 1, &["NO INTERFACE HAS THE GATE"]);
+    Ok(())
 }
 
 /// What came of many tries to connect.
@@ -450,7 +465,7 @@ fn a_late_interface_with_open_checksums_is_pointed_out() -> Result<()> {
     let world = World::new(Family::V4, None)?;
     let config = waiting_config("[\"late0\"]").with("verify_checksums = false\n", "");
     let daemon = Daemon::begin(&config, None)?;
-    daemon.wait_after(0, "the gate stands ready")?;
+    daemon.wait_after(0, "on no interface")?;
     Late::FIRST.appear()?;
     daemon.wait_after(0, "late0: its frames may come before their checksums are filled in")?;
     world.command(&["reload"])?;
@@ -496,5 +511,8 @@ fn check_says_what_is_not_there() -> Result<()> {
     let file = Config::lab().set("interfaces", "[\"eht0\", \"eth1\"]").write("gate.toml")?.display().to_string();
     let ran = knockctl(Host::Server, &["check", &file])?;
     assert_says(&ran, 0, &["eht0: not there yet", "did you mean eth0?"]);
+    let file = Config::lab().set("interfaces", "[\"eht0\"]").write("gate.toml")?.display().to_string();
+    let words = ["error: options.interfaces: no interface of this host would have the gate", "did you mean eth0?"];
+    assert_says(&knockctl(Host::Server, &["check", &file])?, 1, &words);
     Ok(())
 }

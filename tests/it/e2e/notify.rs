@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         an_abstract_socket_is_told_as_well,
         a_reload_is_announced_and_ended,
         a_failed_reload_is_ended_too_and_says_why,
+        a_gate_on_no_interface_is_never_said_to_stand,
         the_watchdog_hears_of_a_loop_that_turns_and_of_no_other,
         a_failed_start_is_never_ready,
     ]
@@ -162,6 +163,30 @@ fn a_failed_reload_is_ended_too_and_says_why() -> Result<()> {
     daemon.signal(Signal::SIGHUP)?;
     manager.expect("RELOADING=1")?;
     assert!(manager.expect("READY=1")?.contains("the gate stands"));
+    Ok(())
+}
+
+fn a_gate_on_no_interface_is_never_said_to_stand() -> Result<()> {
+    let world = World::new(Family::V4, None)?;
+    let manager = Manager::new()?;
+    let slip = Config::lab().set("interfaces", "[\"eht0\"]");
+    let daemon = manager.start(&slip, &[])?;
+    // Ready it is: the boot must not wait for an interface that may come later.
+    let why = "NOTHING IS PROTECTED: eht0 is not there (did you mean eth0? there are eth0, eth1, lo)";
+    assert_eq!(manager.expect("READY=1")?, format!("on no interface: {why}"));
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    Config::lab().write("gate.toml")?;
+    daemon.signal(Signal::SIGHUP)?;
+    manager.expect("RELOADING=1")?;
+    assert!(manager.expect("READY=1")?.contains("the gate stands"));
+    // And back again: that is refused.
+    slip.write("gate.toml")?;
+    daemon.signal(Signal::SIGHUP)?;
+    manager.expect("RELOADING=1")?;
+    let status = manager.expect("READY=1")?;
+    assert!(status.starts_with("reload failed: ") && status.contains("did you mean eth0?"), "{status}");
+    assert!(status.ends_with("the gate goes on as it was") && status.contains("--force"), "{status}");
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use tests::lab::{Mark, PATIENCE, knockctl};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
-use super::assert_says;
+use super::{assert_fails, assert_says};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
@@ -20,6 +20,8 @@ pub fn trials() -> Vec<Trial> {
         a_change_of_the_rules_alone_finds_its_program_loaded,
         the_first_trusted_network_gets_a_program_that_asks_for_it,
         an_interface_can_be_left_out_and_taken_in,
+        a_slip_of_the_pen_takes_the_gate_off_no_last_interface,
+        with_force_the_gate_is_taken_off_the_last_interface,
         the_grant_table_can_grow_with_its_grants,
         the_command_waits_for_the_outcome,
         without_a_daemon_the_command_swaps_the_rules_itself,
@@ -176,13 +178,81 @@ fn an_interface_can_be_left_out_and_taken_in() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     world.gate()?;
     let one = Config::lab().with("[\"eth0\", \"eth1\"]", "[\"eth0\"]");
-    reload(&mut world, &one)?;
+    one.write("gate.toml")?;
+    let off = "eth1: the gate is taken off: options.interfaces does not mean it\n";
+    assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded", off]);
     assert_eq!(world.connect(Host::Stranger)?.0, Probe::Open);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert_eq!(Status::read()?.0["interfaces"].as_array().map(Vec::len), Some(1));
     reload(&mut world, &one.with("[\"eth0\"]", "[\"eth*\"]"))?;
     assert_eq!(world.connect(Host::Stranger)?.0, Probe::Silent);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+/// What is said of a reload that is refused.
+const REFUSED: [&str; 4] = [
+    "eht0 is not there (did you mean eth0? there are eth0, eth1, lo)",
+    "taken off eth0, eth1",
+    "NOTHING WOULD BE PROTECTED",
+    "knockctl reload --force",
+];
+
+fn a_slip_of_the_pen_takes_the_gate_off_no_last_interface() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    world.gate()?;
+    let file = Config::lab().set("interfaces", "[\"eht0\"]").write("gate.toml")?.display().to_string();
+    // By the command, by a signal, by the command without a daemon, and by the next daemon.
+    assert_fails(&knockctl(Host::Server, &["reload"])?, &REFUSED);
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    let daemon = world.gate()?;
+    let mark = daemon.mark();
+    daemon.hang_up()?;
+    daemon.wait_after(mark, "the gate goes on as it was")?;
+    let said = daemon.after(mark).join("\n");
+    assert!(REFUSED.iter().all(|words| said.contains(words)) && !said.contains(GATE_STANDS), "{said}");
+    assert_fails(&knockctl(Host::Server, &["reload", "--trial", "5m"])?, &REFUSED);
+    world.gate()?.kill()?;
+    assert_fails(&knockctl(Host::Server, &["reload", "--config", &file])?, &REFUSED);
+    assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &REFUSED);
+    let status = Status::read()?;
+    assert_eq!((&status.0["stands"], status.0["interfaces"].as_array().map(Vec::len)), (&true.into(), Some(2)));
+    for host in [Host::Client, Host::Stranger] {
+        assert_eq!(world.connect(host)?.0, Probe::Silent);
+    }
+    Ok(())
+}
+
+fn with_force_the_gate_is_taken_off_the_last_interface() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let off = [
+        "eth0: the gate is taken off: options.interfaces does not mean it\n",
+        "eth1: the gate is taken off: options.interfaces does not mean it\n",
+        "no interface has the gate: NOTHING IS PROTECTED\n",
+    ];
+    for has_daemon in [true, false] {
+        world.gate()?;
+        let file = Config::lab().set("interfaces", "[\"eht0\"]").write("gate.toml")?.display().to_string();
+        let mut command = vec!["reload", "--force"];
+        if !has_daemon {
+            world.gate()?.kill()?;
+            command.extend(["--config", &file]);
+        }
+        assert_says(&knockctl(Host::Server, &command)?, 0, &off);
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        let status = knockctl(Host::Server, &["status"])?;
+        assert!(
+            status.stdout.starts_with("NO INTERFACE HAS THE GATE, NOTHING IS PROTECTED: eht0 is not there"),
+            "{status}"
+        );
+        assert_eq!(status.code, 1, "{status}");
+        Config::lab().write("gate.toml")?;
+        assert_says(&knockctl(Host::Server, &["reload", "--config", &file])?, 0, &["reloaded"]);
+        assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+        // The word was good for once.
+        Config::lab().set("interfaces", "[\"eht0\"]").write("gate.toml")?;
+        assert_fails(&knockctl(Host::Server, &["reload", "--config", &file])?, &REFUSED);
+    }
     Ok(())
 }
 

@@ -15,13 +15,16 @@ impl Status {
     ///
     /// # Errors
     ///
-    /// If the gate does not stand.
+    /// If nothing is loaded. A gate that stands on no interface is a negative answer, and a status.
     pub fn read() -> Result<Self> {
         let ran = knockctl(Host::Server, &["status", "--json"])?;
-        if ran.code != 0 {
+        if !matches!(ran.code, 0 | 1) {
             bail!("{ran}");
         }
-        let value = serde_json::from_str(&ran.stdout).with_context(|| format!("no JSON: {}", ran.stdout))?;
+        let value: Value = serde_json::from_str(&ran.stdout).with_context(|| format!("no JSON: {}", ran.stdout))?;
+        if value["loaded"] != true || value["stands"] != (ran.code == 0) {
+            bail!("{ran}");
+        }
         Ok(Self(value))
     }
 

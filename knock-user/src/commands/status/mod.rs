@@ -39,9 +39,9 @@ pub fn run(args: &StatusArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
     let mut reader = Reader::new(paths);
     let mut look = || look(args, paths, &mut reader);
     let Some(seconds) = args.watch else {
-        let (text, loaded) = look()?;
+        let (text, stands) = look()?;
         out.write_all(text.as_bytes())?;
-        return Ok(if loaded { Exit::Done } else { Exit::Negative });
+        return Ok(if stands { Exit::Done } else { Exit::Negative });
     };
     let mut pause = Pause::new()?;
     // A terminal is drawn anew in one piece, so that it does not flicker.
@@ -62,12 +62,12 @@ pub fn run(args: &StatusArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// What to show, and whether there is a gate: by the pins, or by the daemon for those who may not read them.
+/// What to show, and whether there is a gate that stands on an interface: by the pins, or by the daemon for those who may not read them.
 fn look(args: &StatusArgs, paths: &Paths, reader: &mut Reader) -> Result<(String, bool)> {
     if let Err(refusal) = need_root() {
         let shown = Shown::ask(paths, &refusal)?;
-        return Ok((if args.json { shown.json } else { shown.text }, shown.loaded));
+        return Ok((if args.json { shown.json } else { shown.text }, shown.stands));
     }
     let snapshot = reader.read()?;
-    Ok((if args.json { render::json(&snapshot)? } else { render::text(&snapshot) }, snapshot.loaded))
+    Ok((if args.json { render::json(&snapshot)? } else { render::text(&snapshot) }, snapshot.stands))
 }

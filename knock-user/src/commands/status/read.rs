@@ -13,6 +13,7 @@ use crate::commands::service;
 use crate::config::{Port, transport_name};
 use crate::firewall::{
     Condition, FlowEntry, GrantEntry, LockoutEntry, Paths, Place, State, XdpMode, boot_now, format_site, format_source,
+    not_there,
 };
 use crate::runtime;
 
@@ -67,8 +68,11 @@ fn read_pins(paths: &Paths, state: &State, daemon: Option<Daemon>) -> Result<Sna
     let now = boot_now();
     let places = state.places()?;
     let attempts = state.attempts()?.into_iter();
+    let why_not = nowhere(&places);
     Ok(Snapshot {
         loaded: true,
+        stands: why_not.is_none(),
+        why_not,
         observing: state.observes()?,
         trial_seconds_left: trial_left(paths),
         deny: if state.rejects()? { "reject" } else { "drop" },
@@ -94,11 +98,24 @@ fn read_pins(paths: &Paths, state: &State, daemon: Option<Daemon>) -> Result<Sna
     })
 }
 
+/// Why the gate stands nowhere; `None` if it stands somewhere.
+fn nowhere(places: &[Place]) -> Option<String> {
+    if places.iter().any(|place| matches!(place.condition, Condition::Up | Condition::Down)) {
+        return None;
+    }
+    let why = places.iter().map(|Place { name, condition, .. }| match condition {
+        Condition::Absent(instead) => not_there(name, instead),
+        Condition::Covered(why) | Condition::Open(why) => format!("{name}: {why}"),
+        Condition::Up | Condition::Down => String::new(),
+    });
+    Some(why.collect::<Vec<_>>().join("; "))
+}
+
 fn read_place(place: Place) -> Interface {
     let (state, why) = match place.condition {
         Condition::Up => ("up", None),
         Condition::Down => ("down", None),
-        Condition::Absent => ("absent", None),
+        Condition::Absent(instead) => ("absent", Some(instead)),
         Condition::Covered(why) => ("covered", Some(why)),
         Condition::Open(why) => ("open", Some(why)),
     };
@@ -213,6 +230,17 @@ mod tests {
         let ports = [(53, "tcp"), (53, "udp"), (54, "tcp"), (55, "tcp"), (2222, "tcp"), (65535, "udp")];
         assert_eq!(merge(ports.into_iter()), ["53-55/tcp", "53/udp", "2222/tcp", "65535/udp"]);
         assert_eq!(merge([].into_iter()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_gate_on_no_interface_says_what_was_probably_meant() {
+        let place = |name: &str, condition| Place { name: name.to_owned(), mode: None, condition };
+        let slip = place("eht0", Condition::Absent("did you mean eth0? there are eth0, lo".into()));
+        let busy = place("eth1", Condition::Open("busy".into()));
+        let why = "eht0 is not there (did you mean eth0? there are eth0, lo); eth1: busy";
+        assert_eq!(nowhere(&[slip.clone(), busy]).as_deref(), Some(why));
+        assert_eq!(nowhere(&[slip, place("eth2", Condition::Down)]), None);
+        assert_eq!(nowhere(&[]).as_deref(), Some(""));
     }
 
     #[test]

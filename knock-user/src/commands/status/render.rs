@@ -17,9 +17,15 @@ pub fn text(snapshot: &Snapshot) -> String {
     if !snapshot.loaded {
         return "nothing is loaded: start the gate with `knockctl run`\n".to_owned();
     }
-    let mut text = format!("knockctl {}\n", snapshot.version);
+    let mut text = String::new();
+    if let Some(why) = &snapshot.why_not {
+        let colon = if why.is_empty() { "" } else { ": " };
+        text += &format!("NO INTERFACE HAS THE GATE, NOTHING IS PROTECTED{colon}{why}\n");
+    }
+    text += &format!("knockctl {}\n", snapshot.version);
+    let alone = if snapshot.stands { "the gate stands, nothing is logged" } else { "nothing is taken in or logged" };
     text += &snapshot.daemon.as_ref().map_or_else(
-        || "daemon: not running: the gate stands, nothing is logged\n".to_owned(),
+        || format!("daemon: not running: {alone}\n"),
         |daemon| format!("daemon: process {}, {}\n", daemon.pid, daemon.config.display()),
     );
     if let Some(daemon) = snapshot.daemon.as_ref().filter(|daemon| daemon.unread_events > 0) {
@@ -36,7 +42,9 @@ pub fn text(snapshot: &Snapshot) -> String {
     }
     section(&mut text, ["INTERFACE", "MODE", "STATE"], &snapshot.interfaces, "no interfaces", |row: &Interface| {
         let state = match (row.state, &row.why) {
-            ("absent", _) => "not there yet".to_owned(),
+            ("absent", why) => {
+                format!("not there yet{}", why.as_ref().map_or_else(String::new, |why| format!(" ({why})")))
+            }
             ("covered", Some(why)) => why.clone(),
             (_, Some(why)) => format!("NO GATE: {why}"),
             (state, None) => state.to_owned(),

@@ -23,8 +23,9 @@ pub const BUSY: &[u8] = b"busy";
 /// What `knockctl status` shows, in both forms. Nothing secret is in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Shown {
-    /// There is a gate.
-    pub loaded: bool,
+    /// There is a gate, and it stands on an interface.
+    #[serde(rename = "loaded")]
+    pub stands: bool,
     /// Tables.
     pub text: String,
     /// One line of JSON.
@@ -39,7 +40,7 @@ impl Shown {
     /// If they cannot be read.
     pub fn now(reader: &mut Reader) -> Result<Self> {
         let snapshot = reader.read()?;
-        Ok(Self { loaded: snapshot.loaded, text: render::text(&snapshot), json: render::json(&snapshot)? })
+        Ok(Self { stands: snapshot.stands, text: render::text(&snapshot), json: render::json(&snapshot)? })
     }
 
     /// As the daemon says it to whoever may not read the pins, which is why it is asked: `refusal`.

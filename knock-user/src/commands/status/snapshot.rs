@@ -13,6 +13,10 @@ pub struct Snapshot {
     pub version: &'static str,
     /// The pins are there.
     pub loaded: bool,
+    /// The gate stands on an interface.
+    pub stands: bool,
+    /// Why it stands on none.
+    pub why_not: Option<String>,
     /// The daemon, if it lives.
     pub daemon: Option<Daemon>,
     /// Nothing is denied, only counted and logged.
@@ -59,7 +63,7 @@ pub struct Interface {
     /// `up` and `down` with the gate, `absent` for what is not there (yet), `covered` for an interface
     /// that needs none of its own, `open` for one that should have the gate and has none.
     pub state: &'static str,
-    /// Why it has none.
+    /// Why it has none; of one that is absent, what else could be meant.
     pub why: Option<String>,
 }
 
@@ -153,6 +157,8 @@ impl Snapshot {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             loaded: false,
+            stands: false,
+            why_not: None,
             daemon,
             observing: false,
             trial_seconds_left: None,

@@ -30,6 +30,8 @@ fn full() -> Snapshot {
     Snapshot {
         version: "1.2.3",
         loaded: true,
+        stands: true,
+        why_not: None,
         observing: false,
         trial_seconds_left: None,
         deny: "drop",
@@ -95,7 +97,7 @@ COUNTED  WHAT
 #[test]
 fn programs_see_every_field() {
     let expected = concat!(
-        r#"{"version":"1.2.3","loaded":true,"daemon":{"pid":4242,"config":"/etc/knock/knock.toml","unread_events":0},"#,
+        r#"{"version":"1.2.3","loaded":true,"stands":true,"why_not":null,"daemon":{"pid":4242,"config":"/etc/knock/knock.toml","unread_events":0},"#,
         r#""observing":false,"trial_seconds_left":null,"deny":"drop","#,
         r#""interfaces":[{"name":"eth0","mode":"native","state":"up","why":null},"#,
         r#"{"name":"ppp*","mode":null,"state":"absent","why":null},"#,
@@ -135,7 +137,7 @@ closeSSH      ssh2     close   0      hooks: start; shut: no one-time sequence l
 #[test]
 fn a_gate_at_rest_says_so() {
     let services = vec![Service { name: "ssh2".into(), ports: vec!["2222/tcp".into()] }];
-    let quiet = Snapshot { version: "1.2.3", loaded: true, services, ..Snapshot::nothing(None) };
+    let quiet = Snapshot { version: "1.2.3", loaded: true, stands: true, services, ..Snapshot::nothing(None) };
     let expected = "\
 knockctl 1.2.3
 daemon: not running: the gate stands, nothing is logged
@@ -157,6 +159,27 @@ nothing counted yet
 }
 
 #[test]
+fn a_gate_on_no_interface_says_so_first_and_never_that_it_stands() {
+    let why_not = Some("eht0 is not there (did you mean eth0? there are eth0, lo)".to_owned());
+    let interfaces = vec![Interface {
+        name: "eht0".into(),
+        mode: None,
+        state: "absent",
+        why: Some("did you mean eth0? there are eth0, lo".into()),
+    }];
+    let nowhere = Snapshot { stands: false, why_not, interfaces, ..full() };
+    for daemon in [full().daemon, None] {
+        let text = text(&Snapshot { daemon, ..nowhere.clone() });
+        let first = "NO INTERFACE HAS THE GATE, NOTHING IS PROTECTED: eht0 is not there (did you mean eth0? there are eth0, lo)\n";
+        assert!(text.starts_with(first), "{text}");
+        assert!(!text.contains("the gate stands"), "{text}");
+        assert!(text.contains("\neht0       -     not there yet (did you mean eth0? there are eth0, lo)\n"), "{text}");
+    }
+    let json = json(&nowhere).unwrap();
+    assert!(json.contains(r#""loaded":true,"stands":false,"why_not":"eht0 is not there "#), "{json}");
+}
+
+#[test]
 fn a_gate_that_is_not_for_ever_says_so() {
     let snapshot = Snapshot { observing: true, trial_seconds_left: Some(42), ..full() };
     let text = text(&snapshot);
@@ -169,7 +192,7 @@ fn nothing_is_loaded() {
     let nothing = Snapshot { version: "1.2.3", ..Snapshot::nothing(None) };
     assert_eq!(text(&nothing), "nothing is loaded: start the gate with `knockctl run`\n");
     let expected = concat!(
-        r#"{"version":"1.2.3","loaded":false,"daemon":null,"#,
+        r#"{"version":"1.2.3","loaded":false,"stands":false,"why_not":null,"daemon":null,"#,
         r#""observing":false,"trial_seconds_left":null,"deny":"drop","#,
         r#""interfaces":[],"services":[],"doors":[],"#,
         r#""grants":[],"attempts":[],"lockouts":[],"counters":{}}"#,
