@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::count;
 use crate::cli::DEFAULT_CONFIG;
-use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_users};
+use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_listeners, remarks_on_users};
 use crate::exit::Exit;
 use crate::firewall::{FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs};
 use crate::onetime;
@@ -44,6 +44,7 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
     let (findings, summary, exit) = match load(&args.file) {
         Ok((config, mut findings)) => {
             findings.extend(interfaces(&config, args.any_mode));
+            findings.extend(remarks_on_listeners(&config));
             findings.extend(onetime::remarks(&config));
             findings.extend(remarks_on_users(&config));
             findings.extend(pins(&config, paths));

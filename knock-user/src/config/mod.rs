@@ -12,6 +12,7 @@ mod group;
 mod hooks;
 mod host;
 mod interface;
+mod listening;
 mod lockout;
 mod log;
 mod model;
@@ -37,6 +38,7 @@ use toml::de::DeTable;
 
 pub use self::error::ConfigError;
 pub use self::interface::InterfacePattern;
+pub use self::listening::remarks as remarks_on_listeners;
 pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub(crate) use self::onetime::choose as choose_one_time;
 pub use self::permissions::Permissions;

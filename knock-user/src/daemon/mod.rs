@@ -32,7 +32,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::config::{Config, OnExit};
+use crate::config::{Config, OnExit, remarks_on_listeners};
 use crate::firewall::{Firewall, Manner, Paths, State, Swept, boot_now};
 use crate::hooks::{Finished, Keeper};
 use crate::runtime::{DaemonInfo, Force, Lock, Reload, show_to};
@@ -103,7 +103,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     let (mut config, findings) = Config::load(&args.config).map_err(refusal)?;
     let output = Log::open(&config.options.log)?;
     logging::start(&output, verbosity)?;
-    findings.iter().for_each(|finding| output.finding(finding));
+    findings.iter().chain(&remarks_on_listeners(&config)).for_each(|finding| output.finding(finding));
     crate::firewall::need_root()?;
     limits::raise(&config)?;
     if let Some(warning) = Session::own().and_then(|session| session.warning(&config, paths)) {
@@ -524,7 +524,11 @@ impl Daemon {
         self.log.append(&Record::of("reload", text));
         match &error {
             Some(error) => self.notify.as_before(error),
-            None => self.notify.ready(&self.standing()),
+            None => {
+                self.notify.ready(&self.standing());
+                // Behind it: nobody is to wait for this.
+                remarks_on_listeners(&self.config).iter().for_each(|finding| self.output.finding(finding));
+            }
         }
     }
 

@@ -4,5 +4,6 @@ pub mod addresses;
 pub mod conntrack;
 pub mod ephemeral;
 mod netlink;
+pub mod processes;
 pub mod scope;
 pub mod sockets;

@@ -19,6 +19,8 @@ const DESTROY: u16 = 21;
 const REQUEST: usize = 56;
 /// `struct inet_diag_sockid`: ports, addresses, interface, cookie.
 const ID: usize = 48;
+/// Where the inode is in `struct inet_diag_msg`.
+const INODE: usize = 68;
 
 const ESTABLISHED: u32 = 1;
 const TIME_WAIT: u32 = 6;
@@ -44,6 +46,19 @@ pub struct Connection {
     pub interface: u32,
     /// By which the kernel knows it again.
     socket: Identity,
+    /// As `/proc/PID/fd` has it; 0 for a socket that no process has open.
+    inode: u32,
+}
+
+/// A socket that takes what comes to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listener {
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Where it listens; an address of IPv4 as such.
+    pub address: SocketAddr,
+    /// As `/proc/PID/fd` has it; 0 for a socket that no process has open.
+    pub inode: u32,
 }
 
 /// What the kernel tells and wants to be told of one socket.
@@ -60,6 +75,20 @@ struct Identity {
 /// If this kernel cannot be asked.
 pub fn listening() -> Result<Vec<(IpAddr, u16)>> {
     let found = sockets(Transport::Tcp, 1 << LISTEN, |socket| Some((socket.local.ip(), socket.local.port())))?;
+    Ok(found)
+}
+
+/// The sockets of TCP that listen, and those of UDP that have a port and no other end, of both families.
+///
+/// # Errors
+///
+/// If this kernel cannot be asked.
+pub fn listeners() -> Result<Vec<Listener>> {
+    let mut found = Vec::new();
+    for (transport, states) in [(Transport::Tcp, 1 << LISTEN), (Transport::Udp, 1 << CLOSE)] {
+        let listener = |one: Connection| Some(Listener { transport, address: one.local, inode: one.inode });
+        found.extend(sockets(transport, states, listener)?);
+    }
     Ok(found)
 }
 
@@ -162,6 +191,7 @@ fn socket_of(body: &[u8], transport: Transport) -> Result<Connection> {
         remote: SocketAddr::new(remote?, u16::from_be_bytes([id[2], id[3]])),
         interface: u32::from_ne_bytes([id[36], id[37], id[38], id[39]]),
         socket: Identity { family, id },
+        inode: body.get(INODE..).and_then(<[u8]>::first_chunk).map_or(0, |octets| u32::from_ne_bytes(*octets)),
     })
 }
 

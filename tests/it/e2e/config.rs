@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         a_gate_that_protects_nothing_is_written_out,
         the_examples_are_valid,
         check_advises_ports_of_root_on_a_host_with_users,
+        a_port_that_is_not_that_of_the_ssh_server_is_pointed_out,
     ]
 }
 
@@ -272,5 +273,31 @@ fn check_advises_ports_of_root_on_a_host_with_users() -> Result<()> {
         assert_eq!(ran.stdout.contains(advice), is_advised, "{ran}");
         assert!(!is_advised || ran.stdout.contains("use ports below 1024"), "{ran}");
     }
+    Ok(())
+}
+
+fn a_port_that_is_not_that_of_the_ssh_server_is_pointed_out() -> Result<()> {
+    const WORDS: [&str; 3] = [
+        "services.ssh2.ports[0]: nothing listens on 2223/tcp here",
+        "is it 2222/tcp that is meant?",
+        "an ssh server listens on 2222/tcp, WHICH NO SERVICE PROTECTS",
+    ];
+    let mut world = World::new(Family::V4, None)?;
+    let right = knockctl(Host::Server, &["check", &Config::lab().write("gate.toml")?.display().to_string()])?;
+    assert!(!right.stdout.contains("listens"), "{right}");
+    let slip = Config::lab().with("\"2222/tcp\"", "\"2223/tcp\"");
+    let file = slip.write("gate.toml")?.display().to_string();
+    let said = knockctl(Host::Server, &["check", &file])?.stdout;
+    assert!(WORDS.iter().all(|words| said.contains(words)), "{said}");
+    let daemon = Daemon::start(&slip, None)?;
+    daemon.wait_after(0, WORDS[2])?;
+    let said = daemon.after(0).join("\n");
+    assert!(WORDS.iter().all(|words| said.contains(words)), "{said}");
+    // By the command, and by the daemon, which may not look at others any more, and knows the first only.
+    let mark = daemon.mark();
+    assert_says(&knockctl(Host::Server, &["reload"])?, 0, &WORDS);
+    daemon.wait_after(mark, WORDS[0])?;
+    world.daemon = Some(daemon);
+    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
     Ok(())
 }
