@@ -161,7 +161,7 @@ fn the_examples_are_good() {
     ];
     for (name, text, expected) in [
         ("knock.toml", include_str!("../../../examples/knock.toml"), &[][..]),
-        ("lab.toml", include_str!("../../../examples/lab.toml"), &lab),
+        ("lab.toml", include_str!("../../../tests/src/lab/lab.toml"), &lab),
         ("article.toml", include_str!("../../../examples/article.toml"), &[ascending]),
     ] {
         let (_, warnings) = Config::parse(text, name).unwrap_or_else(|error| panic!("{error}"));

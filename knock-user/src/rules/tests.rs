@@ -7,7 +7,7 @@ use knock_common::rules::{Action, Role};
 
 use super::*;
 
-const LAB: &str = include_str!("../../../examples/lab.toml");
+const LAB: &str = include_str!("../../../tests/src/lab/lab.toml");
 
 fn config(text: &str) -> Config {
     Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}")).0

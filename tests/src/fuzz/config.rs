@@ -65,7 +65,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let examples = [
         include_str!("../../../examples/knock.toml"),
         include_str!("../../../examples/article.toml"),
-        include_str!("../../../examples/lab.toml"),
+        include_str!("../lab/lab.toml"),
         "[options]\ninterfaces = [\"e*\"]\n[doors.a]\nsequence = [\"1-2/tcp\"]\nhook = 1\n[services]\n",
     ];
     let made = (0..64).map(|seed| crate::history::Scenario::config_of(seed * 16).to_toml());

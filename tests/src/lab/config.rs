@@ -13,10 +13,10 @@ use super::sandbox;
 pub struct Config(pub String);
 
 impl Config {
-    /// `examples/lab.toml`.
+    /// `lab.toml`.
     #[must_use]
     pub fn lab() -> Self {
-        Self(include_str!("../../../examples/lab.toml").to_owned())
+        Self(include_str!("lab.toml").to_owned())
     }
 
     /// The same with another text in one place.

@@ -17,7 +17,7 @@ use crate::lab::{
     knockctl_path,
 };
 
-/// The door that opens, as `examples/lab.toml` has it.
+/// The door that opens, as `lab.toml` of the lab has it.
 pub const OPEN: [&str; 3] = ["7000/tcp", "8000/udp", "9000/tcp"];
 /// The door that closes.
 pub const CLOSE: [&str; 2] = ["9001/tcp", "7001/tcp"];
