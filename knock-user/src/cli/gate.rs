@@ -13,6 +13,7 @@ use crate::commands::import::ImportArgs;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::revoke::RevokeArgs;
 use crate::commands::rules::RulesArgs;
+use crate::commands::sequence::SequenceArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::unload::UnloadArgs;
 use crate::commands::unlock::UnlockArgs;
@@ -83,6 +84,8 @@ pub enum GateCommand {
     Explain(Loud<ExplainArgs>),
     /// Print the rules of the gate, or the one with a number that `explain` has named
     Rules(Loud<RulesArgs>),
+    /// Print a knock sequence that nobody can guess, as a line of the config
+    Sequence(Loud<SequenceArgs>),
     /// Write our config from knockd's: what its commands open and close becomes services
     Import(Loud<ImportArgs>),
 }
@@ -110,6 +113,7 @@ impl GateCommand {
             Self::Events(loud) => loud.verbose,
             Self::Explain(loud) => loud.verbose,
             Self::Rules(loud) => loud.verbose,
+            Self::Sequence(loud) => loud.verbose,
             Self::Import(loud) => loud.verbose,
         }
     }

@@ -48,6 +48,7 @@ fn help_lists_every_command_and_no_inner_option() {
         "events",
         "explain",
         "rules",
+        "sequence",
         "knock",
         "import",
         "completions",

@@ -7,7 +7,10 @@ use anyhow::{Result, bail};
 
 use super::count;
 use crate::cli::DEFAULT_CONFIG;
-use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_listeners, remarks_on_users};
+use crate::config::{
+    Config, ConfigError, Diagnostic, Severity, remarks_on_listeners, remarks_on_published, remarks_on_strength,
+    remarks_on_users,
+};
 use crate::exit::Exit;
 use crate::firewall::{FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs};
 use crate::onetime;
@@ -44,6 +47,8 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
     let (findings, summary, exit) = match load(&args.file) {
         Ok((config, mut findings)) => {
             findings.extend(interfaces(&config, args.any_mode));
+            findings.extend(remarks_on_published(&config, Severity::Error));
+            findings.extend(remarks_on_strength(&config));
             findings.extend(remarks_on_listeners(&config));
             findings.extend(onetime::remarks(&config));
             findings.extend(remarks_on_users(&config));
@@ -149,7 +154,7 @@ mod tests {
     const GOOD: &str = r#"
         options.interfaces = ["lo"]
         services.ssh2.ports = ["2222/tcp"]
-        doors.open = { service = "ssh2", sequence = ["7000/tcp", "9000/udp", "8000/tcp"], cmd_timeout = "60s" }
+        doors.open = { service = "ssh2", sequence = ["7100/tcp", "9000/udp", "8000/tcp"], cmd_timeout = "60s" }
     "#;
 
     #[test]
@@ -161,9 +166,29 @@ mod tests {
     }
 
     #[test]
+    fn a_sequence_that_everybody_knows_is_a_fault() {
+        let text = GOOD.replace("7100", "7000");
+        let (said, exit) = check(&text);
+        assert!(said.contains("knock.toml: error: doors.open.sequence: EVERYBODY KNOWS THIS SEQUENCE"), "{said}");
+        assert!(said.lines().last().unwrap().starts_with("knock.toml: faulty (1 error, "), "{said}");
+        assert_eq!(exit, Exit::Negative);
+        // Wherever it is to be used. But it is loaded.
+        assert_eq!(check_with(&text, 0o600, &["--any-mode"]).1, Exit::Negative);
+        assert_eq!(check_with(&text, 0o600, &["--loads"]).1, Exit::Done);
+    }
+
+    #[test]
+    fn what_could_be_stronger_is_a_warning() {
+        let (said, exit) = check(&GOOD.replace(", cmd_timeout = \"60s\"", ""));
+        assert!(said.contains("knock.toml: warning: doors.open: opens for good"), "{said}");
+        assert!(said.contains("knock.toml: warning: doors.open.sequence: 31 bits of room"), "{said}");
+        assert_eq!(exit, Exit::Done);
+    }
+
+    #[test]
     fn mistakes_are_shown_with_their_lines() {
-        let (text, exit) = check(&GOOD.replace("7000", "70000"));
-        assert!(text.contains("doors.open.sequence[0]") && text.contains("70000/tcp"), "{text}");
+        let (text, exit) = check(&GOOD.replace("7100", "71000"));
+        assert!(text.contains("doors.open.sequence[0]") && text.contains("71000/tcp"), "{text}");
         assert_eq!(text.lines().last(), Some("knock.toml: refused (1 error, 0 warnings)"));
         assert_eq!(exit, Exit::Negative);
     }
@@ -208,7 +233,7 @@ mod tests {
         assert!(text.contains("warning: options.interfaces: ol: not there yet"), "{text}");
         assert_eq!(exit, Exit::Done);
         // What is refused is not loaded either.
-        assert_eq!(check_with(&slip.replace("7000", "70000"), 0o600, &["--loads"]).1, Exit::Negative);
+        assert_eq!(check_with(&slip.replace("7100", "71000"), 0o600, &["--loads"]).1, Exit::Negative);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 use rustix::fs::Mode;
 
-use super::{allow, check, confirm, events, explain, import, reload, revoke, rules, status, unload, unlock};
+use super::{allow, check, confirm, events, explain, import, reload, revoke, rules, sequence, status, unload, unlock};
 use crate::cli::{GateCommand as Command, Loud};
 use crate::daemon;
 use crate::exit::Exit;
@@ -32,6 +32,7 @@ pub fn run(command: &Command, verbosity: u8, paths: &Paths, out: &mut dyn Write)
         Command::Unlock(Loud { args, .. }) => unlock::run(args, paths, out),
         Command::Explain(Loud { args, .. }) => explain::run(args, paths, out),
         Command::Rules(Loud { args, .. }) => rules::run(args, out),
+        Command::Sequence(Loud { args, .. }) => sequence::run(args, out),
         Command::Events(Loud { args, .. }) => events::run(args, paths, out),
         Command::Import(Loud { args, .. }) => import::run(args, out, &mut io::stderr()),
     }

@@ -29,6 +29,8 @@ pub mod revoke;
 #[cfg(feature = "gate")]
 pub mod rules;
 #[cfg(feature = "gate")]
+pub mod sequence;
+#[cfg(feature = "gate")]
 mod service;
 #[cfg(feature = "gate")]
 mod source;

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use super::process::{self, Holder};
 use super::{check, count};
 use crate::cli::DEFAULT_CONFIG;
-use crate::config::{Config, ConfigError, Diagnostic, remarks_on_listeners};
+use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_listeners, remarks_on_published};
 use crate::exit::Exit;
 use crate::firewall::{Firewall, Manner, Paths, State, need_root};
 use crate::runtime::{self, DaemonInfo, Force, Trial};
@@ -135,6 +135,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 fn load(path: &Path) -> Result<Config> {
     match Config::load(path) {
         Ok((config, mut findings)) => {
+            findings.extend(remarks_on_published(&config, Severity::Warning));
             findings.extend(remarks_on_listeners(&config));
             say(&findings);
             Ok(config)

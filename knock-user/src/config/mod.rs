@@ -22,7 +22,9 @@ mod onetime;
 mod options;
 mod permissions;
 mod port_owners;
+mod published;
 mod service;
+mod strength;
 mod tcpflags;
 mod users;
 
@@ -43,6 +45,9 @@ pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub(crate) use self::onetime::choose as choose_one_time;
 pub use self::permissions::Permissions;
 pub(crate) use self::port_owners::PortOwners;
+pub(crate) use self::published::is_published;
+pub use self::published::remarks as remarks_on_published;
+pub use self::strength::remarks as remarks_on_strength;
 pub use self::users::remarks as remarks_on_users;
 
 pub use self::model::{

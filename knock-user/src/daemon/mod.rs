@@ -32,7 +32,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::config::{Config, OnExit, remarks_on_listeners};
+use crate::config::{Config, OnExit, Severity, remarks_on_listeners, remarks_on_published};
 use crate::firewall::{Firewall, Manner, Paths, State, Swept, boot_now};
 use crate::hooks::{Finished, Keeper};
 use crate::runtime::{DaemonInfo, Force, Lock, Reload, show_to};
@@ -103,7 +103,8 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     let (mut config, findings) = Config::load(&args.config).map_err(refusal)?;
     let output = Log::open(&config.options.log)?;
     logging::start(&output, verbosity)?;
-    findings.iter().chain(&remarks_on_listeners(&config)).for_each(|finding| output.finding(finding));
+    findings.iter().for_each(|finding| output.finding(finding));
+    tell_of_faults(&config, &output);
     crate::firewall::need_root()?;
     limits::raise(&config)?;
     if let Some(warning) = Session::own().and_then(|session| session.warning(&config, paths)) {
@@ -527,7 +528,7 @@ impl Daemon {
             None => {
                 self.notify.ready(&self.standing());
                 // Behind it: nobody is to wait for this.
-                remarks_on_listeners(&self.config).iter().for_each(|finding| self.output.finding(finding));
+                tell_of_faults(&self.config, &self.output);
             }
         }
     }
@@ -675,6 +676,12 @@ impl Daemon {
         self.output.event(record);
         self.log.append(record);
     }
+}
+
+/// Says what is loaded all the same, and does not protect: sequences that everybody knows, ports on which nothing listens.
+fn tell_of_faults(config: &Config, output: &Log) {
+    let published = remarks_on_published(config, Severity::Warning);
+    published.iter().chain(&remarks_on_listeners(config)).for_each(|finding| output.finding(finding));
 }
 
 /// Without the lines of the file: they hold the sequences, and a log is read by many.

@@ -167,7 +167,8 @@ fn all_that_a_config_may_hold_fits() {
 
 #[test]
 fn the_examples_compile() {
-    for text in [LAB, include_str!("../../../examples/knock.toml"), include_str!("../../../examples/article.toml")] {
-        compile(text);
+    compile(LAB);
+    for text in [include_str!("../../../examples/knock.toml"), include_str!("../../../examples/article.toml")] {
+        compile(&text.replace("\"CHOOSE-YOUR-OWN\"", "\"29111/tcp\", \"13007/udp\", \"31113/tcp\""));
     }
 }

@@ -42,7 +42,12 @@ pub enum PortError {
     Backwards,
     /// A range where one port is asked for.
     Range,
+    /// What stands in an example in place of ports.
+    Placeholder,
 }
+
+/// What stands in an example in place of ports, so that nobody uses a sequence that everybody can read.
+pub(crate) const PLACEHOLDER: &str = "CHOOSE-YOUR-OWN";
 
 impl fmt::Display for PortError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,6 +65,7 @@ impl fmt::Display for PortError {
             Self::Protocol(text) => write!(f, "unknown protocol \"{}\"", text.escape_debug()),
             Self::Backwards => f.write_str("the range ends before it begins"),
             Self::Range => f.write_str("a range of ports where one port is needed"),
+            Self::Placeholder => f.write_str("a placeholder, and no port: choose your own sequence"),
         }
     }
 }
@@ -76,6 +82,9 @@ impl PortError {
             Self::Protocol(_) => "write tcp or udp, such as 7000/udp",
             Self::Backwards => "write the lower port first, such as 6000-6010/tcp",
             Self::Range => "write one port, such as 7000/tcp",
+            Self::Placeholder => {
+                "`knockctl sequence` on the server makes one at random: server and clients get the same"
+            }
         }
     }
 }
@@ -133,6 +142,9 @@ impl PortRange {
     ///
     /// [`PortError`] for anything else.
     pub fn parse(text: &str, names: &PortNames) -> Result<Self, PortError> {
+        if text.trim() == PLACEHOLDER {
+            return Err(PortError::Placeholder);
+        }
         let (port, transport) = match text.split_once(['/', ':']) {
             Some((port, protocol)) => (port.trim(), parse_transport(protocol.trim())?),
             None => (text.trim(), Transport::Tcp),

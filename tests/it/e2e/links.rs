@@ -508,7 +508,8 @@ fn a_reload_without_a_daemon_lists_anew() -> Result<()> {
 
 fn check_says_what_is_not_there() -> Result<()> {
     let _world = World::new(Family::V4, None)?;
-    let file = Config::lab().set("interfaces", "[\"eht0\", \"eth1\"]").write("gate.toml")?.display().to_string();
+    let file =
+        Config::lab().unpublished().set("interfaces", "[\"eht0\", \"eth1\"]").write("gate.toml")?.display().to_string();
     let ran = knockctl(Host::Server, &["check", &file])?;
     assert_says(&ran, 0, &["eht0: not there yet", "did you mean eth0?"]);
     let file = Config::lab().set("interfaces", "[\"eht0\"]").write("gate.toml")?.display().to_string();

@@ -209,7 +209,7 @@ fn a_directory_of_ours_that_was_open_is_shut() -> Result<()> {
 
 fn a_bpffs_for_everybody_is_warned_of() -> Result<()> {
     let world = World::new(Family::V4, None)?;
-    let file = Config::lab().write("gate.toml")?.display().to_string();
+    let file = Config::lab().unpublished().write("gate.toml")?.display().to_string();
     let check = || knockctl(Host::Server, &["check", &file]);
     set_mode(BPFFS, 0o700)?;
     assert!(!check()?.success()?.contains(BPFFS));

@@ -60,11 +60,19 @@ fn strangers_stay_out(tables: &Tables, config: &Config) {
     }
 }
 
+/// An example with a sequence in the place of its placeholder.
+pub(super) fn with_own_sequence(example: &str) -> String {
+    example.replace("\"CHOOSE-YOUR-OWN\"", "\"29111/tcp\", \"13007/udp\", \"31113/tcp\"")
+}
+
 /// The examples, and configs that were made up.
 pub fn seeds() -> Vec<Vec<u8>> {
+    let (knock, article) =
+        (include_str!("../../../examples/knock.toml"), include_str!("../../../examples/article.toml"));
     let examples = [
-        include_str!("../../../examples/knock.toml"),
-        include_str!("../../../examples/article.toml"),
+        knock,
+        &with_own_sequence(knock),
+        &with_own_sequence(article),
         include_str!("../lab/lab.toml"),
         "[options]\ninterfaces = [\"e*\"]\n[doors.a]\nsequence = [\"1-2/tcp\"]\nhook = 1\n[services]\n",
     ];

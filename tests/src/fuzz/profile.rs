@@ -29,10 +29,10 @@ pub fn run(octets: &[u8]) {
 
 /// The example that comes with the program, and what is wrong with it.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let example = include_str!("../../../examples/client.toml");
+    let example = &super::config::with_own_sequence(include_str!("../../../examples/client.toml"));
     let plain: String = example.lines().map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
     let own = "[hosts.a]\nhost = \"192.0.2.1\"\nsequence = [\"7000/tcp\", \"8000/udp\"]\nport = 2222\n\
                delay = \"5ms\"\nfamily = \"both\"\nretries = 2\nopen_for = \"60s\"\nthen = [\"ssh\", \"%IP%\"]\n";
     let wrong = "[hosts.a]\nsequence = [\"0/tcp\", 7]\nport = 70000\nnope = 1\n[hosts.b]\n[hots]\n";
-    [example, &plain, own, wrong, "[hosts\n"].map(|text| text.as_bytes().to_vec()).to_vec()
+    [example.as_str(), &plain, own, wrong, "[hosts\n"].map(|text| text.as_bytes().to_vec()).to_vec()
 }

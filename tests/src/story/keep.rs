@@ -31,7 +31,9 @@ pub fn keep(world: &mut World) -> Result<()> {
     world.gate()?;
 
     let id = sandbox::outside_id().unwrap_or_default();
-    println!("\nThe lab stays up until Ctrl-C, with the gate of tests/src/lab/lab.toml. From another terminal, as root:\n");
+    println!(
+        "\nThe lab stays up until Ctrl-C, with the gate of tests/src/lab/lab.toml. From another terminal, as root:\n"
+    );
     for host in Host::ALL {
         println!("  # a shell on the {}", host.name());
         println!("  nsenter --target {id} --mount --pid --net=/proc/{id}/root{} sh", host.path().display());

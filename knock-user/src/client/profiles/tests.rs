@@ -52,9 +52,13 @@ fn a_sequence_is_enough_and_the_name_may_be_the_host() {
 }
 
 #[test]
-fn the_example_is_taken() {
-    let hosts = read(include_str!("../../../../examples/client.toml")).unwrap();
-    assert!(!hosts.is_empty());
+fn the_example_is_taken_once_it_has_a_sequence() {
+    let example = include_str!("../../../../examples/client.toml");
+    let found = read(example).unwrap_err();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("hosts.myserver.sequence[0]: a placeholder, and no port: choose your own"), "{found:?}");
+    let hosts = read(&example.replace("\"CHOOSE-YOUR-OWN\"", "\"29111/tcp\", \"13007/udp\"")).unwrap();
+    assert_eq!(hosts.len(), 2);
 }
 
 #[test]

@@ -81,8 +81,9 @@ pub fn the_command_writes_what_the_daemon_reads() -> Result<()> {
     assert_says(&ran, 0, &["1 door imported", "ascending ports", "let the packet filter pass"]);
     assert_eq!(ran.stdout, "");
     assert_eq!(fs::metadata(&to)?.permissions().mode() & 0o777, 0o600);
-    let ran = knockctl(Host::Server, &["check", &to])?;
-    assert_says(&ran, 0, &["ok (1 service, 1 door, "]);
+    // It has the sequence that knockd comes with: what is taken over is loaded, and is no good.
+    assert_says(&knockctl(Host::Server, &["check", "--loads", &to])?, 0, &["EVERYBODY KNOWS THIS SEQUENCE"]);
+    assert_says(&knockctl(Host::Server, &["check", &to])?, 1, &["faulty (1 error, "]);
     assert_says(&knockctl(Host::Server, &["import", &from, "-o", &to])?, 2, &["is there already", "--force"]);
     Ok(())
 }
