@@ -63,6 +63,9 @@ pub enum GateCommand {
     /// Put the gate up and log what happens, in the foreground; -vv logs every verdict
     Run(Loud<RunArgs>),
     /// Show the gate: interfaces, services, doors, grants, attempts, counters
+    #[command(
+        after_help = "Exit codes: 0 the gate stands on an interface, 1 nothing is loaded, or no interface has the gate, 2 an error."
+    )]
     Status(Loud<StatusArgs>),
     /// Let an address in without a knock
     Allow(Loud<AllowArgs>),
@@ -71,8 +74,13 @@ pub enum GateCommand {
     /// End a lockout (options.lockout) before its time
     Unlock(Loud<UnlockArgs>),
     /// Look for mistakes in a config, without loading it
+    #[command(
+        after_help = "Exit codes: 0 there are warnings at most, 1 it would be refused, or (without --loads) it loads and does not \
+                            protect, 2 it cannot be read."
+    )]
     Check(Loud<CheckArgs>),
     /// Swap the rules for those of the config at once, keeping grants and connections
+    #[command(after_help = "Exit codes: 0 the new rules are in force, 2 the gate goes on as it was.")]
     Reload(Loud<ReloadArgs>),
     /// Keep what is on trial (`run --trial`, `reload --trial`)
     Confirm(Loud<ConfirmArgs>),

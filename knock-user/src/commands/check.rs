@@ -8,12 +8,13 @@ use anyhow::{Result, bail};
 use super::count;
 use crate::cli::DEFAULT_CONFIG;
 use crate::config::{
-    Config, ConfigError, Diagnostic, Severity, remarks_on_listeners, remarks_on_published, remarks_on_strength,
-    remarks_on_users,
+    Config, ConfigError, Diagnostic, Severity, log_fault, missing_programs, remarks_on_listeners, remarks_on_published,
+    remarks_on_strength, remarks_on_users,
 };
 use crate::exit::Exit;
 use crate::firewall::{FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs};
 use crate::onetime;
+use crate::session::Session;
 
 /// Arguments of `knockctl check`.
 #[derive(clap::Args, Clone, Debug)]
@@ -52,9 +53,18 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
             findings.extend(remarks_on_listeners(&config));
             findings.extend(onetime::remarks(&config));
             findings.extend(remarks_on_users(&config));
+            findings.extend(missing_programs(&config));
+            let session = Session::own().and_then(|session| session.warning(&config, paths));
+            findings.extend(session.map(|warning| remark(&config, "", warning)));
             findings.extend(pins(&config, paths));
+            let log_fault = log_fault(&config);
+            let loads = log_fault.is_none();
+            findings.extend(log_fault);
             let (services, doors) = (count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
-            if findings.iter().any(Diagnostic::is_error) {
+            if !loads {
+                let summary = format!("refused ({})", tally(&findings));
+                (findings, summary, Exit::Negative)
+            } else if findings.iter().any(Diagnostic::is_error) {
                 let exit = if args.loads { Exit::Done } else { Exit::Negative };
                 (findings.clone(), format!("faulty ({}): it loads, and does not protect so", tally(&findings)), exit)
             } else {
@@ -234,6 +244,22 @@ mod tests {
         assert_eq!(exit, Exit::Done);
         // What is refused is not loaded either.
         assert_eq!(check_with(&slip.replace("7100", "71000"), 0o600, &["--loads"]).1, Exit::Negative);
+    }
+
+    #[test]
+    fn what_is_named_and_missing_is_found() {
+        let (said, exit) =
+            check(&GOOD.replace("cmd_timeout = \"60s\"", "cmd_timeout = 60, start_command = \"/no/such\""));
+        assert!(said.contains("warning: doors.open.start_command: /no/such: there is no such program"), "{said}");
+        assert_eq!(exit, Exit::Done);
+        // Without its log the daemon does not start.
+        let text = GOOD.replace("services.ssh2", "options.log = \"/no/such/log\"\nservices.ssh2");
+        for flags in [&[][..], &["--loads"]] {
+            let (said, exit) = check_with(&text, 0o600, flags);
+            assert!(said.contains("error: options.log: /no/such: there is no such directory"), "{said}");
+            assert!(said.lines().last().unwrap().starts_with("knock.toml: refused (1 error, "), "{said}");
+            assert_eq!(exit, Exit::Negative);
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn reload(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
         log::warn!("{warning}");
     }
     let rules = format!("{}, {}", count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
-    let before = Firewall::standing(paths)?;
+    let before = Firewall::standing(paths);
     let how = match &holder {
         Holder::Daemon(daemon) => {
             if let Some(span) = args.trial {
@@ -107,7 +107,10 @@ fn reload(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
         }
     };
     writeln!(out, "{}: reloaded ({rules}): {how}", path.display())?;
-    tell_taken_off(&before, &Firewall::standing(paths)?, out)?;
+    // What cannot be looked at is no reason to say that the rules are not in force.
+    if let (Ok(before), Ok(after)) = (before, Firewall::standing(paths)) {
+        tell_taken_off(&before, &after, out)?;
+    }
     if let Some(span) = args.trial {
         writeln!(out, "on trial for {}: `knockctl confirm` keeps it", humantime::format_duration(span))?;
     }

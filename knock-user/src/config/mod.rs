@@ -8,6 +8,8 @@ mod advice;
 mod contradictions;
 mod door;
 mod error;
+pub mod fingerprint;
+mod foreign;
 mod group;
 mod hooks;
 mod host;
@@ -22,6 +24,7 @@ mod onetime;
 mod options;
 mod permissions;
 mod port_owners;
+mod presence;
 mod published;
 mod service;
 mod strength;
@@ -45,6 +48,7 @@ pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub(crate) use self::onetime::choose as choose_one_time;
 pub use self::permissions::Permissions;
 pub(crate) use self::port_owners::PortOwners;
+pub use self::presence::{log_fault, missing_programs};
 pub(crate) use self::published::is_published;
 pub use self::published::remarks as remarks_on_published;
 pub use self::strength::remarks as remarks_on_strength;
@@ -61,6 +65,9 @@ use self::report::Report;
 use self::value::{Entry, Table};
 // The sections' files name them as their own neighbours.
 use crate::settings::{diagnostic, document, duration, port, port_names, report, suggest, value};
+
+/// Where the config is, unless it is named.
+const DEFAULT: &str = "/etc/knock/knock.toml";
 
 impl Config {
     /// Reads a config file of this host, and says what is weak about it.
@@ -125,7 +132,12 @@ fn parse(text: &str, file: &str, path: &Path, host: &Host) -> Result<(Config, Ve
 fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> Option<Config> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        document::report_syntax(&errors, report);
+        if foreign::is_knockd_conf(text) {
+            let help = format!("`knockctl import {} -o {DEFAULT}` writes ours from it", path.display());
+            report.of_file(Severity::Error, "this is knockd's config, and not ours", help);
+        } else {
+            document::report_syntax(&errors, report);
+        }
         return None;
     }
     let mut table = Table::new(String::new(), 0..0, document.get_ref());
@@ -172,6 +184,7 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
         doors.into_iter().flatten().map(|placed| (placed.door, placed.sheet)).unzip();
     let mut config = Config {
         path: PathBuf::from(path),
+        fingerprint: fingerprint::of(text.as_bytes()),
         options: options?,
         services: services.into_iter().flatten().map(|placed| placed.service).collect(),
         doors,

@@ -17,6 +17,8 @@ use super::port::{Port, PortRange};
 pub struct Config {
     /// The file, as it was named.
     pub path: PathBuf,
+    /// By what the text is known again.
+    pub fingerprint: u64,
     /// `[options]`.
     pub options: Options,
     /// `[services.NAME]`, in the order of the file; then one without ports, of the door's own name,

@@ -60,10 +60,11 @@ pub fn remarks(config: &Config) -> Vec<Diagnostic> {
 /// below 1024, all; and TCP alone, or UDP alone, or both. If ports come again, he chooses that many fewer, and where they stand. If
 /// they are equally far apart, the first and the distance are all that he has to guess.
 fn room(sequence: &[Port]) -> u32 {
+    type IsOne = fn(&i32) -> bool;
     let steps = sequence.len() as f64;
     let is_mixed = sequence.iter().any(|step| step.transport != sequence[0].transport);
     let numbers: Vec<i32> = sequence.iter().map(|step| step.number.into()).collect();
-    let kinds: [(u16, fn(&i32) -> bool); 3] =
+    let kinds: [(u16, IsOne); 3] =
         [(65, |number| number % 1000 == 0), (655, |number| number % 100 == 0), (1023, |number| *number < 1024)];
     let kind = kinds.into_iter().find(|(_, is_one)| numbers.iter().all(is_one));
     let each = f64::from(kind.map_or(u16::MAX, |(size, _)| size)).log2();

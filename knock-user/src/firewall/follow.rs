@@ -252,7 +252,8 @@ impl Firewall {
     /// Leaves word for `status` of what the gate waits for.
     pub(super) fn tell(&mut self) {
         let refused = self.refused.values().map(|(interface, why)| (interface.name.clone(), why.clone()));
-        let outcome = Waiting { interfaces: self.patterns.clone(), refused: refused.collect() }.write(&self.paths);
+        let (interfaces, source) = (self.patterns.clone(), Some(self.source.clone()));
+        let outcome = Waiting { interfaces, refused: refused.collect(), source }.write(&self.paths);
         if let Err(error) = &outcome
             && !self.is_untold
         {

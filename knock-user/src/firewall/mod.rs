@@ -48,7 +48,7 @@ pub use state::{
 pub use sys::{
     FrameContext, Ran, boot_now, each as each_element, read_array, read_per_cpu, test_run, write as write_elements,
 };
-pub use waiting::{WAITING, Waiting};
+pub use waiting::{Source, WAITING, Waiting};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,6 +71,7 @@ pub struct Firewall {
     answers: Answers,
     spare: Spare,
     patterns: Vec<InterfacePattern>,
+    source: Source,
     mode: Mode,
     attached: Vec<Attached>,
     refused: follow::Refused,
@@ -218,6 +219,7 @@ impl Firewall {
             answers,
             spare: Spare::default(),
             patterns,
+            source: Source::of(config),
             mode,
             attached,
             refused,

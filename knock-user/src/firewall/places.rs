@@ -100,7 +100,7 @@ mod tests {
             renamed: Vec::new(),
         };
         let interfaces = ["eth*", "ppp0"].iter().map(|text| InterfacePattern::parse(text).unwrap()).collect();
-        let waiting = Waiting { interfaces, refused: BTreeMap::from([("eth3".into(), "busy".into())]) };
+        let waiting = Waiting { interfaces, refused: BTreeMap::from([("eth3".into(), "busy".into())]), source: None };
         let places = gather(&links, &all, &waiting);
         let shown: Vec<_> = places.iter().map(|place| (place.name.as_str(), place.mode, &place.condition)).collect();
         let nobody = Condition::Open("nobody has taken it in: see the daemon's log".into());

@@ -66,7 +66,7 @@ pub fn ask(paths: &Paths, question: &Question) -> Result<Answer> {
     if wanted.is_empty() {
         match &question.interface {
             Some(name) => bail!("{name}: the gate does not stand there: it stands on {}", names()),
-            None => bail!("the gate stands on no interface yet: see `knockctl status`"),
+            None => bail!("no interface has the gate: see `knockctl status`"),
         }
     }
     let (interface, to) = match question.to {

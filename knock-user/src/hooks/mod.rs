@@ -14,6 +14,7 @@ mod script;
 
 pub use keeper::{About, Keeper, Said, Table, settle};
 pub use runner::Finished;
+pub(crate) use script::PATH;
 
 /// True if an octet can stand in a command without meaning anything to a shell: what the text of an
 /// address, a network, or a name in the config is made of.

@@ -62,7 +62,7 @@ pub struct Script {
 }
 
 /// Where programs are looked for.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Script {
     /// Replaces `%IP%`, `%DOOR%` and `%SERVICE%`, all of them at once, so that nothing is replaced

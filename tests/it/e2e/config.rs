@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         a_sequence_that_everybody_knows_is_a_fault_and_loads,
         check_advises_ports_of_root_on_a_host_with_users,
         a_port_that_is_not_that_of_the_ssh_server_is_pointed_out,
+        knockds_config_is_answered_with_import,
     ]
 }
 
@@ -333,5 +334,15 @@ fn a_port_that_is_not_that_of_the_ssh_server_is_pointed_out() -> Result<()> {
     daemon.wait_after(mark, WORDS[0])?;
     world.daemon = Some(daemon);
     assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    Ok(())
+}
+
+fn knockds_config_is_answered_with_import() -> Result<()> {
+    let _lab = Lab::new()?;
+    let file = Config(tests::knockd::ARTICLE.to_owned()).write("knockd.conf")?.display().to_string();
+    let words =
+        ["this is knockd's config, and not ours", &*format!("`knockctl import {file} -o /etc/knock/knock.toml`")];
+    assert_says(&knockctl(Host::Server, &["check", &file])?, 1, &words);
+    assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &words);
     Ok(())
 }

@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         the_grant_table_can_grow_with_its_grants,
         the_command_waits_for_the_outcome,
         without_a_daemon_the_command_swaps_the_rules_itself,
+        a_config_that_has_changed_since_it_was_loaded_is_said,
     ]
 }
 
@@ -292,5 +293,39 @@ fn without_a_daemon_the_command_swaps_the_rules_itself() -> Result<()> {
     let status = Status::read()?;
     assert_eq!((&status.0["doors"][1]["steps"], status.grants().len()), (&3.into(), 1));
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
+    Ok(())
+}
+
+fn a_config_that_has_changed_since_it_was_loaded_is_said() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let file = world.gate()?.config().display().to_string();
+    let is_said = |world: &World| {
+        let text = world.command(&["status"])?;
+        let status = Status::read()?.0;
+        assert_eq!(status["config"]["path"], *file, "{status}");
+        let is_said = text.contains(&format!("CONFIG CHANGED since it was loaded: {file}: "));
+        assert_eq!(status["config"]["changed"], is_said, "{status}");
+        anyhow::Ok(is_said)
+    };
+    assert!(!is_said(&world)?);
+    let changed = Config::lab().set("cmd_timeout", "\"9s\"");
+    changed.write("gate.toml")?;
+    assert!(is_said(&world)?);
+    // A config that is refused is not the one that is in force; one that is taken is.
+    Config::lab().with("9001/tcp", "99001/tcp").write("gate.toml")?;
+    assert_ne!(knockctl(Host::Server, &["reload"])?.code, 0);
+    assert!(is_said(&world)?);
+    changed.write("gate.toml")?;
+    assert_says(&knockctl(Host::Server, &["reload"])?, 0, &[]);
+    assert!(!is_said(&world)?);
+    // The same without a daemon.
+    world.gate()?.kill()?;
+    assert!(!is_said(&world)?);
+    Config::lab().write("gate.toml")?;
+    assert!(is_said(&world)?);
+    assert_says(&knockctl(Host::Server, &["reload", "--config", &file])?, 0, &["the daemon is not running"]);
+    assert!(!is_said(&world)?);
+    std::fs::remove_file(&file)?;
+    assert!(is_said(&world)?);
     Ok(())
 }

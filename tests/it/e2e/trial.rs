@@ -133,6 +133,13 @@ fn who_is_about_to_shut_himself_out_is_warned() -> Result<()> {
     };
     let text = run("198.51.100.2 50022 192.0.2.1 2222")?;
     assert!(text.contains("this ssh session comes from 198.51.100.2"), "{text}");
+    let check = |connection: &str| {
+        let mut command = std::process::Command::new(tests::lab::knockctl_path()?);
+        command.args(["check", &config]).env("SSH_CONNECTION", connection);
+        anyhow::Ok(Host::Server.run(&mut command)?.stdout)
+    };
+    assert!(check("198.51.100.2 50022 192.0.2.1 2222")?.contains("warning: this ssh session comes from 198.51.100.2"));
+    assert!(!check("198.51.100.2 50022 192.0.2.1 22")?.contains("this ssh session"));
     let text = run("198.51.100.2 50022 192.0.2.1 22")?;
     assert!(!text.contains("this ssh session"), "{text}");
     drop(world);

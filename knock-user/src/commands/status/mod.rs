@@ -12,7 +12,7 @@ use anyhow::Result;
 
 pub use self::read::Reader;
 pub use self::shown::{BUSY, Shown};
-pub use self::snapshot::{Attempt, Daemon, Door, Grant, Interface, Service, Snapshot};
+pub use self::snapshot::{Attempt, ConfigFile, Daemon, Door, Grant, Interface, Service, Snapshot};
 
 use super::pause::Pause;
 use crate::exit::Exit;

@@ -8,12 +8,12 @@ use anyhow::Result;
 use knock_common::grant::{GrantKey, HOST_BITS};
 use knock_common::rules::{self, Action};
 
-use super::snapshot::{Attempt, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};
+use super::snapshot::{Attempt, ConfigFile, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};
 use crate::commands::service;
 use crate::config::{Port, transport_name};
 use crate::firewall::{
-    Condition, FlowEntry, GrantEntry, LockoutEntry, Paths, Place, State, XdpMode, boot_now, format_site, format_source,
-    not_there,
+    Condition, FlowEntry, GrantEntry, LockoutEntry, Paths, Place, Source, State, Waiting, XdpMode, boot_now,
+    format_site, format_source, not_there,
 };
 use crate::runtime;
 
@@ -73,6 +73,7 @@ fn read_pins(paths: &Paths, state: &State, daemon: Option<Daemon>) -> Result<Sna
         loaded: true,
         stands: why_not.is_none(),
         why_not,
+        config: Waiting::read(paths).source.and_then(read_config),
         observing: state.observes()?,
         trial_seconds_left: trial_left(paths),
         deny: if state.rejects()? { "reject" } else { "drop" },
@@ -96,6 +97,10 @@ fn read_pins(paths: &Paths, state: &State, daemon: Option<Daemon>) -> Result<Sna
         counters: state.counters()?,
         ..Snapshot::nothing(daemon)
     })
+}
+
+fn read_config(source: Source) -> Option<ConfigFile> {
+    Some(ConfigFile { changed: source.has_changed()?, path: source.path })
 }
 
 /// Why the gate stands nowhere; `None` if it stands somewhere.

@@ -34,6 +34,10 @@ pub fn text(snapshot: &Snapshot) -> String {
             daemon.unread_events
         );
     }
+    if let Some(config) = snapshot.config.as_ref().filter(|config| config.changed) {
+        let reload = "what is in force is what it was before, until `knockctl reload`";
+        text += &format!("CONFIG CHANGED since it was loaded: {}: {reload}\n", config.path.display());
+    }
     if let Some(seconds) = snapshot.trial_seconds_left {
         text += &format!("ON TRIAL: goes back in {}, unless `knockctl confirm` is said\n", span(seconds));
     }

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub why_not: Option<String>,
     /// The daemon, if it lives.
     pub daemon: Option<Daemon>,
+    /// The config file that the rules came from, if that is known.
+    pub config: Option<ConfigFile>,
     /// Nothing is denied, only counted and logged.
     pub observing: bool,
     /// Seconds until what is on trial goes, unless it is confirmed.
@@ -51,6 +53,15 @@ pub struct Daemon {
     pub config: PathBuf,
     /// Events of another size or kind than it knows, which it could not read.
     pub unread_events: u64,
+}
+
+/// The config file.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConfigFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// It is another one by now than when it was loaded, or gone.
+    pub changed: bool,
 }
 
 /// An interface.
@@ -160,6 +171,7 @@ impl Snapshot {
             stands: false,
             why_not: None,
             daemon,
+            config: None,
             observing: false,
             trial_seconds_left: None,
             deny: "drop",

@@ -32,6 +32,19 @@ fn files_are_read_with_their_permissions() {
 }
 
 #[test]
+fn knockds_config_is_told_from_ours_and_import_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "[options]\n\tUseSyslog\n\n[openSSH]\n\tsequence = 7000,8000,9000\n").unwrap();
+    let error = Config::load(file.path()).unwrap_err();
+    let path = file.path().display();
+    let expected = format!(
+        "{path}: error: this is knockd's config, and not ours\n  help: `knockctl import {path} -o /etc/knock/knock.toml` \
+         writes ours from it"
+    );
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
 fn a_config_that_was_cut_off_before_its_services_is_refused() {
     let whole = with_option("");
     let cut = &whole[..whole.find("[services").unwrap()];

@@ -3,7 +3,7 @@
 use knock_common::counter::Counter;
 
 use super::*;
-use crate::commands::status::Daemon;
+use crate::commands::status::{ConfigFile, Daemon};
 
 fn grant(source: &str, door: Option<&str>, origin: &'static str, seconds_left: Option<u64>, age: u64) -> Grant {
     let door = door.map(Into::into);
@@ -36,6 +36,7 @@ fn full() -> Snapshot {
         trial_seconds_left: None,
         deny: "drop",
         daemon: Some(Daemon { pid: 4242, config: "/etc/knock/knock.toml".into(), unread_events: 0 }),
+        config: Some(ConfigFile { path: "/etc/knock/knock.toml".into(), changed: false }),
         interfaces: vec![
             Interface { name: "eth0".into(), mode: Some("native"), state: "up", why: None },
             Interface { name: "ppp*".into(), mode: None, state: "absent", why: None },
@@ -98,6 +99,7 @@ COUNTED  WHAT
 fn programs_see_every_field() {
     let expected = concat!(
         r#"{"version":"1.2.3","loaded":true,"stands":true,"why_not":null,"daemon":{"pid":4242,"config":"/etc/knock/knock.toml","unread_events":0},"#,
+        r#""config":{"path":"/etc/knock/knock.toml","changed":false},"#,
         r#""observing":false,"trial_seconds_left":null,"deny":"drop","#,
         r#""interfaces":[{"name":"eth0","mode":"native","state":"up","why":null},"#,
         r#"{"name":"ppp*","mode":null,"state":"absent","why":null},"#,
@@ -188,11 +190,23 @@ fn a_gate_that_is_not_for_ever_says_so() {
 }
 
 #[test]
+fn a_config_that_has_changed_since_is_said_with_and_without_a_daemon() {
+    let config = Some(ConfigFile { path: "/etc/knock/knock.toml".into(), changed: true });
+    let changed = Snapshot { config, ..full() };
+    let line = "\nCONFIG CHANGED since it was loaded: /etc/knock/knock.toml: what is in force is what it was before, until \
+                `knockctl reload`\n";
+    assert!(text(&changed).contains(line), "{}", text(&changed));
+    let alone = text(&Snapshot { daemon: None, ..changed });
+    assert!(alone.contains(line) && alone.contains("daemon: not running"), "{alone}");
+    assert!(!text(&full()).contains("CONFIG"));
+}
+
+#[test]
 fn nothing_is_loaded() {
     let nothing = Snapshot { version: "1.2.3", ..Snapshot::nothing(None) };
     assert_eq!(text(&nothing), "nothing is loaded: start the gate with `knockctl run`\n");
     let expected = concat!(
-        r#"{"version":"1.2.3","loaded":false,"stands":false,"why_not":null,"daemon":null,"#,
+        r#"{"version":"1.2.3","loaded":false,"stands":false,"why_not":null,"daemon":null,"config":null,"#,
         r#""observing":false,"trial_seconds_left":null,"deny":"drop","#,
         r#""interfaces":[],"services":[],"doors":[],"#,
         r#""grants":[],"attempts":[],"lockouts":[],"counters":{}}"#,
