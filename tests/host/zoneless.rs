@@ -91,7 +91,7 @@ fn it_is_trusted_by_the_address_that_it_has() {
                 judged(&host, networks, &frame, verdict, &[counter]);
             }
         }
-        let known: Vec<IpAddr> = host.all_flows().into_iter().map(|(key, _)| key.source.into()).collect();
+        let known: Vec<IpAddr> = host.all_flows().into_keys().map(|key| key.source.into()).collect();
         assert_eq!(known.len(), trusted.into_iter().filter(|trusted| *trusted).count(), "{known:?}");
         assert!(known.iter().all(|source| OTHERS.iter().any(|other| source == other)), "{known:?}");
         host.reload(Tables::from_toml(&trusting("")));

@@ -83,7 +83,7 @@ fn the_client_needs_no_root() -> Result<()> {
     let world = World::guarded(Family::V4, &Config::lab())?;
     let ran = as_nobody(Host::Client, &["knock", "-v", "192.0.2.1", "7000", "8000/udp", "9000:tcp"])?;
     assert_says(&ran, 0, &["hitting tcp 192.0.2.1:7000\n", "hitting udp 192.0.2.1:8000\n"]);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -135,7 +135,7 @@ fn a_full_table_refuses_new_grants_and_keeps_old_ones() -> Result<()> {
     // There is room again.
     assert_says(&ctl(&["revoke", "203.0.113.0"])?, 0, &[]);
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -171,7 +171,7 @@ fn a_grant_for_good_stays() -> Result<()> {
     let world = World::guarded(Family::V4, &Config::lab().with("cmd_timeout = \"4s\"\n", ""))?;
     world.knock_open()?;
     assert!(Status::read()?.grants()[0]["seconds_left"].is_null());
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.knock(&["9001/tcp", "7001/tcp"], std::time::Duration::ZERO)?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())
@@ -191,7 +191,7 @@ fn check_answers_without_a_gate() -> Result<()> {
 fn a_mapped_address_is_the_ipv4_address() -> Result<()> {
     let world = World::guarded(Family::V4, &Config::lab())?;
     world.command(&["allow", "::ffff:192.0.2.2"])?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.command(&["revoke", "192.0.2.2"])?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())

@@ -127,7 +127,7 @@ fn stands_as_before(world: &World, before: &str) -> Result<()> {
     assert_eq!(status.grants().len(), 1, "{:?}", status.grants());
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.revoke()
 }
 
@@ -227,7 +227,7 @@ fn a_gate_that_protects_nothing_is_written_out() -> Result<()> {
     let ran = knockctl(Host::Server, &["reload"])?;
     assert_says(&ran, 0, &["reloaded (0 services, 0 doors)"]);
     assert!(ran.stderr.contains("warning: no service: nothing is protected"), "{ran}");
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -333,7 +333,7 @@ fn a_port_that_is_not_that_of_the_ssh_server_is_pointed_out() -> Result<()> {
     assert_says(&knockctl(Host::Server, &["reload"])?, 0, &WORDS);
     daemon.wait_after(mark, WORDS[0])?;
     world.daemon = Some(daemon);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 

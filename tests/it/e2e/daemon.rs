@@ -76,7 +76,7 @@ fn a_restart_keeps_links_grants_attempts_and_counters() -> Result<()> {
     assert_eq!(status.attempts().len(), 1);
     assert!(status.counter("deny_new") >= denied);
     world.knock(&["9000/tcp"], std::time::Duration::ZERO)?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -84,7 +84,7 @@ fn on_exit_detach_takes_the_gate_down() -> Result<()> {
     let mut world = World::guarded(Family::V4, &Config::lab().option("on_exit", "\"detach\""))?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert!(world.gate()?.terminate()?.success());
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     assert!(!std::path::Path::new(PINS).exists());
     Ok(())
 }
@@ -108,7 +108,7 @@ fn unload_ends_the_daemon_too() -> Result<()> {
     world.command(&["unload"])?;
     let mut daemon = world.daemon.take().expect("it was started");
     assert!(daemon.wait()?.success());
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     assert!(!std::path::Path::new(PINS).exists());
     assert_says(&knockctl(Host::Server, &["status"])?, 1, &[]);
     Ok(())

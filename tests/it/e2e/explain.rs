@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tests::lab::{Config, Daemon, Family, Host, SSH_PORT, Status, knockctl};
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -105,7 +105,7 @@ fn who_observes_is_told_what_would_be_denied() -> Result<()> {
     let mark = world.gate()?.mark();
     for family in Family::ALL {
         world.family = family;
-        assert_eq!(world.connect(Host::Stranger)?.0, tests::lab::Probe::Open, "{}", family.name());
+        world.must_open(Host::Stranger).context(family.name())?;
     }
     world.gate()?.wait_after(mark, "would deny: 198.51.100.2 -> :2222/tcp")?;
     let status = Status::read()?;

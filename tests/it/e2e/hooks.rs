@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use nix::net::if_::if_nametoindex;
 use tests::lab::{
     Config, Daemon, Family, Host, PATIENCE, PINS, Pause, Probe, Status, TIMEOUT, connect, ip, knockctl, knockctl_path,
@@ -104,7 +104,7 @@ fn a_hook_runs_after_the_kernel_has_opened() -> Result<()> {
     for family in Family::ALL {
         world.family = family;
         world.knock_open()?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "while the hook still runs");
+        world.must_open(Host::Client).context("while the hook still runs")?;
     }
     let mut lines = log.wait(4)?;
     lines.sort();
@@ -221,7 +221,7 @@ fn a_hook_that_hangs_is_killed_with_its_children() -> Result<()> {
     daemon.wait_after(0, "opencloseSSH: command says: hanging")?;
     daemon.wait_after(0, "opencloseSSH: command took too long and was killed")?;
     until("the end of its child", TIMEOUT, || (!stat.exists()).then_some(()))?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -229,7 +229,7 @@ fn a_hook_that_fails_is_told_of() -> Result<()> {
     let config = hooked("/nonexistent/program %IP%", "echo gone; exit 7").set("cmd_timeout", "\"1s\"");
     let world = World::guarded(Family::V4, &config)?;
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     let daemon = world.daemon.as_ref().expect("it was started");
     for text in [
         "opencloseSSH: running command: /nonexistent/program 192.0.2.2",
@@ -326,7 +326,7 @@ fn a_grant_that_ends_without_a_daemon_is_undone_by_the_next() -> Result<()> {
     // Without a daemon a door opens as well.
     world.family = Family::V6;
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     assert_eq!(log.lines(), [PLUS]);
     world.start(&config)?;
     let mut lines = log.wait(3)?;
@@ -371,7 +371,7 @@ fn a_reload_without_the_door_keeps_what_is_owed() -> Result<()> {
     let mut world = opened(&plus_minus(&log), &log)?;
     Config::lab().set("cmd_timeout", "\"60s\"").write("gate.toml")?;
     world.command(&["reload"])?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     pause(Pause::NoOtherHook);
     assert_eq!(log.lines(), [PLUS]);
     world.revoke()?;

@@ -1,6 +1,6 @@
 //! Kinds of interfaces: those without an Ethernet header, and those that lie on others.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tests::lab::{Config, Device, Family, Frames, Host, Late, Probe, Tunnel, bridge, ip, knockctl, moved_addresses};
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -83,7 +83,7 @@ fn native_mode_on_a_tun_device_names_the_remedy() -> Result<()> {
     let _tun = Device::new(Host::Server, "tun0", Frames::Tun)?;
     let file = write(&config("[\"eth0\", \"tun0\"]", "native"))?;
     assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &["tun0", "native", "\"generic\"", "\"auto\""]);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -128,7 +128,7 @@ fn assert_client_is_gated(world: &mut World) -> Result<()> {
         })?;
         assert_eq!(world.connect(Host::Client)?.0, Probe::Silent, "{family:?}");
         world.knock_open()?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{family:?}");
+        world.must_open(Host::Client).with_context(|| format!("{family:?}"))?;
         world.revoke()?;
     }
     Ok(())

@@ -94,7 +94,7 @@ fn a_user_who_held_it_before_is_not_the_daemon() -> Result<()> {
     let file = Config::lab().write("second.toml")?.display().to_string();
     assert_fails(&knockctl(Host::Server, &["run", "--config", &file])?, &["already running", &id.to_string()]);
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -108,7 +108,7 @@ fn another_process_with_the_daemons_number_is_never_signalled() -> Result<()> {
     assert_eq!(bystander.try_wait()?, None);
     bystander.kill()?;
     bystander.wait()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use socket2::{Domain, Socket, Type};
 use tests::lab::{Config, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, send_udp};
 use tests::story::World;
@@ -49,7 +49,7 @@ fn the_gate_is_asked_on_every_interface() -> Result<()> {
         for host in [Host::Client, Host::Stranger] {
             assert_eq!(world.connect(host)?.0, Probe::Silent);
             world.command(&["allow", &world.address(host).to_string()])?;
-            assert_eq!(world.connect(host)?.0, Probe::Open);
+            world.must_open(host)?;
         }
     }
     Ok(())
@@ -85,7 +85,7 @@ fn a_local_client_is_not_asked_to_knock() -> Result<()> {
     world.gate()?;
     for family in Family::ALL {
         world.family = family;
-        assert_eq!(world.connect(Host::Server)?.0, Probe::Open);
+        world.must_open(Host::Server)?;
     }
     Ok(())
 }
@@ -135,7 +135,7 @@ fn knocks_open(config: &Config, open_checksums_count: bool) -> Result<()> {
             assert!(Status::read()?.counter("bad_checksum") > 0);
             Host::Client.must(&["ethtool", "-K", "eth0", "tx", "off"])?;
             world.knock_open()?;
-            assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{}", family.name());
+            world.must_open(Host::Client).context(family.name())?;
         }
         world.revoke()?;
     }

@@ -89,7 +89,7 @@ impl Manager {
 
 fn ready_is_said_when_the_gate_stands() -> Result<()> {
     let world = World::new(Family::V4, None)?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     let manager = Manager::new()?;
     let mut daemon = manager.start(&Config::lab(), &[])?;
     let status = manager.expect("READY=1")?;
@@ -174,7 +174,7 @@ fn a_gate_on_no_interface_is_never_said_to_stand() -> Result<()> {
     // Ready it is: the boot must not wait for an interface that may come later.
     let why = "NOTHING IS PROTECTED: eht0 is not there (did you mean eth0? there are eth0, eth1, lo)";
     assert_eq!(manager.expect("READY=1")?, format!("on no interface: {why}"));
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Config::lab().write("gate.toml")?;
     daemon.signal(Signal::SIGHUP)?;
     manager.expect("RELOADING=1")?;
@@ -224,7 +224,7 @@ fn a_failed_start_is_never_ready() -> Result<()> {
         assert_eq!(daemon.wait(TIMEOUT)?.code(), Some(2));
         assert!(manager.is_silent(Duration::from_millis(100))?);
         assert!(!std::path::Path::new(PINS).exists());
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        world.must_open(Host::Client)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use nix::mount::{MsFlags, mount};
 use tests::lab::{Config, Family, Host, Lab, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
@@ -92,7 +92,7 @@ fn knock_in_vain(world: &World, line: usize) -> Result<()> {
 /// Knocks by a line, which must open; then the grant is taken away.
 fn knock_and_revoke(world: &World, line: usize) -> Result<()> {
     knock(world, line)?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "line {line}");
+    world.must_open(Host::Client).with_context(|| format!("line {line}"))?;
     world.revoke()
 }
 

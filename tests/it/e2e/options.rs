@@ -4,9 +4,11 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use socket2::{Domain, Protocol, Socket, Type};
-use tests::lab::{Config, Daemon, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, send_udp, until};
+use tests::lab::{
+    Config, Daemon, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, must_open, send_udp, until,
+};
 use tests::packet::{ACK, FIN, PacketBuilder, RST, SYN};
 use tests::story::World;
 use tests::trial::{Trial, trials, waiting_trials};
@@ -34,7 +36,7 @@ fn trusted_networks_never_knock() -> Result<()> {
     let mut world = World::guarded(Family::V4, &config)?;
     for family in Family::ALL {
         world.family = family;
-        assert_eq!(world.connect(Host::Stranger)?.0, Probe::Open, "{}", family.name());
+        world.must_open(Host::Stranger).context(family.name())?;
         assert_eq!(world.connect(Host::Client)?.0, Probe::Silent, "{}", family.name());
     }
     assert!(Status::read()?.counter("pass_trusted") > 0);
@@ -87,7 +89,7 @@ fn a_door_may_count_knocks_on_one_address_only() -> Result<()> {
     world.knock_open()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     tests::lab::knockctl(Host::Client, &["knock", "198.51.100.1", "7000", "8000/udp", "9000"])?.success()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -136,7 +138,7 @@ fn a_door_may_ask_for_flags() -> Result<()> {
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     segment(7000, FIN | ACK)?;
     segment(9000, FIN)?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -196,14 +198,14 @@ fn a_knock_reaches_what_listens_on_its_port() -> Result<()> {
     let (listener, socket) = Host::Server.enter(|| Ok((TcpListener::bind(tcp)?, UdpSocket::bind(udp)?)))?;
     let daemon = Daemon::start(&Config::lab(), None)?;
     daemon.wait_after(0, "something listens on this port")?;
-    assert_eq!(connect(Host::Stranger, tcp, PATIENCE)?.0, Probe::Open);
+    must_open(Host::Stranger, tcp)?;
     listener.accept()?;
     send_udp(Host::Stranger, udp, b"a query")?;
     let mut buffer = [0; 16];
     assert_eq!(socket.recv(&mut buffer)?, 7);
     // And it is a knock all the same.
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -218,7 +220,7 @@ fn attempts_beyond_the_rate_are_begun_untold() -> Result<()> {
     assert!(status.counter("attempt_started") >= 1, "{}", status.0);
     // Knocking works all the same.
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 

@@ -149,7 +149,7 @@ fn pins_in_a_users_directory_are_refused() -> Result<()> {
     // A directory above, which is his.
     let ran = Host::Server.run(refused()?.env("KNOCK_PINS", "/sys/fs/bpf/his/knock"))?;
     assert_fails(&ran, &["/sys/fs/bpf/his", &format!("the user {NOBODY}")]);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     let _daemon = Daemon::start(&Config::lab(), None)?;
     assert_out_of_reach(&world)
 }
@@ -163,7 +163,7 @@ fn a_users_directory_among_the_pins_is_refused() -> Result<()> {
         let path = format!("{PINS}/{name}");
         user(&["mkdir", "-m", "0777", &path])?.success()?;
         assert_fails(&run()?, &[&path, &format!("the user {NOBODY}"), &format!("`rm -r {path}`")]);
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        world.must_open(Host::Client)?;
         Host::Server.must(&["rm", "-r", PINS])?;
     }
     Ok(())
@@ -305,7 +305,7 @@ fn a_users_link_is_not_followed() -> Result<()> {
         assert_eq!(daemon.wait(TIMEOUT)?.code(), Some(2), "{place}");
         daemon.lines.wait_after(0, why, TIMEOUT)?;
         assert!(!Path::new(PINS).exists(), "{place}");
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        world.must_open(Host::Client)?;
         // Stop commands that cannot be noted are no reason for a host without a gate.
         let daemon = standing_after("true", &hooked, &[("KNOCK_STATE_DIR", place)])?;
         daemon.lines.wait_after(0, why, TIMEOUT)?;

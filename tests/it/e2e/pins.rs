@@ -94,7 +94,7 @@ fn unload_removes_what_was_refused() -> Result<()> {
     assert_fails(&run()?, &["knockctl unload"]);
     assert_says(&knockctl(Host::Server, &["unload"])?, 0, &[]);
     assert!(!std::path::Path::new(PINS).exists());
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     let _daemon = Daemon::start(&Config::lab(), None)?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())
@@ -118,7 +118,7 @@ fn a_bpffs_that_cannot_be_written_is_named() -> Result<()> {
     let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
     mount(None::<&str>, "/sys/fs/bpf", None::<&str>, read_only, None::<&str>)?;
     assert_fails(&run()?, &[PINS, "Read-only"]);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     Ok(())
 }
 
@@ -126,7 +126,7 @@ fn pins_without_a_daemon_are_enough() -> Result<()> {
     let world = standing()?;
     assert_says(&knockctl(Host::Server, &["status"])?, 0, &["eth0", "ssh2"]);
     world.command(&["allow", "192.0.2.2"])?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.revoke()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())

@@ -57,7 +57,7 @@ fn a_daemon_keeps_what_a_reload_needs_and_no_more() -> Result<()> {
     until("the gate on late0", TIMEOUT, has_gate)?;
     Host::Server.must(&["ip", "link", "del", "late0"])?;
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     assert_eq!(sets(id)?, [NEEDED, NEEDED, NEEDED, 0, 0]);
     Config::lab().option("on_exit", "\"detach\"").write("gate.toml")?;
     assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded"]);
@@ -178,7 +178,7 @@ fn a_user_with_the_capabilities_needs_not_be_root() -> Result<()> {
     let mut unload = with(&privileges, &["unload"])?;
     places(&mut unload);
     assert_says(&Host::Server.run(&mut unload)?, 0, &["taken off"]);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     fs::remove_file(config)?;
     Ok(())
 }

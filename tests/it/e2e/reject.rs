@@ -381,7 +381,7 @@ fn who_knocks_gets_through() -> Result<()> {
         world.family = family;
         assert_eq!(world.connect(Host::Client)?.0, Probe::Refused, "{}", family.name());
         world.knock_open()?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{}", family.name());
+        world.must_open(Host::Client).context(family.name())?;
         assert_eq!(connect(Host::Stranger, world.server(7000), PATIENCE)?.0, Probe::Refused);
     }
     assert_eq!(Status::read()?.0["deny"], "reject");

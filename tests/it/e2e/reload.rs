@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Session, Status, accepted, connect};
 use tests::lab::{Mark, PATIENCE, knockctl};
 use tests::story::World;
@@ -79,7 +79,7 @@ fn grants_attempts_and_sessions_are_kept() -> Result<()> {
         session.echo()?;
     }
     world.knock(&["9000/tcp"], Duration::ZERO)?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     session.echo()?;
     Ok(())
 }
@@ -105,10 +105,10 @@ fn new_rules_hold_and_old_ones_do_not() -> Result<()> {
     world.knock_open()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     world.knock(&["7100/tcp", "7200/tcp", "9000/tcp"], Duration::ZERO)?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     // Another port.
     reload(&mut world, &changed.with("\"2222/tcp\"", "\"2223/tcp\""))?;
-    assert_eq!(world.connect(Host::Stranger)?.0, Probe::Open);
+    world.must_open(Host::Stranger)?;
     assert_eq!(connect(Host::Stranger, world.server(2223), PATIENCE)?.0, Probe::Silent);
     Ok(())
 }
@@ -128,7 +128,7 @@ fn a_change_of_the_rules_alone_finds_its_program_loaded() -> Result<()> {
             world.knock(wrong, Duration::ZERO)?;
             assert_eq!(world.connect(Host::Client)?.0, Probe::Silent, "turn {turn}");
             world.knock(right, Duration::ZERO)?;
-            assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "turn {turn}");
+            world.must_open(Host::Client).with_context(|| format!("turn {turn}"))?;
             world.command(&["allow", "203.0.113.9"])?;
             world.revoke()?;
             // What is under way ends with the rules that it belongs to.
@@ -145,7 +145,7 @@ fn a_change_of_the_rules_alone_finds_its_program_loaded() -> Result<()> {
         let others = mark.wait_for_programs(2)?;
         assert!(programs.is_disjoint(&others), "{programs:?} {others:?}");
         world.knock(was, Duration::ZERO)?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        world.must_open(Host::Client)?;
         // What is spare goes with the daemon.
         world.gate()?.kill()?;
         assert!(mark.wait_for_programs(1)?.is_subset(&others));
@@ -167,7 +167,7 @@ fn the_first_trusted_network_gets_a_program_that_asks_for_it() -> Result<()> {
         assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
         let trusted = format!("[\"{}\"]", world.address(Host::Client));
         reload(&mut world, &config.clone().option("trusted", &trusted))?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        world.must_open(Host::Client)?;
         assert_eq!(world.connect(Host::Stranger)?.0, Probe::Silent);
         reload(&mut world, &config)?;
         assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
@@ -182,7 +182,7 @@ fn an_interface_can_be_left_out_and_taken_in() -> Result<()> {
     one.write("gate.toml")?;
     let off = "eth1: the gate is taken off: options.interfaces does not mean it\n";
     assert_says(&knockctl(Host::Server, &["reload"])?, 0, &["reloaded", off]);
-    assert_eq!(world.connect(Host::Stranger)?.0, Probe::Open);
+    world.must_open(Host::Stranger)?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert_eq!(Status::read()?.0["interfaces"].as_array().map(Vec::len), Some(1));
     reload(&mut world, &one.with("[\"eth0\"]", "[\"eth*\"]"))?;
@@ -240,7 +240,7 @@ fn with_force_the_gate_is_taken_off_the_last_interface() -> Result<()> {
             command.extend(["--config", &file]);
         }
         assert_says(&knockctl(Host::Server, &command)?, 0, &off);
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        world.must_open(Host::Client)?;
         let status = knockctl(Host::Server, &["status"])?;
         assert!(
             status.stdout.starts_with("NO INTERFACE HAS THE GATE, NOTHING IS PROTECTED: eht0 is not there"),

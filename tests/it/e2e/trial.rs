@@ -41,7 +41,7 @@ fn a_gate_that_nobody_confirms_is_taken_down() -> Result<()> {
     let mark = 0;
     world.gate()?.wait_after(mark, "not confirmed: the gate is taken down")?;
     until("the end of the gate", TIMEOUT, || (!stands()).then_some(()))?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     assert_says(&knockctl(Host::Server, &["confirm"])?, 1, &["nothing is on trial"]);
     Ok(())
 }
@@ -66,7 +66,7 @@ fn a_gate_on_trial_lets_everybody_in_at_its_end_without_a_daemon() -> Result<()>
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert_fails(&knockctl(Host::Server, &["confirm"])?, &["is gone", "knockctl run"]);
     pause(Pause::NoEndOfTrial);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     // The next daemon makes a gate of it again.
     world.start(&Config::lab())?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
@@ -86,12 +86,12 @@ fn rules_that_nobody_confirms_go_back() -> Result<()> {
     other_rules(&mut world)?;
     let mark = world.gate()?.mark();
     assert_says(&knockctl(Host::Server, &["reload", "--trial", SHORT])?, 0, &["reloaded", "on trial for 8s"]);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.gate()?.wait_after(mark, "not confirmed: the rules are what they were before")?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     // Whoever ends the daemon meanwhile does not want them either.
     knockctl(Host::Server, &["reload", "--trial", "60s"])?.success()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.gate()?.terminate()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())
@@ -103,7 +103,7 @@ fn rules_that_are_confirmed_stay() -> Result<()> {
     knockctl(Host::Server, &["reload", "--trial", SHORT])?.success()?;
     assert_says(&knockctl(Host::Server, &["confirm"])?, 0, &["confirmed"]);
     pause(Pause::NoEndOfTrial);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     let after = Status::read()?;
     assert!(after.0["services"][0]["ports"].to_string().contains("2300"), "{}", after.0);
     Ok(())

@@ -135,7 +135,7 @@ fn grants_and_sessions_go_to_another_layout_and_back() -> Result<()> {
         ensure!(flooded.sent > 100 && flooded.opened == 0, "{flooded:?}");
     }
     assert_eq!(accepted(Host::Server)?, before);
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     mark.wait_for(1)?;
     world.command(&["unload"])?;
     assert!(!Path::new(PINS).exists());
@@ -175,7 +175,7 @@ fn an_upgrade_killed_at_any_step_is_brought_to_an_end_or_never_was() -> Result<(
         assert_eq!(version.grants().with_context(step)?, [(KEPT.to_owned(), None)], "{}", step());
         assert!(!Path::new(PINS).join("next").exists(), "{}", step());
         world.knock_open()?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{}", step());
+        world.must_open(Host::Client).with_context(step)?;
         let client = world.address(Host::Client).to_string();
         version.run(&["revoke", &client])?.success().with_context(step)?;
     }
@@ -195,7 +195,7 @@ fn a_used_sequence_stays_used_in_another_layout() -> Result<()> {
     Version::This.start(&config)?.kill()?;
     // Used while nobody marks it.
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.revoke()?;
     let _daemon = Version::Next.start(&config)?;
     world.knock_open()?;

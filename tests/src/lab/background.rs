@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use super::{Host, Lines, TIMEOUT, until};
@@ -76,6 +77,22 @@ impl Background {
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let id = i32::try_from(self.child.id())?;
         kill(Pid::from_raw(id), signal).with_context(|| format!("{signal} to {}", self.name))
+    }
+
+    /// Does something while it is stopped: it cannot answer, or undo, anything of it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If it is gone, or of what is done.
+    pub fn while_stopped<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.signal(Signal::SIGSTOP)?;
+        let id = Pid::from_raw(i32::try_from(self.child.id())?);
+        // The signal is on its way. It is left to be waited for by others, as an end would be.
+        let ends = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        waitid(Id::Pid(id), ends).with_context(|| self.name.clone())?;
+        let done = act();
+        self.signal(Signal::SIGCONT)?;
+        done
     }
 
     /// Waits for its end.

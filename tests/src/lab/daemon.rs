@@ -119,6 +119,15 @@ impl Daemon {
         self.program.signal(Signal::SIGHUP)
     }
 
+    /// Does something while it is stopped, as [`Background::while_stopped`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn while_stopped<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.program.while_stopped(act)
+    }
+
     /// Asks it to end, and waits for that.
     ///
     /// # Errors

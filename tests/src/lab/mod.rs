@@ -51,7 +51,7 @@ pub use mount::Mount;
 pub use network::{Family, Lab, SERVER_INTERFACES};
 pub use pause::{Pause, pause};
 pub(crate) use probe::connect_here;
-pub use probe::{PATIENCE, Probe, connect, send_many, send_udp};
+pub use probe::{PATIENCE, Probe, connect, must_open, send_many, send_udp};
 pub use ssh::{Session, ssh};
 pub use sshd::{SSH_PORT, Sshd};
 pub use status::Status;

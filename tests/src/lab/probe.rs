@@ -4,9 +4,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use super::Host;
+use super::{Host, TIMEOUT};
 
 /// How long a probe waits for an answer. In the lab, one comes in less than a millisecond; and a SYN
 /// that got none is sent again after a second: an answer within this time is one to the first SYN.
@@ -47,7 +47,24 @@ pub fn connect(from: Host, to: SocketAddr, patience: Duration) -> Result<(Probe,
     from.enter(|| connect_here(to, patience))
 }
 
-/// The same from where the thread is.
+/// Connects from a host, which must get through.
+///
+/// On a busy machine a first answer may come too late: then a connection is tried for as long as it takes.
+///
+/// # Errors
+///
+/// If there is no answer, or a refusal.
+pub fn must_open(from: Host, to: SocketAddr) -> Result<()> {
+    let was_busy = is_busy();
+    let (mut probe, _) = connect(from, to, PATIENCE)?;
+    if probe == Probe::Silent && (was_busy || is_busy()) {
+        (probe, _) = connect(from, to, TIMEOUT)?;
+    }
+    ensure!(probe == Probe::Open, "{to} is {}, and not open", probe.name());
+    Ok(())
+}
+
+/// The same as [`connect`] from where the thread is.
 pub(crate) fn connect_here(to: SocketAddr, patience: Duration) -> Result<(Probe, Duration)> {
     let patience = if patience == PATIENCE && is_busy() { LONG_PATIENCE } else { patience };
     let start = Instant::now();

@@ -14,7 +14,7 @@ use super::teller::time;
 use crate::ensure_measured;
 use crate::lab::{
     Config, Daemon, Family, Host, Lab, PATIENCE, Probe, SSH_PORT, Session, Sshd, Status, connect, knockctl,
-    knockctl_path,
+    knockctl_path, must_open,
 };
 
 /// The door that opens, as `lab.toml` of the lab has it.
@@ -158,6 +158,15 @@ impl World {
     /// If there is no way to the server.
     pub fn connect(&self, from: Host) -> Result<(Probe, Duration)> {
         connect(from, self.server(SSH_PORT), PATIENCE)
+    }
+
+    /// Connects a host to the protected port, which must be open to it: see [`must_open`].
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
+    pub fn must_open(&self, from: Host) -> Result<()> {
+        must_open(from, self.server(SSH_PORT))
     }
 
     /// What the port is to the client, and how many grants there are.

@@ -94,7 +94,7 @@ fn a_knock_leaves_by_the_address_or_the_interface_that_is_named() -> Result<()> 
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     // The line is above the profile.
     home.knock(&["--source", "192.0.2.2", "myserver"])?.success()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     assert_says(&home.knock(&["--interface", "eth9", "myserver"])?, 2, &["interface eth9: "]);
     assert_says(&home.knock(&["--source", "192.0.2.78", "myserver"])?, 2, &["source 192.0.2.78: "]);
     assert_fails(&home.knock(&["--source", "2001:db8:1::2", "myserver"])?, &["family", "--source"]);

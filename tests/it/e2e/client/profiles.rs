@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tests::lab::{Family, Host, Lab, Probe};
 use tests::trial::{Trial, trials};
 
@@ -29,7 +29,7 @@ fn a_name_is_enough_to_knock() -> Result<()> {
         let ran = Home::of(&world, "")?.knock(&["myserver"])?;
         assert_says(&ran, 0, &[]);
         assert_eq!((&*ran.stdout, &*ran.stderr), ("", ""));
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{}", family.name());
+        world.must_open(Host::Client).context(family.name())?;
     }
     // Another file, and another directory of configs.
     let home = Home::of(&world, "")?;

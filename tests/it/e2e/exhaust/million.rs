@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tests::lab::figures::{cpu_time, maps, measured, memory};
 use tests::lab::grants::{fill, source};
-use tests::lab::{Config, Family, GATE_STANDS, Host, Pause, Probe, TIMEOUT, pause, until};
+use tests::lab::{Config, Family, GATE_STANDS, Host, Pause, TIMEOUT, pause, until};
 use tests::story::World;
 use tests::trial::{Trial, ensure_measured, trials};
 
@@ -125,8 +125,7 @@ fn a_million_grants_are_listed_swept_carried_and_revoked() -> Result<()> {
 /// The client's knock opens, and the next SYN gets in.
 fn knocks_open(world: &mut World) -> Result<()> {
     world.knock_open()?;
-    let probe = world.connect(Host::Client)?.0;
-    ensure!(probe == Probe::Open, "the knock does not open: {}", probe.name());
+    world.must_open(Host::Client).context("the knock does not open")?;
     world.revoke()?;
     world.echo().map(drop)
 }

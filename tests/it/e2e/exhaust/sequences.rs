@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tests::lab::grants::fill;
-use tests::lab::{Config, Family, Host, PATIENCE, Probe, SSH_PORT, Volley, connect};
+use tests::lab::{Config, Family, Host, SSH_PORT, Volley, must_open};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -46,11 +46,9 @@ fn full(name: &'static str, config: &Config, already: u32, seconds: u64) -> Resu
         by_knock += u32::from(administrator(world).is_ok());
         let begun = Instant::now();
         world.command(&["allow", "192.0.2.2"])?;
-        let probe = world.connect(Host::Client)?.0;
+        world.must_open(Host::Client).context("allowed")?;
         slowest = slowest.max(begun.elapsed());
-        ensure!(probe == Probe::Open, "allowed, and yet the port is {}", probe.name());
-        let probe = connect(Host::Client, trusted, PATIENCE)?.0;
-        ensure!(probe == Probe::Open, "trusted, and yet the port is {}", probe.name());
+        must_open(Host::Client, trusted).context("trusted")?;
         world.revoke()
     })?;
     println!("[figures] {name}: in by allow within {slowest:.2?}, {rounds} times; by a knock {by_knock} times");

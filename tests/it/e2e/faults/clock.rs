@@ -131,7 +131,7 @@ fn sleep_counts_for_grants_in_the_kernel_and_the_daemon() -> Result<()> {
 fn ends_after(world: &World, allowed: &Ran) -> Result<()> {
     let began = Instant::now();
     ensure!(allowed.code == 0, "{allowed}");
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     until("the end of the grant", Duration::from_secs(4), || {
         (world.connect(Host::Client).ok()?.0 == Probe::Silent).then_some(())
     })?;

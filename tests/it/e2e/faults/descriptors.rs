@@ -40,7 +40,7 @@ fn a_limit_that_is_too_low_is_named_before_anything_is_attached() -> Result<()> 
         let ran = Host::Server.run(&mut command)?;
         assert_fails(&ran, &[&format!("{limit} files open (RLIMIT_NOFILE)"), "LimitNOFILE=", "ulimit -Hn"]);
         assert!(!ran.stderr.contains("panicked") && !Path::new(PINS).exists(), "{ran}");
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        world.must_open(Host::Client)?;
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn want_of_descriptors_costs_a_standing_daemon_events_only() -> Result<()> {
     let before = world.gate()?.mark();
     for _ in 0..40 {
         world.knock_open()?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        world.must_open(Host::Client)?;
         world.revoke()?;
         if world.gate()?.after(before).iter().any(|line| line.contains("events are lost")) {
             break;
@@ -95,7 +95,7 @@ fn want_of_descriptors_costs_a_standing_daemon_events_only() -> Result<()> {
     world.gate()?.hang_up()?;
     world.gate()?.wait_after(before, "the gate goes on as it was")?;
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.revoke()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     assert!(world.gate()?.id() == id && world.gate()?.runs());

@@ -69,7 +69,7 @@ impl Disk {
 /// Opens and closes, which makes events.
 fn use_it(world: &World) -> Result<()> {
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.revoke()?;
     assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     Ok(())
@@ -205,7 +205,7 @@ fn a_trial_that_cannot_be_noted_is_not_taken_for_confirmed() -> Result<()> {
     assert_eq!(daemon.wait()?.code(), Some(2));
     daemon.wait_after(0, "the trial was not confirmed")?;
     assert!(!Path::new(tests::lab::PINS).exists());
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     // One that can be noted in time is confirmed as ever.
     let daemon = Daemon::start_with(&Config::lab(), &["--trial", "120s"])?;
     disk.set("nr_inodes=1000")?;
@@ -230,7 +230,7 @@ fn a_full_disk_for_one_time_sequences_shuts_the_door() -> Result<()> {
     world.daemon = Some(Daemon::start(&config, None)?);
     disk.fill()?;
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     world.gate()?.wait_after(0, "a used sequence cannot be marked: ")?;
     world.revoke()?;
     for _ in 0..2 {

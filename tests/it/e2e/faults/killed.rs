@@ -67,7 +67,7 @@ fn a_first_start_killed_at_any_step_is_not_in_the_way() -> Result<()> {
         }
         knockctl(Host::Server, &["unload"])?;
         assert!(!Path::new(PINS).exists(), "{call:?}");
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{call:?}");
+        world.must_open(Host::Client).with_context(|| format!("{call:?}"))?;
     }
     mark.wait_for(0)
 }
@@ -160,7 +160,7 @@ fn an_unload_killed_at_any_step_can_be_made_again() -> Result<()> {
         }
         let again = knockctl(Host::Server, &["unload"])?;
         assert!(again.code < 2 && !Path::new(PINS).exists(), "{again}{call:?}");
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{call:?}");
+        world.must_open(Host::Client).with_context(|| format!("{call:?}"))?;
     }
     mark.wait_for(0)
 }
@@ -209,7 +209,7 @@ fn a_swap_killed_at_any_step_lets_no_sequence_open_twice() -> Result<()> {
         let mut daemon = start(daemon(&config)?).with_context(step)?;
         let _tracer = fault_in(daemon.id(), call, Fault::Kill)?;
         knock(number)?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{}", step());
+        world.must_open(Host::Client).with_context(step)?;
         died(&mut daemon, call)?;
         world.revoke().with_context(step)?;
         knock(number)?;

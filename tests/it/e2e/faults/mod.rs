@@ -14,10 +14,9 @@ mod stalled;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tests::lab::{
-    Background, Config, Daemon, Family, Flood, GATE_STANDS, Host, Mark, PINS, Probe, SSH_PORT, Status, TIMEOUT,
-    knockctl_path,
+    Background, Config, Daemon, Family, Flood, GATE_STANDS, Host, Mark, PINS, SSH_PORT, Status, TIMEOUT, knockctl_path,
 };
 use tests::story::World;
 use tests::trial::Trial;
@@ -98,8 +97,7 @@ impl Siege {
 /// A knock opens; its grant is taken away again.
 fn opens(world: &World) -> Result<()> {
     world.knock_open()?;
-    let probe = world.connect(Host::Client)?.0;
-    ensure!(probe == Probe::Open, "the knock does not open: {}", probe.name());
+    world.must_open(Host::Client).context("the knock does not open")?;
     world.revoke()
 }
 
@@ -121,7 +119,5 @@ fn is_over(mut world: World, mark: Mark) -> Result<()> {
 fn unload(world: &World) -> Result<()> {
     world.command(&["unload"])?;
     ensure!(!Path::new(PINS).exists(), "pins are left");
-    let probe = world.connect(Host::Client)?.0;
-    ensure!(probe == Probe::Open, "there is no gate, and yet the port is {}", probe.name());
-    Ok(())
+    world.must_open(Host::Client).context("there is no gate")
 }

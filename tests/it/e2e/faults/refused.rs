@@ -230,8 +230,7 @@ fn an_unload_whose_calls_fail_can_be_made_again() -> Result<()> {
         // Either it has taken all away, or the gate goes on standing, or is taken down the next time.
         let again = knockctl(Host::Server, &["unload"])?;
         ensure!(again.code < 2 && !Path::new(PINS).exists(), "{}: {ran}{again}", step());
-        let probe = world.connect(Host::Client)?.0;
-        ensure!(probe == Probe::Open, "{}: there is no gate, and yet the port is {}", step(), probe.name());
+        world.must_open(Host::Client).with_context(|| format!("{}: there is no gate", step()))?;
         mark.wait_for(0).with_context(step)?;
     }
     Ok(())
@@ -259,7 +258,7 @@ fn a_daemon_whose_every_call_fails_for_a_while_goes_on() -> Result<()> {
         ensure!(!reload.to_string().contains(FOREIGN), "{error}: {reload}");
         // The kernel needs no daemon to open, nor to close.
         siege.world.knock_open()?;
-        assert_eq!(siege.world.connect(Host::Client)?.0, Probe::Open, "{error}");
+        siege.world.must_open(Host::Client).context(error)?;
         until("the end of the grant", TIMEOUT, || {
             (siege.world.connect(Host::Client).ok()?.0 == Probe::Silent).then_some(())
         })?;

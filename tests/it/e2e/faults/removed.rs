@@ -51,7 +51,7 @@ fn is_whole(world: &World, session: &mut Session) -> Result<()> {
     })
     .with_context(said)?;
     world.knock_open()?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{}", said());
+    world.must_open(Host::Client).with_context(said)?;
     world.revoke()?;
     session.echo().with_context(said)?;
     Ok(())
@@ -91,8 +91,11 @@ fn a_pin_with_something_else_in_its_place_is_put_right() -> Result<()> {
     let [key, value] = [size_of::<GrantKey>(), size_of::<Grant>()].map(|octets| octets.to_string());
     let map = ["map", "create", path, "type", "hash", "key", &key, "value", &value, "entries", &size, "name", "OTHER"];
     Host::Server.must(&[&["bpftool"][..], &map].concat())?;
-    fs::rename(&other, &pin)?;
-    assert!(Status::read()?.grants().is_empty(), "the commands look at the pin");
+    daemon.while_stopped(|| {
+        fs::rename(&other, &pin)?;
+        assert!(Status::read()?.grants().is_empty(), "the commands look at the pin");
+        Ok(())
+    })?;
     daemon.wait_after(0, &format!("{PINS}/GRANTS: SOMEBODY PUT SOMETHING ELSE IN THE PLACE OF THIS PIN"))?;
     is_whole(&world, &mut session)?;
     unload(&world)?;
@@ -171,7 +174,7 @@ fn a_pin_removed_without_a_daemon_is_made_up_for_by_the_next() -> Result<()> {
         // Those of a table that nobody can reach any more have ended.
         assert_eq!(Status::read()?.grants().len(), usize::from(pin != "GRANTS"), "{pin}");
         world.knock_open()?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open, "{pin}");
+        world.must_open(Host::Client).context(pin)?;
         unload(&world)?;
         mark.wait_for(0).context(pin)?;
     }

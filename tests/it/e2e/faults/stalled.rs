@@ -49,14 +49,14 @@ fn a_stalled_daemon_costs_events_and_nothing_else() -> Result<()> {
     // Knocks are heard, connections denied, and what is not told is counted.
     for _ in 0..3 {
         knock()?;
-        assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+        world.must_open(Host::Client)?;
         assert_eq!(world.connect(Host::Stranger)?.0, Probe::Silent);
         world.revoke()?;
         assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
     }
     // And a grant ends in time.
     world.command(&["allow", "192.0.2.2", "--for", "1s"])?;
-    assert_eq!(world.connect(Host::Client)?.0, Probe::Open);
+    world.must_open(Host::Client)?;
     let allowed = Instant::now();
     while world.connect(Host::Client)?.0 != Probe::Silent {
         ensure!(allowed.elapsed() < Duration::from_secs(5), "a grant of one second has not ended");

@@ -5,7 +5,9 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use anyhow::{Context as _, Result};
 use nix::net::if_::if_nametoindex;
-use tests::lab::{BRIDGE, Echo, Family, Host, Line, PATIENCE, Probe, TIMEOUT, bridge, connect, ip, send_udp, until};
+use tests::lab::{
+    BRIDGE, Echo, Family, Host, Line, PATIENCE, Probe, TIMEOUT, bridge, connect, ip, must_open, send_udp, until,
+};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -72,7 +74,7 @@ fn a_link_local_session_over_a_bridge_outlives_its_grant() -> Result<()> {
     let _server = Echo::tcp(Host::Server, FREE_PORT)?;
     let _ends = hear_answers()?;
     let to = server(FREE_PORT)?;
-    assert_eq!(connect(Host::Client, to, PATIENCE)?.0, Probe::Open);
+    must_open(Host::Client, to)?;
     for judgement in JUDGEMENTS {
         gate(&mut world, &judgement.of(brief()))?;
         assert_denied(Host::Client, to, judgement.denied()[0]).with_context(|| format!("{judgement:?}"))?;
