@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 use knock_user::config::{PortNames, PortRange};
-use knock_user::import::{Families, Request, UNEXPECTED, import};
+use knock_user::import::{Listing, Request, UNEXPECTED, import};
 use tests::knockd::{bent, built};
 
 /// How many files.
@@ -17,7 +17,8 @@ fn check(seed: u64, file: &[u8]) -> bool {
         ports: PortRange::parse("2222/tcp", &names).into_iter().collect(),
         names,
         interface: Some("eth0".into()),
-        rules: &|_: Families| Err("nobody asks".into()),
+        rules: &|_: Listing| Err("nobody asks".into()),
+        defaults: None,
         one_time: &|_| Err("No such file or directory".into()),
     };
     match import(file, &request) {

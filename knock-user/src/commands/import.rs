@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::{count, table};
 use crate::config::{InterfacePattern, PortNames, PortRange};
 use crate::exit::Exit;
-use crate::import::{self, Families, Imported, Request};
+use crate::import::{self, DEFAULTS, Imported, Listing, Request};
 
 /// Where knockd has it.
 const DEFAULT_FILE: &str = "/etc/knockd.conf";
@@ -33,8 +33,8 @@ pub struct ImportArgs {
     /// Overwrite the file that is there
     #[arg(long, requires = "output")]
     pub force: bool,
-    /// What iptables-save has printed, where a command names a chain and no port; asked of this host
-    /// otherwise
+    /// What iptables-save or nft list ruleset has printed, which says what chains and sets are for, and who is let in
+    /// without a knock; asked of this host otherwise
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
     /// The ports that are meant where a command names none, such as 2222/tcp
@@ -66,7 +66,8 @@ pub fn run(args: &ImportArgs, out: &mut dyn Write, told: &mut dyn Write) -> Resu
         ports: ports(&args.ports, &names)?,
         names,
         interface: args.interface.clone(),
-        rules: &|families| rules(args.rules.as_deref(), families),
+        rules: &|listing| rules(args.rules.as_deref(), listing),
+        defaults: fs::read_to_string(DEFAULTS).ok(),
         one_time: &one_time,
     };
     let imported = import::import(&octets, &request).map_err(|refusal| anyhow::anyhow!("{name}:{refusal}"))?;
@@ -113,13 +114,17 @@ fn ports(texts: &[String], names: &PortNames) -> Result<Vec<PortRange>> {
     texts.iter().map(port).collect()
 }
 
-/// What `iptables-save` says, or has said.
-fn rules(file: Option<&Path>, families: Families) -> Result<String, String> {
+/// What the packet filter has, or had.
+fn rules(file: Option<&Path>, listing: Listing) -> Result<String, String> {
     if let Some(file) = file {
         return fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()));
     }
-    let program = if families == Families::V6 { "ip6tables-save" } else { "iptables-save" };
-    let run = |path: &str| Command::new(path).args(["-t", "filter"]).stdin(Stdio::null()).output();
+    let (program, words): (_, &[&str]) = match listing {
+        Listing::Iptables => ("iptables-save", &[]),
+        Listing::Ip6tables => ("ip6tables-save", &[]),
+        Listing::Nft => ("nft", &["list", "ruleset"]),
+    };
+    let run = |path: &str| Command::new(path).args(words).stdin(Stdio::null()).output();
     // A user's PATH does not always have it.
     let output = match run(program) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => run(&format!("/usr/sbin/{program}")),
@@ -192,11 +197,13 @@ fn summary(name: &str, imported: &Imported, args: &ImportArgs) -> String {
     }
     if !imported.ports.is_empty() {
         let ports: Vec<_> = imported.ports.iter().map(ToString::to_string).collect();
-        let interface = &imported.interface;
+        let interfaces = imported.interfaces.join(" and ");
         text += &format!(
-            "The gate will stand on {interface} in front of {}: let the packet filter pass that there, and only there.\n",
+            "The gate will stand on {interfaces} in front of {}: let the packet filter pass that there, and only there.\n",
             ports.join(", ")
         );
+    } else if imported.rows.iter().any(|row| !row.left_out) {
+        text += "Nothing is protected: no door of that file lets sources in to a port.\n";
     }
     text
 }
@@ -303,6 +310,20 @@ mod tests {
         assert!(with(rules).out.contains("ports = [\"2200/tcp\"]"));
         let error = with("/nonexistent".into()).exit.unwrap_err().to_string();
         assert!(error.contains(":6: error: its command names no port, and /nonexistent: No such file"), "{error}");
+    }
+
+    #[test]
+    fn the_summary_says_that_nothing_is_protected() {
+        let directory = tempfile::tempdir().unwrap();
+        let hook = "[options]\ninterface = eth1\n[open]\nsequence = 7,9,8\ntcpflags = syn\ncommand = /bin/open %IP%\n";
+        let ran = import(directory.path(), hook, |args| args.ports = Vec::new());
+        assert!(
+            ran.told.ends_with("Nothing is protected: no door of that file lets sources in to a port.\n"),
+            "{}",
+            ran.told
+        );
+        let ran = import(directory.path(), KNOCKD, |_| ());
+        assert!(!ran.told.contains("Nothing is protected"), "{}", ran.told);
     }
 
     #[test]

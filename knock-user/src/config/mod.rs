@@ -11,6 +11,7 @@ mod error;
 pub mod fingerprint;
 mod foreign;
 mod group;
+mod hook_time;
 mod hooks;
 mod host;
 mod interface;
@@ -42,6 +43,8 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use self::error::ConfigError;
+pub(crate) use self::hook_time::slept;
+pub use self::hook_time::{remarks as remarks_on_hooks, too_long as sleeps_too_long};
 pub use self::interface::InterfacePattern;
 pub use self::listening::remarks as remarks_on_listeners;
 pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};

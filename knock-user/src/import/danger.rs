@@ -1,5 +1,6 @@
 //! Sequences that knockd takes and that are weak, or do not do what they seem to.
 
+use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
 
 use super::draft::{Draft, Knock};
@@ -26,11 +27,9 @@ const fn is_sequence(says: &Says) -> bool {
     matches!(says, Says::Sequence(_))
 }
 
-const fn is_file(says: &Says) -> bool {
-    matches!(says, Says::OneTime(_))
-}
-
-const ANY_SEGMENT: &str = "without tcpflags every TCP segment counts, answers of connections too; \"syn\" is safer";
+/// Of flags that a segment of no new connection can have.
+const ANY_SEGMENT: &str =
+    "segments that open no connection fit these flags, and a sweep of them walks through a sequence; \"syn\" is safer";
 
 /// What is weak about a sequence by itself.
 pub fn weakness(steps: &[Port]) -> Vec<String> {
@@ -52,14 +51,16 @@ pub fn weakness(steps: &[Port]) -> Vec<String> {
 }
 
 fn shape(draft: &mut Draft<'_>) {
-    if matches!(draft.knock, Knock::OneTime(_)) && draft.flags.is_empty() {
-        draft.say(is_file, ANY_SEGMENT, true);
-    }
+    let only_syn = draft.test.set & TcpFlags::SYN != 0 && draft.test.clear & TcpFlags::ACK != 0;
     for text in weakness(draft.sequence()) {
         draft.say(is_sequence, text, true);
     }
-    if draft.sequence().iter().any(|step| step.transport == Transport::Tcp) && draft.flags.is_empty() {
-        draft.say(is_sequence, ANY_SEGMENT, true);
+    let knocks_by_tcp = match &draft.knock {
+        Knock::Sequence(steps) => steps.iter().any(|step| step.transport == Transport::Tcp),
+        Knock::OneTime(_) => true,
+    };
+    if knocks_by_tcp && !only_syn {
+        draft.say(|says| matches!(says, Says::TcpFlags(_)), ANY_SEGMENT, true);
     }
 }
 

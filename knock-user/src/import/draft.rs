@@ -6,6 +6,7 @@ use std::time::Duration;
 use knock_common::flags::{FlagTest, TcpFlags};
 
 use super::grammar::{Entry, Says, Section};
+use super::habits;
 use super::meaning::Commands;
 use super::sequence::Step;
 use crate::config::Port;
@@ -71,6 +72,7 @@ impl<'a> Draft<'a> {
     /// Reads a section. `Err` holds the remarks and why the door is left out.
     pub fn new(section: &'a Section) -> Result<Self, (Vec<Remark>, String)> {
         let mut remarks = overridden(section);
+        remarks.extend(habits::remarks(section));
         let fail = |remarks: Vec<Remark>, why: String| Err((remarks, why));
         let knock = match knock(section, &mut remarks) {
             Ok(knock) => knock,
@@ -249,7 +251,9 @@ fn cmd_timeout(section: &Section, commands: &Commands, remarks: &mut Vec<Remark>
     Some(Duration::from_secs(seconds.unsigned_abs().into()))
 }
 
-/// The flags in the order in which they were named; of a flag named twice, the last counts.
+/// The flags in the order in which they were named; of a flag named twice, the last counts. Where none is named, any
+/// segment knocks under knockd, so that a sweep of such as nobody answers opens the door; here SYN does, as a client
+/// sends it.
 fn flags(section: &Section) -> (Vec<String>, FlagTest) {
     let mut named: Vec<(u8, bool)> = Vec::new();
     for entry in &section.entries {
@@ -258,6 +262,9 @@ fn flags(section: &Section) -> (Vec<String>, FlagTest) {
             named.retain(|(other, _)| *other != bit);
             named.push((bit, set));
         }
+    }
+    if named.is_empty() {
+        named.push((TcpFlags::SYN, true));
     }
     let mut test = FlagTest { set: 0, clear: 0 };
     let mut words = Vec::new();

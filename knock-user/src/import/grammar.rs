@@ -4,6 +4,7 @@ use std::fmt;
 
 use knock_common::flags::TcpFlags;
 
+use super::habits;
 use super::lines::{Line, lines, trim};
 use super::number::atoi;
 use super::sequence::{self, SequenceError, Step};
@@ -120,7 +121,9 @@ impl std::error::Error for Refusal {}
 /// The first thing for which knockd would not start.
 pub fn parse(file: &[u8], one_time: &dyn Fn(&[u8]) -> Result<usize, String>) -> Result<File, Refusal> {
     let mut parsed = File { head: Vec::new(), sections: Vec::new() };
+    let mut before = None;
     for line in lines(file) {
+        let continues = std::mem::replace(&mut before, habits::continues(line.text).then_some(line.number));
         if line.text.is_empty() {
             continue;
         }
@@ -130,7 +133,8 @@ pub fn parse(file: &[u8], one_time: &dyn Fn(&[u8]) -> Result<usize, String>) -> 
             parsed.sections.push(section(&line, name)?);
             continue;
         } else {
-            directive(&line, parsed.sections.last(), one_time)?
+            directive(&line, parsed.sections.last(), one_time)
+                .map_err(|refusal| habits::explain(refusal, line.text, continues))?
         };
         let entry = Entry { line: line.number, text: String::from_utf8_lossy(line.text).into_owned(), says };
         parsed.sections.last_mut().map_or(&mut parsed.head, |section| &mut section.entries).push(entry);

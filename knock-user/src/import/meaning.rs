@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::commands::{self, Families, Rule, Verb};
-use crate::config::PortNames;
+use super::commands::{self, By, Families, Finder, Line, Note, Rule, Verb};
+use crate::config::{PortNames, PortRange};
 
 /// The commands of a door, as knockd would run them for each family.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -49,7 +49,7 @@ pub enum Meaning {
     /// It lets the source in.
     Open(Open),
     /// It takes that back.
-    Close(Vec<Rule>),
+    Close(Close),
     /// It runs commands that are not understood, for this reason.
     Hooks(String),
     /// Nothing but a line in the log.
@@ -69,83 +69,129 @@ pub struct Open {
     pub prefix_v4: Option<u8>,
     /// The same for IPv6.
     pub prefix_v6: Option<u8>,
-    /// What still runs for IPv6.
+    /// What still runs.
+    pub hooks: Commands,
+}
+
+/// How that is taken back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Close {
+    /// By which rules.
+    pub rules: Vec<Rule>,
+    /// By what finds a rule when it runs, where that is not known before.
+    pub finders: Vec<Finder>,
+    /// What still runs.
     pub hooks: Commands,
 }
 
 /// One family's commands.
 enum One {
     Nothing,
-    Open { rules: Vec<Rule>, stops: bool, lasts: Option<Duration> },
-    Close(Vec<Rule>),
+    Open(Family),
+    Close(Vec<Rule>, Vec<Finder>, String),
     Other(String),
 }
 
-/// Understands them. What wants a look is added to `looks`, what is good to know to `notes`.
-pub fn of(commands: &Commands, names: &PortNames, notes: &mut Vec<String>, looks: &mut Vec<String>) -> Meaning {
+/// How one family is let in.
+struct Family {
+    rules: Vec<Rule>,
+    stops: bool,
+    lasts: Option<Duration>,
+    /// What still runs when it opens, and when it ends.
+    rest: [String; 2],
+}
+
+/// Understands them, and adds what there is to say to `notes`.
+pub fn of(commands: &Commands, names: &PortNames, notes: &mut Vec<Note>) -> Meaning {
     let v4 = one(commands.start.as_deref(), commands.stop.as_deref(), names, notes);
     let same = commands.start == commands.start_6 && commands.stop == commands.stop_6;
     if same {
-        let (meaning, rules) = match v4 {
+        let (rules, meaning) = match v4 {
             One::Nothing => return Meaning::Log,
             One::Other(reason) => return Meaning::Hooks(reason),
-            One::Close(rules) => (Meaning::Close(rules.clone()), rules),
-            One::Open { rules, stops, lasts } => (Meaning::Open(opened(rules.clone(), stops, lasts)), rules),
+            One::Close(rules, finders, rest) => {
+                return Meaning::Close(Close { rules, finders, hooks: hooks([&rest, ""], [&rest, ""]) });
+            }
+            One::Open(open) => {
+                let runs = [open.rest[0].clone(), open.rest[1].clone()];
+                let hooks = hooks([&runs[0], &runs[1]], [&runs[0], &runs[1]]);
+                (open.rules.clone(), Meaning::Open(Open { hooks, ..opened(open) }))
+            }
         };
-        let opens = matches!(meaning, Meaning::Open(_));
         let only = |families| rules.iter().all(|rule| rule.families == families);
-        if opens && only(Families::V4) {
-            notes.push("this was for IPv4 only; the service is protected, and opened, for IPv6 as well".to_owned());
-        } else if opens && only(Families::V6) {
-            notes.push("this was for IPv6 only; the service is protected, and opened, for IPv4 as well".to_owned());
+        if only(Families::V4) {
+            notes.push(Note::plain("this was for IPv4 only; the service is protected, and opened, for IPv6 as well"));
+        } else if only(Families::V6) {
+            notes.push(Note::plain("this was for IPv6 only; the service is protected, and opened, for IPv4 as well"));
         }
         return meaning;
     }
     let v6 = one(commands.start_6.as_deref(), commands.stop_6.as_deref(), names, notes);
-    both(v4, v6, commands, looks)
+    both(v4, v6, commands, notes)
 }
 
-fn both(v4: One, v6: One, commands: &Commands, looks: &mut Vec<String>) -> Meaning {
-    let idle = |family: &str| format!("knockd did nothing for {family} here; the service opens and closes for both");
+/// What runs for each family: at the start, and at the stop.
+fn hooks(v4: [&str; 2], v6: [&str; 2]) -> Commands {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    Commands { start: some(v4[0]), start_6: some(v6[0]), stop: some(v4[1]), stop_6: some(v6[1]) }
+}
+
+fn both(v4: One, v6: One, commands: &Commands, notes: &mut Vec<Note>) -> Meaning {
+    let idle = |family: &str| {
+        Note::look(format!("knockd did nothing for {family} here; the service opens and closes for both"))
+    };
     match (v4, v6) {
         (One::Nothing, One::Nothing) => Meaning::Log,
-        (One::Open { rules, stops, lasts }, One::Nothing) => {
-            looks.push(idle("IPv6"));
-            Meaning::Open(opened(rules, stops, lasts))
+        (One::Open(open), One::Nothing) => {
+            notes.push(idle("IPv6"));
+            let hooks = hooks([&open.rest[0], &open.rest[1]], ["", ""]);
+            Meaning::Open(Open { hooks, ..opened(open) })
         }
-        (One::Nothing, One::Open { rules, stops, lasts }) => {
-            looks.push(idle("IPv4"));
-            Meaning::Open(opened(rules, stops, lasts))
+        (One::Nothing, One::Open(open)) => {
+            notes.push(idle("IPv4"));
+            let hooks = hooks(["", ""], [&open.rest[0], &open.rest[1]]);
+            Meaning::Open(Open { hooks, ..opened(open) })
         }
-        (One::Close(rules), One::Nothing) | (One::Nothing, One::Close(rules)) => Meaning::Close(rules),
-        (One::Close(rules), One::Close(others)) if alike(&rules, &others) => Meaning::Close(rules),
-        (One::Open { rules, stops, lasts }, One::Open { rules: others, stops: stops_6, lasts: lasts_6 })
-            if alike(&rules, &others) =>
-        {
-            if stops != stops_6 || lasts != lasts_6 {
-                looks.push("IPv4 and IPv6 did not stay open for the same time; the shorter one counts".to_owned());
+        (One::Close(rules, finders, rest), One::Nothing) => {
+            Meaning::Close(Close { rules, finders, hooks: hooks([&rest, ""], ["", ""]) })
+        }
+        (One::Nothing, One::Close(rules, finders, rest)) => {
+            Meaning::Close(Close { rules, finders, hooks: hooks(["", ""], [&rest, ""]) })
+        }
+        (One::Close(rules, mut finders, rest), One::Close(others, more, rest_6)) if alike(&rules, &others) => {
+            finders.extend(more);
+            Meaning::Close(Close { rules, finders, hooks: hooks([&rest, ""], [&rest_6, ""]) })
+        }
+        (One::Open(open), One::Open(other)) if alike(&open.rules, &other.rules) => {
+            if open.stops != other.stops || open.lasts != other.lasts {
+                notes.push(Note::look("IPv4 and IPv6 did not stay open for the same time; the shorter one counts"));
             }
-            let lasts = lasts.into_iter().chain(lasts_6).min();
-            let prefix_v6 = prefix(&others, Families::V6);
-            Meaning::Open(Open { prefix_v6, ..opened(rules, stops || stops_6, lasts) })
+            let lasts = open.lasts.into_iter().chain(other.lasts).min();
+            let prefix_v6 = prefix(&other.rules, Families::V6);
+            let hooks = hooks([&open.rest[0], &open.rest[1]], [&other.rest[0], &other.rest[1]]);
+            let stops = open.stops || other.stops;
+            Meaning::Open(Open { prefix_v6, stops, lasts, hooks, ..opened(open) })
         }
-        (One::Open { rules, stops, lasts }, One::Other(reason)) if commands.start_6 != commands.start => {
-            looks.push(format!("the command for IPv6 stays a hook: {reason}"));
+        (One::Open(open), One::Other(reason)) if commands.start_6 != commands.start => {
+            let stop_6 = commands.stop_6.clone().filter(|_| commands.stop_6 != commands.stop);
+            let is_fit = |text: &String| !commands::deletes_by_number(text);
             let hooks = Commands {
-                start_6: commands.start_6.clone(),
-                stop_6: commands.stop_6.clone().filter(|_| commands.stop_6 != commands.stop),
-                ..Commands::default()
+                start_6: commands.start_6.clone().filter(is_fit),
+                stop_6: stop_6.filter(is_fit),
+                ..hooks([&open.rest[0], &open.rest[1]], ["", ""])
             };
-            Meaning::Open(Open { hooks, ..opened(rules, stops, lasts) })
+            notes.push(Note::look(format!("the command for IPv6 stays a hook: {reason}")));
+            Meaning::Open(Open { hooks, ..opened(open) })
         }
         (One::Other(reason), _) | (_, One::Other(reason)) => Meaning::Hooks(reason),
         _ => Meaning::Hooks("its commands for IPv4 and IPv6 do not do the same".to_owned()),
     }
 }
 
-fn opened(rules: Vec<Rule>, stops: bool, lasts: Option<Duration>) -> Open {
-    let prefixes = (prefix(&rules, Families::V4), prefix(&rules, Families::V6));
-    Open { rules, stops, lasts, prefix_v4: prefixes.0, prefix_v6: prefixes.1, hooks: Commands::default() }
+fn opened(open: Family) -> Open {
+    let (prefix_v4, prefix_v6) = (prefix(&open.rules, Families::V4), prefix(&open.rules, Families::V6));
+    let Family { rules, stops, lasts, .. } = open;
+    Open { rules, stops, lasts, prefix_v4, prefix_v6, hooks: Commands::default() }
 }
 
 /// The prefix length for one family: the longest, if the rules differ.
@@ -155,36 +201,68 @@ fn prefix(rules: &[Rule], family: Families) -> Option<u8> {
     of_family.map(|rule| rule.prefix.unwrap_or(whole).min(whole)).max().filter(|&bits| bits < whole)
 }
 
-fn one(start: Option<&str>, stop: Option<&str>, names: &PortNames, notes: &mut Vec<String>) -> One {
+fn one(start: Option<&str>, stop: Option<&str>, names: &PortNames, notes: &mut Vec<Note>) -> One {
     let Some(start) = start else { return One::Nothing };
-    let change = match commands::understand(start, names) {
-        Ok(change) => change,
+    let line = match commands::understand(start, names) {
+        Ok(line) => line,
         Err(reason) => return One::Other(reason),
     };
     let stopped = match stop.map(|stop| commands::understand(stop, names)) {
         None => None,
-        Some(Ok(change)) => Some(change),
+        Some(Ok(stopped)) => Some(stopped),
         Some(Err(reason)) => return One::Other(format!("of its stop command: {reason}")),
     };
-    for note in change.notes {
+    let (meant, more) = match (line.verb, stopped) {
+        (Verb::Add, None) => {
+            let rest = [line.rest, line.after];
+            (One::Open(Family { rules: line.rules, stops: false, lasts: line.lasts, rest }), Vec::new())
+        }
+        (Verb::Add, Some(stop)) if takes_away(&line.rules, &stop) => {
+            let later = [line.after, stop.rest].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+            let rest = [line.rest, later.join("; ")];
+            let more = stop.notes.into_iter().filter(|note| note.look).collect();
+            (One::Open(Family { rules: line.rules, stops: true, lasts: line.lasts, rest }), more)
+        }
+        (Verb::Add, Some(_)) => {
+            return One::Other("its stop command does not take the same rule away".to_owned());
+        }
+        (Verb::Delete, None) => (One::Close(line.rules, line.finders, line.rest), Vec::new()),
+        (Verb::Delete, Some(_)) => {
+            return One::Other("it closes, and its stop command does something else".to_owned());
+        }
+    };
+    for note in line.notes.into_iter().chain(more) {
         if !notes.contains(&note) {
             notes.push(note);
         }
     }
-    match (change.verb, stopped) {
-        (Verb::Add, None) => One::Open { rules: change.rules, stops: false, lasts: change.lasts },
-        (Verb::Add, Some(stop)) if stop.verb == Verb::Delete && alike(&change.rules, &stop.rules) => {
-            One::Open { rules: change.rules, stops: true, lasts: change.lasts }
+    meant
+}
+
+/// True if a stop command deletes these rules, by what they are, by a search for them, or by their number.
+fn takes_away(rules: &[Rule], stop: &Line) -> bool {
+    let finds = |rule: &Rule| stop.finders.iter().any(|finder| finds(finder, rule));
+    stop.verb == Verb::Delete
+        && if stop.finders.is_empty() {
+            alike(rules, &stop.rules)
+        } else {
+            rules.iter().all(|rule| finds(rule) || stop.rules.iter().any(|other| same(rule, other)))
         }
-        (Verb::Add, Some(_)) => One::Other("its stop command does not take the same rule away".to_owned()),
-        (Verb::Delete, None) => One::Close(change.rules),
-        (Verb::Delete, Some(_)) => One::Other("it closes, and its stop command does something else".to_owned()),
-    }
+}
+
+/// True if a deletion may find a rule, by what both name.
+pub fn finds(finder: &Finder, rule: &Rule) -> bool {
+    let place = rule.place.name().is_none_or(|name| finder.names(name));
+    let port = |range: &PortRange| range.first == range.last && finder.names(&range.first.to_string());
+    place && (finder.by == By::Number || !finder.has_ports() || rule.ports.iter().any(port))
+}
+
+fn same(rule: &Rule, other: &Rule) -> bool {
+    rule.place == other.place && rule.ports == other.ports
 }
 
 /// True if both are about the same ports in the same places, whichever family and prefix.
 fn alike(rules: &[Rule], others: &[Rule]) -> bool {
-    let same = |rule: &Rule, other: &Rule| rule.place == other.place && rule.ports == other.ports;
     rules.iter().all(|rule| others.iter().any(|other| same(rule, other)))
         && others.iter().all(|other| rules.iter().any(|rule| same(rule, other)))
 }
@@ -200,9 +278,11 @@ mod tests {
 
     fn meaning(directives: [Option<&str>; 4]) -> (Meaning, usize, usize) {
         let [start, start_6, stop, stop_6] = directives;
-        let (mut notes, mut looks) = (Vec::new(), Vec::new());
+        let mut notes = Vec::new();
         let commands = Commands::new(start, start_6, stop, stop_6);
-        (of(&commands, &PortNames::default(), &mut notes, &mut looks), notes.len(), looks.len())
+        let meaning = of(&commands, &PortNames::default(), &mut notes);
+        let looks = notes.iter().filter(|note| note.look).count();
+        (meaning, notes.len() - looks, looks)
     }
 
     fn word(directives: [Option<&str>; 4]) -> String {

@@ -8,27 +8,32 @@ mod commands;
 mod danger;
 mod draft;
 mod grammar;
+mod habits;
 mod lines;
 mod meaning;
 mod names;
 mod number;
 mod once;
 mod options;
+mod pairs;
 mod ports;
 mod rules;
 mod sequence;
 mod services;
 mod settle;
 mod text;
+mod trusted;
 mod write;
 
+#[cfg(test)]
+mod cases;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod work;
 
-pub use self::commands::Families;
 pub use self::grammar::Refusal;
+pub use self::options::DEFAULTS;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -37,10 +42,10 @@ use self::draft::Draft;
 use self::grammar::{File, Says, Section};
 use self::meaning::Meaning;
 use self::once::Files;
-use self::ports::Lookup;
+use self::ports::{Lookup, Trouble};
 use self::settle::{Candidate, Deed};
 use self::write::Plan;
-use crate::config::{Config, ConfigError, PortNames, PortRange};
+use crate::config::{Config, ConfigError, HOOK_TIMEOUT, PortNames, PortRange, sleeps_too_long};
 
 /// In the message about a config that our own reader refuses: a mistake of the import.
 pub const UNEXPECTED: &str = "it becomes a config that is refused";
@@ -50,6 +55,17 @@ const NAME: &str = "knock.toml";
 
 /// Reads the file with a name as knockd writes it, or says why that cannot be.
 pub type ReadFile<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, String> + 'a;
+
+/// Who lists the rules of the packet filter.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Listing {
+    /// `iptables-save`
+    Iptables,
+    /// `ip6tables-save`
+    Ip6tables,
+    /// `nft list ruleset`
+    Nft,
+}
 
 /// What there is beside the file.
 pub struct Request<'a> {
@@ -61,8 +77,10 @@ pub struct Request<'a> {
     pub interface: Option<String>,
     /// `--ports`: for commands that name none.
     pub ports: Vec<PortRange>,
-    /// What `iptables-save` or `ip6tables-save` says. Asked only if it matters.
-    pub rules: &'a dyn Fn(Families) -> Result<String, String>,
+    /// What the packet filter has. Asked only if it matters.
+    pub rules: &'a dyn Fn(Listing) -> Result<String, String>,
+    /// What /etc/default/knockd says, if it is there.
+    pub defaults: Option<String>,
     /// What is in a one-time file, or why it cannot be opened as knockd does.
     pub one_time: &'a ReadFile<'a>,
 }
@@ -78,8 +96,8 @@ pub struct Imported {
     pub looks: Vec<Look>,
     /// The ports that are protected: the packet filter must let them through.
     pub ports: Vec<PortRange>,
-    /// The interface on which they are.
-    pub interface: String,
+    /// The interfaces on which they are.
+    pub interfaces: Vec<String>,
 }
 
 /// A door of knockd.conf.
@@ -117,11 +135,25 @@ pub fn import(file: &[u8], request: &Request<'_>) -> Result<Imported, Refusal> {
     let count = |path: &[u8]| Ok(sequence::unused(&(request.one_time)(path)?).count());
     let left = |path: &[u8]| known.borrow_mut().entry(path.to_vec()).or_insert_with(|| count(path)).clone();
     let file = grammar::parse(file, &left)?;
-    let options = options::read(&file, request.interface.as_deref())?;
+    let mut options = options::read(&file, request.interface.as_deref(), request.defaults.as_deref())?;
     let mut lookup = Lookup::default();
     let mut plans = plans(&file, &mut lookup, request)?;
-    let services = hold_together(&mut plans);
-    let write = |plans: &_| write::write(&file, plans, services.clone(), &options, &lookup, request);
+    let mut places = Vec::new();
+    let mut doors = Vec::new();
+    for (place, (_, plan)) in plans.iter_mut().enumerate() {
+        if let Plan::Door(_) = plan {
+            let Plan::Door(door) = std::mem::replace(plan, Plan::LeftOut(Vec::new(), String::new())) else { continue };
+            places.push(place);
+            doors.push(*door);
+        }
+    }
+    let services = hold_together(&mut doors);
+    options.fit(&interfaces(&doors));
+    let trusted = trusted::find(&doors, &services, &options.interfaces, &mut lookup, request);
+    for (place, door) in places.into_iter().zip(doors) {
+        plans[place].1 = Plan::Door(Box::new(door));
+    }
+    let write = |plans: &_| write::write(&file, plans, services.clone(), &options, &lookup, &trusted, request);
     let mut written = write(&plans);
     match Config::parse(&written.text.to_string(), NAME) {
         Err(error) => return Err(unexpected(&error, &written.text)),
@@ -132,7 +164,13 @@ pub fn import(file: &[u8], request: &Request<'_>) -> Result<Imported, Refusal> {
         }
     }
     let text = written.text.to_string();
-    Ok(Imported { text, rows: written.rows, looks: written.looks, ports: written.ports, interface: options.interface })
+    Ok(Imported {
+        text,
+        rows: written.rows,
+        looks: written.looks,
+        ports: written.ports,
+        interfaces: options.interfaces,
+    })
 }
 
 fn plans<'a>(
@@ -155,51 +193,76 @@ fn plans<'a>(
 
 /// Finds out what a door does.
 fn candidate<'a>(mut draft: Draft<'a>, lookup: &mut Lookup, request: &Request<'_>) -> Result<Candidate<'a>, Refusal> {
-    let (mut notes, mut looks) = (Vec::new(), Vec::new());
-    let meaning = meaning::of(&draft.commands, &request.names, &mut notes, &mut looks);
+    let mut notes = Vec::new();
+    let meaning = meaning::of(&draft.commands, &request.names, &mut notes);
     let line = draft.start_line();
+    let mut ports = |rules: &_, notes: &mut _| match lookup.of(rules, line, request, notes) {
+        Ok(ports) => Ok(Ok(ports)),
+        Err(Trouble::Elsewhere(reason)) => Ok(Err(Deed::Hooks(reason))),
+        Err(Trouble::Unknown(refusal)) => Err(refusal),
+    };
     let deed = match meaning {
-        Meaning::Open(open) => Deed::Open(lookup.of(&open.rules, line, request)?, open),
-        Meaning::Close(rules) => Deed::Close(lookup.of(&rules, line, request)?),
+        Meaning::Open(open) => match ports(&open.rules, &mut notes)? {
+            Ok(ports) => Deed::Open(ports, open),
+            Err(hooks) => hooks,
+        },
+        Meaning::Close(close) if !close.finders.is_empty() => Deed::Seek(close),
+        // What there is to say of its ports is said of the door that opens them.
+        Meaning::Close(close) => match ports(&close.rules, &mut Vec::new())? {
+            Ok(ports) => Deed::Close(ports, close.hooks),
+            Err(hooks) => hooks,
+        },
         Meaning::Hooks(reason) => Deed::Hooks(reason),
         Meaning::Log => Deed::Log,
     };
-    let is_start = |says: &Says| matches!(says, Says::Start(_) | Says::Start6(_));
-    for (texts, look) in [(notes, false), (looks, true)] {
-        for text in texts {
-            draft.say(is_start, text, look);
+    // What is said of a command that stays one is the reason for that.
+    if !matches!(deed, Deed::Hooks(_)) {
+        for note in notes {
+            draft.say(is_start, note.text, note.look);
         }
     }
     Ok(Candidate { draft, deed, left_out: None })
 }
 
+const fn is_start(says: &Says) -> bool {
+    matches!(says, Says::Start(_) | Says::Start6(_))
+}
+
 /// Leaves out what cannot be beside the rest, and says what is weak. Returns the services' ports.
-fn hold_together(plans: &mut Vec<(&Section, Plan<'_>)>) -> Vec<Vec<PortRange>> {
-    let mut places = Vec::new();
-    let mut doors = Vec::new();
-    for (place, (_, plan)) in plans.iter_mut().enumerate() {
-        if let Plan::Door(_) = plan {
-            let Plan::Door(door) = std::mem::replace(plan, Plan::LeftOut(Vec::new(), String::new())) else { continue };
-            places.push(place);
-            doors.push(*door);
-        }
-    }
-    let services = settle::settle(&mut doors);
-    danger::name(&mut doors);
-    for door in &mut doors {
-        let is_start = |says: &Says| matches!(says, Says::Start(_) | Says::Start6(_));
-        if let Deed::Hooks(reason) = &door.deed {
-            let reason = format!("stays a command: {reason}");
-            door.draft.say(is_start, reason, true);
-            if door.draft.commands.all().any(|text| text.contains("%DOOR%") || text.contains("%SERVICE%")) {
-                door.draft.say(is_start, "%DOOR% and %SERVICE% mean something here, and nothing to knockd", true);
+fn hold_together(doors: &mut [Candidate<'_>]) -> Vec<Vec<PortRange>> {
+    pairs::pair(doors);
+    let services = settle::settle(doors);
+    danger::name(doors);
+    pairs::behind_the_gate(doors, &services);
+    for door in doors.iter_mut() {
+        if door.left_out.is_none() {
+            let asleep: Vec<_> =
+                door.hooks().all().filter_map(|command| sleeps_too_long(command, HOOK_TIMEOUT)).collect();
+            for text in asleep {
+                door.draft.say(is_start, text, true);
             }
         }
-    }
-    for (place, door) in places.into_iter().zip(doors) {
-        plans[place].1 = Plan::Door(Box::new(door));
+        let Deed::Hooks(reason) = &door.deed else { continue };
+        if door.left_out.is_none() && door.draft.commands.all().any(|text| commands::deletes_by_number(text)) {
+            let why =
+                format!("it deletes a rule by its number, whichever that is then, and is no other's pair: {reason}");
+            door.left_out = Some(why);
+            continue;
+        }
+        let reason = format!("stays a command: {reason}");
+        door.draft.say(is_start, reason, true);
+        if door.draft.commands.all().any(|text| text.contains("%DOOR%") || text.contains("%SERVICE%")) {
+            door.draft.say(is_start, "%DOOR% and %SERVICE% mean something here, and nothing to knockd", true);
+        }
     }
     services
+}
+
+/// For which interfaces the rules of the doors are that open; `None`: for all.
+fn interfaces(doors: &[Candidate<'_>]) -> Vec<Option<String>> {
+    let open = doors.iter().filter(|door| door.opens());
+    let rules = open.filter_map(|door| if let Deed::Open(_, open) = &door.deed { Some(&open.rules) } else { None });
+    rules.flatten().map(|rule| rule.interface.clone()).collect()
 }
 
 /// The config that came out is refused: says from which line of knockd.conf that is.

@@ -6,7 +6,7 @@ use knock_common::packet::Transport;
 use knock_common::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
 
 use super::draft::Draft;
-use super::meaning::Open;
+use super::meaning::{Close, Commands, Open};
 use super::services::{cut, overlap};
 use crate::config::{PortOwners, PortRange};
 use crate::rules::slots;
@@ -16,8 +16,10 @@ use crate::rules::slots;
 pub enum Deed {
     /// It opens them.
     Open(Vec<PortRange>, Open),
-    /// It closes them.
-    Close(Vec<PortRange>),
+    /// It closes them, and runs commands.
+    Close(Vec<PortRange>, Commands),
+    /// It closes what its commands find when they run.
+    Seek(Close),
     /// It runs commands.
     Hooks(String),
     /// It only logs.
@@ -43,19 +45,28 @@ impl Candidate<'_> {
 
     /// True if it has no service.
     pub fn is_bare(&self) -> bool {
-        matches!(self.deed, Deed::Hooks(_) | Deed::Log)
+        matches!(self.deed, Deed::Hooks(_) | Deed::Log | Deed::Seek(_))
     }
 
     /// True if it opens or closes these ports.
     pub fn is_for(&self, ports: &[PortRange]) -> bool {
         match &self.deed {
-            Deed::Open(own, _) | Deed::Close(own) => overlap(own, ports),
-            Deed::Hooks(_) | Deed::Log => false,
+            Deed::Open(own, _) | Deed::Close(own, _) => overlap(own, ports),
+            Deed::Hooks(_) | Deed::Log | Deed::Seek(_) => false,
+        }
+    }
+
+    /// The commands that go on as hooks.
+    pub fn hooks(&self) -> Commands {
+        match &self.deed {
+            Deed::Hooks(_) => self.draft.commands.clone(),
+            Deed::Open(_, Open { hooks, .. }) | Deed::Close(_, hooks) => hooks.clone(),
+            Deed::Log | Deed::Seek(_) => Commands::default(),
         }
     }
 
     fn closes(&self) -> bool {
-        matches!(self.deed, Deed::Close(_))
+        matches!(self.deed, Deed::Close(..))
     }
 }
 

@@ -61,6 +61,11 @@ impl Text {
         self.push(format!("{name} = {number}"));
     }
 
+    /// `name = true`
+    pub fn boolean(&mut self, name: &str, value: bool) {
+        self.push(format!("{name} = {value}"));
+    }
+
     /// The line of knockd.conf from which line `number` (from 1) is.
     pub fn origin(&self, number: usize) -> Option<usize> {
         self.lines.get(number.checked_sub(1)?)?.1

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use knock_common::packet::Transport;
+
 use super::draft::{Draft, Knock, Remark};
 use super::grammar::{Entry, File, Says, Section};
 use super::meaning::Commands;
@@ -11,6 +13,7 @@ use super::options::{self, Options};
 use super::ports::Lookup;
 use super::settle::{Candidate, Deed};
 use super::text::Text;
+use super::trusted::Trusted;
 use super::{Look, Request, Row};
 use crate::config::PortRange;
 
@@ -26,6 +29,7 @@ pub enum Plan<'a> {
 struct Service {
     name: String,
     ports: Vec<PortRange>,
+    keepalive: bool,
 }
 
 /// The result, and what to say about it.
@@ -47,6 +51,7 @@ pub fn write(
     services: Vec<Vec<PortRange>>,
     options: &Options,
     lookup: &Lookup,
+    trusted: &[Trusted],
     request: &Request<'_>,
 ) -> Written {
     let mut writer = Writer { text: Text::default(), rows: Vec::new(), looks: Vec::new() };
@@ -77,7 +82,10 @@ pub fn write(
         .map(|ports| {
             let wanted = lookup.name(&ports).map(str::to_ascii_lowercase);
             let name = own.claim(&wanted.unwrap_or_else(|| names::of_ports(&ports, &request.names)));
-            Service { name, ports }
+            let of_udp = ports.iter().any(|port| port.transport == Transport::Udp);
+            let is_timed = |door: &Candidate<'_>| door.opens() && door.is_for(&ports) && cmd_timeout(door).is_some();
+            let keepalive = of_udp && plans.iter().any(|(_, plan)| matches!(plan, Plan::Door(door) if is_timed(door)));
+            Service { name, ports, keepalive }
         })
         .collect();
 
@@ -87,7 +95,7 @@ pub fn write(
         writer.comment(entry);
     }
     writer.text.blank();
-    writer.options(file, options);
+    writer.options(file, options, trusted);
     for service in &services {
         writer.text.blank();
         writer
@@ -96,6 +104,13 @@ pub fn write(
         writer.text.comment("filter pass the ports there, or nobody gets in; and only there.");
         writer.text.section("services", &service.name);
         writer.text.strings("ports", &service.ports);
+        if service.keepalive {
+            writer
+                .text
+                .comment("Under knockd, connection tracking let UDP go on that was let in. So does this: traffic");
+            writer.text.comment("moves the end of its grant.");
+            writer.text.boolean("keepalive", true);
+        }
     }
     if services.is_empty() {
         writer.text.blank();
@@ -148,16 +163,17 @@ impl Writer {
         }
     }
 
-    fn options(&mut self, file: &File, options: &Options) {
+    fn options(&mut self, file: &File, options: &Options, trusted: &[Trusted]) {
         self.text.section("options", "");
         if options.interface_line.is_none() {
             if let Some((because, look)) = &options.because {
                 self.text.comment(because);
                 if *look {
-                    self.looks.push(Look { line: 0, text: format!("interfaces = [\"eth0\"]: {because}") });
+                    self.looks
+                        .push(Look { line: 0, text: format!("interfaces = {:?}: {because}", options.interfaces) });
                 }
             }
-            self.text.strings("interfaces", &[&options.interface]);
+            self.text.strings("interfaces", &options.interfaces);
         }
         for section in &file.sections {
             let remarks = options::remarks(section, options);
@@ -176,7 +192,10 @@ impl Writer {
                 self.text.quote(entry.line, &entry.text);
                 self.remarks(&remarks, Some(index), entry.line);
                 if options.interface_line == Some(entry.line) {
-                    self.text.strings("interfaces", &[&options.interface]);
+                    if let Some((because, look)) = &options.because {
+                        self.remark(entry.line, because, *look);
+                    }
+                    self.text.strings("interfaces", &options.interfaces);
                 }
                 if let Some(log) = options.log.as_deref().filter(|_| options.log_line == Some(entry.line)) {
                     self.text.string("log", log);
@@ -187,6 +206,26 @@ impl Writer {
                     }
                 }
             }
+        }
+        self.trusted(trusted);
+    }
+
+    /// Whom the packet filter lets in without a knock.
+    fn trusted(&mut self, trusted: &[Trusted]) {
+        let (proposed, sure): (Vec<_>, Vec<_>) = trusted.iter().partition(|one| one.but.is_some());
+        let networks = |of: &[&Trusted]| of.iter().map(|one| one.network.to_string()).collect::<Vec<_>>();
+        if !sure.is_empty() {
+            let text = "the packet filter lets these in without a knock; trusted, they need none here either";
+            self.text.comment(&format!("LOOK: {text}"));
+            let networks = networks(&sure);
+            self.looks.push(Look { line: 0, text: format!("trusted = {networks:?}: {text}") });
+            self.text.strings("trusted", &networks);
+        }
+        for one in proposed {
+            let but = one.but.as_deref().unwrap_or_default();
+            let text = format!("{} is not trusted: {but}; if it is to need no knock, add it to trusted", one.network);
+            self.text.comment(&format!("LOOK: {text}"));
+            self.looks.push(Look { line: 0, text });
         }
     }
 
@@ -240,7 +279,7 @@ impl Writer {
         if let Some(service) = mine.first() {
             self.text.string("service", &service.name);
         }
-        if matches!(door.deed, Deed::Close(_)) {
+        if matches!(door.deed, Deed::Close(..)) {
             self.text.string("action", "close");
         }
         for (index, entry) in draft.section.entries.iter().enumerate() {
@@ -304,7 +343,7 @@ impl Writer {
             self.text.string("seq_timeout", &seconds(door.draft.seq_timeout));
         }
         if !has(|says| matches!(says, Says::TcpFlags(_))) {
-            self.text.comment("    knockd's default, any TCP segment:");
+            self.text.comment("    safer than knockd's default, any TCP segment: a sweep of answers would open it");
             self.text.strings("tcpflags", &door.draft.flags);
         }
         if !has(|says| matches!(says, Says::CmdTimeout(_))) && cmd_timeout(door).is_some() {
@@ -314,16 +353,12 @@ impl Writer {
             self.lasts(door);
         }
         self.prefixes(door);
-        match &door.deed {
-            Deed::Hooks(_) => self.hooks(&door.draft.commands),
-            Deed::Open(_, open) => self.hooks(&open.hooks),
-            Deed::Close(_) | Deed::Log => {}
-        }
+        self.hooks(&door.hooks());
     }
 
     /// All of it once more, for another service.
     fn again(&mut self, door: &Candidate<'_>) {
-        if matches!(door.deed, Deed::Close(_)) {
+        if matches!(door.deed, Deed::Close(..)) {
             self.text.string("action", "close");
         }
         self.knock(&door.draft);
@@ -381,7 +416,7 @@ fn cmd_timeout(door: &Candidate<'_>) -> Option<Duration> {
             stops.into_iter().chain(open.lasts).min()
         }
         Deed::Hooks(_) => door.draft.cmd_timeout,
-        Deed::Close(_) | Deed::Log => None,
+        Deed::Close(..) | Deed::Log | Deed::Seek(_) => None,
     }
 }
 
@@ -409,8 +444,8 @@ fn becomes(door: &Candidate<'_>, services: &[&Service]) -> String {
             Some(time) => format!("opens {names} for {}", seconds(time)),
             None => format!("opens {names} for good"),
         },
-        Deed::Close(_) => format!("closes {names}"),
+        Deed::Close(..) => format!("closes {names}"),
         Deed::Hooks(_) => "runs its commands, as hooks".to_owned(),
-        Deed::Log => "only logs".to_owned(),
+        Deed::Log | Deed::Seek(_) => "only logs".to_owned(),
     }
 }

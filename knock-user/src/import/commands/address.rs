@@ -1,11 +1,16 @@
-//! The source of a rule, and its ports.
+//! The source of a rule, its destination, and its ports.
+
+use std::net::IpAddr;
 
 use knock_common::packet::Transport;
 
 use crate::config::{PortNames, PortRange, transport_name};
 
 /// What knockd puts the source's address in place of.
-const IP: &str = "%IP%";
+pub const IP: &str = "%IP%";
+
+/// Why a rule without a source has no counterpart.
+pub const EVERYBODY: &str = "it lets everybody in, not just %IP%";
 
 /// `%IP%`, perhaps with a prefix length.
 ///
@@ -13,6 +18,9 @@ const IP: &str = "%IP%";
 ///
 /// If it is another address.
 pub fn source(text: &str) -> Result<Option<u8>, String> {
+    if matches!(text, "any" | "0.0.0.0/0" | "::/0") {
+        return Err(EVERYBODY.to_owned());
+    }
     let elsewhere = || format!("it is about the source {text}, not just {IP}");
     match text.strip_prefix(IP).ok_or_else(elsewhere)? {
         "" | "/32" | "/128" | "/255.255.255.255" => Ok(None),
@@ -21,6 +29,20 @@ pub fn source(text: &str) -> Result<Option<u8>, String> {
             bits.filter(|bits| (1..128).contains(bits)).map(Some).ok_or_else(elsewhere)
         }
     }
+}
+
+/// The one address that is the destination; `None` if every one is.
+///
+/// # Errors
+///
+/// If it is no address.
+pub fn destination(text: &str) -> Result<Option<IpAddr>, String> {
+    if matches!(text, "any" | "0.0.0.0/0" | "::/0") {
+        return Ok(None);
+    }
+    let address = text.strip_suffix("/32").or_else(|| text.strip_suffix("/128")).unwrap_or(text);
+    let address = address.parse().map_err(|_| format!("its destination {text} is not one address of this host"))?;
+    Ok(Some(address))
 }
 
 /// Ports as iptables and ufw have them: `22`, `ssh`, `6000:6010`, with commas between.
@@ -56,4 +78,9 @@ pub fn transport(text: &str) -> Result<Option<Transport>, String> {
         "all" | "any" | "0" => Ok(None),
         _ => Err(format!("protocol {text} has no ports to protect")),
     }
+}
+
+/// An interface; one that ends in `+` means all that begin so, as iptables has it.
+pub fn interface(text: &str) -> String {
+    text.strip_suffix('+').map_or_else(|| text.to_owned(), |stem| format!("{stem}*"))
 }

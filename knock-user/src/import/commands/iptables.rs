@@ -1,7 +1,9 @@
 //! `iptables` and `ip6tables` (see iptables(8) and iptables-extensions(8)).
 
-use super::address;
-use super::change::{Change, Deed, Families, Place, Rule, Verb};
+use std::net::IpAddr;
+
+use super::address::{self, EVERYBODY, IP};
+use super::change::{By, Change, Deed, Families, Finder, Note, Place, Rule, Verb};
 use crate::config::PortNames;
 
 /// What a command line asks for.
@@ -9,10 +11,16 @@ use crate::config::PortNames;
 struct Asked {
     command: Option<(char, String)>,
     source: Option<Option<u8>>,
+    destination: Option<String>,
     transport: Option<knock_common::packet::Transport>,
     ports: Option<String>,
+    as_sent: bool,
+    source_ports: bool,
     accepts: bool,
-    notes: Vec<String>,
+    interface: Option<String>,
+    by_number: bool,
+    only_old: bool,
+    notes: Vec<Note>,
 }
 
 /// Reads the words behind the program's name.
@@ -27,23 +35,50 @@ pub fn read(families: Families, words: &[String], names: &PortNames) -> Result<D
         option(&mut asked, &name, value.as_deref(), &mut words)?;
     }
     let (command, chain) = asked.command.ok_or("it changes no rule")?;
-    let prefix = asked.source.ok_or("it is for every source, not just %IP%")?;
+    if asked.by_number {
+        return Ok(Deed::Find(Finder { by: By::Number, text: chain }));
+    }
     if !asked.accepts {
         return Err("its target is not ACCEPT".to_owned());
     }
-    if matches!(chain.as_str(), "FORWARD" | "OUTPUT" | "PREROUTING" | "POSTROUTING") {
+    let to_source = asked.source.is_none() && asked.destination.as_deref().is_some_and(|to| to.starts_with(IP));
+    if to_source && matches!(chain.as_str(), "OUTPUT" | "FORWARD") {
+        let text =
+            format!("its rule for {chain} is not needed here: let the packet filter pass the answers of the port");
+        return Ok(Deed::Needless(Note::plain(text)));
+    }
+    if asked.only_old {
+        return Err("it is not about new connections".to_owned());
+    }
+    if matches!(chain.as_str(), "OUTPUT" | "PREROUTING" | "POSTROUTING") {
         return Err(format!("chain {chain} is not about this host's own ports"));
+    }
+    let prefix = asked.source.ok_or(EVERYBODY)?;
+    if asked.source_ports {
+        return Err("it is about the port of the source".to_owned());
     }
     let mut notes = asked.notes;
     let ports = match (&asked.ports, asked.transport) {
         (None, _) => Vec::new(),
         (Some(ports), Some(transport)) => address::ports(ports, transport, names)?,
         (Some(ports), None) => {
-            notes.push("it names a port and no protocol, which iptables refuses; taken for TCP".to_owned());
+            let text = "it names a port and no protocol, which iptables refuses; taken for TCP";
+            notes.push(Note::plain(text));
             address::ports(ports, knock_common::packet::Transport::Tcp, names)?
         }
     };
-    let rule = Rule { families, place: Place::Chain(chain), ports, prefix };
+    let destination: Option<IpAddr> = match &asked.destination {
+        Some(text) => address::destination(text)?,
+        None => None,
+    };
+    let rule = Rule {
+        ports,
+        as_sent: asked.as_sent,
+        prefix,
+        interface: asked.interface,
+        destination,
+        ..Rule::new(families, Place::Chain(chain))
+    };
     let verb = match command {
         'C' => return Ok(Deed::Check(rule)),
         'D' => Verb::Delete,
@@ -70,9 +105,7 @@ fn option(asked: &mut Asked, name: &str, value: Option<&str>, words: &mut Words<
                 _ => 'C',
             };
             let chain = need(words)?;
-            if words.number().is_some() && letter != 'I' {
-                return Err("it names a rule by its number".to_owned());
-            }
+            asked.by_number = words.number().is_some() && letter != 'I';
             asked.command = Some((letter, chain));
         }
         "-t" | "--table" => match need(words)?.as_str() {
@@ -84,11 +117,31 @@ fn option(asked: &mut Asked, name: &str, value: Option<&str>, words: &mut Words<
                 return Err("it has two sources".to_owned());
             }
         }
+        "-d" | "--destination" | "--dst" => {
+            if asked.destination.replace(need(words)?).is_some() {
+                return Err("it has two destinations".to_owned());
+            }
+        }
         "-p" | "--protocol" | "--proto" => asked.transport = address::transport(&need(words)?)?,
         "--dport" | "--destination-port" | "--dports" | "--destination-ports" => {
             if asked.ports.replace(need(words)?).is_some() {
                 return Err("it names ports twice".to_owned());
             }
+        }
+        "--ctorigdstport" => {
+            asked.as_sent = true;
+            if asked.ports.replace(need(words)?).is_some() {
+                return Err("it names ports twice".to_owned());
+            }
+        }
+        "--ctdir" => {
+            if !need(words)?.eq_ignore_ascii_case("original") {
+                return Err("it is about answers".to_owned());
+            }
+        }
+        "--sport" | "--source-port" | "--sports" | "--source-ports" => {
+            need(words)?;
+            asked.source_ports = true;
         }
         "-m" | "--match" => match need(words)?.as_str() {
             "tcp" | "udp" | "state" | "conntrack" | "comment" | "multiport" => {}
@@ -96,14 +149,12 @@ fn option(asked: &mut Asked, name: &str, value: Option<&str>, words: &mut Words<
         },
         "--state" | "--ctstate" => {
             let states = need(words)?;
-            if !states.split(',').any(|state| state == "NEW") {
-                return Err("it is not about new connections".to_owned());
-            }
+            asked.only_old = !states.split(',').any(|state| state == "NEW");
         }
-        "--comment" => drop(need(words)?),
+        "--comment" | "-o" | "--out-interface" => drop(need(words)?),
         "-i" | "--in-interface" => {
-            let interface = need(words)?;
-            asked.notes.push(format!("its interface {interface} is left out: a service is the same on all"));
+            let interface = address::interface(&need(words)?);
+            asked.interface = Some(interface).filter(|name| name != "*");
         }
         "-j" | "--jump" => match need(words)?.as_str() {
             "ACCEPT" => asked.accepts = true,

@@ -1,6 +1,6 @@
 //! knockd's own helper: `knock_add`, which Debian calls `knock_helper_ipt.sh`.
 
-use super::address;
+use super::address::{self, EVERYBODY};
 use super::change::{Change, Deed, Families, Place, Rule, Verb};
 use crate::config::PortNames;
 
@@ -12,7 +12,7 @@ use crate::config::PortNames;
 pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
     let (mut verb, mut source, mut port) = (None, None, None);
     let (mut protocol, mut chain) = ("tcp".to_owned(), "INPUT".to_owned());
-    let mut words = words.iter();
+    let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
         let (name, mut value) = split(word).ok_or_else(|| format!("\"{word}\" is not understood"))?;
         let mut need = || value.take().or_else(|| words.next().cloned()).ok_or_else(|| format!("{name} takes a value"));
@@ -24,21 +24,24 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
             "-p" | "--proto" => protocol = need()?,
             "-c" | "--chain" => chain = need()?,
             "-t" | "--test" => return Err("it only tries, and changes nothing".to_owned()),
-            // A comment is optional and stands in the same word.
-            "-m" | "--comment" | "-v" | "--verbose" => {}
+            // getopt takes a remark from the same word only, and puts one that stands alone behind all options.
+            "-m" | "--comment" => {
+                value = None;
+                words.next_if(|next| !next.starts_with('-'));
+            }
+            "-v" | "--verbose" => {}
             _ => return Err(format!("{name} has no counterpart")),
         }
         // Letters without a value may stand together.
-        if let Some(more) = value.filter(|more| !more.is_empty() && !matches!(name.as_str(), "-m" | "--comment")) {
+        if let Some(more) = value.filter(|more| !more.is_empty()) {
             return Err(format!("\"{word}\" is not understood, at {more}"));
         }
     }
     let transport = address::transport(&protocol)?.ok_or("it names no protocol")?;
     let rule = Rule {
-        families: Families::V4,
-        place: Place::Chain(chain),
         ports: address::ports(&port.ok_or("it names no port")?, transport, names)?,
-        prefix: source.ok_or("it is for every source, not just %IP%")?,
+        prefix: source.ok_or(EVERYBODY)?,
+        ..Rule::new(Families::V4, Place::Chain(chain))
     };
     let verb = verb.ok_or("it says neither -a nor -i nor -x")?;
     Ok(Deed::Change(Change { verb, rules: vec![rule], lasts: None, notes: Vec::new() }))

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use knock_common::packet::Transport;
 
-use super::address;
-use super::change::{Change, Deed, Families, Place, Rule, Verb};
+use super::address::{self, EVERYBODY, IP};
+use super::change::{By, Change, Deed, Families, Finder, Note, Place, Rule, Verb};
 use crate::config::PortNames;
 
 type Words<'a> = std::iter::Peekable<std::vec::IntoIter<&'a str>>;
@@ -29,23 +29,21 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
     };
     let what = words.next();
     let family = words.next_if(|word| matches!(*word, "ip" | "ip6" | "inet" | "arp" | "bridge" | "netdev"));
-    let _table = words.next().ok_or("it names no table")?;
+    let family = family.unwrap_or("ip");
+    let table = format!("{family} {}", words.next().ok_or("it names no table")?);
     let place = words.next().ok_or("it names no chain or set")?;
     match (what, verb) {
-        (Some("rule"), Verb::Add) => rule(place, &mut words, names),
-        (Some("rule"), Verb::Delete) => Err("it names a rule by its handle".to_owned()),
-        (Some("element"), _) => element(verb, family.unwrap_or("ip"), place, &mut words),
+        (Some("rule"), Verb::Add) => rule(Place::Nft(table, place.to_owned()), &mut words, names),
+        (Some("rule"), Verb::Delete) => Ok(Deed::Find(Finder { by: By::Number, text: String::new() })),
+        (Some("element"), _) => element(verb, family, place, &mut words).map(Deed::Change),
         _ => Err("it is about neither a rule nor an element".to_owned()),
     }
-    .map(Deed::Change)
 }
 
-fn rule(chain: &str, words: &mut Words<'_>, names: &PortNames) -> Result<Change, String> {
-    if matches!(chain.to_ascii_lowercase().as_str(), "forward" | "output" | "prerouting" | "postrouting") {
-        return Err(format!("chain {chain} is not about this host's own ports"));
-    }
-    let (mut source, mut families, mut accepts) = (None, Families::Both, false);
-    let (mut ports, mut notes) = (Vec::new(), Vec::new());
+fn rule(place: Place, words: &mut Words<'_>, names: &PortNames) -> Result<Deed, String> {
+    let chain = place.name().unwrap_or_default().to_ascii_lowercase();
+    let mut rule = Rule::new(Families::Both, place);
+    let (mut source, mut accepts, mut only_old, mut to_source) = (None, false, false, false);
     while let Some(word) = words.next() {
         if accepts && word != "comment" {
             return Err(format!("{word} behind accept is not understood"));
@@ -54,15 +52,24 @@ fn rule(chain: &str, words: &mut Words<'_>, names: &PortNames) -> Result<Change,
             ("position" | "handle" | "index", Some(_)) if source.is_none() => drop(words.next()),
             ("ip" | "ip6", Some("saddr")) => {
                 words.next();
-                families = if word == "ip" { Families::V4 } else { Families::V6 };
+                rule.families = if word == "ip" { Families::V4 } else { Families::V6 };
                 source = Some(address::source(words.next().unwrap_or_default())?);
+            }
+            ("ip" | "ip6", Some("daddr")) => {
+                words.next();
+                let to = words.next().unwrap_or_default();
+                if to.starts_with(IP) { to_source = true } else { rule.destination = address::destination(to)? }
             }
             ("tcp" | "udp", Some("dport")) => {
                 words.next();
                 let transport = if word == "tcp" { Transport::Tcp } else { Transport::Udp };
                 for port in values(words)? {
-                    ports.push(address::one(port, transport, names)?);
+                    rule.ports.push(address::one(port, transport, names)?);
                 }
+            }
+            ("tcp" | "udp", Some("sport")) if to_source => {
+                words.next();
+                values(words)?;
             }
             ("ip", Some("protocol")) | ("ip6", Some("nexthdr")) | ("meta", Some("l4proto")) => {
                 words.next();
@@ -70,15 +77,23 @@ fn rule(chain: &str, words: &mut Words<'_>, names: &PortNames) -> Result<Change,
                     address::transport(protocol)?;
                 }
             }
+            ("ct", Some("original")) => {
+                words.next();
+                if words.next() != Some("proto-dst") {
+                    return Err("ct original has no counterpart".to_owned());
+                }
+                rule.as_sent = true;
+                for port in values(words)? {
+                    rule.ports.push(address::one(port, Transport::Tcp, names)?);
+                }
+            }
             ("ct", Some("state")) => {
                 words.next();
-                if !values(words)?.contains(&"new") {
-                    return Err("it is not about new connections".to_owned());
-                }
+                only_old = !values(words)?.contains(&"new");
             }
             ("iif" | "iifname", Some(interface)) => {
                 words.next();
-                notes.push(format!("its interface {interface} is left out: a service is the same on all"));
+                rule.interface = Some(interface.trim_matches('"').to_owned());
             }
             ("counter", _) => {}
             ("accept", _) => accepts = true,
@@ -90,9 +105,19 @@ fn rule(chain: &str, words: &mut Words<'_>, names: &PortNames) -> Result<Change,
     if !accepts {
         return Err("it does not accept".to_owned());
     }
-    let prefix = source.ok_or("it is for every source, not just %IP%")?;
-    let rule = Rule { families, place: Place::Chain(chain.to_owned()), ports, prefix };
-    Ok(Change { verb: Verb::Add, rules: vec![rule], lasts: None, notes })
+    if source.is_none() && to_source {
+        let text =
+            format!("its rule for {chain} is not needed here: let the packet filter pass the answers of the port");
+        return Ok(Deed::Needless(Note::plain(text)));
+    }
+    if only_old {
+        return Err("it is not about new connections".to_owned());
+    }
+    if matches!(chain.as_str(), "output" | "prerouting" | "postrouting") {
+        return Err(format!("chain {chain} is not about this host's own ports"));
+    }
+    rule.prefix = source.ok_or(EVERYBODY)?;
+    Ok(Deed::Change(Change { verb: Verb::Add, rules: vec![rule], lasts: None, notes: Vec::new() }))
 }
 
 /// One value, or several in braces.
@@ -132,7 +157,7 @@ fn element(verb: Verb, family: &str, set: &str, words: &mut Words<'_>) -> Result
     }
     // A set of an inet table holds addresses of one family; which one does not show here.
     let families = if family == "ip6" { Families::V6 } else { Families::V4 };
-    let rule = Rule { families, place: Place::Set(set.to_owned()), ports: Vec::new(), prefix };
+    let rule = Rule { prefix, ..Rule::new(families, Place::Set(set.to_owned())) };
     let lasts = lasts.filter(|time: &Duration| !time.is_zero() && verb == Verb::Add);
     Ok(Change { verb, rules: vec![rule], lasts, notes: Vec::new() })
 }

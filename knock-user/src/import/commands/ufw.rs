@@ -2,8 +2,8 @@
 
 use knock_common::packet::Transport;
 
-use super::address;
-use super::change::{Change, Deed, Families, Place, Rule, Verb};
+use super::address::{self, EVERYBODY};
+use super::change::{By, Change, Deed, Families, Finder, Note, Place, Rule, Verb};
 use crate::config::PortNames;
 
 /// Reads the words behind the program's name.
@@ -15,6 +15,12 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
     let mut words = words.iter().map(String::as_str).peekable();
     words.next_if_eq(&"--force");
     let verb = if words.next_if_eq(&"delete").is_some() { Verb::Delete } else { Verb::Add };
+    if words.next_if_eq(&"reload").is_some() {
+        return Ok(Deed::Needless(Note::plain("nothing is to be loaded anew")));
+    }
+    if verb == Verb::Delete && words.peek().is_some_and(|word| word.parse::<u32>().is_ok()) {
+        return Ok(Deed::Find(Finder { by: By::Number, text: String::new() }));
+    }
     if words.next_if_eq(&"insert").is_some() {
         words.next().filter(|number| number.parse::<u32>().is_ok()).ok_or("insert takes a number")?;
     } else {
@@ -25,11 +31,15 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
         Some(other) => return Err(format!("{other} does not let in")),
         None => return Err("it changes no rule".to_owned()),
     }
-    let mut notes = Vec::new();
     words.next_if_eq(&"in");
+    let mut rule = Rule::new(Families::Both, Place::Everything);
     if words.next_if_eq(&"on").is_some() {
-        let interface = words.next().ok_or("on takes an interface")?;
-        notes.push(format!("its interface {interface} is left out: a service is the same on all"));
+        rule.interface = Some(address::interface(words.next().ok_or("on takes an interface")?));
+    }
+    // A port or an application alone, for everybody.
+    let simple = words.clone().filter(|word| *word != "comment").count() <= 1;
+    if simple && words.peek().is_some_and(|word| *word != "from") {
+        return Err(EVERYBODY.to_owned());
     }
     let (mut source, mut protocol, mut port, mut side) = (None, None, None, "");
     while let Some(word) = words.next() {
@@ -40,12 +50,7 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
                 side = "from";
             }
             "to" => {
-                match need()? {
-                    "any" => {}
-                    address => {
-                        return Err(format!("it is about the destination {address}, and a service is about all"));
-                    }
-                }
+                rule.destination = address::destination(need()?)?;
                 side = "to";
             }
             "port" if side == "to" => port = Some(need()?),
@@ -55,17 +60,15 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
             _ => return Err(format!("{word} has no counterpart")),
         }
     }
-    let prefix = source.ok_or("it is for every source, not just %IP%")?;
+    rule.prefix = source.ok_or(EVERYBODY)?;
     let transports = match protocol {
         Some(transport) => vec![transport],
         None => vec![Transport::Tcp, Transport::Udp],
     };
-    let mut ports = Vec::new();
     for transport in transports {
         if let Some(port) = port {
-            ports.extend(address::ports(port, transport, names)?);
+            rule.ports.extend(address::ports(port, transport, names)?);
         }
     }
-    let rule = Rule { families: Families::Both, place: Place::Everything, ports, prefix };
-    Ok(Deed::Change(Change { verb, rules: vec![rule], lasts: None, notes }))
+    Ok(Deed::Change(Change { verb, rules: vec![rule], lasts: None, notes: Vec::new() }))
 }

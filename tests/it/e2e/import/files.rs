@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use knock_user::config::{PortNames, PortRange};
-use knock_user::import::{Families, Request, import};
+use knock_user::import::{Listing, Request, import};
 use tests::knockd::{bent, built};
 use tests::lab::{Family, Host, Lab, knockctl, sandbox};
 
@@ -45,7 +45,8 @@ pub fn knockd_takes_what_the_import_takes() -> Result<()> {
             ports: PortRange::parse("2222/tcp", &names).into_iter().collect(),
             names: names.clone(),
             interface: Some("eth0".into()),
-            rules: &|_: Families| Err("nobody asks".into()),
+            rules: &|_: Listing| Err("nobody asks".into()),
+            defaults: None,
             one_time: &|_| Err("No such file or directory".into()),
         };
         let ours = match import(&file, &request) {

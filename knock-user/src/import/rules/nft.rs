@@ -1,0 +1,266 @@
+//! What `nft list ruleset` prints.
+
+use std::collections::BTreeMap;
+
+use knock_common::packet::Transport;
+
+use super::iptables::to;
+use super::{Chain, Hook, Key, Line, Verdict, network};
+use crate::config::{PortNames, PortRange};
+
+/// Adds its chains. What is not understood of a rule makes it odd, never an error: nft has a good deal more to say than
+/// is asked here.
+pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>) {
+    let mut open: Vec<Block> = Vec::new();
+    for statement in statements(text) {
+        let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+        match (open.last(), statement.end) {
+            (_, End::Opens) => open.push(match (open.last(), words.as_slice()) {
+                (None, ["table", family, name]) => Block::Table(format!("{family} {name}")),
+                (None, ["table", name]) => Block::Table(format!("ip {name}")),
+                (Some(Block::Table(table)), ["chain", name]) => {
+                    let key = (table.clone(), (*name).to_owned());
+                    chains.entry(key.clone()).or_default();
+                    Block::Chain(key)
+                }
+                _ => Block::Other,
+            }),
+            (_, End::Closes) if words.is_empty() => drop(open.pop()),
+            (Some(Block::Chain(key)), end) => {
+                let chain = chains.entry(key.clone()).or_default();
+                match words.as_slice() {
+                    ["type", kind, "hook", hook, ..] => {
+                        chain.hook = Some(match (*kind, *hook) {
+                            ("filter", "input" | "ingress") => Hook::Input,
+                            ("filter", "forward") => Hook::Forward,
+                            _ => Hook::Other,
+                        });
+                    }
+                    [] | ["policy" | "comment" | "flags", ..] => {}
+                    words => chain.lines.push(rule(words, names)),
+                }
+                if end == End::Closes {
+                    open.pop();
+                }
+            }
+            (_, End::Closes) => drop(open.pop()),
+            _ => {}
+        }
+    }
+}
+
+/// What is open in braces.
+enum Block {
+    Table(String),
+    Chain(Key),
+    Other,
+}
+
+/// How a statement ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// With the line, or with `;`.
+    Line,
+    /// A block opens behind it.
+    Opens,
+    /// A block closes behind it.
+    Closes,
+}
+
+struct Statement {
+    words: Vec<String>,
+    end: End,
+}
+
+/// Statements with their words; braces of sets within a rule are words, those of blocks are not.
+fn statements(text: &str) -> Vec<Statement> {
+    let mut found = Vec::new();
+    let mut words: Vec<String> = Vec::new();
+    let mut depth = 0_usize;
+    let mut rest = text.chars().peekable();
+    let end = |words: &mut Vec<String>, end, found: &mut Vec<Statement>| {
+        found.push(Statement { words: std::mem::take(words), end });
+    };
+    while let Some(c) = rest.next() {
+        match c {
+            '\n' | ';' if depth == 0 => end(&mut words, End::Line, &mut found),
+            '#' => while rest.next_if(|&c| c != '\n').is_some() {},
+            '{' => {
+                // The block of a table, a chain or a set ends its line; the braces of a rule do not.
+                let mut ahead = rest.clone();
+                let opens = depth == 0
+                    && ahead.find(|c| !matches!(c, ' ' | '\t' | '\r')).is_none_or(|c| matches!(c, '\n' | '#'))
+                    && matches!(
+                        words.first().map(String::as_str),
+                        Some(
+                            "table"
+                                | "chain"
+                                | "set"
+                                | "map"
+                                | "flowtable"
+                                | "counter"
+                                | "quota"
+                                | "ct"
+                                | "limit"
+                                | "secmark"
+                                | "synproxy"
+                        )
+                    );
+                if opens {
+                    end(&mut words, End::Opens, &mut found);
+                } else {
+                    depth += 1;
+                    words.push("{".to_owned());
+                }
+            }
+            '}' if depth > 0 => {
+                depth -= 1;
+                words.push("}".to_owned());
+            }
+            '}' => end(&mut words, End::Closes, &mut found),
+            ',' => words.push(",".to_owned()),
+            '"' => {
+                let mut word = String::new();
+                while let Some(c) = rest.next_if(|&c| c != '"' && c != '\n') {
+                    word.push(c);
+                }
+                rest.next_if_eq(&'"');
+                words.push(word);
+            }
+            c if c.is_whitespace() => {}
+            c => {
+                let mut word = String::from(c);
+                while let Some(c) = rest.next_if(|&c| !c.is_whitespace() && !matches!(c, '{' | '}' | ',' | ';' | '"')) {
+                    word.push(c);
+                }
+                words.push(word);
+            }
+        }
+    }
+    end(&mut words, End::Line, &mut found);
+    found
+}
+
+/// A rule, as far as it is understood.
+fn rule(words: &[&str], names: &PortNames) -> Line {
+    let mut line = Line::default();
+    let mut words = words.iter().copied().peekable();
+    while let Some(word) = words.next() {
+        match (word, words.peek().copied()) {
+            ("tcp" | "udp" | "th", Some("dport")) => {
+                words.next();
+                let transports: &[Transport] = match word {
+                    "tcp" => &[Transport::Tcp],
+                    "udp" => &[Transport::Udp],
+                    _ => &[Transport::Tcp, Transport::Udp],
+                };
+                ports(&mut line, &mut words, transports, names);
+            }
+            ("original", Some("proto-dst")) => {
+                words.next();
+                ports(&mut line, &mut words, &[Transport::Tcp], names);
+            }
+            ("ip" | "ip6", Some("saddr")) => {
+                words.next();
+                line.odd |= negated(&mut words);
+                for value in values(&mut words) {
+                    match value.strip_prefix('@') {
+                        Some(set) => line.sets.push(set.to_owned()),
+                        None => match network(value) {
+                            Some(network) => line.sources.push(network),
+                            None => line.odd = true,
+                        },
+                    }
+                }
+            }
+            ("ip" | "ip6", Some("daddr")) => {
+                words.next();
+                line.odd |= negated(&mut words);
+                let loopback = |value: &&str| network(value).is_some_and(|network| network.addr().is_loopback());
+                line.to_loopback |= values(&mut words).iter().any(loopback);
+            }
+            ("iif" | "iifname", Some(_)) => {
+                line.odd |= negated(&mut words);
+                line.interface = values(&mut words).first().map(|&name| name.to_owned());
+            }
+            ("ct", Some("state")) => {
+                words.next();
+                line.odd |= negated(&mut words) || !values(&mut words).contains(&"new");
+            }
+            ("meta", Some("l4proto")) | ("ip", Some("protocol")) | ("ip6", Some("nexthdr")) => {
+                words.next();
+                line.odd |= negated(&mut words);
+                line.odd |= values(&mut words).iter().any(|value| !matches!(*value, "tcp" | "udp" | "6" | "17"));
+            }
+            ("counter", Some("packets")) => {
+                // packets N bytes N
+                for _ in 0..4 {
+                    words.next();
+                }
+            }
+            ("ct" | "counter" | "log" | "prefix" | "meta", _) => {}
+            ("comment", Some(_)) => drop(words.next()),
+            ("accept", _) => line.verdict = Verdict::Accept,
+            ("return", _) => line.verdict = Verdict::Return,
+            ("jump" | "goto", Some(chain)) => {
+                words.next();
+                line.verdict = Verdict::To(chain.to_owned());
+            }
+            ("dnat", Some(_)) => {
+                while words.next_if(|word| matches!(*word, "ip" | "ip6" | "to")).is_some() {}
+                let (address, port) = words.next().map_or((None, None), to);
+                line.verdict = Verdict::Dnat(address, port);
+            }
+            ("redirect", next) => {
+                let port = next.filter(|word| *word == "to").and_then(|_| {
+                    words.next();
+                    words.next()?.strip_prefix(':')?.parse().ok()
+                });
+                line.verdict = Verdict::Dnat(None, port);
+            }
+            _ => line.odd = true,
+        }
+    }
+    line
+}
+
+type Words<'a, I> = std::iter::Peekable<I>;
+
+fn negated<'a, I: Iterator<Item = &'a str>>(words: &mut Words<'a, I>) -> bool {
+    words.next_if_eq(&"!=").is_some()
+}
+
+fn ports<'a, I: Iterator<Item = &'a str>>(
+    line: &mut Line,
+    words: &mut Words<'a, I>,
+    transports: &[Transport],
+    names: &PortNames,
+) {
+    line.negated |= negated(words);
+    // A verdict map says more than which ports.
+    if words.next_if_eq(&"vmap").is_some() {
+        line.negated = true;
+    }
+    for value in values(words) {
+        for &transport in transports {
+            let text = format!("{value}/{}", crate::config::transport_name(transport));
+            match PortRange::parse(&text, names) {
+                Ok(range) => line.ports.push(range),
+                // A named set of ports, or a name that this host does not know.
+                Err(_) => line.negated = true,
+            }
+        }
+    }
+}
+
+/// One value, or several in braces.
+fn values<'a, I: Iterator<Item = &'a str>>(words: &mut Words<'a, I>) -> Vec<&'a str> {
+    if words.next_if_eq(&"{").is_none() {
+        let mut values: Vec<_> = words.next().into_iter().collect();
+        while words.next_if_eq(&",").is_some() {
+            values.extend(words.next());
+        }
+        return values;
+    }
+    words.by_ref().take_while(|word| *word != "}").filter(|word| *word != ",").collect()
+}

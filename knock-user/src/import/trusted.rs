@@ -1,0 +1,88 @@
+//! Whitelists of the packet filter: whom it lets in to the protected ports without a knock.
+
+use ipnet::IpNet;
+use knock_common::layout::MAX_TRUSTED;
+
+use super::commands::Place;
+use super::ports::Lookup;
+use super::settle::{Candidate, Deed};
+use super::{Listing, Request};
+use crate::config::PortRange;
+
+/// A network that should be trusted here, or might be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trusted {
+    /// Which.
+    pub network: IpNet,
+    /// Why it is only proposed, if so.
+    pub but: Option<String>,
+}
+
+/// Looks for them, where something is protected.
+pub fn find(
+    doors: &[Candidate<'_>],
+    services: &[Vec<PortRange>],
+    interfaces: &[String],
+    lookup: &mut Lookup,
+    request: &Request<'_>,
+) -> Vec<Trusted> {
+    let protected = PortRange::joined(&services.concat());
+    let mut found: Vec<Trusted> = Vec::new();
+    if protected.is_empty() {
+        return found;
+    }
+    // Rules of the same form as those that knockd adds: which of them are there now says who has knocked.
+    let mine: Vec<_> = doors
+        .iter()
+        .filter_map(|door| if let Deed::Open(_, open) = &door.deed { Some(&open.rules) } else { None })
+        .flatten()
+        .collect();
+    for listing in [Listing::Iptables, Listing::Ip6tables, Listing::Nft] {
+        let Ok(rules) = lookup.listed(listing, request) else { continue };
+        for white in rules.whitelists() {
+            let here = |name: &String| interfaces.iter().any(|own| own == name || own == "*");
+            if !white.interface.as_ref().is_none_or(here)
+                || white.ports.iter().all(|port| !meets(&protected, *port)) && !white.ports.is_empty()
+            {
+                continue;
+            }
+            let whole = if white.source.addr().is_ipv4() { 32 } else { 128 };
+            let knocks = mine.iter().any(|rule| {
+                let in_chain = match &rule.place {
+                    Place::Everything | Place::Zone(_) => true,
+                    Place::Set(_) => false,
+                    place => place.name() == Some(white.chain.as_str()),
+                };
+                in_chain
+                    && rule.prefix.unwrap_or(whole).min(whole) == white.source.prefix_len()
+                    && (rule.ports.is_empty() || rule.ports == white.ports)
+            });
+            let all = white.ports.is_empty() || protected.iter().all(|port| covers(&white.ports, *port));
+            let but = if knocks {
+                Some("it looks like a rule that knockd has added for whoever has knocked".to_owned())
+            } else if all {
+                None
+            } else {
+                let ports: Vec<_> = white.ports.iter().map(ToString::to_string).collect();
+                Some(format!(
+                    "the packet filter lets it in to {} only, and trusted is for all services",
+                    ports.join(", ")
+                ))
+            };
+            match found.iter_mut().find(|other| other.network == white.source) {
+                Some(other) => other.but = other.but.take().and(but),
+                None => found.push(Trusted { network: white.source, but }),
+            }
+        }
+    }
+    found.truncate(MAX_TRUSTED as usize);
+    found
+}
+
+fn meets(ports: &[PortRange], port: PortRange) -> bool {
+    ports.iter().any(|other| other.shared(port).is_some())
+}
+
+fn covers(ports: &[PortRange], port: PortRange) -> bool {
+    ports.iter().any(|own| own.transport == port.transport && own.first <= port.first && port.last <= own.last)
+}
