@@ -8,8 +8,8 @@ use anyhow::{Result, bail};
 use super::count;
 use crate::cli::DEFAULT_CONFIG;
 use crate::config::{
-    Config, ConfigError, Diagnostic, Severity, log_fault, missing_programs, remarks_on_listeners, remarks_on_published,
-    remarks_on_strength, remarks_on_users,
+    Config, ConfigError, Diagnostic, Severity, log_fault, missing_programs, remarks_on_hooks, remarks_on_listeners,
+    remarks_on_published, remarks_on_strength, remarks_on_users,
 };
 use crate::exit::Exit;
 use crate::firewall::{FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs};
@@ -56,6 +56,7 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
             findings.extend(missing_programs(&config));
             let session = Session::own().and_then(|session| session.warning(&config, paths));
             findings.extend(session.map(|warning| remark(&config, "", warning)));
+            findings.extend(remarks_on_hooks(&config));
             findings.extend(pins(&config, paths));
             let log_fault = log_fault(&config);
             let loads = log_fault.is_none();
