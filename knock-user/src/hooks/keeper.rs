@@ -172,7 +172,8 @@ impl Keeper {
     }
 
     /// A door wrote a grant, or found it live: its start command runs, and its stop command is owed.
-    /// Once for each grant, unless there is no stop command: then a knock does what it always does.
+    /// Once for each grant, unless there is no stop command: then a knock does what it always does. But datagrams of a
+    /// service with `keepalive` come faster than hooks end: what they tell waits once at most.
     fn enter(&mut self, door_tag: u32, source: Addr, key: &GrantKey, since: u64, reason: Reason) {
         let Some(door) = self.doors.get(&door_tag) else { return };
         let occasion = |reason| Occasion { reason, source, bits: key.bits, door: &door.name, service: &door.service };
@@ -191,10 +192,14 @@ impl Keeper {
                 return self.say(Level::Error, Some(about), text);
             }
         };
+        let extends = reason == Reason::Extended;
+        if extends && stop.is_none() && self.runner.extends(&about.door, &about.source) {
+            return;
+        }
         let grant = GrantId::new(key, since, &self.boot);
         let known = self.journal.debts().iter().find(|(_, debt)| debt.grant == grant && debt.door_tag == door_tag);
         let number = match known {
-            Some((_, debt)) if debt.stop.is_some() || reason != Reason::Extended => return,
+            Some((_, debt)) if debt.stop.is_some() || !extends => return,
             Some((number, _)) => *number,
             None => self.journal.owe(Debt {
                 grant,
@@ -207,7 +212,7 @@ impl Keeper {
             }),
         };
         if let Some(script) = start {
-            self.queue(Some(number), Part::Start, key.source, about, script);
+            self.queue(Some(number), Part::Start, extends, key.source, about, script);
         }
     }
 
@@ -224,7 +229,7 @@ impl Keeper {
             service: service.to_owned(),
         };
         match Script::new(command, &occasion) {
-            Ok(script) => self.queue(None, Part::Start, event.source, about, script),
+            Ok(script) => self.queue(None, Part::Start, false, event.source, about, script),
             Err(error) => {
                 let text = format!("{}: command not run: {error:#}", about.door);
                 self.say(Level::Error, Some(about), text);
@@ -302,7 +307,7 @@ impl Keeper {
             let how = if in_time { "command timeout" } else { "the grant has ended" };
             let text = format!("{}: {}: {how}", about.source, about.door);
             self.say(Level::Info, Some(about.clone()), text);
-            self.queue(Some(number), Part::Stop, key.source, about, script);
+            self.queue(Some(number), Part::Stop, false, key.source, about, script);
         }
     }
 
@@ -312,7 +317,7 @@ impl Keeper {
             let Some(debt) = self.journal.debts().get(&number).cloned() else { continue };
             if let Some(script) = debt.start {
                 let about = About { source: debt.ip, door: debt.door, service: debt.service };
-                self.queue(Some(number), Part::Start, debt.grant.key().source, about, script);
+                self.queue(Some(number), Part::Start, false, debt.grant.key().source, about, script);
             }
         }
     }
@@ -339,9 +344,9 @@ impl Keeper {
         }
     }
 
-    fn queue(&mut self, debt: Option<u64>, part: Part, whose: Addr, about: About, script: Script) {
+    fn queue(&mut self, debt: Option<u64>, part: Part, extends: bool, whose: Addr, about: About, script: Script) {
         let About { source, door, service } = about;
-        if let Err(job) = self.runner.queue(Job { debt, part, whose, source, door, service, script }) {
+        if let Err(job) = self.runner.queue(Job { debt, part, extends, whose, source, door, service, script }) {
             let text = format!(
                 "{}: command not run: {MOST_WAITING} hooks are waiting (options.max_hooks, options.hook_timeout)",
                 job.door

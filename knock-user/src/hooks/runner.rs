@@ -40,6 +40,8 @@ pub struct Job {
     pub door: String,
     /// Name of the service.
     pub service: String,
+    /// It only tells of a grant that goes on.
+    pub extends: bool,
     /// What to run.
     pub script: Script,
 }
@@ -96,6 +98,12 @@ impl Runner {
         }
         self.waiting.push_back(job);
         Ok(())
+    }
+
+    /// True if a hook waits that tells this source's grant by this door goes on: one stands for all until it runs.
+    #[must_use]
+    pub fn extends(&self, door: &str, source: &str) -> bool {
+        self.waiting.iter().any(|job| job.extends && job.door == door && job.source == source)
     }
 
     /// Starts what may run now.
@@ -190,6 +198,7 @@ mod tests {
             source: format!("192.0.2.{last}"),
             door: "d".into(),
             service: "s".into(),
+            extends: false,
             script: Script { command: command.to_owned(), environment: BTreeMap::from([path]) },
         }
     }

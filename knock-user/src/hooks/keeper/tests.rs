@@ -164,6 +164,27 @@ fn without_a_stop_command_every_knock_runs_the_start_command() {
 }
 
 #[test]
+fn what_extends_a_grant_again_and_again_waits_once_for_each_source() {
+    let mut lab = Lab::new();
+    lab.open("start", "ssh", 7, 100);
+    lab.open("start", "ssh", 8, 100);
+    for at in 0..60 {
+        lab.event(Kind::Extended, "start", "ssh", 7, 150 + at);
+        lab.event(Kind::Extended, "start", "ssh", 8, 150 + at);
+    }
+    let mut lines = lab.log();
+    lines.sort();
+    assert_eq!(lines, ["extended", "extended", "opened", "opened"]);
+    // A later one is told again, and nothing is owed for those that were not.
+    lab.event(Kind::Extended, "start", "ssh", 7, 300);
+    assert_eq!(lab.log().len(), 5);
+    lab.end("ssh", 7);
+    lab.end("ssh", 8);
+    lab.sweep();
+    assert!(lab.keeper.journal.debts().is_empty());
+}
+
+#[test]
 fn every_door_of_a_grant_is_undone() {
     let mut lab = Lab::new();
     lab.open("both", "ssh", 7, 100);
