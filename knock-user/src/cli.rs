@@ -2,11 +2,14 @@
 
 #[cfg(feature = "gate")]
 mod gate;
+mod meant;
 
 use clap::{ArgAction, Parser, Subcommand};
 
 #[cfg(feature = "gate")]
 pub use self::gate::{DEFAULT_CONFIG, GateCommand, Loud, Places};
+
+pub use self::meant::answer;
 
 use crate::client::KnockArgs;
 use crate::commands::completions::CompletionsArgs;

@@ -124,6 +124,28 @@ fn revoke_takes_an_address_or_all() {
 }
 
 #[test]
+fn commands_of_other_programs_are_answered_with_the_one_that_is_meant() {
+    for (word, meant) in [
+        ("stop", "`knockctl unload`"),
+        ("start", "`knockctl run`"),
+        ("list", "`knockctl status`"),
+        ("open", "`knockctl allow ADDRESS`"),
+        ("close", "`knockctl revoke ADDRESS`"),
+        ("restart", "`knockctl reload`"),
+    ] {
+        let said = answer(&parse(&[word]).unwrap_err()).unwrap_or_default();
+        assert!(said.starts_with(&format!("there is no command {word}\n  help: ")) && said.contains(meant), "{said}");
+        // Every command that is named is one.
+        for named in said.split("`knockctl ").skip(1) {
+            let name = named.split([' ', '`']).next().unwrap_or_default();
+            assert!(Cli::command().get_subcommands().any(|command| command.get_name() == name), "{name}");
+        }
+    }
+    assert_eq!(answer(&parse(&["frobnicate"]).unwrap_err()), None);
+    assert_eq!(answer(&parse(&["status", "extra"]).unwrap_err()), None);
+}
+
+#[test]
 fn wrong_usage_is_an_error() {
     for line in [&["frobnicate"][..], &["status", "extra"], &["completions", "no-shell"], &["knock"]] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line:?}");
