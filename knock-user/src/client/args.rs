@@ -1,12 +1,11 @@
 //! The command line of `knockctl knock`.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Family;
-use crate::settings::{bare_address, duration};
+use super::{Family, SourceAddress};
+use crate::settings::duration;
 
 /// The longest span that an option takes.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -30,9 +29,9 @@ pub struct KnockArgs {
     /// Knock over IPv4 and IPv6, and fail unless both went out (default: what the name has)
     #[arg(long)]
     pub both: bool,
-    /// Knock from this address of this host
-    #[arg(long, value_name = "ADDRESS", value_parser = bare_address)]
-    pub source: Option<IpAddr>,
+    /// Knock from this address of this host; a link-local one with its interface, fe80::1%eth0
+    #[arg(long, value_name = "ADDRESS")]
+    pub source: Option<SourceAddress>,
     /// Knock through this interface (on Linux)
     #[arg(long, value_name = "NAME")]
     pub interface: Option<String>,
@@ -51,7 +50,7 @@ pub struct KnockArgs {
     /// The same to another place behind the gate; the knocked address is used where HOST has it
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["keep_open", "then", "port"])]
     pub connect: Option<String>,
-    /// Knock again and again before the door closes, until interrupted
+    /// Knock again and again before the door closes, until interrupted; says how often
     #[arg(short, long, conflicts_with = "then")]
     pub keep_open: bool,
     /// How often, with --keep-open (default: a little sooner than the profile's open_for)
@@ -69,10 +68,11 @@ pub struct KnockArgs {
     /// Say each knock
     #[arg(short, long)]
     pub verbose: bool,
-    /// Name or address, all addresses of a name are knocked; or, without ports, the name of a profile
+    /// Name or address, all addresses of a name are knocked; or, without ports, the name of a profile. Ports may stand
+    /// behind it: host:7000,8000/udp, [2001:db8::1]:7000
     #[arg(required_unless_present = "list")]
     pub host: Option<String>,
-    /// Ports in order: 7000, 8000/udp, 9000:tcp, ssh/tcp, or a range 7000-7010/tcp
+    /// Ports in order: 7000, 8000/udp, 9000:tcp, ssh/tcp, or a range 7000-7010/tcp; blanks or commas between them
     #[arg(value_name = "PORT")]
     pub ports: Vec<String>,
     /// After the knock, run this with its arguments, all words from here on; ends as it ends

@@ -57,6 +57,8 @@ pub(super) fn run(plan: &Plan, every: Duration, out: &mut dyn Write) -> Result<E
         std::process::exit(Exit::Done as i32);
     };
     ctrlc::set_handler(handler).context("knock: signals cannot be listened for")?;
+    let span = humantime::format_duration(Duration::from_secs(every.as_secs().max(1)));
+    eprintln!("knockctl: knock: {}: knocks now, and again every {span} or a little sooner; Ctrl-C ends it", plan.host);
     let mut said = Vec::new();
     let mut failed = 0;
     loop {

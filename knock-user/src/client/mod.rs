@@ -1,5 +1,6 @@
 //! The client: `knockctl knock HOST PORT...`. Needs no root, and nothing of the gate but ports.
 
+mod address;
 mod args;
 mod hit;
 mod keep_open;
@@ -12,6 +13,7 @@ mod resolve;
 mod round;
 mod sequence;
 mod source;
+mod target;
 mod then;
 
 use std::io::Write;
@@ -21,6 +23,7 @@ use std::{io, thread};
 
 use anyhow::{Context as _, Result};
 
+pub use self::address::SourceAddress;
 pub use self::args::KnockArgs;
 pub use self::hit::{hit, hit_from};
 pub use self::resolve::{Family, address_text, resolve};

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use knock_common::packet::Transport;
 
 use super::profiles::{Profile, Profiles, ProfilesError, RETRIES, default_path};
-use super::{DELAY, Family, KnockArgs, KnockOptions, Source, keep_open, parse_sequence};
+use super::{DELAY, Family, KnockArgs, KnockOptions, Source, keep_open, parse_sequence, target};
 use crate::settings::{Port, PortNames};
 
 /// How long a port may take to accept under `--stdio`: time for the SYN to be sent twice.
@@ -66,9 +66,13 @@ impl Plan {
     pub(super) fn new(args: &KnockArgs) -> Result<Self> {
         let host = args.host.as_deref().context("knock: no host; name one")?;
         let names = PortNames::of_host();
-        if !args.ports.is_empty() {
-            let steps = parse_sequence(&args.ports, args.udp, &names)?;
-            return Self::of(args, host.to_owned(), steps, None, &names);
+        if !(args.ports.is_empty() && is_profile(args, host)) {
+            let (host, first) = target::split(host)?;
+            let ports: Vec<String> = first.into_iter().chain(args.ports.iter().cloned()).collect();
+            if !ports.is_empty() {
+                let steps = parse_sequence(&ports, args.udp, &names)?;
+                return Self::of(args, host, steps, None, &names);
+            }
         }
         let profile = find(args, host)?;
         let mut steps = profile.sequence.clone();
@@ -85,10 +89,13 @@ impl Plan {
         profile: Option<&Profile>,
         names: &PortNames,
     ) -> Result<Self> {
-        let source = Source {
-            address: args.source.or_else(|| profile?.source),
-            interface: args.interface.clone().or_else(|| profile?.interface.clone()),
+        let from = args.source.clone().or_else(|| profile?.source.clone());
+        let interface = args.interface.clone().or_else(|| profile?.interface.clone());
+        let scope = match &from {
+            Some(from) => from.scope(interface.as_deref()).map_err(|why| anyhow!("knock: --source {from}: {why}"))?,
+            None => 0,
         };
+        let source = Source { address: from.map(|from| from.ip), scope, interface };
         let options = KnockOptions {
             delay: args.delay().or_else(|| Some(profile?.delay)).unwrap_or(DELAY),
             verbose: args.verbose,
@@ -135,10 +142,18 @@ pub(super) fn path_of(args: &KnockArgs) -> Result<PathBuf> {
         .context("knock: this user has no home, and so no profiles; name their file with --profiles")
 }
 
+/// True if a name that could be a host with its ports is that of a profile.
+fn is_profile(args: &KnockArgs, name: &str) -> bool {
+    let profiles = || Profiles::load(&path_of(args).ok()?).ok();
+    name.contains(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_'))
+        && profiles().is_some_and(|profiles| profiles.get(name).is_some())
+}
+
 /// The profile with this name; else an error that says what else the name could mean.
 fn find(args: &KnockArgs, name: &str) -> Result<Profile> {
     let path = path_of(args)?;
-    let ports = format!("write the ports behind the host: knockctl knock {name} 7000 8000/udp");
+    let meant = target::hint(name).map(|hint| format!("{hint} Or ")).unwrap_or_default();
+    let ports = format!("{meant}write the ports behind the host: knockctl knock {name} 7000 8000/udp");
     let profiles = match Profiles::load(&path) {
         Ok(profiles) => profiles,
         Err(ProfilesError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {

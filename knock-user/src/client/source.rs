@@ -1,7 +1,7 @@
 //! Where knocks and connections leave this host: an address, an interface, or as routes have it.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use socket2::{Domain, Socket, Type};
 
@@ -10,6 +10,8 @@ use socket2::{Domain, Socket, Type};
 pub struct Source {
     /// An address of this host. Only addresses of its family can be reached from it.
     pub address: Option<IpAddr>,
+    /// The number of the interface of a link-local address; 0 for others.
+    pub scope: u32,
     /// An interface.
     pub interface: Option<String>,
 }
@@ -31,14 +33,11 @@ impl Source {
             bind_device(socket, name).map_err(|error| named(&error, "interface", name))?;
         }
         if let Some(address) = self.address {
-            if let (IpAddr::V6(v6), None) = (address, &self.interface)
-                && v6.is_unicast_link_local()
-            {
-                let why = format!("source {address}: a link-local address: say on which interface, by --interface");
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-            }
-            let local = SocketAddr::new(address, 0).into();
-            socket.bind(&local).map_err(|error| named(&error, "source", &address.to_string()))?;
+            let local = match address {
+                IpAddr::V6(ip) => SocketAddrV6::new(ip, 0, 0, self.scope).into(),
+                IpAddr::V4(_) => SocketAddr::new(address, 0),
+            };
+            socket.bind(&local.into()).map_err(|error| named(&error, "source", &address.to_string()))?;
         }
         Ok(())
     }
@@ -80,7 +79,7 @@ mod tests {
     fn the_way_of_a_packet_is_known_before_it_is_sent() {
         let to = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0));
         assert_eq!(Source::default().towards(to), Some(IpAddr::from(Ipv4Addr::new(127, 0, 0, 1))));
-        let source = Source { address: Some(Ipv4Addr::new(127, 0, 0, 3).into()), interface: None };
+        let source = Source { address: Some(Ipv4Addr::new(127, 0, 0, 3).into()), ..Source::default() };
         assert_eq!(source.towards(to), source.address);
         assert!(source.reaches(&to) && !source.reaches(&SocketAddr::from((Ipv6Addr::LOCALHOST, 0))));
     }
@@ -89,11 +88,9 @@ mod tests {
     fn what_this_host_has_not_is_named() {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
         let refused = |source: Source| source.bind(&socket).unwrap_err().to_string();
-        let address = refused(Source { address: Some(Ipv4Addr::new(192, 0, 2, 99).into()), interface: None });
+        let address = refused(Source { address: Some(Ipv4Addr::new(192, 0, 2, 99).into()), ..Source::default() });
         assert!(address.starts_with("source 192.0.2.99: "), "{address}");
-        let local = refused(Source { address: Some("fe80::1".parse().unwrap()), interface: None });
-        assert!(local.starts_with("source fe80::1: ") && local.ends_with("--interface"), "{local}");
-        let interface = refused(Source { address: None, interface: Some("no-such-if".into()) });
+        let interface = refused(Source { interface: Some("no-such-if".into()), ..Source::default() });
         assert!(interface.starts_with("interface no-such-if: "), "{interface}");
     }
 }

@@ -139,6 +139,18 @@ fn sequences_are_read_as_written() {
     assert_eq!(read(&["7000", "8000:udp", "9000/TCP", "ssh"], false).unwrap(), "7000/tcp 8000/udp 9000/tcp 22/tcp");
     assert_eq!(read(&["7000", "8000:tcp"], true).unwrap(), "7000/udp 8000/udp");
     assert_eq!(read(&["7000-7002"], false).unwrap(), "7000/tcp 7001/tcp 7002/tcp");
+    assert_eq!(read(&["7000,8000:udp", "9000"], false).unwrap(), "7000/tcp 8000/udp 9000/tcp");
+    for (wrong, right) in [
+        ("7000,", "write 7000,8000/udp"),
+        ("udp/7000", "the port comes first: 7000/udp"),
+        ("tcp:7000", "the port comes first: 7000/tcp"),
+        ("7000;8000", "write ports with blanks or commas"),
+        ("7000..7010", "a range is written 7000-7010"),
+        ("server.example", "the host comes first, and once"),
+    ] {
+        let error = read(&[wrong], false).unwrap_err();
+        assert!(error.contains(right), "{error}");
+    }
     assert_eq!(read(&["0"], false).unwrap_err(), "knock: 0: port 0 is no port; choose a port from 1 to 65535");
     assert_eq!(
         read(&["7/icmp"], false).unwrap_err(),
@@ -173,6 +185,25 @@ fn the_command_line_is_that_of_knock_and_is_checked() {
     ] {
         assert!(args(wrong).is_err(), "{wrong:?}");
     }
+}
+
+#[test]
+fn a_host_may_have_its_ports_behind_a_colon() {
+    let plan = |line: &[&str]| {
+        let none = ["--profiles", "/nonexistent/client.toml"];
+        let plan = Plan::new(&args(&[&none, line].concat()).unwrap()).map_err(|error| format!("{error:#}"))?;
+        let steps: Vec<_> = plan.steps.iter().map(Port::to_string).collect();
+        Ok::<_, String>(format!("{} {}", plan.host, steps.join(",")))
+    };
+    assert_eq!(plan(&["server:7000"]).unwrap(), "server 7000/tcp");
+    assert_eq!(plan(&["[2001:db8::1]:7000,8000/udp", "9000"]).unwrap(), "2001:db8::1 7000/tcp,8000/udp,9000/tcp");
+    assert_eq!(plan(&["2001:db8::1", "7000"]).unwrap(), "2001:db8::1 7000/tcp");
+    assert!(plan(&["2001:db8::1:7000"]).unwrap_err().contains("did you mean [2001:db8::1]:7000?"));
+    assert!(plan(&["7000", "8000"]).unwrap_err().contains("the host comes first"));
+    let scope = |line: &[&str]| Plan::new(&args(line).unwrap()).map(|plan| plan.options.source.scope);
+    assert_eq!(scope(&["--source", "fe80::1%lo", "fe80::2%lo", "7000"]).unwrap(), 1);
+    let error = scope(&["--source", "fe80::1", "fe80::2%lo", "7000"]).unwrap_err().to_string();
+    assert_eq!(error, "knock: --source fe80::1: a link-local address needs its interface: --source fe80::1%eth0");
 }
 
 #[test]

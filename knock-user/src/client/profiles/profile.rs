@@ -6,7 +6,7 @@ use std::time::Duration;
 use knock_common::packet::Transport;
 use knock_common::rules::MAX_STEPS;
 
-use super::super::{DELAY, Family};
+use super::super::{DELAY, Family, SourceAddress};
 use crate::settings::report::Report;
 use crate::settings::value::{Entry, Item};
 use crate::settings::{Port, PortNames, PortRange, duration};
@@ -33,7 +33,7 @@ pub struct Profile {
     /// `open_for`: how long the door stays open, as the server has it.
     pub open_for: Option<Duration>,
     /// `source`: the address to knock from.
-    pub source: Option<IpAddr>,
+    pub source: Option<SourceAddress>,
     /// `interface`: the interface to knock through.
     pub interface: Option<String>,
 }
@@ -69,8 +69,8 @@ pub(super) fn read(entry: &Entry<'_>, names: &PortNames, report: &Report<'_>) ->
     let open_for = optional(open_for_item.as_ref(), |item| {
         duration::read(item, report, MAX_OPEN, "write how long the door stays open, or leave it out")
     });
-    if let (Some(item), Some(Some(source)), Some(family)) = (&source_item, source, family) {
-        contradict(item, source, family, report);
+    if let (Some(item), Some(Some(source)), Some(family)) = (&source_item, &source, family) {
+        contradict(item, source.ip, family, report);
     }
     if let (Some(item), Some(Some(open_for)), Some(delay), Some(steps)) = (&open_for_item, open_for, delay, &sequence)
         && super::super::keep_open::period(open_for, delay, steps.len()).is_none()
@@ -184,12 +184,12 @@ fn read_delay(item: &Item<'_>, report: &Report<'_>) -> Option<Duration> {
     delay
 }
 
-fn read_address(item: &Item<'_>, report: &Report<'_>) -> Option<IpAddr> {
+fn read_address(item: &Item<'_>, report: &Report<'_>) -> Option<SourceAddress> {
     let text = item.string(report)?;
     let address = text.parse().ok();
     if address.is_none() {
         let message = format!("\"{}\" is no address", text.escape_debug());
-        item.error(report, message, "write an address of this host, such as \"192.0.2.2\"");
+        item.error(report, message, "write an address of this host, such as \"192.0.2.2\" or \"fe80::1%eth0\"");
     }
     address
 }

@@ -37,7 +37,7 @@ fn a_profile_says_all_that_the_command_line_can() {
     assert_eq!((profile.port, profile.retries), (Some(2222), 3));
     assert_eq!(profile.open_for, Some(Duration::from_secs(60)));
     assert_eq!(profile.then, ["ssh", "-p", "2222", "me@%IP%"]);
-    assert_eq!(profile.source, Some([192, 0, 2, 2].into()));
+    assert_eq!(profile.source, "192.0.2.2".parse().ok());
     assert_eq!(profile.interface.as_deref(), Some("wlan0"));
 }
 
