@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use knock_common::addr::Addr;
 use knock_common::grant::HOST_BITS;
 
 use super::{service, source};
 use crate::exit::Exit;
-use crate::firewall::{Allowed, Paths, State, format_source};
+use crate::firewall::{Allowed, Paths, Place, State, format_source};
+use crate::host::scope;
 
 /// Arguments of `knockctl allow`.
 #[derive(clap::Args, Clone, Debug)]
@@ -39,6 +40,9 @@ pub fn run(args: &AllowArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
 fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
     let source = source::parse(&args.ip)?;
     let mut state = State::open_to_change(paths)?;
+    if source.interface() != 0 {
+        need_gate(&args.ip, source, &state.places()?)?;
+    }
     let services = state.services()?;
     for service in service::choose(&state.protecting()?, args.service.as_deref())? {
         let Allowed { had, made_room } = state.allow(service, source, args.span)?;
@@ -54,6 +58,20 @@ fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
     Ok(())
 }
 
+/// A link-local source has its grant where its packets are judged: on a port, say, and not on its bridge.
+fn need_gate(text: &str, source: Addr, places: &[Place]) -> Result<()> {
+    let name = scope::name_of(source.interface());
+    let has_gate: Vec<_> =
+        places.iter().filter(|place| place.mode.is_some()).map(|place| place.name.as_str()).collect();
+    if has_gate.contains(&name.as_str()) {
+        return Ok(());
+    }
+    bail!(
+        "{text}: the gate does not stand on {name}: it stands on {}: name the one over which the packets come",
+        has_gate.join(", ")
+    )
+}
+
 fn line(source: Addr, service: &str, span: Option<Duration>, had: bool) -> String {
     let span =
         span.map_or_else(|| "until revoked".to_owned(), |span| format!("for {}", humantime::format_duration(span)));
@@ -66,12 +84,24 @@ fn line(source: Addr, service: &str, span: Option<Duration>, had: bool) -> Strin
 mod tests {
     use super::super::span;
     use super::*;
+    use crate::firewall::{Condition, XdpMode};
 
     #[test]
     fn spans_are_those_of_the_config() {
         assert_eq!(span("10m"), Ok(Duration::from_secs(600)));
         assert_eq!(span("90"), Ok(Duration::from_secs(90)));
         assert!(span("0").is_err() && span("later").is_err() && span("11y").is_err());
+    }
+
+    #[test]
+    fn a_link_local_source_is_where_the_gate_is() {
+        let place = |name: &str, mode| Place { name: name.to_owned(), mode, condition: Condition::Up };
+        let places = [place("eth0", Some(XdpMode::Native)), place("lo", None)];
+        let (text, source) = ("fe80::7%lo", source::parse("fe80::7%lo").unwrap());
+        let error = need_gate(text, source, &places).unwrap_err().to_string();
+        assert!(error.starts_with("fe80::7%lo: the gate does not stand on lo: it stands on eth0: "), "{error}");
+        let with = [place("lo", Some(XdpMode::Generic))];
+        assert!(need_gate(text, source, &with).is_ok());
     }
 
     #[test]

@@ -87,14 +87,23 @@ fn a_question_that_cannot_be_asked_is_refused() -> Result<()> {
         (&["explain", "192.0.2.7", "2222", "-i", "eth7"], &["eth7", "eth0, eth1"]),
         (&["explain", "192.0.2.7", "2222", "--to", "2001:db8::1"], &["two families", "--to"]),
         (&["explain", "fe80::1%eth0", "2222", "-i", "eth1"], &["fe80::1%eth0 is on eth0", "--interface names eth1"]),
-        (&["explain", "fe80::1%eth0", "2222", "--to", "fe80::2%eth0"], &["write fe80::2, and --interface eth0"]),
         (&["explain", "fe80::1%999", "2222"], &["fe80::1%999", "no interface is called 999", "ip link"]),
+        (&["allow", "fe80::1%lo"], &["fe80::1%lo: the gate does not stand on lo", "eth0, eth1"]),
         (&["allow", "fe80::1%999"], &["fe80::1%999", "no interface is called 999", "ip link"]),
         (&["revoke", "fe80::1%eth9"], &["fe80::1%eth9", "no interface is called eth9", "ip link"]),
         (&["unlock", "192.0.2.7%eth0"], &["192.0.2.7%eth0", "leave out the %"]),
-        (&["knock", "192.0.2.1", "7000", "--source", "fe80::1%eth0"], &["write fe80::1, and --interface eth0"]),
     ] {
         assert_fails(&knockctl(Host::Server, args)?, words);
+    }
+    // An option is refused before anything is asked.
+    for (args, words) in [
+        (["explain", "fe80::1%eth0", "2222", "--to", "fe80::2%eth0"], ["--to", "write fe80::2, and --interface eth0"]),
+        (
+            ["knock", "192.0.2.1", "7000", "--source", "fe80::1%eth0"],
+            ["--source", "write fe80::1, and --interface eth0"],
+        ),
+    ] {
+        assert_says(&knockctl(Host::Server, &args)?, 2, &words);
     }
     Ok(())
 }
