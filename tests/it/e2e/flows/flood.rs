@@ -81,13 +81,13 @@ fn a_smaller_table_keeps_the_flows_that_were_seen_last() -> Result<()> {
     until("all flows", TIMEOUT, || {
         say(MANY).ok()?;
         let seen = seen().ok()?;
-        MANY.all(|port| seen.contains_key(&port)).then_some(())
+        { MANY }.all(|port| seen.contains_key(&port)).then_some(())
     })?;
     let mark = boot_now();
     until("those that go on", TIMEOUT, || {
         say(GO_ON).ok()?;
         let seen = seen().ok()?;
-        GO_ON.all(|port| seen.get(&port).is_some_and(|at| *at > mark)).then_some(())
+        { GO_ON }.all(|port| seen.get(&port).is_some_and(|at| *at > mark)).then_some(())
     })?;
     let mut before: Vec<_> = seen()?.into_iter().map(|(port, at)| (at, port)).collect();
     before.sort_unstable();
@@ -97,7 +97,7 @@ fn a_smaller_table_keeps_the_flows_that_were_seen_last() -> Result<()> {
     let left: BTreeSet<_> = seen()?.into_keys().collect();
     let others: Vec<_> = left.difference(&last).collect();
     assert!(others.is_empty(), "seen long ago, and still there: {others:?}");
-    assert!(GO_ON.all(|port| left.contains(&port)), "a flow that goes on is lost: {left:?}");
+    assert!({ GO_ON }.all(|port| left.contains(&port)), "a flow that goes on is lost: {left:?}");
     let least = ROOM - OF_A_CPU * available_parallelism()?.get();
     assert!(left.len() >= least, "{} of {ROOM} are left", left.len());
     Ok(())
