@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         a_link_local_session_over_a_bridge_outlives_its_grant,
         link_local_datagrams_over_a_bridge_outlive_their_grant,
         a_cut_of_a_link_local_address_ends_what_is_on_its_interface_alone,
+        the_answer_to_a_question_under_way_passes_over_a_bridge,
     ]
 }
 
@@ -124,7 +125,7 @@ fn a_cut_of_a_link_local_address_ends_what_is_on_its_interface_alone() -> Result
     for source in &sources {
         world.command(&["allow", source])?;
     }
-    let ([mut tcp, mut udp], [mut other_tcp, mut other_udp]) = (lines(Host::Client)?, lines(Host::Stranger)?);
+    let ([tcp, mut udp], [mut other_tcp, mut other_udp]) = (lines(Host::Client)?, lines(Host::Stranger)?);
     before.echo()?;
     let said = world.command(&["revoke", &sources[0], "--cut"])?;
     assert!(said.contains(": 3 connections cut\n"), "{said}");
@@ -139,4 +140,22 @@ fn a_cut_of_a_link_local_address_ends_what_is_on_its_interface_alone() -> Result
     let said = world.command(&["revoke", &sources[1], "--cut"])?;
     assert!(said.contains(": 3 connections cut\n"), "{said}");
     Ok(())
+}
+
+/// A socket that is connected before the gate comes is bound to the bridge, and its answers come over the port.
+fn the_answer_to_a_question_under_way_passes_over_a_bridge() -> Result<()> {
+    const ASKED: u16 = 5300;
+    let mut world = bridged()?;
+    let _answers = Echo::udp(Host::Client, ASKED)?;
+    let client = at(CLIENT, ASKED, Host::Server, BRIDGE)?;
+    let mut asking = Line::udp_from(Host::Server, FREE_PORT, client)?;
+    world.start(&config().with("\"5000/udp\"", "\"5000-5001/udp\""))?;
+    asking.echo().context("the answer")?;
+    // Nobody else is heard there: the stack would say that the port is closed to them.
+    let mut other = Line::udp_from(Host::Client, ASKED + 1, server(FREE_PORT)?)?;
+    assert!(!other.asks()? && !other.asks()?, "a question from another port gets in");
+    // The look-up of one that is connected later asks for the port, and finds none.
+    let mut later = Line::udp_from(Host::Server, FREE_PORT + 1, client)?;
+    assert!(!later.asks()?, "SECURITY.md says that such an answer is denied");
+    asking.echo()
 }
