@@ -16,7 +16,7 @@ const SECOND: u64 = 1_000_000_000;
 const OPENING: u64 = 120 * SECOND;
 /// How long an established connection may be idle: as long as conntrack keeps it.
 const IDLE: u64 = 5 * 24 * 3600 * SECOND;
-/// How long a connection is kept behind the last segment after a FIN or RST of the client.
+/// How long a connection is kept behind the last segment after a FIN or RST of the client, unless data follows.
 const CLOSING: u64 = 120 * SECOND;
 /// How exactly it is noted when a flow was last seen, so that a stream does not write for each packet.
 const GRAIN: u64 = SECOND;
@@ -88,7 +88,7 @@ pub enum Phase {
     Opening = 1,
     /// A connection, or UDP.
     Open = 2,
-    /// The client has sent a FIN or RST.
+    /// The client has sent a FIN or RST, and no data a second or more behind it.
     Closing = 3,
 }
 
@@ -117,7 +117,7 @@ impl FlowState {
         } else if flags.has(TcpFlags::RST) {
             return None;
         } else if !flags.opens() {
-            Phase::after(flags, Phase::Open as u64)
+            Phase::after(flags)
         } else if flags.has(TcpFlags::SYN) {
             Phase::Opening
         } else {
@@ -131,8 +131,18 @@ impl FlowState {
     #[inline(always)]
     #[must_use]
     pub const fn moved(self, is_udp: bool, flags: TcpFlags, now: u64) -> Option<Self> {
-        let phase = if is_udp { Phase::Open } else { Phase::after(flags, self.0 & Self::PHASE) };
-        if phase as u64 == self.0 & Self::PHASE && now.saturating_sub(self.seen()) < GRAIN {
+        let (before, is_fresh) = (self.0 & Self::PHASE, now.saturating_sub(self.seen()) < GRAIN);
+        // Whoever has really ended sends no new data, so that it was a forged FIN or RST, which the other end did not
+        // believe. That there is data is said by PSH, which the last segment of it has (RFC 9293, MUST-61). What a real
+        // end is followed by opens nothing: the last ACK has no data, and a segment that was late comes within a second.
+        // One that is lost and sent again for longer than that costs an entry that is kept for nothing.
+        let stays_closed = before == Phase::Closing as u64 && (is_fresh || !flags.has(TcpFlags::PSH));
+        let phase = match Phase::after(flags) {
+            _ if is_udp => Phase::Open,
+            _ if stays_closed => Phase::Closing,
+            phase => phase,
+        };
+        if phase as u64 == before && is_fresh {
             return None;
         }
         Some(Self::new(phase, now))
@@ -183,14 +193,10 @@ impl FlowState {
 }
 
 impl Phase {
-    /// The phase after a segment that does not open a connection.
+    /// The phase after a segment that does not open a connection, by that segment alone.
     #[inline(always)]
-    const fn after(flags: TcpFlags, before: u64) -> Self {
-        if flags.has(TcpFlags::RST) || flags.has(TcpFlags::FIN) || before == Self::Closing as u64 {
-            Self::Closing
-        } else {
-            Self::Open
-        }
+    const fn after(flags: TcpFlags) -> Self {
+        if flags.has(TcpFlags::RST) || flags.has(TcpFlags::FIN) { Self::Closing } else { Self::Open }
     }
 }
 
@@ -238,6 +244,8 @@ mod tests {
     const SYN: u8 = 0x02;
     const RST: u8 = 0x04;
     const FIN: u8 = 0x01;
+    const PSH: u8 = 0x08;
+    const URG: u8 = 0x20;
     const NOW: u64 = 1 << 40;
 
     fn live(state: FlowState, after: u64) -> bool {
@@ -263,6 +271,24 @@ mod tests {
             // What the other end still sends is acknowledged.
             let later = closing.moved(false, TcpFlags(ACK), NOW + CLOSING).unwrap();
             assert!(live(later, CLOSING) && !live(later, CLOSING + GRAIN), "{end:#x}");
+        }
+    }
+
+    #[test]
+    fn data_behind_an_end_opens_a_connection_again() {
+        let closing = FlowState::new(Phase::Closing, NOW);
+        let phase = |flags, after| {
+            let next = closing.moved(false, TcpFlags(flags), NOW + after);
+            next.unwrap_or(closing).phase().unwrap()
+        };
+        for flags in [PSH | ACK, PSH | ACK | URG] {
+            assert_eq!(phase(flags, GRAIN), Phase::Open, "{flags:#x}");
+            assert_eq!(phase(flags, CLOSING), Phase::Open, "{flags:#x}");
+            // It may have been sent before the end.
+            assert_eq!(phase(flags, GRAIN - 1), Phase::Closing, "{flags:#x}");
+        }
+        for flags in [ACK, FIN | ACK, FIN | PSH | ACK, RST, RST | ACK, RST | PSH | ACK] {
+            assert_eq!(phase(flags, GRAIN), Phase::Closing, "{flags:#x}");
         }
     }
 

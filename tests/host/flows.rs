@@ -78,6 +78,40 @@ fn a_connection_ends_two_minutes_behind_its_last_segment() {
     }
 }
 
+/// Whoever knows all four of it may send what the other end does not believe.
+#[test]
+fn a_connection_whose_end_was_forged_goes_on_with_its_data() {
+    for end in [FIN | ACK, RST, RST | ACK] {
+        for pair in pairs() {
+            let host = host();
+            allow(&host, pair.0, "ssh2", NOW + SECOND);
+            judged(&host, "SYN", &segment(pair, 40_000, SYN), Pass, &[PassGranted]);
+            judged(&host, "made", &segment(pair, 40_000, ACK), Pass, &[PassFlow]);
+            judged(&host, "a forged end", &segment(pair, 40_000, end), Pass, &[PassFlow]);
+            host.set_now(NOW + 2 * MINUTE);
+            judged(&host, "data", &segment(pair, 40_000, ACK | PSH), Pass, &[PassFlow]);
+            host.set_now(NOW + 2 * DAY);
+            judged(&host, "goes on", &segment(pair, 40_000, ACK), Pass, &[PassFlow]);
+        }
+    }
+}
+
+#[test]
+fn what_follows_an_end_does_not_open_the_connection_again() {
+    let (host, pair) = (host(), pairs()[0]);
+    allow(&host, pair.0, "ssh2", NOW + SECOND);
+    judged(&host, "SYN", &segment(pair, 40_000, SYN), Pass, &[PassGranted]);
+    judged(&host, "end", &segment(pair, 40_000, FIN | ACK), Pass, &[PassFlow]);
+    host.set_now(NOW + SECOND - 1);
+    judged(&host, "late data", &segment(pair, 40_000, ACK | PSH), Pass, &[PassFlow]);
+    host.set_now(NOW + MINUTE);
+    judged(&host, "the last ACK", &segment(pair, 40_000, ACK), Pass, &[PassFlow]);
+    host.set_now(NOW + 2 * MINUTE);
+    judged(&host, "the end again", &segment(pair, 40_000, FIN | ACK | PSH), Pass, &[PassFlow]);
+    host.set_now(NOW + 4 * MINUTE + SECOND);
+    judged(&host, "too late", &segment(pair, 40_000, ACK | PSH), Deny, &[DenyProbe]);
+}
+
 #[test]
 fn an_idle_connection_is_kept_for_five_days() {
     let (host, pair) = (host(), pairs()[1]);

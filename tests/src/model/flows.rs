@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::config::{Port, Protocol};
 use super::spec::{Fragment, PacketSpec};
 use super::{Model, Nanos};
-use crate::packet::{ACK, FIN, RST, SYN};
+use crate::packet::{ACK, FIN, PSH, RST, SYN};
 
 const SECOND: Nanos = 1_000_000_000;
 const TWO_MINUTES: Nanos = 120 * SECOND;
@@ -18,7 +18,7 @@ pub enum Stage {
     Asked,
     /// More was seen.
     Stands,
-    /// The client has said that it ends.
+    /// The client has said that it ends, and sent no data since.
     Ends,
 }
 
@@ -68,7 +68,9 @@ impl Model {
     /// A packet of a flow.
     pub(super) fn see_flow(&mut self, now: Nanos, packet: &PacketSpec) {
         let Some(flow) = self.flows.get_mut(&key(packet)) else { return };
-        let ends = flow.stage == Stage::Ends || packet.flags & (FIN | RST) != 0;
+        // Whoever sends more data has not ended. Within a second it may be older than the end.
+        let goes_on = packet.flags & PSH != 0 && now >= flow.seen + SECOND;
+        let ends = packet.flags & (FIN | RST) != 0 || (flow.stage == Stage::Ends && !goes_on);
         let stage = if !is_udp(packet) && ends { Stage::Ends } else { Stage::Stands };
         if stage != flow.stage || now >= flow.seen + SECOND {
             *flow = Flow { stage, seen: now };

@@ -47,12 +47,20 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "moved" {
         19 "each packet of a stream is noted":
-            "&& now.saturating_sub(self.seen()) < GRAIN" => "&& false";
+            "== before && is_fresh {" => "== before && false {";
         19 "only a change of the phase is noted":
-            "&& now.saturating_sub(self.seen()) < GRAIN" => "";
+            "== before && is_fresh {" => "== before {";
         19 "a flow of datagrams closes":
-            "if is_udp { Phase::Open } else" => "if false { Phase::Open } else",
+            "_ if is_udp => Phase::Open," => "",
             explained("a datagram has no flags, and its phase decides nothing");
+        19 "what ends is open again with the next segment":
+            "_ if stays_closed => Phase::Closing," => "";
+        19 "a forged end is believed":
+            "(is_fresh || !flags.has(TcpFlags::PSH));" => "true;";
+        19 "the last ACK opens a connection again":
+            "(is_fresh || !flags.has(TcpFlags::PSH));" => "is_fresh;";
+        19 "data that was late opens a connection again":
+            "(is_fresh || !flags.has(TcpFlags::PSH));" => "!flags.has(TcpFlags::PSH);";
     }
     "FlowState::is_live" {
         19 "a connection is kept for as long as datagrams":
@@ -73,8 +81,6 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "|| flags.has(TcpFlags::FIN)" => "";
         19 "a reset does not end a flow":
             "if flags.has(TcpFlags::RST) ||" => "if";
-        19 "what ends is open again with the next segment":
-            "|| before == Self::Closing as u64 {" => "{";
     }
     "FlowKey::of" {
         19 "a flow is every source port's":
