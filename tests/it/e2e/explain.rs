@@ -96,15 +96,8 @@ fn a_question_that_cannot_be_asked_is_refused() -> Result<()> {
         assert_fails(&knockctl(Host::Server, args)?, words);
     }
     // An option is refused before anything is asked.
-    for (args, words) in [
-        (["explain", "fe80::1%eth0", "2222", "--to", "fe80::2%eth0"], ["--to", "write fe80::2, and --interface eth0"]),
-        (
-            ["knock", "192.0.2.1", "7000", "--source", "fe80::1%eth0"],
-            ["--source", "write fe80::1, and --interface eth0"],
-        ),
-    ] {
-        assert_says(&knockctl(Host::Server, &args)?, 2, &words);
-    }
+    let to = ["explain", "fe80::1%eth0", "2222", "--to", "fe80::2%eth0"];
+    assert_says(&knockctl(Host::Server, &to)?, 2, &["--to", "write fe80::2, and --interface eth0"]);
     Ok(())
 }
 
