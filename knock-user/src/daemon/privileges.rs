@@ -29,9 +29,9 @@ impl Privileges {
     /// after each reload.
     ///
     /// A hook is a program of the administrator's, and runs with all that the daemon was started with, but for
-    /// what the start alone needs. So with hooks the daemon itself stops using its other capabilities, but passes them on; without hooks
-    /// they are gone, also for whoever gets it to start a program. Threads have capabilities of their own:
-    /// this must run before there is a second one.
+    /// what the start alone needs. So with hooks the daemon itself stops using its other capabilities, but passes
+    /// them on; without hooks they are gone, also for whoever gets it to start a program. Threads have capabilities
+    /// of their own: this must run before there is a second one.
     ///
     /// # Errors
     ///
