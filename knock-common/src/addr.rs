@@ -15,6 +15,8 @@ const LINK_LOCAL: u32 = 0xfe80_0000_u32.to_be();
 /// ff80::/10: addresses of groups, from which no stack takes a packet.
 const ZONELESS: u32 = 0xff80_0000_u32.to_be();
 const TEN_BITS: u32 = 0xffc0_0000_u32.to_be();
+/// The bit in which the two differ.
+const MARK: u32 = LINK_LOCAL ^ ZONELESS;
 
 const V4_MARK: u32 = 0x0000_ffff_u32.to_be();
 
@@ -109,7 +111,7 @@ impl Addr {
         } else if second == 0 {
             Self([first, interface.to_be(), third, fourth])
         } else {
-            Self([first ^ LINK_LOCAL ^ ZONELESS, second, third, fourth])
+            Self([first ^ MARK, second, third, fourth])
         }
     }
 
@@ -126,12 +128,13 @@ impl Addr {
     #[must_use]
     pub const fn on_wire(self) -> Self {
         let [first, second, third, fourth] = self.0;
-        if self.is_link_local() {
-            Self([first, 0, third, fourth])
-        } else if self.is_zoneless() {
-            Self([first ^ LINK_LOCAL ^ ZONELESS, second, third, fourth])
-        } else {
+        // One comparison for all others.
+        if first & (TEN_BITS & !MARK) != LINK_LOCAL {
             self
+        } else if self.is_zoneless() {
+            Self([first ^ MARK, second, third, fourth])
+        } else {
+            Self([first, 0, third, fourth])
         }
     }
 

@@ -5,6 +5,7 @@
 //! outcome of every slot (which is millions of instructions).
 
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 
 use crate::event::Event;
 use crate::packet::Packet;
@@ -29,8 +30,8 @@ pub struct Desk {
     pub sound: Note<u32>,
     /// 1: it would have moved an attempt, but for its checksum.
     pub spoilt: Note<u32>,
-    /// The event that is being told.
-    event: UnsafeCell<Event>,
+    /// The event that is being told. A new desk has none, or all of it would be written for each packet.
+    event: UnsafeCell<MaybeUninit<Event>>,
 }
 
 impl Desk {
@@ -47,7 +48,7 @@ impl Desk {
             stray: Note::new(0),
             sound: Note::new(1),
             spoilt: Note::new(0),
-            event: UnsafeCell::new(Event::NONE),
+            event: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
 
@@ -56,10 +57,7 @@ impl Desk {
     pub fn event(&self, event: Event) -> &Event {
         // SAFETY: the type is not `Sync`, and whoever got the last event is done with it: an event
         // is emitted at once.
-        unsafe {
-            self.event.get().write(event);
-            &*self.event.get()
-        }
+        unsafe { (*self.event.get()).write(event) }
     }
 }
 

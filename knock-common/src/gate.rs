@@ -142,28 +142,29 @@ fn stray<W: World>(world: &W, packet: &Packet) -> Verdict {
 #[inline(always)]
 fn guard<W: World>(world: &W, packet: &Packet, service: &Service) -> Verdict {
     let is_flagless = matches!(packet.shape, Shape::Flagless);
-    if let Some(key) = world.flow_key(packet) {
-        let admitted = admits(world, key.borrow(), service, Flags::new(packet.flags, is_flagless));
-        if admitted != 0 {
-            if admitted == TO_KEEP_ALIVE {
-                keep_alive(world, key.borrow(), service);
-            }
-            return Verdict::Pass;
+    // There is always a place for it.
+    let Some(key) = world.flow_key(packet) else { return Verdict::Deny };
+    let key = key.borrow();
+    let admitted = admits(world, key, service, Flags::new(packet.flags, is_flagless));
+    if admitted != 0 {
+        if admitted == TO_KEEP_ALIVE {
+            keep_alive(world, key, service);
         }
+        return Verdict::Pass;
     }
     let reason = match packet.transport {
         // An answer to this host's own question.
-        Transport::Udp if matches!(world.socket(packet), Socket::Connected) => {
+        Transport::Udp if matches!(world.socket_of(key), Socket::Connected) => {
             return pass(world, Counter::PassConnected);
         }
         Transport::Udp => Counter::DenyUdp,
         Transport::Tcp if is_flagless => Counter::DenyTinyFragment,
         Transport::Tcp if packet.opens() => Counter::DenyNew,
         Transport::Tcp if !world.stealth() => return pass(world, Counter::PassUnchecked),
-        Transport::Tcp => match world.socket(packet) {
+        Transport::Tcp => match world.socket_of(key) {
             Socket::Connected => return pass(world, Counter::PassConnected),
             // The listener has the port on every address, and this packet is for a guest or a host behind.
-            Socket::Listening if world.is_own(&packet.dst) => Counter::DenyProbe,
+            Socket::Listening if world.is_own(&key.dest) => Counter::DenyProbe,
             Socket::Listening | Socket::Nothing => return pass(world, Counter::PassNoSocket),
         },
     };

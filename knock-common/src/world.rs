@@ -115,8 +115,13 @@ pub trait World {
     /// Puts the packet on a desk for the long paths to work on; `None` if there is no desk.
     fn desk(&self, packet: &Packet) -> Option<Self::Desk>;
 
+    /// The socket that packets of this flow would reach.
+    fn socket_of(&self, flow: &FlowKey) -> Socket;
     /// The socket that the packet would reach.
-    fn socket(&self, packet: &Packet) -> Socket;
+    #[inline(always)]
+    fn socket(&self, packet: &Packet) -> Socket {
+        self.flow_key(packet).map_or(Socket::Nothing, |flow| self.socket_of(flow.borrow()))
+    }
 
     /// True if the frame is nobody's: it only asks what would decide on it, and nothing is to change.
     #[inline(always)]

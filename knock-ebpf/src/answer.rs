@@ -45,7 +45,7 @@ fn write(ctx: &XdpContext, mut frame: Linear<'_>) -> u32 {
     let Some(packet) = desk::look() else { return xdp_action::XDP_DROP };
     let Some(place) = place(ctx) else { return xdp_action::XDP_DROP };
     let Some(sheet) = maps::SHEET.get_ptr_mut(0) else { return xdp_action::XDP_DROP };
-    // SAFETY: this CPU's own value; XDP programs do not interrupt one another on a CPU.
+    // SAFETY: this CPU's own value, which nobody else touches before the verdict (see `maps`).
     let sheet = unsafe { &mut *sheet };
     // SAFETY: takes nothing, and returns a number.
     let id = unsafe { bpf_get_prandom_u32() } as u16;

@@ -17,8 +17,8 @@ pub fn blank<'a>() -> Option<&'a mut Packet> {
 #[inline(always)]
 pub fn with<'a>(packet: Packet) -> Option<&'a Desk> {
     let desk = maps::DESK.get_ptr_mut(0)?;
-    // SAFETY: this CPU's own value, which has a desk's size and alignment; XDP programs do not
-    // interrupt one another on a CPU, so nothing else touches it before the verdict.
+    // SAFETY: this CPU's own value, which has a desk's size and alignment; nobody else touches it before the verdict
+    // (see `maps`).
     Some(unsafe { (*desk).0.write(Desk::new(packet)) })
 }
 

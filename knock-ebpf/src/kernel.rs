@@ -181,8 +181,7 @@ impl World for Kernel<'_> {
     #[inline(always)]
     fn flow_key(&self, packet: &Packet) -> Option<&'static FlowKey> {
         let key = maps::FLOW.get_ptr_mut(0)?;
-        // SAFETY: this CPU's own value; XDP programs do not interrupt one another on a CPU, so nobody writes there before
-        // the verdict.
+        // SAFETY: this CPU's own value, which nobody else touches before the verdict (see `maps`).
         unsafe {
             *key = FlowKey::of(packet);
             Some(&*key)
@@ -261,10 +260,8 @@ impl World for Kernel<'_> {
     }
 
     #[inline(always)]
-    fn socket(&self, packet: &Packet) -> Socket {
-        // A copy, so that the common path may keep the packet in registers.
-        let packet = *packet;
-        sockets::find(self.ctx, &packet)
+    fn socket_of(&self, flow: &FlowKey) -> Socket {
+        sockets::find(self.ctx, flow)
     }
 
     #[inline(always)]
@@ -280,7 +277,7 @@ impl World for Kernel<'_> {
     #[inline(always)]
     fn count(&self, counter: Counter) {
         if let Some(cell) = maps::COUNTERS.get_ptr_mut(counter as u32) {
-            // SAFETY: this CPU's own word. A frame that interrupts another may cost one count.
+            // SAFETY: this CPU's own word, which nobody else touches before the verdict (see `maps`).
             unsafe { *cell = (*cell).wrapping_add(1) };
         }
     }

@@ -75,6 +75,14 @@ pub static TRUST_FILTER: Array<TrustFilter> = Array::with_max_entries(1, 0);
 pub static TOLD: Array<u64> = Array::with_max_entries(1, 0);
 
 // Of this load alone.
+//
+// A per-CPU value is this frame's own from the first instruction to the verdict. No other frame is judged on the CPU
+// meanwhile: whoever runs an XDP program has bottom halves disabled, which one task of a CPU can have at a time, with
+// PREEMPT_RT by a lock; a hard interrupt or an NMI judges no frame. There are two exceptions:
+// - Older kernels leave bottom halves enabled for a test run (`knockctl explain`). A frame that interrupts it is judged
+//   as a whole; only the answer of the test run may be spoilt, and it changes nothing.
+// - With PREEMPT_RT, and since 6.18 without PREEMPT_RT_NEEDS_BH_LOCK, frames on one CPU preempt one another. The gate
+//   is not made for that: see SECURITY.md.
 
 #[map]
 pub static BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);

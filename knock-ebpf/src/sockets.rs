@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::{BPF_F_CURRENT_NETNS, bpf_sock_tuple};
 use aya_ebpf::helpers::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp};
 use aya_ebpf::programs::XdpContext;
-use knock_common::packet::{Packet, Transport};
+use knock_common::flow::FlowKey;
 use knock_common::world::Socket;
 
 /// `TCP_ESTABLISHED` of `include/net/tcp_states.h`, which a connected UDP socket has as well.
@@ -29,40 +29,38 @@ struct Tuple6 {
     dport: u16,
 }
 
-/// Finds the socket that `packet` would reach. The TCP look-up also returns request sockets and
+/// Finds the socket that packets of `flow` would reach. The TCP look-up also returns request sockets and
 /// TIME_WAIT (kernel 5.2), so that no packet of a handshake or of a close is taken for a probe.
 #[inline(never)]
-pub fn find(ctx: &XdpContext, packet: &Packet) -> Socket {
-    let (sport, dport) = (packet.sport.to_be(), packet.dport.to_be());
-    if packet.src.is_v4() {
-        let mut tuple = Tuple4 { saddr: packet.src.words()[3], daddr: packet.dst.words()[3], sport, dport };
-        find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple4>() as u32, packet.transport)
+pub fn find(ctx: &XdpContext, flow: &FlowKey) -> Socket {
+    let (sport, dport) = (flow.sport.to_be(), flow.dport.to_be());
+    if flow.source.is_v4() {
+        let mut tuple = Tuple4 { saddr: flow.source.words()[3], daddr: flow.dest.words()[3], sport, dport };
+        find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple4>() as u32, flow.is_udp())
     } else {
-        let mut tuple = Tuple6 { saddr: packet.src.on_wire().words(), daddr: packet.dst.words(), sport, dport };
-        find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple6>() as u32, packet.transport)
+        let mut tuple = Tuple6 { saddr: flow.source.on_wire().words(), daddr: flow.dest.words(), sport, dport };
+        find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple6>() as u32, flow.is_udp())
     }
 }
 
 #[inline(always)]
-fn find_by(ctx: &XdpContext, tuple: *mut bpf_sock_tuple, size: u32, transport: Transport) -> Socket {
+fn find_by(ctx: &XdpContext, tuple: *mut bpf_sock_tuple, size: u32, is_udp: bool) -> Socket {
     let netns = u64::from(BPF_F_CURRENT_NETNS as u32) | 0xffff_ffff_0000_0000;
     // SAFETY: the tuple is `size` bytes of one arm of the union, which is how the helper tells the
     // family; a socket that is found is released exactly once.
     unsafe {
-        let socket = match transport {
-            Transport::Tcp => bpf_skc_lookup_tcp(ctx.ctx.cast(), tuple, size, netns, 0),
-            Transport::Udp => bpf_sk_lookup_udp(ctx.ctx.cast(), tuple, size, netns, 0),
+        let socket = if is_udp {
+            bpf_sk_lookup_udp(ctx.ctx.cast(), tuple, size, netns, 0)
+        } else {
+            bpf_skc_lookup_tcp(ctx.ctx.cast(), tuple, size, netns, 0)
         };
         if socket.is_null() {
             return Socket::Nothing;
         }
         let state = (*socket).state;
         bpf_sk_release(socket.cast());
-        let takes_any = match transport {
-            Transport::Tcp => state == LISTEN,
-            // A socket that is connected to somebody else is not found.
-            Transport::Udp => state != ESTABLISHED,
-        };
+        // A socket of UDP that is connected to somebody else is not found.
+        let takes_any = if is_udp { state != ESTABLISHED } else { state == LISTEN };
         if takes_any { Socket::Listening } else { Socket::Connected }
     }
 }

@@ -23,12 +23,14 @@ use tests::vm::{Object, Vm, Work, stack};
 const BUDGET: &str = include_str!("budget.json");
 /// Who makes all knocks.
 const KNOCKER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
+/// So many octets of stack are to be free for what is added next.
+const FREE: u32 = 64;
 /// In per cent: a compiler may be a little better or worse than the one that the budget was written with.
 const SLACK: u32 = 3;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    trials!["kernel::budget"; no_path_costs_more_than_it_may, more_than_a_budget_is_wrong_and_less_is_only_said, no_chain_of_calls_has_more_stack_than_older_kernels_allow, no_register_is_read_that_a_way_there_leaves_unwritten]
+    trials!["kernel::budget"; no_path_costs_more_than_it_may, more_than_a_budget_is_wrong_and_less_is_only_said, every_chain_of_calls_leaves_stack_free_on_older_kernels, no_register_is_read_that_a_way_there_leaves_unwritten]
 }
 
 /// What a path costs.
@@ -132,12 +134,12 @@ fn programs() -> Result<Vec<(&'static str, Vm)>> {
 }
 
 /// A kernel of today would take more.
-fn no_chain_of_calls_has_more_stack_than_older_kernels_allow() -> Result<()> {
+fn every_chain_of_calls_leaves_stack_free_on_older_kernels() -> Result<()> {
     for (program, vm) in programs()? {
         let chain = vm.deepest_chain();
         let depth = stack::depth(&chain);
         println!("{program}: {depth} octets of {} at most: {chain:?}", stack::MOST);
-        ensure!(chain.len() > 2 && depth <= stack::MOST, "{program}: {depth} octets: {chain:?}");
+        ensure!(chain.len() > 2 && depth <= stack::MOST - FREE, "{program}: {depth} octets: {chain:?}");
     }
     Ok(())
 }

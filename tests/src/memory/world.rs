@@ -13,7 +13,7 @@ use knock_common::event::Event;
 use knock_common::flow::{Flow, FlowKey};
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::MAX_SPENT;
-use knock_common::packet::{Packet, Transport};
+use knock_common::packet::Packet;
 use knock_common::rules::{Door, Knock, PortRoles, Service};
 use knock_common::spent::Spent;
 use knock_common::world::{Socket, World};
@@ -176,18 +176,17 @@ impl World for Memory {
         Some(Desk::new(*packet))
     }
 
-    fn socket(&self, packet: &Packet) -> Socket {
+    fn socket_of(&self, flow: &FlowKey) -> Socket {
         if self.doors_left.load(Relaxed) == 0 {
             self.be_interrupted();
         }
         let sockets = lock(&self.sockets);
-        let tcp = packet.transport == Transport::Tcp;
-        let flow = (packet.src.into(), packet.sport, packet.dst.into(), packet.dport);
-        let connected = if tcp { &sockets.connections } else { &sockets.questions };
-        if connected.contains(&flow) {
+        let place = (flow.source.into(), flow.sport, flow.dest.destination(), flow.dport);
+        let connected = if flow.is_udp() { &sockets.questions } else { &sockets.connections };
+        if connected.contains(&place) {
             return Socket::Connected;
         }
-        let port = Port(packet.dport, if tcp { Protocol::Tcp } else { Protocol::Udp });
+        let port = Port(flow.dport, if flow.is_udp() { Protocol::Udp } else { Protocol::Tcp });
         if sockets.listening.contains(&port) { Socket::Listening } else { Socket::Nothing }
     }
 

@@ -96,11 +96,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "guard" {
         11 "an answer to a question of this host is denied":
-            "Transport::Udp if matches!(world.socket(packet), Socket::Connected) =>" => "Transport::Udp if false =>";
+            "Transport::Udp if matches!(world.socket_of(key), Socket::Connected) =>" => "Transport::Udp if false =>";
         11 "what any socket takes is an answer":
-            "matches!(world.socket(packet), Socket::Connected) =>" => "!matches!(world.socket(packet), Socket::Nothing) =>";
+            "matches!(world.socket_of(key), Socket::Connected) =>" => "!matches!(world.socket_of(key), Socket::Nothing) =>";
         10 "what is forwarded is a probe of the listener":
-            "Socket::Listening if world.is_own(&packet.dst) =>" => "Socket::Listening if true =>";
+            "Socket::Listening if world.is_own(&key.dest) =>" => "Socket::Listening if true =>";
     }
     "kept_alive_until" {
         11 "datagrams keep a grant alive for good":

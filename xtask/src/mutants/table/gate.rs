@@ -40,7 +40,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "Socket::Connected => return pass(world, Counter::PassConnected),"
             => "Socket::Connected => Counter::DenyProbe,";
         10 "a probe reaches the listener":
-            "Socket::Listening if world.is_own(&packet.dst) => Counter::DenyProbe,"
+            "Socket::Listening if world.is_own(&key.dest) => Counter::DenyProbe,"
             => "Socket::Listening if false => Counter::DenyProbe,";
         10 "what no socket here waits for is denied":
             "Socket::Listening | Socket::Nothing => return pass(world, Counter::PassNoSocket),"

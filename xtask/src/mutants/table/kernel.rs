@@ -35,11 +35,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "find" {
         10 "a connection over IPv4 is looked for from its other end":
-            "Tuple4 { saddr: packet.src.words()[3], daddr: packet.dst.words()[3], sport, dport }"
-            => "Tuple4 { saddr: packet.dst.words()[3], daddr: packet.src.words()[3], sport, dport }", kernel();
+            "Tuple4 { saddr: flow.source.words()[3], daddr: flow.dest.words()[3], sport, dport }"
+            => "Tuple4 { saddr: flow.dest.words()[3], daddr: flow.source.words()[3], sport, dport }", kernel();
         10 "a connection over IPv6 is looked for by the octets of a number":
-            "let (sport, dport) = (packet.sport.to_be(), packet.dport.to_be());"
-            => "let (sport, dport) = (packet.sport, packet.dport);", kernel();
+            "let (sport, dport) = (flow.sport.to_be(), flow.dport.to_be());"
+            => "let (sport, dport) = (flow.sport, flow.dport);", kernel();
     }
     "trusts" {
         8 "in the kernel a trusted network is one that is not there":
