@@ -82,7 +82,8 @@ pub fn read(file: &File, given: Option<&str>, defaults: Option<&str>) -> Result<
 impl Options {
     /// Takes into account for which interfaces the rules of the doors are; `None`: for all.
     pub fn fit(&mut self, rules: &[Option<String>]) {
-        let named: BTreeSet<&String> = rules.iter().flatten().collect();
+        let named: BTreeSet<&String> =
+            rules.iter().flatten().filter(|name| InterfacePattern::parse(name).is_ok()).collect();
         let [heard] = self.interfaces.as_slice() else { return };
         let list = || named.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" and ");
         let by_default = self.interface_line.is_none() && self.because.as_ref().is_some_and(|(_, look)| *look);

@@ -1,6 +1,10 @@
 //! The pair of doors: one that opens, and one that closes. If the first becomes a service, the second must not stay a
 //! command that looks for a rule which is not there any more: the grant would stay for good.
 
+use std::collections::HashSet;
+
+use knock_common::rules::MAX_DOORS;
+
 use super::commands::{By, deletes_by_number, words_in};
 use super::grammar::Says;
 use super::meaning::{Close, Commands, finds};
@@ -39,7 +43,8 @@ pub fn pair(doors: &mut [Candidate<'_>]) {
             Deed::Close(ports, close.hooks)
         };
     }
-    let openers: Vec<Opener> = doors.iter().filter_map(opener).collect();
+    // There is no room for more doors than these.
+    let openers: Vec<Opener> = doors.iter().filter_map(opener).take(MAX_DOORS).collect();
     for door in doors.iter_mut() {
         let Deed::Hooks(reason) = &door.deed else { continue };
         let Some(ports) = closes(door, &openers) else { continue };
@@ -68,9 +73,11 @@ pub fn behind_the_gate(doors: &mut [Candidate<'_>], services: &[Vec<PortRange>])
         if !matches!(door.deed, Deed::Hooks(_)) {
             continue;
         }
-        let opens = |text: &String| words_in(text).any(|word| matches!(word, "-I" | "-A" | "add" | "insert" | "allow"));
-        let texts: Vec<String> = door.draft.commands.all().filter(|text| opens(text)).cloned().collect();
-        let named = services.iter().find(|ports| texts.iter().any(|text| ports.iter().any(|port| names(text, *port))));
+        let opens =
+            |text: &&String| words_in(text).any(|word| matches!(word, "-I" | "-A" | "add" | "insert" | "allow"));
+        let words: HashSet<&str> = door.draft.commands.all().filter(opens).flat_map(|text| words_in(text)).collect();
+        let is_named = |port: &PortRange| port.first == port.last && words.contains(port.first.to_string().as_str());
+        let named = services.iter().find(|ports| !words.is_empty() && ports.iter().any(is_named));
         if let Some(ports) = named {
             let text = format!("the gate stands in front of {} now, and this alone lets nobody in there", list(ports));
             door.draft.say(is_start, text, true);
@@ -86,18 +93,15 @@ fn list(ports: &[PortRange]) -> String {
     ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// True if a text names a port as a word.
-fn names(text: &str, range: PortRange) -> bool {
-    range.first == range.last && words_in(text).any(|word| word == range.first.to_string())
-}
-
 /// The ports of the rules that a deletion finds. One by a number means one door, if several could be meant: that with
 /// the same knocks the other way round, that of the same name, or the last one before it.
 fn seek(door: &Candidate<'_>, close: &Close, doors: &[Candidate<'_>]) -> Vec<PortRange> {
     let mut ports = Vec::new();
     let mut by_number = Vec::new();
-    for other in doors {
+    for other in doors.iter().filter(|door| matches!(door.deed, Deed::Open(..))).take(MAX_DOORS) {
         let Deed::Open(all, open) = &other.deed else { continue };
+        #[cfg(test)]
+        super::work::note();
         for finder in &close.finders {
             let found: Vec<_> = open.rules.iter().filter(|rule| finds(finder, rule)).collect();
             if finder.by == By::Number {
@@ -145,15 +149,18 @@ fn closes(door: &Candidate<'_>, openers: &[Opener]) -> Option<Vec<PortRange>> {
     if texts.is_empty() {
         return None;
     }
-    let deletes =
-        texts.iter().any(|text| words_in(text).any(|word| DELETES.contains(&word) || word.starts_with("--remove-")));
+    let words: HashSet<&str> = texts.iter().flat_map(|text| words_in(text)).collect();
+    let deletes = words.iter().any(|word| DELETES.contains(word) || word.starts_with("--remove-"));
     let name = String::from_utf8_lossy(&door.draft.section.name).to_ascii_lowercase();
     let is_called_so =
         ["close", "shut", "lock", "deny", "disable"].iter().any(|word| name.contains(word)) && !name.contains("unlock");
     let is_of = |opener: &&Opener| {
+        #[cfg(test)]
+        super::work::note();
         let reversed = is_reversed(door.draft.sequence(), &opener.sequence);
-        let port = opener.ports.iter().any(|port| texts.iter().any(|text| names(text, *port)));
-        let place = opener.places.iter().any(|place| texts.iter().any(|text| words_in(text).any(|word| word == place)));
+        let is_named = |port: &PortRange| port.first == port.last && words.contains(port.first.to_string().as_str());
+        let port = opener.ports.iter().any(is_named);
+        let place = opener.places.iter().any(|place| words.contains(place.as_str()));
         let called = is_called_so && stem(door) == opener.name;
         opener.line != door.draft.section.line
             && ((deletes && (port || place || reversed)) || (is_called_so && reversed) || called)

@@ -87,8 +87,9 @@ impl Lookup {
         }
         let is_named_so = sounds_forwarded(chain);
         let whose = self.listed(listing, request).map(|rules| {
-            let before = rules.before_dnat(&rule.ports, rule.destination);
-            (rules.whose(table, chain), before)
+            let whose = rules.whose(table, chain);
+            let before = || rules.before_dnat(&rule.ports, rule.destination);
+            (whose, if whose == Whose::Ours { Vec::new() } else { before() })
         });
         match whose {
             Ok((Whose::Ours, _)) => Ok(None),

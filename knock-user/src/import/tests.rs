@@ -518,7 +518,20 @@ fn four_times_as_many_doors_are_four_times_as_much_work() {
     // One door, of which each line overrides the one before.
     let lines = |n: usize| door("d", &"sequence = 7000,9000\n".repeat(n));
     let options = |n: usize| format!("[options]\n{}{}", "PidFile = x\n".repeat(n), door("d", "sequence = 7,9"));
-    let files: [&dyn Fn(usize) -> String; 4] = [&opens, &contrary, &lines, &options];
+    // Each second one closes by what nobody understands, or by what it finds then.
+    let closes = |command: &'static str| {
+        move |n: usize| {
+            let open = "iptables -I INPUT -s %IP% -p tcp --dport 22 -j ACCEPT";
+            let door = |n: usize| {
+                let command = if n.is_multiple_of(2) { open } else { command };
+                format!("[d{n}]\nsequence = {},{}\ncommand = {command}\n", 1000 + n, 9000 + n)
+            };
+            (0..n).map(door).collect::<String>()
+        }
+    };
+    let script = closes("/bin/close -D INPUT 22 %IP%");
+    let search = closes("iptables -D INPUT $(iptables -L INPUT --line-numbers | grep %IP% | cut -c1)");
+    let files: [&dyn Fn(usize) -> String; 6] = [&opens, &contrary, &lines, &options, &script, &search];
     for (kind, file) in files.into_iter().enumerate() {
         let (some, more) = (work_of(&file(250)), work_of(&file(1000)));
         assert!(some > 0 && more <= 5 * some, "file {kind}: {some} for 250, {more} for 1000");

@@ -34,20 +34,22 @@ pub fn find(
     // Rules of the same form as those that knockd adds: which of them are there now says who has knocked.
     let mine: Vec<_> = doors
         .iter()
+        .filter(|door| door.opens())
         .filter_map(|door| if let Deed::Open(_, open) = &door.deed { Some(&open.rules) } else { None })
         .flatten()
+        .map(|rule| (rule, PortRange::joined(&rule.ports)))
         .collect();
     for listing in [Listing::Iptables, Listing::Ip6tables, Listing::Nft] {
         let Ok(rules) = lookup.listed(listing, request) else { continue };
         for white in rules.whitelists() {
             let here = |name: &String| interfaces.iter().any(|own| own == name || own == "*");
-            if !white.interface.as_ref().is_none_or(here)
-                || white.ports.iter().all(|port| !meets(&protected, *port)) && !white.ports.is_empty()
-            {
+            let elsewhere = !white.interface.as_ref().is_none_or(here);
+            let other_ports = !white.ports.is_empty() && !white.ports.iter().any(|port| meets(&protected, *port));
+            if elsewhere || other_ports {
                 continue;
             }
             let whole = if white.source.addr().is_ipv4() { 32 } else { 128 };
-            let knocks = mine.iter().any(|rule| {
+            let knocks = mine.iter().any(|(rule, ports)| {
                 let in_chain = match &rule.place {
                     Place::Everything | Place::Zone(_) => true,
                     Place::Set(_) => false,
@@ -55,11 +57,13 @@ pub fn find(
                 };
                 in_chain
                     && rule.prefix.unwrap_or(whole).min(whole) == white.source.prefix_len()
-                    && (rule.ports.is_empty() || rule.ports == white.ports)
+                    && (ports.is_empty() || *ports == white.ports)
             });
             let all = white.ports.is_empty() || protected.iter().all(|port| covers(&white.ports, *port));
             let but = if knocks {
                 Some("it looks like a rule that knockd has added for whoever has knocked".to_owned())
+            } else if white.source.prefix_len() == whole {
+                Some("one address alone may be that of somebody who has knocked".to_owned())
             } else if all {
                 None
             } else {

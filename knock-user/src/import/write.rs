@@ -17,6 +17,9 @@ use super::trusted::Trusted;
 use super::{Look, Request, Row};
 use crate::config::PortRange;
 
+/// Networks that are listed one by one though they are not trusted.
+const MOST_PROPOSED: usize = 20;
+
 /// What becomes of one section that is a door.
 pub enum Plan<'a> {
     /// A door, or several.
@@ -221,9 +224,15 @@ impl Writer {
             self.looks.push(Look { line: 0, text: format!("trusted = {networks:?}: {text}") });
             self.text.strings("trusted", &networks);
         }
-        for one in proposed {
+        let more = proposed.len().saturating_sub(MOST_PROPOSED);
+        for one in proposed.into_iter().take(MOST_PROPOSED) {
             let but = one.but.as_deref().unwrap_or_default();
             let text = format!("{} is not trusted: {but}; if it is to need no knock, add it to trusted", one.network);
+            self.text.comment(&format!("LOOK: {text}"));
+            self.looks.push(Look { line: 0, text });
+        }
+        if more > 0 {
+            let text = format!("{more} more that the packet filter lets in, and that are not trusted");
             self.text.comment(&format!("LOOK: {text}"));
             self.looks.push(Look { line: 0, text });
         }
@@ -326,7 +335,15 @@ impl Writer {
                 }
             }
             Says::CmdTimeout(_) => self.lasts(door),
-            Says::Start(_) if !door.is_bare() => self.text.remark("the kernel does this itself", false),
+            Says::Start(_) if !door.is_bare() => {
+                let rest = door.hooks() != Commands::default();
+                let text = if rest {
+                    "the kernel does the firewall's part itself; the rest goes on as a hook"
+                } else {
+                    "the kernel does this itself"
+                };
+                self.text.remark(text, false);
+            }
             Says::Stop(_) if matches!(&door.deed, Deed::Open(_, open) if open.stops) => {
                 self.text.remark("the grant ends by itself", false);
             }

@@ -71,6 +71,9 @@ impl Reader<'_> {
         while let Some(mut command) = commands.next() {
             if let Some(text) = shells(&command) {
                 self.commands(shell::parse(&text)?)?;
+                if command.join == Join::Or {
+                    self.without_alternative(&mut commands)?;
+                }
                 continue;
             }
             if !program::is_firewalls(&command) {
