@@ -17,6 +17,8 @@ pub(super) struct LogFile {
     path: PathBuf,
     file: File,
     lost: u64,
+    /// The last line has no end: there was no room for all of it.
+    is_cut: bool,
 }
 
 impl LogFile {
@@ -24,11 +26,13 @@ impl LogFile {
     ///
     /// If it cannot be opened, with the remedy.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        Ok(Self { path: path.to_owned(), file: open(path)?, lost: 0 })
+        Ok(Self { path: path.to_owned(), file: open(path)?, lost: 0, is_cut: false })
     }
 
     pub(super) fn reopen(&mut self) -> Result<()> {
         self.file = open(&self.path)?;
+        // Nobody need have rotated it.
+        self.is_cut &= self.file.metadata().is_ok_and(|about| about.len() > 0);
         Ok(())
     }
 
@@ -55,13 +59,18 @@ impl LogFile {
 
     fn append(&mut self, line: &Line<'_>) -> io::Result<()> {
         let time = humantime::format_rfc3339_seconds(SystemTime::now());
-        let line = format!("[{time}] {}\n", line.with_level());
+        let end = if self.is_cut { "\n" } else { "" };
+        let line = format!("{end}[{time}] {}\n", line.with_level());
         // In one call: others may append to it too.
-        match self.file.write(line.as_bytes())? {
-            written if written == line.len() => Ok(()),
-            _ => Err(io::ErrorKind::StorageFull.into()),
-        }
+        let written = self.file.write(line.as_bytes())?;
+        self.is_cut = is_cut(line.as_bytes(), written, self.is_cut);
+        if written == line.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
     }
+}
+
+/// True if what is in the file now does not end with a line, of which `written` octets were taken more; if none was, as before.
+fn is_cut(octets: &[u8], written: usize, before: bool) -> bool {
+    octets[..written].last().map_or(before, |last| *last != b'\n')
 }
 
 /// Not for everybody: who knocks is nobody's business.
@@ -103,6 +112,24 @@ mod tests {
         assert!(error.contains("options.log"), "{error}");
         file.write(&Line::plain(Level::Info, "still here"));
         assert!(fs::read_to_string(away.join("log")).unwrap().ends_with("still here\n"));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_is_ended_before_the_next() {
+        // One octet, all, none, and the end of the line before alone.
+        assert!(is_cut(b"[2026] one\n", 1, false));
+        assert!(!is_cut(b"[2026] one\n", 11, false));
+        assert!(is_cut(b"\n[2026] two\n", 0, true) && !is_cut(b"[2026] two\n", 0, false));
+        assert!(!is_cut(b"\n[2026] two\n", 1, true) && is_cut(b"\n[2026] two\n", 2, true));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        fs::write(&path, "[2026] cu").unwrap();
+        let mut file = LogFile { is_cut: true, ..LogFile::open(&path).unwrap() };
+        file.write(&Line::plain(Level::Info, "one"));
+        file.write(&Line::plain(Level::Info, "two"));
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines.len() == 3 && lines[0] == "[2026] cu" && lines[2].ends_with("Z] two"), "{text}");
     }
 
     #[test]
