@@ -34,17 +34,17 @@ impl Answers {
     }
 
     /// Tells of an interface that is about to have the gate. What cannot be told leaves it [silent](Self::silent).
-    pub fn put(&mut self, program: &mut Program, interface: &Interface) {
+    pub fn put(&mut self, program: &mut Program, interface: &Interface, all: &[Interface]) {
         if self.wanted {
-            let new = changed(&self.told, &Places::from([(interface.index, of(interface))]));
+            let new = changed(&self.told, &places(&[interface], all));
             self.write(program, &[], new);
         }
     }
 
     /// Tells of what has changed on the interfaces that have the gate, and takes out all others.
-    pub fn settle<'a>(&mut self, program: &mut Program, standing: impl Iterator<Item = &'a Interface>) {
+    pub fn settle(&mut self, program: &mut Program, standing: &[&Interface], all: &[Interface]) {
         if self.wanted {
-            let now: Places = standing.map(|interface| (interface.index, of(interface))).collect();
+            let now = places(standing, all);
             self.silent.retain(|index, _| now.contains_key(index));
             self.write(program, &gone(&self.told, &now), changed(&self.told, &now));
         }
@@ -76,6 +76,19 @@ impl Answers {
             }
         }
     }
+}
+
+/// Of the interfaces that have the gate. A bond hands a native program on to the drivers of its ports: frames come by
+/// these then, sent to the bond.
+fn places(standing: &[&Interface], all: &[Interface]) -> Places {
+    let mut places = Places::new();
+    for bond in standing.iter().filter(|one| one.kind.as_deref() == Some("bond")) {
+        let ports = all.iter().filter(|one| one.master == Some(bond.index));
+        places.extend(ports.map(|port| (port.index, of(bond))));
+    }
+    // A port with a gate of its own is told of as such.
+    places.extend(standing.iter().map(|interface| (interface.index, of(interface))));
+    places
 }
 
 /// Those that were told of and are no longer there.
@@ -113,6 +126,7 @@ fn hops(path: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::interfaces::tests::interface;
     use super::*;
 
     const PLACE: Place = Place { mac: [2, 0, 0, 0, 0, 1], ttl: 64, hop_limit: 64 };
@@ -125,6 +139,21 @@ mod tests {
         assert_eq!(changed(&told, &now), Places::from([(3, moved), (5, PLACE)]));
         assert_eq!(gone(&told, &now), [4]);
         assert!(changed(&told, &told).is_empty() && gone(&told, &told).is_empty());
+    }
+
+    #[test]
+    fn the_ports_of_a_bond_answer_as_the_bond() {
+        let bond = Interface { kind: Some("bond".into()), mac: [2, 0, 0, 0, 0, 1], ..interface("bond0", 4) };
+        let port = |index| Interface { master: Some(4), mac: [2, 0, 0, 0, 0, index as u8], ..interface("eth", index) };
+        let all = [port(2), port(3), bond.clone(), Interface { master: None, ..port(5) }];
+        let macs = |standing: &[&Interface]| -> Vec<(u32, u8)> {
+            places(standing, &all).into_iter().map(|(index, place)| (index, place.mac[5])).collect()
+        };
+        assert_eq!(macs(&[&bond]), [(2, 1), (3, 1), (4, 1)]);
+        assert_eq!(macs(&[&all[0], &all[1]]), [(2, 2), (3, 3)]);
+        assert_eq!(macs(&[&all[1], &bond]), [(2, 1), (3, 3), (4, 1)]);
+        let bridge = Interface { kind: Some("bridge".into()), ..bond };
+        assert_eq!(macs(&[&bridge]), [(4, 1)]);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! link-local source belongs to the interface on which its packets come (rule 15), and a socket to the one that has the
 //! address, such as a bridge.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use anyhow::Result;
@@ -36,26 +35,10 @@ impl Arrivals {
 fn sources(remote: IpAddr, interface: u32, all: &[Interface]) -> Vec<Addr> {
     let addr = Addr::from(remote);
     if addr.is_link_local() {
-        beneath(interface, all).into_iter().map(|index| addr.scoped(index)).collect()
+        interfaces::below(interface, all).into_iter().map(|index| addr.scoped(index)).collect()
     } else {
         vec![addr]
     }
-}
-
-/// Where packets for this interface may come from the outside: itself, the ports of a bridge or a bond, what a VLAN lies
-/// on, and what is beneath these in turn.
-fn beneath(interface: u32, all: &[Interface]) -> BTreeSet<u32> {
-    // The other end of a veth, and what carries a tunnel, are told as what it lies on as well.
-    const LYING: [&str; 5] = ["vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"];
-    let mut found = BTreeSet::from([interface]);
-    let mut waiting = vec![interface];
-    while let Some(upper) = waiting.pop() {
-        let ports = all.iter().filter(|one| one.master == Some(upper)).map(|one| one.index);
-        let lies = |one: &&Interface| one.kind.as_deref().is_some_and(|kind| LYING.contains(&kind));
-        let lower = all.iter().find(|one| one.index == upper).filter(lies).and_then(|one| one.lower);
-        waiting.extend(ports.chain(lower).filter(|index| found.insert(*index)));
-    }
-    found
 }
 
 #[cfg(test)]
@@ -79,24 +62,6 @@ mod tests {
             of_kind("bridge", interface("br0", 20)),
             Interface { lower: Some(20), ..of_kind("vlan", interface("br0.5", 30)) },
         ]
-    }
-
-    #[test]
-    fn packets_come_over_ports_and_what_a_vlan_lies_on() {
-        let beneath = |interface| beneath(interface, &all()).into_iter().collect::<Vec<_>>();
-        assert_eq!(beneath(30), [2, 3, 10, 11, 20, 30]);
-        assert_eq!(beneath(20), [2, 3, 10, 11, 20]);
-        assert_eq!(beneath(10), [2, 3, 10]);
-        assert_eq!(beneath(4), [4]);
-        // One that is gone.
-        assert_eq!(beneath(99), [99]);
-    }
-
-    #[test]
-    fn ports_of_each_other_have_an_end() {
-        let port = |name, index, master| Interface { master: Some(master), ..interface(name, index) };
-        let ring = [port("one", 2, 3), port("two", 3, 2)];
-        assert_eq!(beneath(2, &ring), [2, 3].into());
     }
 
     #[test]

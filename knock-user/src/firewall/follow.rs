@@ -99,11 +99,11 @@ pub(super) type Refused = BTreeMap<u32, (Interface, String)>;
 pub(super) type Covered = BTreeMap<u32, (String, String)>;
 
 impl Firewall {
-    /// True if a change of the interface may concern the gate.
+    /// True if a change of the interface may concern the gate: also that of a port of one that has it.
     #[must_use]
     pub fn cares_for(&self, link: &Interface) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(&link.name))
-            || self.attached.iter().any(|attached| attached.index == link.index)
+            || self.attached.iter().any(|attached| [Some(link.index), link.master].contains(&Some(attached.index)))
     }
 
     /// Attaches the program to an interface that has just been announced, before all are looked at: it
@@ -149,13 +149,14 @@ impl Firewall {
         let detached: Vec<_> = links.gone.iter().filter_map(|name| was_here(name)).map(|one| one.index).collect();
         changes.extend(links.gone.iter().filter(|name| was_here(name).is_none()).cloned().map(Change::Gone));
 
-        self.answers.settle(&mut self.program, all.iter().filter(|interface| links.stands_on(interface)));
+        let standing: Vec<_> = all.iter().filter(|interface| links.stands_on(interface)).collect();
+        self.answers.settle(&mut self.program, &standing, &all);
         let again = std::mem::take(&mut self.again);
         let mut before = std::mem::take(&mut self.refused);
         let mut standing = None;
         let mut taken: Vec<_> = std::mem::take(&mut self.hurried).into_iter().collect();
         for interface in choice.fit.iter().filter(|interface| taken.contains(&interface.index)) {
-            changes.extend(self.notes(interface, &choice));
+            changes.extend(self.notes(interface, &choice, &all));
         }
         for interface in choice.fit.iter().filter(|interface| !links.stands_on(interface)) {
             // One that has changed is tried again; what stands against it is said again only if it is something else.
@@ -173,7 +174,7 @@ impl Firewall {
             match self.take_in(interface, &all) {
                 Ok(()) => {
                     taken.push(interface.index);
-                    changes.extend(self.notes(interface, &choice));
+                    changes.extend(self.notes(interface, &choice, &all));
                 }
                 Err(error) => {
                     let (name, why) = (interface.name.clone(), without_name(&error, &interface.name));
@@ -224,10 +225,11 @@ impl Firewall {
     }
 
     /// What to know of an interface that was just taken in.
-    fn notes(&self, interface: &Interface, choice: &Choice) -> Vec<Change> {
+    fn notes(&self, interface: &Interface, choice: &Choice, all: &[Interface]) -> Vec<Change> {
         let remarks =
             choice.remarks.iter().filter(|(name, _)| *name == interface.name).map(|(_, remark)| remark.clone());
-        let open = self.verifies_by_kind && interface.leaves_checksums_open();
+        let below = interfaces::with_all_below(std::slice::from_ref(interface), all);
+        let open = self.verifies_by_kind && below.iter().any(Interface::leaves_checksums_open);
         let checksums = open.then(|| {
             "its frames may come before their checksums are filled in, and are then no knocks: `knockctl reload` \
              turns verify_checksums off"
@@ -245,7 +247,7 @@ impl Firewall {
     fn take_in(&mut self, interface: &Interface, all: &[Interface]) -> Result<()> {
         attach::refuse_foreign(&links::Links::default(), std::slice::from_ref(interface))?;
         self.program.prepare(&interface.layer)?;
-        self.answers.put(&mut self.program, interface);
+        self.answers.put(&mut self.program, interface, all);
         attach::attach_new(&self.paths, interface, all, self.mode, &mut self.program)
     }
 

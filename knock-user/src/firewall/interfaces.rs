@@ -1,5 +1,7 @@
 //! Network interfaces, by netlink: which there are, of what kind, and what XDP program they carry.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp};
@@ -65,6 +67,13 @@ impl Interface {
         read(message)
     }
 
+    /// True for a kind of device whose frames come through the one that [`lower`](Self::lower) names.
+    #[must_use]
+    pub fn lies_on_another(&self) -> bool {
+        const KINDS: [&str; 5] = ["vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"];
+        self.kind.as_deref().is_some_and(|kind| KINDS.contains(&kind))
+    }
+
     /// True where frames of the same host, or of a guest on it, arrive with checksums not filled in yet.
     #[must_use]
     pub fn leaves_checksums_open(&self) -> bool {
@@ -123,6 +132,27 @@ fn dump() -> Result<Vec<Interface>> {
         interfaces.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(interfaces)
     })
+}
+
+/// The interfaces on which packets for this one arrive: itself, the one that it lies on, its ports, and those below these,
+/// such as the ports of a bond under a VLAN.
+#[must_use]
+pub fn below(interface: u32, all: &[Interface]) -> BTreeSet<u32> {
+    let mut found = BTreeSet::from([interface]);
+    let mut open = vec![interface];
+    while let Some(upper) = open.pop() {
+        let ports = all.iter().filter(|one| one.master == Some(upper)).map(|one| one.index);
+        let lower = all.iter().find(|one| one.index == upper && one.lies_on_another()).and_then(|one| one.lower);
+        open.extend(ports.chain(lower).filter(|index| found.insert(*index)));
+    }
+    found
+}
+
+/// Interfaces with all that is [below](below) them.
+#[must_use]
+pub fn with_all_below(interfaces: &[Interface], all: &[Interface]) -> Vec<Interface> {
+    let wanted: BTreeSet<_> = interfaces.iter().flat_map(|one| below(one.index, all)).collect();
+    all.iter().filter(|one| wanted.contains(&one.index)).cloned().collect()
 }
 
 /// What a message says of an interface; `None` for one without a name.
@@ -213,5 +243,48 @@ pub(super) mod tests {
         assert_eq!(Layer::of(LinkLayerType::Ppp), Layer::Ip);
         assert_eq!(Layer::of(LinkLayerType::Ipgre), Layer::Other("IPGRE".into()));
         assert_eq!(Layer::of(LinkLayerType::Can), Layer::Other("CAN".into()));
+    }
+
+    fn of(kind: &str, interface: Interface) -> Interface {
+        Interface { kind: Some(kind.into()), ..interface }
+    }
+
+    #[test]
+    fn packets_for_a_device_arrive_on_all_that_is_below_it() {
+        let port = |name, index, master| Interface { master: Some(master), ..interface(name, index) };
+        let on = |kind, name, index, lower| of(kind, Interface { lower: Some(lower), ..interface(name, index) });
+        let all = [
+            port("eth0", 2, 4),
+            port("eth1", 3, 4),
+            of("bond", interface("bond0", 4)),
+            on("vlan", "bond0.5", 5, 4),
+            Interface { master: Some(7), ..on("vlan", "bond0.6", 6, 4) },
+            of("bridge", interface("br0", 7)),
+            // The other end of a wire is not below it.
+            on("veth", "veth0", 8, 9),
+            on("veth", "veth1", 9, 8),
+            // Nobody makes these; they have an end all the same.
+            on("vlan", "loop0", 10, 11),
+            on("vlan", "loop1", 11, 10),
+        ];
+        let below = |index| below(index, &all).into_iter().collect::<Vec<_>>();
+        assert_eq!(below(2), [2]);
+        assert_eq!(below(4), [2, 3, 4], "a bond");
+        assert_eq!(below(5), [2, 3, 4, 5], "a VLAN on a bond");
+        assert_eq!(below(7), [2, 3, 4, 6, 7], "a bridge with a VLAN on a bond as its port");
+        assert_eq!(below(8), [8]);
+        assert_eq!(below(10), [10, 11]);
+        assert_eq!(below(99), [99], "one that is gone");
+    }
+
+    #[test]
+    fn what_lies_on_a_device_with_open_checksums_has_them_too() {
+        let wire = of("veth", interface("eth0", 2));
+        let vlan = of("vlan", Interface { lower: Some(2), ..interface("eth0.5", 3) });
+        let opens = |all: &[Interface]| {
+            with_all_below(std::slice::from_ref(&vlan), all).iter().any(Interface::leaves_checksums_open)
+        };
+        assert!(opens(&[wire, vlan.clone()]));
+        assert!(!opens(&[interface("eth0", 2), vlan.clone()]));
     }
 }

@@ -58,7 +58,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What `config` says, for these interfaces.
+    /// What `config` says, for the interfaces that frames come through: those that get the gate, and those below them.
     #[must_use]
     pub fn new(config: &Config, interfaces: &[Interface], manner: Manner) -> Self {
         let options = &config.options;
