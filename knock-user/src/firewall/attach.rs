@@ -157,20 +157,22 @@ pub fn attach_new(
         try_mode(interface, programs::XdpMode::Skb, xdp)
             .map_err(|error| anyhow!("{name}: generic mode refused: {error}"))
     };
-    let id = match mode {
+    let made = match mode {
         Mode::Native => try_mode(interface, programs::XdpMode::Driver, xdp).map_err(|error| {
             anyhow!("{name}: native mode refused: {error}: {}", kinds::instead_of_native(interface, all))
-        })?,
-        Mode::Generic => generic(xdp)?,
+        }),
+        Mode::Generic => generic(xdp),
         Mode::Auto => match try_mode(interface, programs::XdpMode::Driver, xdp) {
-            Ok(id) => id,
-            Err(native) => {
-                let id = generic(xdp)?;
+            Ok(id) => Ok(id),
+            Err(native) => generic(xdp).inspect(|_| {
                 warn!("{name}: native mode refused ({native}): the gate runs in GENERIC mode, slower");
-                id
-            }
+            }),
         },
     };
+    let id = made.map_err(|error| match kinds::gated_above(interface, all) {
+        Some(upper) => anyhow!("{name}: {}", kinds::below_another(upper)),
+        None => error,
+    })?;
     // A link by netlink cannot be pinned, so the gate would fall with the daemon.
     let link = FdLink::try_from(xdp.take_link(id)?)
         .map_err(|_| anyhow!("{name}: this kernel has no XDP links (it needs Linux 5.9)"))?;

@@ -153,7 +153,7 @@ impl Firewall {
         self.answers.settle(&mut self.program, &standing, &all);
         let again = std::mem::take(&mut self.again);
         let mut before = std::mem::take(&mut self.refused);
-        let mut standing = None;
+        let mut take_over = None;
         let mut taken: Vec<_> = std::mem::take(&mut self.hurried).into_iter().collect();
         for interface in choice.fit.iter().filter(|interface| taken.contains(&interface.index)) {
             changes.extend(self.notes(interface, &choice, &all));
@@ -168,8 +168,8 @@ impl Firewall {
                 other => other.map(|(_, why)| why),
             };
             // What has come over it until now was never judged.
-            if interface.up && standing.is_none() {
-                standing.insert(TakeOver::find(self.program.rules())).note(&mut self.program);
+            if interface.up && take_over.is_none() {
+                take_over.insert(TakeOver::find(self.program.rules())).note(&mut self.program);
             }
             match self.take_in(interface, &all) {
                 Ok(()) => {
@@ -185,8 +185,8 @@ impl Firewall {
                 }
             }
         }
-        if let Some(standing) = standing {
-            standing.finish(&self.paths, &mut self.program);
+        if let Some(take_over) = take_over {
+            take_over.finish(&self.paths, &mut self.program);
         }
         let without = |(interface, _): &&(Interface, String)| !links.stands_on(interface);
         for (interface, why) in choice.unfit.iter().filter(without) {

@@ -55,6 +55,25 @@ pub fn fit(interface: &Interface, all: &[Interface], means: impl Fn(&Interface) 
     }
 }
 
+/// The name of one that lies on the interface, or that it is a port of, and that has an XDP program: below such the kernel
+/// takes no other.
+#[must_use]
+pub fn gated_above<'a>(interface: &Interface, all: &'a [Interface]) -> Option<&'a str> {
+    let is_above = |one: &&Interface| {
+        interface.master == Some(one.index) || one.lies_on_another() && one.lower == Some(interface.index)
+    };
+    all.iter().filter(is_above).find(|one| one.xdp.is_some()).map(|one| one.name.as_str())
+}
+
+/// What to do there.
+#[must_use]
+pub fn below_another(upper: &str) -> String {
+    format!(
+        "{upper}, which lies on it, has an XDP program, and the kernel takes none below that: if it is the gate, \
+         `knockctl unload` and start again; until then it stays where it is"
+    )
+}
+
 /// What to do where the kernel refuses native mode.
 #[must_use]
 pub fn instead_of_native(interface: &Interface, all: &[Interface]) -> String {
@@ -67,7 +86,7 @@ pub fn instead_of_native(interface: &Interface, all: &[Interface]) -> String {
     let first = match interface.kind.as_deref() {
         Some("bridge" | "team") if !ports.is_empty() => format!("name its ports ({ports}) instead, or "),
         Some("bond") => "a bond has native XDP in the modes 0 to 4 without 3, if all its ports have it; ".to_owned(),
-        Some("vlan" | "macvlan" | "macvtap" | "ipvlan" | "ipvtap") if !lower.is_empty() => {
+        _ if interface.lies_on_another() && !lower.is_empty() => {
             format!("name {lower}, on which it lies, instead, or ")
         }
         _ if interface.mtu > 1500 => {
@@ -80,6 +99,7 @@ pub fn instead_of_native(interface: &Interface, all: &[Interface]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::interfaces::XdpMode;
     use super::super::interfaces::tests::interface;
     use super::*;
 
@@ -142,6 +162,20 @@ mod tests {
         let all = [port_of(5, interface("eth0", 2)), kind("bridge", interface("br0", 5))];
         assert!(matches!(judge(&all, &["eth0"]), Fit::But(why) if why.contains("bridge br0")));
         assert_eq!(judge(&all, &["eth0", "br0"]), Fit::Yes);
+    }
+
+    #[test]
+    fn a_program_above_is_found() {
+        let gated = |one: Interface| Interface { xdp: Some((7, XdpMode::Generic)), ..one };
+        let lower = [port_of(5, interface("eth0", 2)), interface("eth1", 3)];
+        let bond = kind("bond", interface("bond0", 5));
+        let vlan = lies_on(3, kind("vlan", interface("eth1.5", 6)));
+        // The other end of a wire in the same host.
+        let end = gated(lies_on(3, kind("veth", interface("veth0", 7))));
+        let all = [&lower[..], &[bond.clone(), vlan.clone(), end.clone()]].concat();
+        assert_eq!(lower.each_ref().map(|one| gated_above(one, &all)), [None, None]);
+        let all = [&lower[..], &[gated(bond), gated(vlan), end]].concat();
+        assert_eq!(lower.each_ref().map(|one| gated_above(one, &all)), [Some("bond0"), Some("eth1.5")]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         what_the_gate_cannot_read_is_refused_with_the_reason,
         a_bridge_is_gated_on_its_port_or_as_a_whole,
         a_macvlan_is_gated_below_or_by_itself,
+        a_gate_does_not_move_below_itself_and_says_what_to_do,
     ]
 }
 
@@ -165,4 +166,24 @@ fn a_macvlan_is_gated_below_or_by_itself() -> Result<()> {
     world.start(&config("[\"mv0\"]", "auto"))?;
     assert_place("mv0", "generic", "up")?;
     assert_client_is_gated(&mut world)
+}
+
+fn a_gate_does_not_move_below_itself_and_says_what_to_do() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    ip(Host::Server, "link add mv0 link eth0 type macvlan mode bridge\n")?;
+    ip(Host::Server, &moved_addresses("mv0"))?;
+    for mode in ["native", "auto"] {
+        world.start(&config("[\"mv0\"]", "generic"))?;
+        write(&config("[\"eth0\"]", mode))?;
+        let words = ["eth0: mv0, which lies on it, has an XDP program", "`knockctl unload`"];
+        assert_fails(&knockctl(Host::Server, &["reload"])?, &words);
+        assert_place("mv0", "generic", "up")?;
+        assert_client_is_gated(&mut world)?;
+        // What it says to do.
+        world.command(&["unload"])?;
+        world.start(&config("[\"eth0\"]", mode))?;
+        assert_client_is_gated(&mut world)?;
+        world.command(&["unload"])?;
+    }
+    Ok(())
 }
