@@ -107,7 +107,8 @@ enum Verb {
     Mutants(MutantsArgs),
     /// Measure the gate beside knockd, fwknop, nftables, iptables and xdp-filter, in turn within one run
     Bench(BenchArgs),
-    /// Run the kernel layer of the tests on the kernels of other Debian releases, in an emulator
+    /// Run the kernel layer of the tests, and those of bonds and VLANs, on the kernels of other Debian releases, in an
+    /// emulator
     Kernels {
         /// Only this one
         #[arg(long, value_name = "VERSION")]

@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod config;
 mod daemon;
+mod devices;
 mod exhaust;
 mod explain;
 mod fail2ban;
@@ -84,6 +85,7 @@ pub fn trials() -> Vec<Trial> {
         answers::trials(),
         faults::trials(),
         flows::trials(),
+        devices::trials(),
         trial::trials(),
         wireguard::trials(),
         upgrade::trials(),

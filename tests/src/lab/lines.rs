@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::patience;
 use crate::trial::failure::Late;
 
 /// Lines so far, shared with the thread that reads them.
@@ -69,7 +70,7 @@ impl Lines {
     ///
     /// If the lines end before, or a [`Late`] if the time is over before; with the lines that did come.
     pub fn wait_after(&self, mark: usize, text: &str, timeout: Duration) -> Result<String> {
-        let start = Instant::now();
+        let (start, timeout) = (Instant::now(), timeout * patience());
         let mut state = self.lock();
         loop {
             let lines = state.lines.get(mark..).unwrap_or_default();

@@ -9,6 +9,7 @@ mod barrage;
 mod config;
 mod daemon;
 mod dev;
+pub mod devices;
 mod echo;
 pub mod figures;
 mod flood;
@@ -56,6 +57,7 @@ pub use ssh::{Session, ssh};
 pub use sshd::{SSH_PORT, Sshd};
 pub use status::Status;
 pub use tunnel::{Device, Frames, Tunnel};
+pub(crate) use wait::patience;
 pub use wait::{TIMEOUT, until};
 pub use wire::{Wire, ip_packet};
 

@@ -1,5 +1,6 @@
 //! Waiting for a condition.
 
+use std::env;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,13 +14,20 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a condition is looked at.
 const INTERVAL: Duration = Duration::from_millis(2);
 
+/// How many times longer than on this machine itself a wait may take, by `KNOCK_PATIENCE`: in an emulator, which has a
+/// tenth of the speed and shares the CPUs with others.
+#[must_use]
+pub(crate) fn patience() -> u32 {
+    env::var("KNOCK_PATIENCE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 /// Asks again and again until `ready` gives a value.
 ///
 /// # Errors
 ///
 /// A [`Late`] that names `what`, if it did not come within the time.
 pub fn until<T>(what: &str, timeout: Duration, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
-    let start = Instant::now();
+    let (start, timeout) = (Instant::now(), timeout * patience());
     loop {
         if let Some(value) = ready() {
             return Ok(value);

@@ -10,7 +10,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use super::failure;
-use crate::lab::sandbox;
+use crate::lab::{patience, sandbox};
 
 /// The trial that this process is for.
 pub(super) const TRIAL: &str = "KNOCK_TRIAL";
@@ -127,7 +127,7 @@ fn end_of(status: Option<ExitStatus>) -> End {
 /// How long a trial may take. Some go on for as many seconds as the environment says.
 fn limit() -> Duration {
     let seconds = env::var("KNOCK_SECONDS").ok().and_then(|text| text.parse().ok());
-    LIMIT + 2 * Duration::from_secs(seconds.unwrap_or(0))
+    LIMIT * patience() + 2 * Duration::from_secs(seconds.unwrap_or(0))
 }
 
 #[cfg(test)]

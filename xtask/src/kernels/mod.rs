@@ -1,7 +1,8 @@
-//! `cargo xtask kernels`: the kernel layer of the tests on the kernels of other Debian releases, each booted
-//! in an emulator over this host's file tree. Nothing of them is installed.
+//! `cargo xtask kernels`: the kernel layer of the tests, and whole hosts with bonds and VLANs, on the kernels of other
+//! Debian releases, each booted in an emulator over this host's file tree. Nothing of them is installed.
 
 mod debs;
+pub mod devices;
 mod emulator;
 mod fetch;
 mod guest;
@@ -39,6 +40,9 @@ pub const OLDEST: &str = KERNELS[0].0;
 /// Random histories that a program has to agree on with the model: an emulator is slow, and what differs
 /// between kernels is the verifier and the helpers.
 const HISTORIES: &str = "200";
+
+/// How many times longer a wait may take there.
+const PATIENCE: &str = "10";
 
 /// What is run in a guest.
 pub struct Programs {
@@ -99,30 +103,35 @@ pub fn verb(only: Option<&str>, is_quick: bool, built: &[PathBuf], args: &[Strin
 struct Part {
     /// Of the frame tables: names begin so; all of them, if there are none.
     tables: &'static [&'static str],
-    /// Of the trials of `it`.
-    trials: &'static str,
+    /// Of the trials of `it`: those with each of these in their names, one after the other.
+    trials: &'static [&'static str],
 }
 
 /// What an emulator has time for in `cargo xtask test`: it takes ten seconds to verify the programs of a table.
-const QUICK: Part = Part { tables: &["cases::", "gate::", "knocks::the_"], trials: "kernel::sockets" };
+const QUICK: Part = Part {
+    tables: &["cases::", "gate::", "knocks::the_"],
+    trials: &["kernel::sockets", "devices::stacked::a_vlan_on_a_bond_is_gated_on_the_bond"],
+};
 
-/// All that needs a kernel alone.
-const ALL: Part = Part { tables: &[], trials: "kernel::" };
+/// All that needs a kernel alone, and devices that not every kernel has.
+const ALL: Part = Part { tables: &[], trials: &["kernel::", devices::TRIALS] };
 
-/// Runs the kernel layer on a kernel: the frame tables and some trials of `it`, or what `args` choose of both.
+/// Runs a part on a kernel: the frame tables and some trials of `it`, or what `args` choose of both.
 fn layer(kernel: Kernel, programs: &Programs, args: &[String], part: Part) -> Result<()> {
     let (emulator, files) = (Emulator::get()?, fetch::fetch(kernel)?);
     let mut guest = Guest::new(&emulator, &files);
     guest.variable("KNOCKCTL", &programs.knockctl).variable("KNOCK_BPF_OBJECT", &programs.object);
-    guest.variable("KNOCK_HISTORIES", HISTORIES);
-    for test in &programs.tests {
-        let mut command = shell::command(test);
-        match args {
-            [] if test == &programs.tests[1] => drop(command.arg(part.trials)),
-            [] => drop(command.args(part.tables)),
-            _ => drop(command.args(args)),
+    guest.variable("KNOCK_HISTORIES", HISTORIES).variable("KNOCK_PATIENCE", PATIENCE);
+    let [tables, it] = &programs.tests[..] else { bail!("kernels: there are two test binaries") };
+    if args.is_empty() {
+        guest.run(shell::command(tables).args(part.tables));
+        for name in part.trials {
+            guest.run(shell::command(it).arg(name));
         }
-        guest.run(&command);
+    } else {
+        for test in [tables, it] {
+            guest.run(shell::command(test).args(args));
+        }
     }
     guest.boot()
 }

@@ -47,10 +47,10 @@ pub fn trials() -> Vec<Trial> {
 
 /// Protected as well, over TCP and UDP; none but who is named in a trial listens there. On the ssh port the server
 /// itself always does.
-const FREE_PORT: u16 = 5000;
+pub(super) const FREE_PORT: u16 = 5000;
 
 /// The lab's config for both ports. A grant lasts until it is revoked.
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config::lab().with("[\"2222/tcp\"]", "[\"2222/tcp\", \"5000/tcp\", \"5000/udp\"]").set("cmd_timeout", "\"60s\"")
 }
 
@@ -60,25 +60,25 @@ fn brief() -> Config {
 }
 
 /// Waits until nobody has a grant.
-fn wait_for_end_of_grants() -> Result<()> {
+pub(super) fn wait_for_end_of_grants() -> Result<()> {
     until("the end of the grant", TIMEOUT, || Status::read().ok()?.grants().is_empty().then_some(()))
 }
 
 /// What a port is to the client and to the stranger when they are denied.
-type Denied = [Probe; 2];
+pub(super) type Denied = [Probe; 2];
 
 /// By default.
 const SILENT: Denied = [Probe::Silent; 2];
 
 /// How a gate judges what it lets nobody in by.
 #[derive(Clone, Copy, Debug)]
-struct Judgement {
-    deny: &'static str,
-    stealth: bool,
+pub(super) struct Judgement {
+    pub deny: &'static str,
+    pub stealth: bool,
 }
 
 /// Every way: `deny` and `stealth`.
-const JUDGEMENTS: [Judgement; 4] = [
+pub(super) const JUDGEMENTS: [Judgement; 4] = [
     Judgement { deny: "drop", stealth: true },
     Judgement { deny: "drop", stealth: false },
     Judgement { deny: "reject", stealth: true },
@@ -87,18 +87,18 @@ const JUDGEMENTS: [Judgement; 4] = [
 
 impl Judgement {
     /// A config with it.
-    fn of(self, config: Config) -> Config {
+    pub fn of(self, config: Config) -> Config {
         config.option("deny", &format!("{:?}", self.deny)).option("stealth", &self.stealth.to_string())
     }
 
     /// What a denied port of this host is to the client and to the stranger.
-    fn denied(self) -> Denied {
+    pub fn denied(self) -> Denied {
         if self.deny == "drop" { SILENT } else { [Probe::Refused; 2] }
     }
 }
 
 /// Starts the gate with a config, or gives it to the one that stands.
-fn gate(world: &mut World, config: &Config) -> Result<()> {
+pub(super) fn gate(world: &mut World, config: &Config) -> Result<()> {
     if world.daemon.is_none() {
         return world.start(config).map(drop);
     }
@@ -113,7 +113,7 @@ fn hear_answers() -> Result<[OwnedFd; 2]> {
 }
 
 /// Without a gate, the client and the stranger get in.
-fn assert_open(to: SocketAddr) -> Result<()> {
+pub(super) fn assert_open(to: SocketAddr) -> Result<()> {
     for host in [Host::Client, Host::Stranger] {
         let open = || (connect(host, to, PATIENCE).ok()?.0 == Probe::Open).then_some(());
         until(&format!("the way to {to}"), TIMEOUT, open)?;
@@ -122,7 +122,7 @@ fn assert_open(to: SocketAddr) -> Result<()> {
 }
 
 /// Nobody gets in by a new connection: neither the client, whose grant has ended, nor the stranger.
-fn assert_shut(to: SocketAddr, denied: Denied) -> Result<()> {
+pub(super) fn assert_shut(to: SocketAddr, denied: Denied) -> Result<()> {
     for (host, denied) in [Host::Client, Host::Stranger].into_iter().zip(denied) {
         assert_denied(host, to, denied)?;
     }
@@ -130,7 +130,7 @@ fn assert_shut(to: SocketAddr, denied: Denied) -> Result<()> {
 }
 
 /// A host is denied. The answer to it may be late on a busy machine; to get in is never forgiven.
-fn assert_denied(host: Host, to: SocketAddr, denied: Probe) -> Result<()> {
+pub(super) fn assert_denied(host: Host, to: SocketAddr, denied: Probe) -> Result<()> {
     until(&format!("{denied:?} to {host:?} from {to}"), TIMEOUT, || {
         let found = connect(host, to, PATIENCE).map(|found| found.0);
         match (found, denied) {
@@ -142,7 +142,7 @@ fn assert_denied(host: Host, to: SocketAddr, denied: Probe) -> Result<()> {
 }
 
 /// A line goes on, and nobody gets in beside it.
-fn assert_goes_on(line: &mut Line, to: SocketAddr, denied: Denied) -> Result<()> {
+pub(super) fn assert_goes_on(line: &mut Line, to: SocketAddr, denied: Denied) -> Result<()> {
     line.echo().with_context(|| format!("the line to {to} after its grant"))?;
     assert_shut(to, denied)?;
     line.echo().with_context(|| format!("the line to {to} beside what was denied"))
