@@ -73,8 +73,11 @@ pub enum Meaning {
     Repeat,
     /// A later step of the same door, out of turn.
     OutOfTurn,
-    /// No step of this door at all.
+    /// No step of this door, and of a kind that a knock of it could be, or that opens a flow: a wrong knock, unless it
+    /// goes where it does no harm.
     Stray,
+    /// None of this door's business.
+    Nothing,
 }
 
 impl Attempt {
@@ -130,10 +133,11 @@ impl Attempt {
             && now.since(self.started()) < door.seq_ticks
     }
 
-    /// What a packet means that is the steps `steps` (bit 0 for step 1) of this attempt's door.
+    /// What a packet means that is the steps `steps` (bit 0 for step 1) of this attempt's door. `tries`: it
+    /// [is of a kind](Door::may_be_tried_by) that could be a wrong knock of the door.
     #[inline(always)]
     #[must_use]
-    pub const fn meaning(self, steps: u32) -> Meaning {
+    pub const fn meaning(self, steps: u32, tries: bool) -> Meaning {
         let next = 1_u32 << (self.made() & 31);
         if steps & next != 0 {
             Meaning::Next
@@ -141,8 +145,10 @@ impl Attempt {
             Meaning::Repeat
         } else if steps != 0 {
             Meaning::OutOfTurn
-        } else {
+        } else if tries {
             Meaning::Stray
+        } else {
+            Meaning::Nothing
         }
     }
 }
@@ -173,11 +179,13 @@ mod tests {
         let one = Attempt::first(0, 0, Ticks::at(0));
         let two = one.advanced();
         // 7000, 8000, 7000: port 7000 is steps 1 and 3.
-        assert_eq!(two.meaning(0b101), Meaning::Next);
-        assert_eq!(one.meaning(0b101), Meaning::Repeat);
-        assert_eq!(one.meaning(0b010), Meaning::Next);
-        assert_eq!(one.meaning(0b100), Meaning::OutOfTurn);
-        assert_eq!(one.meaning(0), Meaning::Stray);
+        for tries in [false, true] {
+            assert_eq!(two.meaning(0b101, tries), Meaning::Next);
+            assert_eq!(one.meaning(0b101, tries), Meaning::Repeat);
+            assert_eq!(one.meaning(0b010, tries), Meaning::Next);
+            assert_eq!(one.meaning(0b100, tries), Meaning::OutOfTurn);
+        }
+        assert_eq!((one.meaning(0, true), one.meaning(0, false)), (Meaning::Stray, Meaning::Nothing));
     }
 
     #[test]

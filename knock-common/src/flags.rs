@@ -63,8 +63,7 @@ pub struct FlagTest {
 }
 
 impl FlagTest {
-    /// The default: SYN set and ACK clear. An answer (SYN and ACK) asks for no connection, so it would
-    /// end no attempt, and a sweep of them could walk through a sequence.
+    /// The default: SYN set and ACK clear. An answer (SYN and ACK) asks for no connection.
     pub const SYN: Self = Self { set: TcpFlags::SYN, clear: TcpFlags::ACK };
 
     /// True if `flags` has every bit of `set` and none of `clear`.
@@ -72,6 +71,51 @@ impl FlagTest {
     #[must_use]
     pub const fn accepts(self, flags: TcpFlags) -> bool {
         flags.0 & (self.set | self.clear) == self.set
+    }
+}
+
+/// Which TCP segments to unrelated ports may end an attempt (rule 4). Those whose FIN, SYN, RST, PSH, ACK and URG make the
+/// number N have bit 63 - N, so that a shift by N makes it the sign.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Segments(pub u64);
+
+impl Segments {
+    const FLAGS: u8 = 0x3f;
+    const HIGHEST: u64 = 1 << Self::FLAGS;
+
+    /// Those that open a flow.
+    pub const OPENING: Self = {
+        let (mut bits, mut flags) = (0, 0);
+        while flags <= Self::FLAGS {
+            if TcpFlags(flags).opens() {
+                bits |= Self::HIGHEST >> flags;
+            }
+            flags += 1;
+        }
+        Self(bits)
+    };
+
+    /// These, and those that could be knocks of a door with this `tcpflags`.
+    #[must_use]
+    pub const fn and(self, test: FlagTest) -> Self {
+        // The other two flags may be anything.
+        let test = FlagTest { set: test.set & Self::FLAGS, clear: test.clear & Self::FLAGS };
+        let (mut bits, mut flags) = (self.0, 0);
+        while flags <= Self::FLAGS {
+            if test.accepts(TcpFlags(flags)) {
+                bits |= Self::HIGHEST >> flags;
+            }
+            flags += 1;
+        }
+        Self(bits)
+    }
+
+    /// True if a segment with these flags is one of them.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(self, flags: TcpFlags) -> bool {
+        ((self.0 << (flags.0 & Self::FLAGS)) as i64) < 0
     }
 }
 
@@ -92,6 +136,25 @@ mod tests {
         assert!(!opens(TcpFlags::SYN | TcpFlags::ACK));
         assert!(!opens(TcpFlags::RST));
         assert!(!opens(TcpFlags::FIN | TcpFlags::ACK));
+    }
+
+    #[test]
+    fn a_set_of_segments_holds_what_opens_and_what_a_door_takes() {
+        let tests = [(0, 0), (0, TcpFlags::SYN), (TcpFlags::ACK, TcpFlags::URG), (TcpFlags::SYN | TcpFlags::ECE, 0)];
+        for (set, clear) in tests {
+            let test = FlagTest { set, clear };
+            let of_door = Segments::OPENING.and(test);
+            for flags in (0..=u8::MAX).map(TcpFlags) {
+                assert_eq!(Segments::OPENING.has(flags), flags.opens(), "{flags:?}");
+                assert!(of_door.has(flags) || !flags.opens() && !test.accepts(flags), "{flags:?} {test:?}");
+                // Of flags that it does not know, it holds what any of them would make.
+                let unknown = !Segments::FLAGS;
+                let with_all = TcpFlags(flags.0 & !(clear & unknown) | set & unknown);
+                assert_eq!(of_door.has(flags), flags.opens() || test.accepts(with_all), "{flags:?} {test:?}");
+            }
+        }
+        assert_eq!(Segments::OPENING.and(FlagTest::SYN), Segments::OPENING);
+        assert_eq!(Segments::OPENING.and(FlagTest { set: 0, clear: 0 }), Segments(u64::MAX));
     }
 
     #[test]

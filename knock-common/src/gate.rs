@@ -61,8 +61,11 @@ pub enum Glance {
 pub fn glance<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &mut Packet) -> Glance {
     let Some(plain) = Plain::look(frame) else { return Glance::NotPlain };
     let role = world.ports(plain.dport).of(plain.transport);
-    // On which link a link-local source is would have to be asked for: of those, what opens goes the long way.
-    if role.is_unrelated() && !(plain.opens() && (plain.is_link_local() || may_attempt(world, &plain.source()))) {
+    // On which link a link-local source is would have to be asked for: of those, what may end an attempt goes the long way.
+    if role.is_unrelated()
+        && !(plain.is_heeded(|flags| world.heeds(flags))
+            && (plain.is_link_local() || may_attempt(world, &plain.source())))
+    {
         return Glance::Unrelated;
     }
     plain.read(packet, || world.interface());
@@ -132,7 +135,7 @@ pub fn judge_role<W: World, F: Frame + ?Sized>(
 
 #[inline(always)]
 fn stray<W: World>(world: &W, packet: &Packet) -> Verdict {
-    if packet.opens() {
+    if packet.is_heeded(|flags| world.heeds(flags)) {
         knocking::stray(world, packet);
     }
     Verdict::Pass

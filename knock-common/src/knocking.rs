@@ -35,8 +35,8 @@ pub fn knock<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet,
     }
 }
 
-/// A packet that opens a flow to a port that is neither protected nor a knock port: ends the
-/// attempts of its source, unless something listens there (rule 4).
+/// A packet to a port that is neither protected nor a knock port, which opens a flow or could be a knock by its flags:
+/// ends those attempts of its source whose knock it could be, unless a socket takes it (rule 4).
 #[inline(always)]
 pub fn stray<W: World>(world: &W, packet: &Packet) {
     if world.watch(watch::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0)
@@ -71,9 +71,10 @@ fn visit<W: World, F: Frame + ?Sized>(world: &W, frame: &F, desk: &Desk, knock: 
     desk.used.get()
 }
 
+/// True if what could be a wrong knock goes where it is one.
 #[inline(always)]
 fn is_wrong<W: World>(world: &W, packet: &Packet) -> bool {
-    packet.opens() && !packet.group && world.is_own(&packet.dst) && matches!(world.socket(packet), Socket::Nothing)
+    !packet.group && world.is_own(&packet.dst) && matches!(world.socket(packet), Socket::Nothing)
 }
 
 /// Looks through the source's attempts without touching them: what may the packet come to mean?
@@ -82,7 +83,7 @@ fn scan<W: World>(world: &W, desk: &Desk, knock: &Knock, attempts: &Attempts) {
     let mut slot = 0;
     while slot < SLOTS {
         if let Some((attempt, door)) = live(world, desk, &attempts.slots[slot])
-            && matches!(attempt.meaning(steps(&desk.packet, knock, attempt, door)), Meaning::Stray)
+            && matches!(meaning(&desk.packet, knock, attempt, door), Meaning::Stray)
         {
             desk.stray.set(1);
         }
@@ -110,7 +111,7 @@ fn advance_slot<W: World>(world: &W, desk: &Desk, knock: &Knock, cell: &Cell64) 
     let mut tries = 0;
     while tries < MAX_TRIES {
         let Some((attempt, door)) = live(world, desk, cell) else { return false };
-        match attempt.meaning(steps(packet, knock, attempt, door)) {
+        match meaning(packet, knock, attempt, door) {
             Meaning::Repeat => return true,
             Meaning::Next if desk.sound.get() == 0 => {
                 desk.spoilt.set(1);
@@ -129,6 +130,7 @@ fn advance_slot<W: World>(world: &W, desk: &Desk, knock: &Knock, cell: &Cell64) 
                     return true;
                 }
             }
+            Meaning::Nothing => return false,
             Meaning::Stray if desk.stray.get() == 0 => return false,
             Meaning::Stray | Meaning::OutOfTurn => {
                 if cell.swap(attempt.0, 0) {
@@ -155,10 +157,12 @@ fn live<'w, W: World>(world: &'w W, desk: &Desk, cell: &Cell64) -> Option<(Attem
     attempt.is_live(door, Ticks::at(desk.now.get())).then_some((attempt, door))
 }
 
-/// The steps of the attempt's door that the packet is, bit 0 for step 1.
+/// What the packet means to an attempt at this door.
 #[inline(always)]
-fn steps(packet: &Packet, knock: &Knock, attempt: Attempt, door: &Door) -> u32 {
-    if packet.may_knock() && door.accepts(packet) { knock.steps[attempt.door() as usize % MAX_DOORS] } else { 0 }
+fn meaning(packet: &Packet, knock: &Knock, attempt: Attempt, door: &Door) -> Meaning {
+    let is_knock = packet.may_knock() && door.accepts(packet);
+    let steps = if is_knock { knock.steps[attempt.door() as usize % MAX_DOORS] } else { 0 };
+    attempt.meaning(steps, door.may_be_tried_by(packet))
 }
 
 /// Notes a door that the packet completed.
@@ -281,8 +285,8 @@ fn is_granted<W: World>(world: &W, source: &Addr, door: &Door) -> u32 {
     u32::from(world.service(u32::from(door.service)).is_none_or(|service| gate::is_granted(world, source, service)))
 }
 
-/// Ends every live attempt of the source if nothing listens where the packet goes. Returns how
-/// many it ended.
+/// Ends every live attempt of the source whose knock the packet could be, if no socket takes it. Returns how many it
+/// ended.
 #[inline(never)]
 fn end_all<W: World>(world: &W, desk: &Desk) -> u32 {
     let packet = &desk.packet;
@@ -299,7 +303,9 @@ fn end_all<W: World>(world: &W, desk: &Desk) -> u32 {
     let mut slot = 0;
     while slot < SLOTS {
         let cell = &attempts.slots[slot];
-        if let Some((attempt, door)) = live(world, desk, cell) {
+        if let Some((attempt, door)) = live(world, desk, cell)
+            && door.may_be_tried_by(packet)
+        {
             // One look-up, before the first attempt that it may end.
             if desk.stray.get() == 0 && !is_wrong(world, packet) {
                 return 0;

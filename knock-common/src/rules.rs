@@ -5,7 +5,7 @@ use crate::addr::Addr;
 use crate::attempt::SLOTS;
 use crate::flags::{FlagTest, TcpFlags};
 use crate::grant::Prefix;
-use crate::packet::{Packet, Transport};
+use crate::packet::{Packet, Shape, Transport};
 
 /// Doors in one config: as many as six bits of an attempt can name.
 pub const MAX_DOORS: usize = 64;
@@ -172,6 +172,15 @@ impl Door {
                 Transport::Tcp => self.flags.accepts(TcpFlags(packet.flags)),
                 Transport::Udp => true,
             }
+    }
+
+    /// True if `packet`, sent to a port that is no step of this door, is a wrong knock of it by what it is (rule 4): it
+    /// opens a flow, or it could be one of the door's knocks by its flags.
+    #[inline(always)]
+    #[must_use]
+    pub const fn may_be_tried_by(&self, packet: &Packet) -> bool {
+        let shows_flags = !matches!(packet.shape, Shape::Flagless);
+        packet.opens() || shows_flags && self.flags.accepts(TcpFlags(packet.flags))
     }
 
     /// When a grant written at `now` ends.

@@ -10,6 +10,7 @@ use crate::cell::Cell64;
 use crate::counter::Counter;
 use crate::desk::Desk;
 use crate::event::Event;
+use crate::flags::TcpFlags;
 use crate::flow::{Flow, FlowKey};
 use crate::grant::{Grant, GrantKey};
 use crate::packet::Packet;
@@ -46,6 +47,8 @@ pub trait World {
     fn verify_checksums(&self) -> bool;
     /// New attempts per second and CPU that are told of.
     fn attempt_rate(&self) -> u32;
+    /// True if a segment with these flags to an unrelated port may end an attempt ([`crate::flags::Segments`]).
+    fn heeds(&self, flags: TcpFlags) -> bool;
     /// `log_denied`.
     fn log_denied(&self) -> bool;
 

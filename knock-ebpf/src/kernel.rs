@@ -13,6 +13,7 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::desk::Desk;
 use knock_common::event::Event;
+use knock_common::flags::TcpFlags;
 use knock_common::flow::{Flow, FlowKey};
 use knock_common::grant::{Grant, GrantKey, HOST_BITS};
 use knock_common::packet::Packet;
@@ -95,6 +96,11 @@ impl World for Kernel<'_> {
     #[inline(always)]
     fn attempt_rate(&self) -> u32 {
         settings::attempt_rate()
+    }
+
+    #[inline(always)]
+    fn heeds(&self, flags: TcpFlags) -> bool {
+        settings::heeds(flags)
     }
 
     #[inline(always)]

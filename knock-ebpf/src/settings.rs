@@ -2,6 +2,7 @@
 //! the verifier removes it.
 
 use aya_ebpf::Global;
+use knock_common::flags::{Segments, TcpFlags};
 
 #[unsafe(no_mangle)]
 static STEALTH: Global<u32> = Global::new(1);
@@ -13,6 +14,8 @@ static VERIFY: Global<u32> = Global::new(1);
 static HAS_TRUSTED: Global<u32> = Global::new(1);
 #[unsafe(no_mangle)]
 static ATTEMPT_RATE: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static SEGMENTS: Global<u64> = Global::new(Segments::OPENING.0);
 #[unsafe(no_mangle)]
 static LOG_DENIED: Global<u32> = Global::new(1);
 #[unsafe(no_mangle)]
@@ -50,6 +53,18 @@ pub fn has_trusted() -> bool {
 #[inline(always)]
 pub fn attempt_rate() -> u32 {
     ATTEMPT_RATE.load()
+}
+
+#[inline(always)]
+pub fn heeds(flags: TcpFlags) -> bool {
+    let mut word = SEGMENTS.load();
+    // SAFETY: a shift of a register. As the machine does it, by the lower six bits of the other: what Rust makes of it takes
+    // these out first.
+    unsafe {
+        core::arch::asm!("{word} <<= {flags}", word = inout(reg) word, flags = in(reg) flags.0,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    (word as i64) < 0
 }
 
 #[inline(always)]

@@ -18,5 +18,7 @@ mod link_local;
 mod lockouts;
 mod promises;
 mod races;
+mod segments;
+mod sweeps;
 mod truncation;
 mod zoneless;

@@ -21,6 +21,8 @@ mod knocks;
 mod limits;
 #[path = "../host/lockouts.rs"]
 mod lockouts;
+#[path = "../host/segments.rs"]
+mod segments;
 #[path = "../host/truncation.rs"]
 mod truncation;
 #[path = "../host/zoneless.rs"]

@@ -13,6 +13,7 @@ pub mod packet;
 pub mod scan;
 pub mod soak;
 pub mod story;
+pub mod sweep;
 pub mod tables;
 pub mod trial;
 pub mod vm;

@@ -85,6 +85,17 @@ impl Packet {
         self.group |= self.src.is_zoneless();
     }
 
+    /// True if the packet may end an attempt where it goes to an unrelated port (rule 4): a datagram, or a segment whose
+    /// flags `heeds` takes.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_heeded(&self, heeds: impl Fn(TcpFlags) -> bool) -> bool {
+        match self.transport {
+            Transport::Udp => true,
+            Transport::Tcp => heeds(TcpFlags(self.flags)),
+        }
+    }
+
     /// True if the packet may be a knock: whole, and to this host alone.
     #[inline(always)]
     #[must_use]

@@ -105,11 +105,11 @@ impl<F: Frame + ?Sized> Plain<F> {
         fits.then_some(Self { dport, transport, flags, l4_len, tag, link, head: Head::V6(h) })
     }
 
-    /// As [`Packet::opens`].
+    /// As [`Packet::is_heeded`].
     #[inline(always)]
     #[must_use]
-    pub fn opens(&self) -> bool {
-        matches!(self.transport, Transport::Udp) || TcpFlags(self.flags).opens()
+    pub fn is_heeded(&self, heeds: impl Fn(TcpFlags) -> bool) -> bool {
+        matches!(self.transport, Transport::Udp) || heeds(TcpFlags(self.flags))
     }
 
     /// True if the source is [link-local](Addr::is_link_local).

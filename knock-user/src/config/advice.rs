@@ -95,9 +95,8 @@ fn shape(placed: &PlacedDoor, report: &Report<'_>) {
 }
 
 fn flags(placed: &PlacedDoor, report: &Report<'_>) {
-    let tcp = placed.door.sequence.iter().any(|step| step.transport == Transport::Tcp);
-    if tcp && !tcpflags::only_opens(placed.door.tcpflags) {
-        let message = "segments of a connection fit too (ACK or RST): a sweep of them ends no attempt";
+    if placed.door.has_tcp_step() && !tcpflags::only_opens(placed.door.tcpflags) {
+        let message = "segments of a connection fit too (ACK or RST): those of one that ends elsewhere disturb a knock";
         report.warning(
             &placed.tcpflags,
             &placed.key_of("tcpflags"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use knock_common::flags::FlagTest;
+use knock_common::packet::Transport;
 use knock_common::rules::{Action, Name};
 
 use super::interface::InterfacePattern;
@@ -185,7 +186,7 @@ pub struct Door {
     pub sequence: Vec<Port>,
     /// `one_time_sequences`: where the sequence comes from, if it is good for one time only.
     pub one_time: Option<OneTime>,
-    /// `tcpflags`: what the flags of a TCP knock must be.
+    /// `tcpflags`: what the flags of a TCP knock must be. Of no meaning where no step [is one](Self::has_tcp_step).
     pub tcpflags: FlagTest,
     /// `seq_timeout`: time for the whole sequence, from its first knock. Default [`SEQ_TIMEOUT`].
     pub seq_timeout: Duration,
@@ -199,6 +200,14 @@ pub struct Door {
     pub grant_prefix_v6: u8,
     /// `start_command`, `stop_command` and their `_6` variants.
     pub hooks: Hooks,
+}
+
+impl Door {
+    /// True if a TCP segment may be a knock of it.
+    #[must_use]
+    pub fn has_tcp_step(&self) -> bool {
+        self.sequence.iter().any(|step| step.transport == Transport::Tcp)
+    }
 }
 
 /// A file of one-time sequences.

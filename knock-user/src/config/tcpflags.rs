@@ -11,8 +11,7 @@ pub(super) const REQUEST: FlagTest = FlagTest::SYN;
 
 /// Reads a list of names, with `!` before those that must be clear.
 ///
-/// `syn` without a word on `ack` means a request for a connection, SYN without ACK: a sweep of
-/// SYN+ACK segments looks like answers, ends no attempt, and could walk through a sequence.
+/// `syn` without a word on `ack` means a request for a connection, SYN without ACK: an answer is no knock.
 pub(super) fn read(item: &Item<'_>, report: &Report<'_>) -> Option<FlagTest> {
     let mut test = FlagTest { set: 0, clear: 0 };
     let mut sound = true;

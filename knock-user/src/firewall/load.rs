@@ -10,6 +10,7 @@ use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, LpmTrie, Map, MapData, MapInfo};
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use knock_common::flags::Segments;
 use knock_common::layout::name;
 use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT};
 
@@ -173,7 +174,8 @@ impl Program {
         let number = u32::from;
         let (stealth, verify) = (number(settings.stealth), number(settings.verify_checksums));
         let (denied, clock) = (number(settings.log_denied), number(settings.test_clock));
-        let trusted = number(!load.rules.trusted.is_empty());
+        let (trusted, Segments(segments)) = constants(load.rules);
+        let trusted = number(trusted);
         let level: u8 = if settings.trace { aya_log_level() } else { 0 };
         let (observe, lockout) = (number(settings.observe), number(settings.lockout));
         // Room for other rules, too.
@@ -188,6 +190,7 @@ impl Program {
             .override_global(name::VERIFY, &verify, true)
             .override_global(name::HAS_TRUSTED, &trusted, true)
             .override_global(name::ATTEMPT_RATE, &settings.attempt_rate, true)
+            .override_global(name::SEGMENTS, &segments, true)
             .override_global(name::LOG_DENIED, &denied, true)
             .override_global(name::LOCKOUT, &lockout, true)
             .override_global(name::REJECT, &settings.reject, true)
@@ -306,14 +309,14 @@ impl Program {
     /// True if this program does what one that is loaded now would do, once it has the rules.
     pub fn serves(&self, load: &Load<'_>) -> bool {
         self.settings.serve(&load.settings)
-            && self.rules.trusted.is_empty() == load.rules.trusted.is_empty()
+            && constants(&self.rules) == constants(load.rules)
             && load.rules.knocks.len() <= self.knocks
             && STATE.iter().all(|name| load.adopted.get(name).is_some_and(|pin| self.has(name, pin)))
     }
 
     /// True if either does for the other, once it has the other's rules.
     pub fn is_like(&self, other: &Self) -> bool {
-        self.settings.serve(&other.settings) && self.rules.trusted.is_empty() == other.rules.trusted.is_empty()
+        self.settings.serve(&other.settings) && constants(&self.rules) == constants(&other.rules)
     }
 
     /// The constants that it was loaded with.
@@ -395,6 +398,11 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// What rules are to the program as constants: whether there are trusted networks, and which segments are looked at.
+fn constants(rules: &RuleSet) -> (bool, Segments) {
+    (!rules.trusted.is_empty(), rules.segments())
 }
 
 fn numbered<T: Copy>(values: &[T]) -> Vec<(u16, T)> {

@@ -11,6 +11,7 @@ mod tests;
 use ipnet::IpNet;
 use knock_common::addr::{Addr, V4_BEGINS};
 use knock_common::attempt::Ticks;
+use knock_common::flags::{FlagTest, Segments};
 use knock_common::grant::{HOST_BITS, Prefix};
 use knock_common::packet::Transport;
 use knock_common::rules::{Door, Knock, MAX_PREFIXES, PortRole, PortRoles, Role, Service};
@@ -68,6 +69,12 @@ impl RuleSet {
             trust_filter: TrustFilter::of(&trusted),
             trusted,
         })
+    }
+
+    /// Which segments to unrelated ports may end an attempt at one of the doors.
+    #[must_use]
+    pub fn segments(&self) -> Segments {
+        self.doors.iter().fold(Segments::OPENING, |segments, door| segments.and(door.flags))
     }
 }
 
@@ -131,7 +138,8 @@ fn compile_door(config: &Config, index: usize, door: &config::Door, slot: u8) ->
         slot,
         hooks: u8::from(!door.hooks.start.is_empty()) | u8::from(!door.hooks.stop.is_empty()) << 1,
         left: door.one_time.as_ref().map_or(0, |one_time| u16::try_from(one_time.left).unwrap_or(u16::MAX)),
-        flags: door.tcpflags,
+        // Of datagrams alone: no segment could be its knock.
+        flags: if door.has_tcp_step() { door.tcpflags } else { FlagTest::SYN },
         prefix_v4: Prefix::new(u32::from(V4_BITS + door.grant_prefix_v4)),
         prefix_v6: Prefix::new(u32::from(door.grant_prefix_v6)),
         target: door.target.map_or(Addr::ANY, Addr::from),

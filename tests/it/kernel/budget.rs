@@ -128,9 +128,10 @@ fn more_than_a_budget_is_wrong_and_less_is_only_said() -> Result<()> {
 /// The four programs, with the calls of all configs.
 fn programs() -> Result<Vec<(&'static str, Vm)>> {
     let (config, _) = Config::parse(CONFIG, "budget.toml")?;
+    let rules = RuleSet::compile(&config)?;
     let settings = Settings::new(&config, &[], Manner::default());
     let names = [name::PROGRAM, name::PROGRAM_LINEAR, name::PROGRAM_RAW, name::PROGRAM_RAW_LINEAR];
-    names.into_iter().map(|name| Ok((name, Object::read(&settings, true)?.program(name)?))).collect()
+    names.into_iter().map(|name| Ok((name, Object::read(&settings, &rules)?.program(name)?))).collect()
 }
 
 /// A kernel of today would take more.
@@ -199,7 +200,7 @@ fn machine() -> Result<Vm> {
     let (config, _) = Config::parse(CONFIG, "budget.toml")?;
     let rules = RuleSet::compile(&config)?;
     let settings = Settings::new(&config, &[], Manner::default());
-    let mut vm = Object::read(&settings, !rules.trusted.is_empty())?.program(name::PROGRAM)?;
+    let mut vm = Object::read(&settings, &rules)?.program(name::PROGRAM)?;
     vm.load(&rules)?;
     vm.now = 1 << 40;
     Ok(vm)

@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use knock_common::counter::Counter;
 use knock_common::event::{Event, Kind};
+use knock_common::flags::Segments;
 use knock_common::layout::name;
 use tests::agree::{Mismatch, agree, shrink, stored};
 use tests::history::{PER_CONFIG, Profile, SERVERS, Scenario};
@@ -99,7 +100,8 @@ fn loads(seeds: Range<u64>) -> Vec<Vec<u64>> {
             _ => {
                 let config = Scenario::config_of(seed);
                 let flags = [config.stealth, config.verify_checksums, config.log_denied, config.reject];
-                (flags, config.lockout, config.trusted.is_empty(), config.attempt_rate)
+                let segments = Tables::from(&config).rules.segments() != Segments::OPENING;
+                (flags, config.lockout, config.trusted.is_empty(), config.attempt_rate, segments)
             }
         };
         last = Some((seed / PER_CONFIG, key));

@@ -15,6 +15,7 @@ mod races;
 mod raw;
 mod reject;
 mod sockets;
+mod sweeps;
 
 use tests::trial::Trial;
 
@@ -23,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
     [
         sockets::trials(),
         limits::trials(),
+        sweeps::trials(),
         once::trials(),
         questions::trials(),
         features::trials(),

@@ -2,6 +2,7 @@
 //! a willing stack could see.
 
 use knock_common::addr::Addr;
+use knock_common::flags::Segments;
 use knock_common::packet::{self, Other, Packet, Plain, Transport};
 
 use super::reading::{self, Segment};
@@ -42,8 +43,14 @@ fn at_a_glance_it_is_the_same(frame: &[u8], read: Result<(), Other>, packet: &Pa
     let mut seen = Packet::BLANK;
     plain.read(&mut seen, || 0);
     assert_eq!((Ok(()), seen), (read, *packet));
-    let at_a_glance = (plain.transport, plain.dport, plain.source(), plain.opens());
-    assert_eq!(at_a_glance, (packet.transport, packet.dport, packet.src, packet.opens()));
+    let heeded = |segments: Segments| {
+        let heeds = |flags| segments.has(flags);
+        (plain.is_heeded(heeds), packet.is_heeded(heeds))
+    };
+    assert_eq!(heeded(Segments::OPENING), (packet.opens(), packet.opens()));
+    assert_eq!(heeded(Segments(u64::MAX)), (true, true));
+    let at_a_glance = (plain.transport, plain.dport, plain.source());
+    assert_eq!(at_a_glance, (packet.transport, packet.dport, packet.src));
 }
 
 /// Octets behind the packet are the link's, unless its length says nothing.

@@ -28,13 +28,20 @@ pub const SOURCES: [&str; 10] = [
 /// Addresses of the host behind the gate.
 pub const SERVERS: [&str; 4] = ["192.0.2.1", "192.0.2.2", "2001:db8:0:2::1", "2001:db8:0:2::2"];
 
-const FLAGS: [Flags; 6] = [
+const FLAGS: [Flags; 12] = [
     Flags { set: SYN, clear: ACK | FIN },
     Flags { set: SYN | ECE | CWR, clear: ACK },
     Flags { set: FIN, clear: SYN | ACK | RST },
     Flags { set: FIN | PSH | URG, clear: SYN | ACK | RST },
     Flags { set: 0, clear: SYN | ACK | RST },
     Flags { set: SYN | URG, clear: ACK | RST },
+    // What segments of a connection may be as well.
+    Flags { set: 0, clear: 0 },
+    Flags { set: 0, clear: 0 },
+    Flags { set: 0, clear: SYN | URG },
+    Flags { set: ACK, clear: 0 },
+    Flags { set: SYN | ACK, clear: 0 },
+    Flags { set: RST, clear: PSH },
 ];
 
 /// An address from its text.
@@ -126,7 +133,7 @@ fn random_door(rng: &mut Rng, config: &Config, ports: &[Port]) -> Door {
         action,
         sequence: (0..steps).map(|_| pick(rng, ports)).collect(),
         once: chance(rng, 20),
-        flags: if chance(rng, 75) { Flags::SYN } else { pick(rng, &FLAGS) },
+        flags: if chance(rng, 65) { Flags::SYN } else { pick(rng, &FLAGS) },
         target: chance(rng, 20).then(|| address(pick(rng, &SERVERS))),
         seq_timeout: pick(rng, &[200 * MILLISECOND, SECOND, 2500 * MILLISECOND, 10 * SECOND]),
         cmd_timeout: lasts.then(|| pick(rng, &[MILLISECOND, 300 * MILLISECOND, 5 * SECOND, 60 * SECOND])),

@@ -86,6 +86,12 @@ fn random_connections(config: &Config, rng: &mut Rng, people: &[Person]) -> Sock
             }
         }
     }
+    // A segment of one is no wrong knock.
+    for person in people {
+        if chance(rng, 50) {
+            sockets.connections.insert((person.source, CONNECTED, server_for(rng, person.source), 31337));
+        }
+    }
     // What the other address of this host may be as well.
     if chance(rng, 25) {
         sockets.guests = [SERVERS[1], SERVERS[3]].map(address).into();
@@ -128,7 +134,8 @@ fn knock(config: &Config, rng: &mut Rng, source: IpAddr, door: usize, step: usiz
     let door = &config.doors[door];
     let dest = door.target.filter(|target| target.is_ipv4() == source.is_ipv4());
     let dest = dest.unwrap_or_else(|| server_for(rng, source));
-    let extra = if chance(rng, 10) { rng.u8(..) } else { 0 };
+    let takes_any = door.flags.set == 0 && chance(rng, 50);
+    let extra = if takes_any || chance(rng, 10) { rng.u8(..) } else { 0 };
     let flags = (door.flags.set | extra) & !door.flags.clear;
     PacketSpec { flags, from: rng.u16(40_000..40_004), ..PacketSpec::new(source, dest, door.sequence[step]) }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
+use knock_common::flags::{FlagTest, Segments};
 use knock_common::rules::Knock;
 
 use super::{Kernel, Room};
@@ -22,6 +23,8 @@ struct Constants {
     lockout: bool,
     reject: bool,
     trusted: bool,
+    /// Some door takes segments that open no flow.
+    segments: bool,
     room: Room,
 }
 
@@ -63,16 +66,22 @@ impl Constants {
             lockout: tables.lockout,
             reject: tables.reject,
             trusted: !tables.rules.trusted.is_empty(),
+            segments: tables.rules.segments() != Segments::OPENING,
             room,
         }
     }
 }
 
-/// The same tables with room for the rules of other configs.
+/// The same tables with room for the rules of other configs, and with any segment looked at if some are.
 #[must_use]
 pub fn spacious(tables: &Tables) -> Tables {
     let mut tables = tables.clone();
     let knocks = &mut tables.rules.knocks;
     knocks.resize(knocks.len().max(KNOCKS), Knock::NONE);
+    if tables.rules.segments() != Segments::OPENING
+        && let Some(door) = tables.rules.doors.first_mut()
+    {
+        door.flags = FlagTest { set: 0, clear: 0 };
+    }
     tables
 }

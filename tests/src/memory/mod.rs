@@ -21,6 +21,7 @@ use knock_common::budget::Budget;
 use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::event::Event;
+use knock_common::flags::Segments;
 use knock_common::flow::{Flow, FlowKey, FlowState};
 use knock_common::gate::{self, Verdict};
 use knock_common::grant::{Grant, GrantKey};
@@ -40,6 +41,8 @@ pub struct Memory {
     tables: Arc<Tables>,
     /// The same ports as in the rules, to be found by number.
     ports: HashMap<u16, PortRoles>,
+    /// Which segments to unrelated ports are looked at.
+    segments: Segments,
     now: AtomicU64,
     interface: AtomicU32,
     sockets: Mutex<Sockets>,
@@ -82,6 +85,7 @@ impl Memory {
         let tables = tables.into();
         Self {
             ports: tables.rules.ports.iter().copied().collect(),
+            segments: tables.rules.segments(),
             tables,
             now: AtomicU64::new(0),
             // That of a test run in the kernel: the loopback device.
@@ -156,6 +160,7 @@ impl Memory {
     pub fn reload(&mut self, tables: impl Into<Arc<Tables>>) {
         self.tables = tables.into();
         self.ports = self.tables.rules.ports.iter().copied().collect();
+        self.segments = self.tables.rules.segments();
     }
 
     /// Sets the clock, boot time in ns.

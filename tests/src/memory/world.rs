@@ -10,6 +10,7 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::desk::Desk;
 use knock_common::event::Event;
+use knock_common::flags::TcpFlags;
 use knock_common::flow::{Flow, FlowKey};
 use knock_common::grant::{Grant, GrantKey};
 use knock_common::layout::MAX_SPENT;
@@ -44,6 +45,10 @@ impl World for Memory {
 
     fn attempt_rate(&self) -> u32 {
         self.tables.attempt_rate
+    }
+
+    fn heeds(&self, flags: TcpFlags) -> bool {
+        self.segments.has(flags)
     }
 
     fn log_denied(&self) -> bool {

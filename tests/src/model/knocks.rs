@@ -66,7 +66,7 @@ impl Model {
             Meaning::Next
         } else if steps.iter().any(|&step| step < attempt.made) {
             Meaning::Repeat
-        } else if !steps.is_empty() || self.is_stray(packet) {
+        } else if !steps.is_empty() || (self.could_be_a_knock(packet, index) && self.does_harm(packet)) {
             Meaning::Wrong
         } else {
             Meaning::Nothing
@@ -88,16 +88,24 @@ impl Model {
         (0..door.sequence.len()).filter(|&step| door.sequence[step] == packet.to).collect()
     }
 
-    /// True if the packet opens a flow to this host, to where nothing listens.
-    fn is_stray(&self, packet: &PacketSpec) -> bool {
-        let seen = PacketSpec { flags: visible_flags(packet), ..packet.clone() };
+    /// True if the packet opens a flow, or has the flags of a knock of the door.
+    fn could_be_a_knock(&self, packet: &PacketSpec, index: usize) -> bool {
+        let door = &self.config.doors[index];
+        let takes_segments = door.sequence.iter().any(|step| step.1 == Protocol::Tcp);
+        let has_its_flags =
+            packet.to.1 == Protocol::Tcp && packet.fragment != Fragment::PortsOnly && door.flags.fit(packet.flags);
+        PacketSpec { flags: visible_flags(packet), ..packet.clone() }.opens() || (takes_segments && has_its_flags)
+    }
+
+    /// True if the packet is for this host, and no socket takes it.
+    fn does_harm(&self, packet: &PacketSpec) -> bool {
         let flow = (packet.source, packet.from, packet.dest, packet.to.0);
         let connected = match packet.to.1 {
             Protocol::Tcp => self.sockets.connections.contains(&flow),
             Protocol::Udp => self.sockets.questions.contains(&flow),
         };
         let is_taken = connected || self.sockets.listening.contains(&packet.to);
-        seen.opens() && !packet.group && !is_taken && !self.sockets.guests.contains(&packet.dest)
+        !packet.group && !is_taken && !self.sockets.guests.contains(&packet.dest)
     }
 
     fn advance(&mut self, now: Nanos, packet: &PacketSpec, door: usize) {

@@ -7,6 +7,7 @@ use aya_obj::maps::Map;
 use knock_common::layout::name;
 use knock_common::world::Socket;
 use knock_user::firewall::{OBJECT, Settings};
+use knock_user::rules::RuleSet;
 
 use super::code::Instruction;
 use super::map::Table;
@@ -22,13 +23,13 @@ impl Object {
     /// # Errors
     ///
     /// If this was built without one, or it is none.
-    pub fn read(settings: &Settings, trusted: bool) -> Result<Self> {
+    pub fn read(settings: &Settings, rules: &RuleSet) -> Result<Self> {
         ensure!(!OBJECT.is_empty(), "this was built without the kernel program: `cargo xtask test` builds it");
         let mut object = aya_obj::Object::parse(OBJECT)?;
         let numbers: [(&str, u32); 9] = [
             (name::STEALTH, settings.stealth.into()),
             (name::VERIFY, settings.verify_checksums.into()),
-            (name::HAS_TRUSTED, trusted.into()),
+            (name::HAS_TRUSTED, (!rules.trusted.is_empty()).into()),
             (name::ATTEMPT_RATE, settings.attempt_rate),
             (name::LOG_DENIED, settings.log_denied.into()),
             (name::LOCKOUT, settings.lockout.into()),
@@ -37,10 +38,11 @@ impl Object {
             (name::TEST_CLOCK, 0),
         ];
         let numbers = numbers.map(|(name, number)| (name, number.to_ne_bytes()));
-        let until = settings.trial_until.to_ne_bytes();
+        let (until, segments) = (settings.trial_until.to_ne_bytes(), rules.segments().0.to_ne_bytes());
+        let words = [(name::TRIAL_UNTIL, (&until[..], true)), (name::SEGMENTS, (&segments[..], true))];
         let constants = numbers.iter().map(|(name, octets)| (*name, (&octets[..], true)));
         let level = (aya_log::LEVEL, (&[0_u8][..], false));
-        object.patch_map_data(constants.chain([(name::TRIAL_UNTIL, (&until[..], true)), level]).collect())?;
+        object.patch_map_data(constants.chain(words).chain([level]).collect())?;
         Ok(Self(object))
     }
 

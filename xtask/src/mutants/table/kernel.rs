@@ -25,6 +25,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         12 "in the kernel an answer is dropped":
             "xdp_action::XDP_TX" => "xdp_action::XDP_DROP", kernel();
     }
+    "heeds" {
+        4 "in the kernel only what opens a flow is looked at":
+            "settings::heeds(flags)" => "flags.opens()", kernel();
+    }
     "find_by" {
         10 "a listener is a connection":
             "state == LISTEN" => "state == 0", kernel();

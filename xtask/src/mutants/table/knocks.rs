@@ -14,6 +14,22 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         1 "a datagram is no knock":
             "Transport::Udp => true" => "Transport::Udp => false";
     }
+    "Door::may_be_tried_by" {
+        4 "a segment that a door takes ends nothing at another port":
+            "packet.opens() || shows_flags && self.flags.accepts(TcpFlags(packet.flags))" => "packet.opens()";
+        4 "a fragment without its flags has those of any knock":
+            "shows_flags && self.flags" => "self.flags";
+        4 "an answer ends the attempt at any door":
+            "shows_flags && self.flags.accepts(TcpFlags(packet.flags))" => "shows_flags";
+        4 "what opens a flow ends nothing at a door that does not take it":
+            "packet.opens() || shows_flags" => "shows_flags";
+    }
+    "Segments::and" {
+        4 "segments that a door takes are not looked at elsewhere":
+            "if test.accepts(TcpFlags(flags)) {" => "if false {";
+        4 "segments with other flags than a door names are not looked at elsewhere":
+            "set: test.set & Self::FLAGS" => "set: test.set";
+    }
     "Door::grant_end" {
         5 "a door without cmd_timeout writes a grant that has ended":
             "{ crate::grant::FOR_GOOD }" => "{ now }";
@@ -65,14 +81,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "stray" {
         4 "a packet to a closed port ends nothing":
-            "if packet.opens() { knocking" => "if false { knocking";
+            "if packet.is_heeded(|flags| world.heeds(flags)) { knocking" => "if false { knocking";
         6 "a port that is none of the gate's business is shut":
             "knocking::stray(world, packet); } Verdict::Pass" => "knocking::stray(world, packet); } Verdict::Deny",
             quick("knocks::harmless_packets_beside_a_knock_do_not_end_it");
     }
     "glance" {
         4 "at a glance a packet to a closed port ends nothing":
-            "!(plain.opens() && (plain.is_link_local() || may_attempt(world, &plain.source())))"
+            "!(plain.is_heeded(|flags| world.heeds(flags)) && (plain.is_link_local() || may_attempt(world, &plain.source())))"
             => "true";
         15 "at a glance a link-local source ends nothing":
             "(plain.is_link_local() || may_attempt(world, &plain.source()))" => "may_attempt(world, &plain.source())";
@@ -170,15 +186,21 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         4 "what is only forwarded ends the attempt":
             "&& world.is_own(&packet.dst)" => "";
         4 "a neighbour's broadcast ends the attempt":
-            "packet.opens() && !packet.group" => "packet.opens()";
-        4 "an answer ends the attempt":
-            "packet.opens() && !packet.group" => "!packet.group";
+            "!packet.group && world.is_own" => "world.is_own";
     }
     "end_all" {
         4 "only the first attempt of a source ends":
             "if cell.swap(attempt.0, 0) { world.count" => "if cell.swap(attempt.0, 0) { slot = SLOTS; world.count";
         4 "the filter is emptied before its time":
             "if now >= until {" => "if true {";
+    }
+    "end_all" {
+        4 "a segment that one door takes ends the attempts at all":
+            "&& door.may_be_tried_by(packet) {" => "{";
+    }
+    "meaning" {
+        4 "a segment to the port of another door ends nothing":
+            "attempt.meaning(steps, door.may_be_tried_by(packet))" => "attempt.meaning(steps, packet.opens())";
     }
     "complete_all" {
         5 "a door that was completed does nothing":
