@@ -111,7 +111,10 @@ pub fn run(args: &KnockArgs, out: &mut dyn Write) -> Result<Exit> {
 fn said<T>(reached: Result<T, String>) -> Option<T> {
     reached
         .inspect_err(|why| {
-            eprintln!("knockctl: knock: {why}\n  help: is the sequence right, and does the service listen?");
+            eprintln!(
+                "knockctl: knock: {why}\n  help: is the sequence right, and does the service listen? If the gate lets you \
+                 pass, a packet filter behind it may not: `knockctl explain` on the server names its rule"
+            );
         })
         .ok()
 }

@@ -12,7 +12,9 @@ use crate::config::{
     remarks_on_published, remarks_on_strength, remarks_on_users,
 };
 use crate::exit::Exit;
-use crate::firewall::{FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs};
+use crate::firewall::{
+    FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs, remarks_on_filters,
+};
 use crate::onetime;
 use crate::session::Session;
 
@@ -61,6 +63,7 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
             let log_fault = log_fault(&config);
             let loads = log_fault.is_none();
             findings.extend(log_fault);
+            findings.extend(remarks_on_filters(&config));
             let (services, doors) = (count(config.protecting().count(), "service"), count(config.doors.len(), "door"));
             if !loads {
                 let summary = format!("refused ({})", tally(&findings));

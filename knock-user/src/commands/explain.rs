@@ -15,7 +15,8 @@ use serde::Serialize;
 use super::source;
 use crate::config::{Port, PortNames, transport_name};
 use crate::exit::Exit;
-use crate::firewall::{Paths, Question, State, ask, boot_now, format_source, need_root};
+use crate::firewall::{Paths, Question, State, ask, behind_gate, boot_now, format_source, need_root};
+use crate::host::filter::Fate;
 use crate::host::scope;
 use crate::settings::bare_address;
 
@@ -69,12 +70,60 @@ struct Explanation {
     service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<String>,
+    /// What comes behind the gate, of a packet that it lets pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packet_filter: Option<Behind>,
     /// For a knock from a site that is locked out.
     #[serde(skip_serializing_if = "Option::is_none")]
     locked_out: Option<String>,
 }
 
-/// Asks the program and says what it says. A denial is a negative answer.
+/// What the packet filters behind the gate make of it.
+#[derive(Debug, Default, Serialize)]
+struct Behind {
+    /// `passes`, `drops`, `rejects` or `cannot tell`.
+    verdict: &'static str,
+    /// Where it is dropped: `nftables inet filter input, handle 12`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
+    /// `nftables`, `iptables` or `ip6tables`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<&'static str>,
+    /// The table there, with its family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<String>,
+    /// The chain there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<String>,
+    /// `handle 12` or `rule 3`; nothing for the policy of the chain.
+    #[serde(rename = "rule", skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Why it cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
+}
+
+impl From<Fate> for Behind {
+    fn from(fate: Fate) -> Self {
+        match fate {
+            Fate::Passes => Self { verdict: "passes", ..Self::default() },
+            Fate::Dropped { place, is_answered } => Self {
+                verdict: if is_answered { "rejects" } else { "drops" },
+                place: Some(place.to_string()),
+                tool: Some(place.tool),
+                table: Some(place.table),
+                chain: Some(place.chain),
+                name: place.rule,
+                because: None,
+            },
+            Fate::Depends(why) | Fate::Unknown(why) => {
+                Self { verdict: "cannot tell", because: Some(why), ..Self::default() }
+            }
+        }
+    }
+}
+
+/// Asks the program and says what it says. A denial is a negative answer, and so is a packet that ends behind the gate.
 ///
 /// # Errors
 ///
@@ -112,6 +161,9 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         _ => None,
     };
     let is_knock = answer.counter == Some(Counter::KnockPacket);
+    // A knock has done its work whatever comes behind.
+    let behind = if passes && !is_knock { behind_gate(&question, &answer).map(Behind::from) } else { None };
+    let arrives = passes && behind.as_ref().is_none_or(|behind| behind.place.is_none());
     let explanation = Explanation {
         source: format_source(addr, HOST_BITS),
         destination: answer.to.to_string(),
@@ -122,6 +174,7 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         reason,
         service: service.map(|service| service.name.as_str().to_owned()),
         grant,
+        packet_filter: behind,
         locked_out: if is_knock { lockout_of(&state, addr)? } else { None },
     };
     if args.json {
@@ -129,7 +182,7 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
     } else {
         write!(out, "{}", text(&explanation, args, port))?;
     }
-    Ok(if passes { Exit::Done } else { Exit::Negative })
+    Ok(if arrives { Exit::Done } else { Exit::Negative })
 }
 
 /// Where the packet comes: a link-local source is asked for where it is.
@@ -179,11 +232,14 @@ fn text(explanation: &Explanation, args: &ExplainArgs, port: Port) -> String {
         Transport::Tcp => format!(" ({})", flags.join(", ")),
         Transport::Udp => String::new(),
     };
-    let verdict = match explanation.verdict {
-        "pass" => "passes",
-        "observe" => "passes, because the gate only observes; it would be denied",
-        "reject" => "is denied, and answered as by a closed port",
-        _ => "is denied, without an answer",
+    let verdict = match (explanation.verdict, &explanation.packet_filter) {
+        ("pass", Some(Behind { verdict, place: Some(place), .. })) => {
+            format!("passes the gate; then {place}, {verdict} it")
+        }
+        ("pass", _) => "passes".to_owned(),
+        ("observe", _) => "passes, because the gate only observes; it would be denied".to_owned(),
+        ("reject", _) => "is denied, and answered as by a closed port".to_owned(),
+        _ => "is denied, without an answer".to_owned(),
     };
     let mut text = format!("{source} -> {destination}:{name}{kind} on {interface}: {verdict}\n");
     text += &format!("rule {0}: {1} (`knockctl rules {0}`)\n", explanation.rule, explanation.reason);
@@ -192,6 +248,11 @@ fn text(explanation: &Explanation, args: &ExplainArgs, port: Port) -> String {
     }
     if let Some(grant) = &explanation.grant {
         text += &format!("grant: {grant}\n");
+    }
+    match &explanation.packet_filter {
+        Some(Behind { verdict: "passes", .. }) => text += "packet filter: passes\n",
+        Some(Behind { because: Some(why), .. }) => text += &format!("packet filter: cannot tell: {why}\n"),
+        _ => {}
     }
     if let Some(left) = &explanation.locked_out {
         text += &format!(
@@ -256,6 +317,7 @@ mod tests {
                 reason,
                 service: None,
                 grant: None,
+                packet_filter: None,
                 locked_out: None,
             };
             let text = text(&explanation, &asked(), Port { number: 2222, transport: Transport::Tcp });

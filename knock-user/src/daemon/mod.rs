@@ -123,6 +123,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     let mut settled = crate::onetime::settle_pinned(&mut config, paths);
     let hooks = Keeper::open(paths, &config, boot_now());
     let firewall = Firewall::start(&config, paths, manner)?;
+    crate::firewall::warn_of_filters(&config);
     let mut privileges = Privileges::default();
     privileges.settle(&config, hooks.owed())?;
     // With the rights that there are when a use has to be marked.

@@ -4,6 +4,7 @@
 mod answers;
 mod arrival;
 mod attach;
+mod behind;
 mod carry;
 mod change;
 mod choose;
@@ -30,6 +31,7 @@ mod waiting;
 
 pub use arrival::Arrivals;
 pub use attach::Attached;
+pub use behind::{behind_gate, remarks_on_filters, warn_of_filters};
 pub use choose::{Choice, choose, not_there};
 pub use features::{FEATURES, Feature, Need, kernel_release};
 pub use follow::Change;

@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod conntrack;
 pub mod ephemeral;
+pub mod filter;
 mod netlink;
 pub mod processes;
 pub mod scope;

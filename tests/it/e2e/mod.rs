@@ -27,6 +27,7 @@ mod notify;
 mod onetime;
 mod options;
 mod oracle;
+mod packet_filter;
 mod paths;
 mod pins;
 mod privileges;
@@ -79,6 +80,7 @@ pub fn trials() -> Vec<Trial> {
         lock::trials(),
         lockout::trials(),
         paths::trials(),
+        packet_filter::trials(),
         kinds::trials(),
         pins::trials(),
         reject::trials(),

@@ -1,0 +1,182 @@
+//! Packet filters behind the gate. What the gate lets pass, they may drop: whoever knocks is let in by the one and kept out
+//! by the other.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use knock_common::flags::TcpFlags;
+use knock_common::packet::Transport;
+use log::warn;
+
+use super::interfaces::{self, Interface};
+use super::privilege::need_root;
+use super::{Answer, Question, choose};
+use crate::config::{Config, Diagnostic, Port, PortRange, Severity, transport_name};
+use crate::host::addresses::own_addresses;
+use crate::host::filter::{Fate, Filters, Packet};
+
+/// So many ports are looked at.
+const MOST_PORTS: usize = 1024;
+/// So many are named in one line.
+const NAMED: usize = 4;
+
+/// What to know of packet filters that drop protected ports, or that cannot be understood. Nothing where there are none,
+/// nor where they cannot be asked for want of rights.
+#[must_use]
+pub fn remarks_on_filters(config: &Config) -> Vec<Diagnostic> {
+    let filters = if need_root().is_ok() { Filters::read() } else { Filters::default() };
+    if filters.is_empty() {
+        return Vec::new();
+    }
+    let all = interfaces::list().unwrap_or_default();
+    let fit = choose(&config.options.interfaces, &all).fit;
+    let on: Vec<_> = fit.iter().map(|interface| arrival(interface, &all)).collect();
+    let on = if on.is_empty() { vec![Arrival::default()] } else { on };
+    let mut remarks = Vec::new();
+    let mut left = MOST_PORTS;
+    for service in config.protecting() {
+        let ports: Vec<Port> =
+            PortRange::joined(&service.ports).into_iter().flat_map(PortRange::ports).take(left).collect();
+        left -= ports.len();
+        // What is said, and of which ports.
+        let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for port in ports {
+            for text in of_port(&filters, &on, port) {
+                said.entry(text).or_default().push(format!("{}/{}", port.number, transport_name(port.transport)));
+            }
+        }
+        let key = format!("services.{}.ports", service.name.as_str());
+        remarks.extend(said.into_iter().map(|(text, ports)| remark(config, &key, format!("{}: {text}", list(&ports)))));
+    }
+    remarks
+}
+
+/// Writes them to the log.
+pub fn warn_of_filters(config: &Config) {
+    for remark in remarks_on_filters(config) {
+        warn!("{}: {}", remark.key, remark.message);
+    }
+}
+
+/// What the filters make of a packet that the gate lets pass; `None` where there are none, and for a segment that asks for
+/// no connection.
+#[must_use]
+pub fn behind_gate(question: &Question, answer: &Answer) -> Option<Fate> {
+    let asks = question.transport == Transport::Udp || TcpFlags(question.flags).opens();
+    let filters = if asks { Filters::read() } else { Filters::default() };
+    if filters.is_empty() {
+        return None;
+    }
+    let all = interfaces::list().unwrap_or_default();
+    let interface = all.iter().find(|interface| interface.name == answer.interface);
+    let Arrival { interface, is_bridged, .. } = interface.map_or_else(Arrival::default, |one| arrival(one, &all));
+    let own = own_addresses().ok();
+    Some(filters.fate(&Packet {
+        device: Some(answer.interface.clone()),
+        interface,
+        is_bridged,
+        is_v6: question.source.is_ipv6(),
+        source: Some(question.source),
+        from: Some(question.from),
+        dest: Some(answer.to),
+        is_own: own.is_none_or(|own| own.iter().any(|network| network.contains(&answer.to))),
+        port: question.port,
+        transport: question.transport,
+        flags: question.flags,
+    }))
+}
+
+/// How packets come.
+#[derive(Clone, Default)]
+struct Arrival {
+    /// The interface with the gate; `None` if it is not there yet.
+    device: Option<String>,
+    /// The one on which the stack takes them to have come, where that is for certain.
+    interface: Option<String>,
+    /// A bridge sees them.
+    is_bridged: bool,
+}
+
+fn arrival(interface: &Interface, all: &[Interface]) -> Arrival {
+    let device = Some(interface.name.clone());
+    let Some(master) = interface.master else {
+        return Arrival { interface: device.clone(), device, is_bridged: false };
+    };
+    let master = all.iter().find(|other| other.index == master);
+    let name = |master: &Interface| Some(master.name.clone());
+    match master.map(|master| (master, master.kind.as_deref())) {
+        Some((bridge, Some("bridge"))) => Arrival { device, interface: name(bridge), is_bridged: true },
+        Some((bond, Some("bond" | "team"))) => Arrival { device, interface: name(bond), is_bridged: false },
+        _ => Arrival { device, ..Arrival::default() },
+    }
+}
+
+/// What is wrong with a port, in a few words each.
+fn of_port(filters: &Filters, on: &[Arrival], port: Port) -> Vec<String> {
+    let ways = || on.iter().flat_map(|on| [false, true].map(|is_v6| (on, is_v6)));
+    // Of each text the families and interfaces that it is true of.
+    let mut said: BTreeMap<String, Vec<(bool, Option<&str>)>> = BTreeMap::new();
+    for (on, is_v6) in ways() {
+        let packet = Packet {
+            device: on.device.clone(),
+            interface: on.interface.clone(),
+            is_bridged: on.is_bridged,
+            is_v6,
+            source: None,
+            from: None,
+            dest: None::<IpAddr>,
+            is_own: true,
+            port: port.number,
+            transport: port.transport,
+            flags: TcpFlags::SYN,
+        };
+        let text = match filters.fate(&packet) {
+            Fate::Passes | Fate::Depends(_) => continue,
+            Fate::Dropped { place, is_answered } => {
+                let verb = if is_answered { "rejects" } else { "drops" };
+                format!("who passes the gate comes no further: {place}, {verb} it")
+            }
+            Fate::Unknown(why) => format!("cannot tell whether the packet filter behind the gate lets it pass: {why}"),
+        };
+        said.entry(text).or_default().push((is_v6, on.device.as_deref()));
+    }
+    let all = ways().count();
+    said.into_iter()
+        .map(|(text, of)| {
+            let family = match (of.iter().any(|way| way.0), of.iter().any(|way| !way.0)) {
+                (true, false) => " (IPv6)",
+                (false, true) => " (IPv4)",
+                _ => "",
+            };
+            let mut names: Vec<&str> = of.iter().filter_map(|way| way.1).collect();
+            names.dedup();
+            let is_everywhere = of.len() == all || (!family.is_empty() && of.len() * 2 == all);
+            let place = if is_everywhere { String::new() } else { format!(", on {}", names.join(", ")) };
+            format!("{text}{family}{place}")
+        })
+        .collect()
+}
+
+fn list(ports: &[String]) -> String {
+    let named = ports[..ports.len().min(NAMED)].join(", ");
+    match ports.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+fn remark(config: &Config, key: &str, message: String) -> Diagnostic {
+    Diagnostic {
+        file: config.path.display().to_string(),
+        line: 0,
+        column: 0,
+        key: key.to_owned(),
+        severity: Severity::Warning,
+        message,
+        help: Some(
+            "let the packet filter accept what the gate lets pass: it need not deny that port once more".to_owned(),
+        ),
+        excerpt: None,
+        stands_for: 1,
+    }
+}

@@ -1,0 +1,276 @@
+//! One rule of a listing: its expressions as steps.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use knock_common::flags::TcpFlags;
+use serde_json::Value;
+
+use crate::host::filter::model::{Action, Key, Rule, Step, Test, Values};
+use crate::host::filter::names;
+
+/// The sets and maps of a table, by name.
+pub type Sets = BTreeMap<String, Value>;
+
+/// Reads a rule.
+pub fn read(rule: &Value, sets: &Sets) -> Rule {
+    let name = rule["handle"].as_u64().map_or_else(|| "a rule".to_owned(), |handle| format!("handle {handle}"));
+    let mut steps = Vec::new();
+    for expression in rule["expr"].as_array().into_iter().flatten() {
+        let single = expression.as_object().and_then(|object| object.iter().next());
+        match single {
+            Some((kind, value)) => statement(kind, value, sets, &mut steps),
+            None => steps.push(Step::Unread("an expression without a name".to_owned())),
+        }
+    }
+    Rule { name, steps }
+}
+
+fn statement(kind: &str, value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
+    match kind {
+        "counter" | "log" | "last" | "comment" | "flow" | "dup" | "ct helper" | "ct timeout" | "ct expectation"
+        | "secmark" => {}
+        "notrack" => steps.push(Step::Untrack),
+        "match" => matching(value, sets, steps),
+        "vmap" => map(value, sets, steps),
+        // An element is added, unless something in it says when.
+        "set" if value.get("stmt").is_none() => {}
+        // What marks it leaves address and port alone.
+        "mangle" if value["key"].get("meta").is_some() || value["key"].get("ct").is_some() => {}
+        "dnat" | "redirect" | "tproxy" | "fwd" => steps.push(Step::Act(Action::Divert)),
+        // Of the packet that is a target of iptables, and of one that is a match.
+        "xt" if value["type"] == "target" => {
+            steps.push(Step::Act(Action::Unread(format!("the target {}", text_of(&value["name"])))));
+        }
+        "xt" => steps.push(Step::Unread(format!("the match {}", text_of(&value["name"])))),
+        "queue" | "synproxy" | "snat" | "masquerade" => steps.push(Step::Act(Action::Unread(kind.to_owned()))),
+        _ => match verdict(kind, value) {
+            Some(action) => steps.push(Step::Act(action)),
+            None => steps.push(Step::Unread(kind.to_owned())),
+        },
+    }
+}
+
+fn verdict(kind: &str, value: &Value) -> Option<Action> {
+    let target = || value["target"].as_str().map(str::to_owned);
+    Some(match kind {
+        "accept" => Action::Accept,
+        "drop" => Action::Drop,
+        "reject" => Action::Reject,
+        "return" => Action::Return,
+        "continue" => Action::Continue,
+        "jump" => Action::Jump(target()?),
+        "goto" => Action::Goto(target()?),
+        _ => return None,
+    })
+}
+
+fn matching(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
+    let (left, right) = (&value["left"], &value["right"]);
+    if left.get("fib").is_some_and(|fib| fib["result"] == "oif" || fib["result"] == "oifname") {
+        return steps.push(Step::WayBack);
+    }
+    let operator = value["op"].as_str().unwrap_or_default();
+    let key = key(left, steps);
+    let mut values = values(&key, right, sets);
+    let negated = operator == "!=";
+    let all = u128::MAX;
+    let single = values.numbers.first().copied().filter(|_| values.numbers.len() == 1);
+    match (operator, single, &key) {
+        // One of several flags is enough.
+        ("in", Some((flags, _)), Key::Flags(_)) => {
+            return steps.push(Step::Test(Test {
+                key: Key::Flags(flags as u8),
+                negated: true,
+                values: Values::number(0_u8),
+            }));
+        }
+        ("==" | "!=" | "in" | "", ..) => {}
+        ("<", Some((0, _)), _) => values = Values::default(),
+        ("<", Some((number, _)), _) => values.numbers = vec![(0, number - 1)],
+        ("<=", Some((number, _)), _) => values.numbers = vec![(0, number)],
+        (">", Some((_, number)), _) => values.numbers = vec![(number.saturating_add(1), all)],
+        (">=", Some((_, number)), _) => values.numbers = vec![(number, all)],
+        _ => values = Values::unread(format!("the comparison {operator}")),
+    }
+    steps.push(Step::Test(Test { key, negated, values }));
+}
+
+fn map(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
+    let key = key(&value["key"], steps);
+    let data = &value["data"];
+    let named = data.as_str().and_then(|name| sets.get(name.trim_start_matches('@')));
+    let elements = match (named, data.get("set")) {
+        (Some(map), _) => map.get("elem").cloned().unwrap_or_else(|| Value::Array(Vec::new())),
+        (None, Some(elements)) => elements.clone(),
+        (None, None) => return steps.push(Step::Act(Action::Unread("a map that is not listed".to_owned()))),
+    };
+    let mut entries = Vec::new();
+    for element in elements.as_array().into_iter().flatten() {
+        let pair = element.as_array().map(Vec::as_slice);
+        let decided = |value: &Value| {
+            let (kind, value) = value.as_object()?.iter().next()?;
+            verdict(kind, value)
+        };
+        let Some((from, Some(action))) = pair.and_then(|pair| Some((pair.first()?, decided(pair.get(1)?)))) else {
+            return steps.push(Step::Act(Action::Unread("a map of other things than verdicts".to_owned())));
+        };
+        entries.push((values(&key, from, sets), action));
+    }
+    steps.push(Step::Map(key, entries));
+}
+
+/// What is tested, and before it whether the packet has such a thing.
+fn key(left: &Value, steps: &mut Vec<Step>) -> Key {
+    // Of what no packet has that is asked for.
+    if left.get("exthdr").is_some() {
+        steps.push(Step::Test(Test::new(Key::Version, Values::default())));
+        return Key::Version;
+    }
+    let unread = || Key::Unread(describe(left));
+    let mut needs = |key, number: u8| steps.push(Step::Test(Test::new(key, Values::number(number))));
+    if let Some(payload) = left.get("payload") {
+        let (protocol, field) = (text_of(&payload["protocol"]), text_of(&payload["field"]));
+        match protocol.as_str() {
+            "ip" => needs(Key::Version, 4),
+            "ip6" => needs(Key::Version, 6),
+            "th" => {}
+            other => match names::protocol(other) {
+                Some(number) => needs(Key::Protocol, number),
+                None => return unread(),
+            },
+        }
+        return match (protocol.as_str(), field.as_str()) {
+            ("tcp" | "udp" | "th", "dport") => Key::Port,
+            ("tcp" | "udp" | "th", "sport") => Key::SourcePort,
+            ("ip" | "ip6", "saddr") => Key::Source,
+            ("ip" | "ip6", "daddr") => Key::Dest,
+            ("ip", "protocol") | ("ip6", "nexthdr") => Key::Protocol,
+            ("tcp", "flags") => Key::Flags(0xff),
+            _ => unread(),
+        };
+    }
+    if let Some([flags, mask]) = left.get("&").and_then(Value::as_array).map(Vec::as_slice)
+        && flags["payload"]["protocol"] == "tcp"
+        && flags["payload"]["field"] == "flags"
+        && let Some(mask) = flags_of(mask)
+    {
+        needs(Key::Protocol, 6);
+        return Key::Flags(mask);
+    }
+    let meta = left.get("meta").map(|meta| text_of(&meta["key"]));
+    match meta.as_deref() {
+        Some("l4proto") => return Key::Protocol,
+        Some("nfproto" | "protocol") => return Key::Version,
+        Some("iif" | "iifname") => return Key::Interface,
+        _ => {}
+    }
+    match left.get("ct").map(|ct| text_of(&ct["key"])).as_deref() {
+        Some("state") => return Key::State,
+        Some("status") => return Key::Status,
+        _ => {}
+    }
+    if left.get("fib").is_some_and(|fib| fib["result"] == "type" && fib["flags"] == serde_json::json!(["daddr"])) {
+        return Key::DestType;
+    }
+    unread()
+}
+
+/// The right side of a test.
+fn values(key: &Key, right: &Value, sets: &Sets) -> Values {
+    if let Key::Flags(_) = key {
+        return flags_of(right).map_or_else(|| Values::unread("TCP flags"), Values::number);
+    }
+    match right {
+        Value::Array(several) => all(key, several, sets),
+        Value::String(name) if name.starts_with('@') => match sets.get(&name[1..]) {
+            Some(set) => all(key, set["elem"].as_array().map_or(&[][..], Vec::as_slice), sets),
+            None => Values::unread(format!("the set {name}, which packets change")),
+        },
+        Value::Object(object) => match object.iter().next().map(|(name, inner)| (name.as_str(), inner)) {
+            Some(("set" | "|", Value::Array(several))) => all(key, several, sets),
+            Some(("elem", element)) => values(key, &element["val"], sets),
+            Some(("prefix", prefix)) => prefix_of(prefix).unwrap_or_else(|| Values::unread(describe(right))),
+            Some(("range", Value::Array(ends))) => {
+                match ends.iter().map(|end| number_of(key, end)).collect::<Vec<_>>()[..] {
+                    [Some(first), Some(last)] => Values { numbers: vec![(first, last)], ..Values::default() },
+                    _ => Values::unread(describe(right)),
+                }
+            }
+            _ => Values::unread(describe(right)),
+        },
+        Value::String(name) if matches!(key, Key::Interface | Key::State | Key::Status | Key::DestType) => {
+            Values::name(name)
+        }
+        _ => number_of(key, right).map_or_else(|| Values::unread(describe(right)), Values::number),
+    }
+}
+
+fn all(key: &Key, several: &[Value], sets: &Sets) -> Values {
+    let mut values = Values::default();
+    for one in several {
+        values.extend(self::values(key, one, sets));
+    }
+    values
+}
+
+fn number_of(key: &Key, value: &Value) -> Option<u128> {
+    match value {
+        Value::Number(number) => number.as_u64().map(u128::from),
+        Value::String(text) => match key {
+            Key::Source | Key::Dest => address(text),
+            Key::Protocol => names::protocol(text).map(u128::from),
+            Key::Version => match text.as_str() {
+                "ipv4" | "ip" => Some(4),
+                "ipv6" | "ip6" => Some(6),
+                // Of another protocol than IP.
+                "arp" | "vlan" | "8021q" | "8021ad" => Some(0),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn address(text: &str) -> Option<u128> {
+    Some(match text.parse().ok()? {
+        IpAddr::V4(v4) => v4.to_bits().into(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    })
+}
+
+fn prefix_of(prefix: &Value) -> Option<Values> {
+    let net = format!("{}/{}", prefix["addr"].as_str()?, prefix["len"].as_u64()?);
+    names::network(&net)
+}
+
+/// A flag, or several.
+fn flags_of(value: &Value) -> Option<u8> {
+    match value {
+        Value::Number(number) => u8::try_from(number.as_u64()?).ok(),
+        Value::String(name) => TcpFlags::NAMES.iter().find(|(known, _)| known == name).map(|(_, bit)| *bit),
+        Value::Array(several) => several.iter().try_fold(0, |all, one| Some(all | flags_of(one)?)),
+        Value::Object(object) => flags_of(object.get("|")?),
+        _ => None,
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// An expression in a few words: its names, from the outside.
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Object(object) => {
+            let parts = object.iter().map(|(name, inner)| match inner {
+                Value::Object(_) => format!("{name} {}", describe(inner)).trim_end().to_owned(),
+                Value::String(text) if name == "key" || name == "field" || name == "protocol" => text.clone(),
+                _ => name.clone(),
+            });
+            parts.collect::<Vec<_>>().join(" ")
+        }
+        other => text_of(other),
+    }
+}

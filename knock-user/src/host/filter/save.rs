@@ -1,0 +1,250 @@
+//! What iptables-save(8) and ip6tables-save(8) say, as tables.
+
+use std::collections::BTreeMap;
+
+use knock_common::flags::TcpFlags;
+
+use super::model::{Action, Base, Chain, Family, Hook, Key, Rule, Step, Table, Test, Values};
+use super::names;
+
+/// Matches that say nothing by themselves: their options do.
+const BARE: [&str; 9] = ["tcp", "udp", "comment", "conntrack", "state", "multiport", "addrtype", "iprange", "standard"];
+
+/// Targets after which the next rule is asked.
+const PASSING: [&str; 19] = [
+    "LOG",
+    "NFLOG",
+    "ULOG",
+    "MARK",
+    "CONNMARK",
+    "CONNSECMARK",
+    "SECMARK",
+    "SET",
+    "TRACE",
+    "CLASSIFY",
+    "DSCP",
+    "TOS",
+    "TCPMSS",
+    "CHECKSUM",
+    "AUDIT",
+    "HL",
+    "TTL",
+    "LED",
+    "RATEEST",
+];
+
+/// Reads what one of the tools has said.
+#[must_use]
+pub fn read(text: &str, family: Family) -> Vec<Table> {
+    let tool = if family == Family::Ip6 { "ip6tables" } else { "iptables" };
+    let mut tables: Vec<Table> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('*') {
+            tables.push(Table { tool, family, name: name.to_owned(), chains: BTreeMap::new() });
+            continue;
+        }
+        let Some(table) = tables.last_mut() else { continue };
+        if let Some(chain) = line.strip_prefix(':') {
+            let mut words = chain.split_whitespace();
+            let (Some(name), policy) = (words.next(), words.next().unwrap_or("-")) else { continue };
+            let base = base(&table.name, name, policy);
+            table.chains.insert(name.to_owned(), Chain { base, rules: Vec::new() });
+        } else if let Some(rule) = line.strip_prefix("-A ") {
+            let words = words(rule);
+            let Some((chain, words)) = words.split_first() else { continue };
+            let steps = Reader { words, chains: &table.chains }.steps();
+            if let Some(chain) = table.chains.get_mut(chain) {
+                let name = format!("rule {}", chain.rules.len() + 1);
+                chain.rules.push(Rule { name, steps });
+            }
+        }
+    }
+    tables
+}
+
+fn base(table: &str, chain: &str, policy: &str) -> Option<Base> {
+    let hook = match chain {
+        "PREROUTING" => Hook::Prerouting,
+        "INPUT" => Hook::Input,
+        "FORWARD" => Hook::Forward,
+        _ => return None,
+    };
+    let priority = match (table, hook) {
+        ("raw", _) => -300,
+        ("mangle", _) => -150,
+        ("nat", Hook::Prerouting) => -100,
+        ("nat", _) => 100,
+        ("security", _) => 50,
+        _ => 0,
+    };
+    Some(Base { hook, priority, drops: policy == "DROP", devices: Vec::new() })
+}
+
+/// Words, of which those in quotes hold blanks.
+fn words(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => {
+                quoted = !quoted;
+                begun = true;
+            }
+            '\\' if quoted => word.extend(characters.next()),
+            blank if blank.is_whitespace() && !quoted => {
+                if begun {
+                    words.push(std::mem::take(&mut word));
+                }
+                begun = false;
+            }
+            other => {
+                word.push(other);
+                begun = true;
+            }
+        }
+    }
+    if begun {
+        words.push(word);
+    }
+    words
+}
+
+/// Reads the words of a rule.
+struct Reader<'a> {
+    words: &'a [String],
+    chains: &'a BTreeMap<String, Chain>,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        let (first, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(first)
+    }
+
+    fn value(&mut self) -> &'a str {
+        self.next().unwrap_or_default()
+    }
+
+    fn steps(mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut negated = false;
+        while let Some(word) = self.next() {
+            match word {
+                "!" => {
+                    negated = true;
+                    continue;
+                }
+                "-j" | "-g" => {
+                    let target = self.value();
+                    steps.extend(self.target(word, target));
+                    return steps;
+                }
+                "-m" => {
+                    let module = self.value();
+                    if !BARE.contains(&module) {
+                        steps.push(match module {
+                            // Of headers that no packet has that is asked for.
+                            "rt" | "frag" | "hbh" | "dst" | "mh" | "ah" | "esp" => {
+                                Step::Test(Test::new(Key::Version, Values::default()))
+                            }
+                            _ => Step::Unread(format!("the match {module}")),
+                        });
+                        // What it is asked with is no option of another.
+                        while self.words.first().is_some_and(|word| !matches!(word.as_str(), "-m" | "-j" | "-g")) {
+                            self.next();
+                        }
+                    }
+                }
+                option => self.option(option, negated, &mut steps),
+            }
+            negated = false;
+        }
+        steps
+    }
+
+    fn option(&mut self, option: &str, negated: bool, steps: &mut Vec<Step>) {
+        let unread = || Values::unread(format!("the option {option}"));
+        let (key, values) = match option {
+            "-s" => (Key::Source, names::network(self.value()).unwrap_or_else(unread)),
+            "-d" => (Key::Dest, names::network(self.value()).unwrap_or_else(unread)),
+            "--src-range" => (Key::Source, range(self.value()).unwrap_or_else(unread)),
+            "--dst-range" => (Key::Dest, range(self.value()).unwrap_or_else(unread)),
+            "-i" => (Key::Interface, Values::name(self.value())),
+            "-p" => match self.value() {
+                "all" | "0" => return,
+                name => (Key::Protocol, names::protocol(name).map_or_else(unread, Values::number)),
+            },
+            "--dport" | "--dports" => (Key::Port, names::ports(self.value()).unwrap_or_else(unread)),
+            "--sport" | "--sports" => (Key::SourcePort, names::ports(self.value()).unwrap_or_else(unread)),
+            "--ctstate" | "--state" => {
+                let mut values = Values::default();
+                values.names.extend(self.value().split(',').map(str::to_ascii_lowercase));
+                (Key::State, values)
+            }
+            "--ctstatus" => {
+                let mut values = Values::default();
+                values.names.extend(self.value().split(',').map(str::to_ascii_lowercase));
+                (Key::Status, values)
+            }
+            "--dst-type" => {
+                let mut values = Values::default();
+                values.names.extend(self.value().split(',').map(str::to_ascii_lowercase));
+                (Key::DestType, values)
+            }
+            "--tcp-flags" => match (flags(self.value()), flags(self.value())) {
+                (Some(mask), Some(set)) => (Key::Flags(mask), Values::number(set)),
+                _ => (Key::Flags(0), unread()),
+            },
+            "--syn" => (Key::Flags(0x17), Values::number(TcpFlags::SYN)),
+            "--comment" => {
+                self.next();
+                return;
+            }
+            _ => {
+                // Its values, if it has any.
+                while self.words.first().is_some_and(|word| !word.starts_with('-') && word != "!") {
+                    self.next();
+                }
+                return steps.push(Step::Unread(format!("the option {option}")));
+            }
+        };
+        steps.push(Step::Test(Test { key, negated, values }));
+    }
+
+    fn target(&mut self, how: &str, target: &str) -> Option<Step> {
+        Some(Step::Act(match target {
+            "ACCEPT" => Action::Accept,
+            "DROP" => Action::Drop,
+            "REJECT" => Action::Reject,
+            "RETURN" => Action::Return,
+            "DNAT" | "REDIRECT" | "TPROXY" | "NETMAP" => Action::Divert,
+            "NOTRACK" => return Some(Step::Untrack),
+            "CT" if self.words.iter().any(|word| word == "--notrack") => return Some(Step::Untrack),
+            "CT" => Action::Continue,
+            passing if PASSING.contains(&passing) => Action::Continue,
+            chain if self.chains.contains_key(chain) && how == "-g" => Action::Goto(chain.to_owned()),
+            chain if self.chains.contains_key(chain) => Action::Jump(chain.to_owned()),
+            other => Action::Unread(format!("the target {other}")),
+        }))
+    }
+}
+
+fn range(text: &str) -> Option<Values> {
+    let (first, last) = text.split_once('-')?;
+    let mut values = names::network(first)?;
+    let (_, end) = *names::network(last)?.numbers.first()?;
+    values.numbers.iter_mut().for_each(|range| range.1 = end);
+    Some(values)
+}
+
+fn flags(text: &str) -> Option<u8> {
+    match text {
+        "NONE" => Some(0),
+        "ALL" => Some(0x3f),
+        names => names.split(',').try_fold(0, |all, name| {
+            let bit = TcpFlags::NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1;
+            Some(all | bit)
+        }),
+    }
+}

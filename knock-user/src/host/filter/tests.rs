@@ -1,0 +1,299 @@
+//! Packets through real listings. Those of `tests/cases/filter` were made in network namespaces, by the commands that
+//! `tests/cases/filter/README.md` names.
+
+use std::net::IpAddr;
+
+use knock_common::flags::TcpFlags;
+use knock_common::packet::Transport;
+
+use super::model::Family;
+use super::walk::{Fate, Packet};
+use super::{Filters, nft, save};
+
+const NFTABLES: &str = include_str!("../../../../tests/cases/filter/nftables.json");
+const VERDICTS: &str = include_str!("../../../../tests/cases/filter/verdicts.json");
+const FIREWALLD: &str = include_str!("../../../../tests/cases/filter/firewalld.json");
+const UFW: &str = include_str!("../../../../tests/cases/filter/ufw.json");
+const UFW_SAVE: &str = include_str!("../../../../tests/cases/filter/ufw.save");
+const UFW6_SAVE: &str = include_str!("../../../../tests/cases/filter/ufw6.save");
+const IPTABLES: &str = include_str!("../../../../tests/cases/filter/iptables.save");
+
+/// A request of 198.51.100.7 to 192.0.2.1, or of 2001:db8::7 to 2001:db8::1.
+fn request(is_v6: bool, port: u16, transport: Transport) -> Packet {
+    let (source, dest) = if is_v6 { ("2001:db8::7", "2001:db8::1") } else { ("198.51.100.7", "192.0.2.1") };
+    let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+    Packet {
+        device: Some("eth0".to_owned()),
+        interface: Some("eth0".to_owned()),
+        is_bridged: false,
+        is_v6,
+        source: address(source),
+        from: Some(40_000),
+        dest: address(dest),
+        is_own: true,
+        port,
+        transport,
+        flags: TcpFlags::SYN,
+    }
+}
+
+fn tcp(port: u16) -> Packet {
+    request(false, port, Transport::Tcp)
+}
+
+fn udp(port: u16) -> Packet {
+    request(false, port, Transport::Udp)
+}
+
+fn tcp6(port: u16) -> Packet {
+    request(true, port, Transport::Tcp)
+}
+
+fn from(source: &str, packet: Packet) -> Packet {
+    Packet { source: Some(source.parse().unwrap()), ..packet }
+}
+
+fn on(interface: &str, packet: Packet) -> Packet {
+    Packet { interface: Some(interface.to_owned()), ..packet }
+}
+
+fn nftables(listing: &str) -> Filters {
+    Filters { tables: nft::read(listing).unwrap().tables, unread: Vec::new() }
+}
+
+/// In a few words.
+fn said(filters: &Filters, packet: &Packet) -> String {
+    match filters.fate(packet) {
+        Fate::Passes => "passes".to_owned(),
+        Fate::Dropped { place, is_answered: false } => format!("{place}, drops it"),
+        Fate::Dropped { place, is_answered: true } => format!("{place}, rejects it"),
+        Fate::Depends(why) => format!("depends: {why}"),
+        Fate::Unknown(why) => format!("cannot tell: {why}"),
+    }
+}
+
+#[track_caller]
+fn all_say(filters: &Filters, cases: &[(Packet, &str)]) {
+    for (packet, expected) in cases {
+        assert_eq!(said(filters, packet), *expected, "{packet:?}");
+    }
+}
+
+#[test]
+fn rules_of_nftables_are_followed() {
+    let doubt = "cannot tell: nftables inet filter input, handle 24: meta mark";
+    let limit = "cannot tell: nftables inet filter guarded, handle 8: limit";
+    all_say(
+        &nftables(NFTABLES),
+        &[
+            (tcp(2222), "passes"),
+            (from("203.0.113.9", tcp(2222)), "passes"),
+            (from("203.0.113.10", tcp(2222)), limit),
+            (tcp6(2222), limit),
+            (tcp6(22), "passes"),
+            (tcp(22), doubt),
+            (tcp(8005), "passes"),
+            (tcp(443), "passes"),
+            (udp(54), "nftables inet filter input, handle 18, drops it"),
+            (on("wlan3", tcp(80)), "passes"),
+            (on("eth1", tcp(80)), doubt),
+            (on("lo", tcp(9999)), "passes"),
+            (tcp(8080), "cannot tell: nftables inet filter pre, handle 34 sends it to another destination"),
+            // nft 1.0.6 says no device.
+            (Packet { source: None, ..tcp(2222) }, "cannot tell: nftables netdev n i: on which device it looks"),
+        ],
+    );
+}
+
+#[test]
+fn each_verdict_and_test_does_what_it_says() {
+    let last = "nftables inet filter input, handle";
+    let all_sources = |packet: Packet| Packet { source: None, ..packet };
+    all_say(
+        &nftables(VERDICTS),
+        &[
+            (tcp(2222), &format!("{last} 5, drops it")),
+            (tcp(99), &format!("{last} 6, rejects it")),
+            (tcp(100), "passes"),
+            (udp(5000), "passes"),
+            (from("198.51.101.7", udp(5000)), &format!("{last} 8, drops it")),
+            (all_sources(udp(5000)), &format!("depends: {last} 7: the source")),
+            // Behind a goto no rule comes.
+            (tcp(3000), "passes"),
+            (Packet { from: Some(300), ..tcp(3000) }, "nftables inet filter a, handle 25, drops it"),
+            // Behind a jump the next one does, unless the chain has decided.
+            (tcp(3001), &format!("{last} 12, drops it")),
+            (Packet { from: Some(50), ..tcp(3001) }, &format!("{last} 12, drops it")),
+            (Packet { from: Some(200), ..tcp(3001) }, "passes"),
+            (Packet { from: None, ..tcp(3001) }, "depends: nftables inet filter a, handle 23: the source port"),
+            (tcp(3002), "passes"),
+            (tcp(3003), "passes"),
+            (tcp(3004), "passes"),
+            (from("203.0.113.1", tcp(3004)), &format!("{last} 16, drops it")),
+            // Of no family but IPv4.
+            (tcp6(3004), "passes"),
+            (tcp(3005), &format!("{last} 17, drops it")),
+            (Packet { flags: TcpFlags::FIN, ..tcp(3005) }, "passes"),
+            // One way or the other.
+            (tcp(3006), &format!("{last} 19, drops it")),
+            (tcp(3007), &format!("{last} 20, drops it")),
+            (on("wlan0", tcp(3007)), "passes"),
+            (Packet { interface: None, ..tcp(3007) }, &format!("depends: {last} 20: the interface")),
+            (tcp(3008), &format!("cannot tell: {last} 22: the set @seen, which packets change")),
+            // A chain that comes later may still drop what others have accepted.
+            (tcp(4500), "nftables ip late input, handle 2, drops it"),
+            (tcp6(4500), "passes"),
+            // Before connection tracking nobody knows what is new, and what is not tracked is not new.
+            (tcp(4001), "nftables ip late input, handle 2, drops it"),
+            (udp(53), "cannot tell: nftables ip late input, handle 3: what connection tracking says"),
+            (tcp(8080), "cannot tell: nftables ip nat pre, handle 3 sends it to another destination"),
+            (Packet { is_own: false, ..tcp(2222) }, "nftables inet filter forward, by its policy, drops it"),
+        ],
+    );
+}
+
+#[test]
+fn a_table_that_may_be_dormant_is_not_taken_for_one_that_drops() {
+    let only = |flags: &str| {
+        nftables(&format!(
+            r#"{{"nftables": [{{"table": {{"family": "inet", "name": "a", "handle": 1{flags}}}}},
+            {{"chain": {{"family": "inet", "table": "a", "name": "input", "handle": 1, "type": "filter", "hook": "input",
+            "prio": 0, "policy": "drop"}}}}]}}"#
+        ))
+    };
+    assert_eq!(said(&only(""), &tcp(1)), "nftables inet a input, by its policy, drops it");
+    assert_eq!(said(&only(r#", "flags": ["owner"]"#), &tcp(1)), "nftables inet a input, by its policy, drops it");
+    assert_eq!(said(&only(r#", "flags": "dormant""#), &tcp(1)), "passes");
+    let unclear = "cannot tell: nftables inet a input, flags of the table: whether it is dormant";
+    assert_eq!(said(&only(r#", "flags": "a""#), &tcp(1)), unclear);
+}
+
+#[test]
+fn the_rules_of_firewalld_are_followed() {
+    let rejected = "nftables inet firewalld filter_IN_public, handle 72, rejects it";
+    all_say(
+        &nftables(FIREWALLD),
+        &[
+            (tcp(22), "passes"),
+            (tcp(2222), rejected),
+            (udp(22), rejected),
+            (Packet { source: None, from: None, dest: None, ..tcp(2222) }, rejected),
+            (on("lo", tcp(2222)), "passes"),
+            (tcp6(2222), rejected),
+            (tcp6(22), "depends: nftables inet firewalld filter_PREROUTING, handle 52: the way back to the source"),
+        ],
+    );
+}
+
+#[test]
+fn the_rules_of_ufw_are_followed_where_iptables_says_them() {
+    let mut listing = nft::read(UFW).unwrap();
+    let bare = Filters { tables: listing.tables.clone(), unread: Vec::new() };
+    listing.fill_in(&save::read(UFW_SAVE, Family::Ip));
+    listing.fill_in(&save::read(UFW6_SAVE, Family::Ip6));
+    let filters = Filters { tables: listing.tables, unread: Vec::new() };
+    all_say(
+        &filters,
+        &[
+            (tcp(22), "passes"),
+            (tcp6(22), "passes"),
+            (tcp(2222), "nftables ip filter INPUT, by its policy, drops it"),
+            (tcp6(2222), "nftables ip6 filter INPUT, by its policy, drops it"),
+            (
+                Packet { source: None, from: None, dest: None, ..tcp(2222) },
+                "nftables ip filter INPUT, by its policy, drops it",
+            ),
+        ],
+    );
+    assert!(said(&filters, &tcp(2022)).ends_with(": the match recent"), "{}", said(&filters, &tcp(2022)));
+    // Of matches that nft does not say nothing is known.
+    assert!(said(&bare, &tcp(22)).starts_with("cannot tell: nftables ip filter ufw-"), "{}", said(&bare, &tcp(22)));
+}
+
+#[test]
+fn the_rules_of_iptables_are_followed() {
+    let filters = Filters { tables: save::read(IPTABLES, Family::Ip), unread: Vec::new() };
+    let policy = "iptables filter INPUT, by its policy, drops it";
+    all_say(
+        &filters,
+        &[
+            (tcp(80), "passes"),
+            (tcp(8010), "passes"),
+            (tcp(8011), policy),
+            (tcp(81), policy),
+            (on("eth1", tcp(81)), "iptables filter INPUT, rule 4, drops it"),
+            (tcp(2222), "passes"),
+            (from("203.0.113.1", tcp(2222)), policy),
+            (Packet { source: None, ..tcp(2222) }, "depends: iptables filter guarded, rule 1: the source"),
+            (tcp(82), "passes"),
+            (from("198.51.100.10", tcp(82)), policy),
+            (Packet { flags: TcpFlags::SYN | TcpFlags::ACK, ..tcp(82) }, policy),
+            (tcp(83), "cannot tell: iptables filter INPUT, rule 7: the match limit"),
+            (tcp(84), "iptables filter INPUT, rule 8, rejects it"),
+            (tcp(86), "cannot tell: iptables filter INPUT, rule 9: the target NFQUEUE"),
+            (udp(53), "cannot tell: iptables filter INPUT, rule 2: what connection tracking says"),
+            (tcp(8080), "cannot tell: iptables nat PREROUTING, rule 1 sends it to another destination"),
+            (tcp6(1), "passes"),
+        ],
+    );
+}
+
+#[test]
+fn a_chain_of_a_device_is_asked_of_what_that_device_receives() {
+    let on = |device: &str| {
+        let filters = nftables(
+            r#"{"nftables": [{"table": {"family": "netdev", "name": "n", "handle": 1}}, {"chain": {"family": "netdev", "table": "n",
+            "name": "c", "handle": 1, "dev": "eth0", "type": "filter", "hook": "ingress", "prio": 0, "policy": "drop"}}]}"#,
+        );
+        said(&filters, &Packet { device: Some(device.to_owned()), interface: Some("br0".to_owned()), ..tcp(22) })
+    };
+    assert_eq!(on("eth0"), "nftables netdev n c, by its policy, drops it");
+    assert_eq!(on("eth1"), "passes");
+}
+
+#[test]
+fn what_could_not_be_read_leaves_it_open_unless_another_filter_drops() {
+    let mut filters = nftables(VERDICTS);
+    filters.unread.push("iptables has tables, and iptables-save is not installed".to_owned());
+    let cases = [
+        (tcp(2222), "nftables inet filter input, handle 5, drops it"),
+        (tcp6(100), "cannot tell: iptables has tables"),
+    ];
+    for (packet, expected) in cases {
+        assert!(said(&filters, &packet).starts_with(expected), "{}", said(&filters, &packet));
+    }
+}
+
+#[test]
+fn what_is_no_listing_is_said_to_be_none() {
+    for text in ["", "{}", "[]", "{\"nftables\": 1}", "table inet filter {"] {
+        assert!(nft::read(text).is_err(), "{text}");
+    }
+    assert!(Filters::default().is_empty() && nftables(r#"{"nftables": []}"#).is_empty());
+    assert!(!nftables(VERDICTS).is_empty());
+}
+
+#[test]
+fn statements_that_nobody_knows_are_not_taken_for_leave_to_pass() {
+    let listing = |expressions: &str| {
+        nftables(&format!(
+            r#"{{"nftables": [{{"table": {{"family": "inet", "name": "a"}}}}, {{"chain": {{"family": "inet", "table": "a",
+            "name": "c", "hook": "input", "prio": 0, "policy": "accept"}}}}, {{"rule": {{"family": "inet", "table": "a",
+            "chain": "c", "handle": 7, "expr": [{expressions}]}}}}]}}"#
+        ))
+    };
+    for (expressions, expected) in [
+        (r#"{"new thing": 1}, {"drop": null}"#, "cannot tell: nftables inet a c, handle 7: new thing"),
+        (r#"{"new thing": 1}"#, "passes"),
+        (r#"{"queue": {"num": 1}}"#, "cannot tell: nftables inet a c, handle 7: queue"),
+        (r#"{"jump": {"target": "gone"}}"#, "cannot tell: nftables inet a c, handle 7: there is no chain gone"),
+        (
+            r#"{"vmap": {"key": {"meta": {"key": "l4proto"}}, "data": "@m"}}"#,
+            "cannot tell: nftables inet a c, handle 7: a map that is not listed",
+        ),
+        (r#"{"xt": {"type": "target", "name": "NEW"}}"#, "cannot tell: nftables inet a c, handle 7: the target NEW"),
+        (r#"{"goto": {"target": "c"}}"#, "cannot tell: nftables inet a c: too many rules"),
+    ] {
+        assert_eq!(said(&listing(expressions), &tcp(1)), expected, "{expressions}");
+    }
+}

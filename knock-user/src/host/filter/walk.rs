@@ -1,0 +1,396 @@
+//! What becomes of a packet in packet filters: it passes, it is dropped, or that cannot be told.
+//!
+//! A test that is not understood may hold or not, so that a chain may end in several ways: all of them are gathered, and
+//! what is said is only what all of them have in common.
+
+use std::net::IpAddr;
+
+use knock_common::packet::Transport;
+
+use super::model::{Action, Base, Chain, Family, Hook, Key, Place, Rule, Step, Table, Test, Values};
+
+/// Priorities of chains that come before connection tracking.
+const TRACKED: i64 = -200;
+/// How deep chains may call each other, as in the kernel.
+const DEEPEST: u32 = 16;
+/// So many rules are looked at for one packet, before that is given up.
+const MOST_RULES: u32 = 100_000;
+
+/// A packet that asks for a new connection. What is `None` may be anything.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Packet {
+    /// The name of the device that receives it.
+    pub device: Option<String>,
+    /// That of the interface on which the stack takes it to have come: of a bridge's port, the bridge.
+    pub interface: Option<String>,
+    /// It comes through a port of a bridge.
+    pub is_bridged: bool,
+    /// IPv6, not IPv4.
+    pub is_v6: bool,
+    /// Where it comes from.
+    pub source: Option<IpAddr>,
+    /// Its source port.
+    pub from: Option<u16>,
+    /// Where it goes to.
+    pub dest: Option<IpAddr>,
+    /// That is an address of this host.
+    pub is_own: bool,
+    /// The port that it goes to.
+    pub port: u16,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Its TCP flags.
+    pub flags: u8,
+}
+
+/// What becomes of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It passes all filters.
+    Passes,
+    /// It ends here.
+    Dropped {
+        /// Where.
+        place: Place,
+        /// It is answered.
+        is_answered: bool,
+    },
+    /// It passes or not, by what the packet leaves open: who sends it, mostly.
+    Depends(String),
+    /// Not everything was understood.
+    Unknown(String),
+}
+
+/// Why it cannot be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Why {
+    /// It depends on what the packet leaves open.
+    Open(String),
+    /// It was not understood.
+    Unread(String),
+}
+
+impl Why {
+    fn fate(self) -> Fate {
+        match self {
+            Self::Open(text) => Fate::Depends(text),
+            Self::Unread(text) => Fate::Unknown(text),
+        }
+    }
+}
+
+/// Whether a test holds.
+enum Truth {
+    Yes,
+    No,
+    Maybe(Why),
+}
+
+/// A value of a packet.
+enum Value<'a> {
+    Number(u128),
+    Name(&'a str),
+    Open(&'static str),
+    Unread(String),
+}
+
+/// All ways in which a chain may end.
+#[derive(Default)]
+struct Ends {
+    accepts: bool,
+    drops: Option<(Place, bool)>,
+    /// It goes on behind the chain.
+    goes_on: bool,
+    /// It goes to another destination, or nobody knows where.
+    leaves: bool,
+    why: Option<Why>,
+}
+
+impl Ends {
+    /// Notes why; what was not understood weighs more than what is open.
+    fn because(&mut self, why: Option<Why>) {
+        if self.why.is_none() || matches!((&self.why, &why), (Some(Why::Open(_)), Some(Why::Unread(_)))) {
+            self.why = why;
+        }
+    }
+
+    /// Takes over how a chain may end that was jumped to, but for [`Self::goes_on`].
+    fn take(&mut self, other: Self) {
+        self.accepts |= other.accepts;
+        self.leaves |= other.leaves;
+        self.drops = self.drops.take().or(other.drops);
+        self.because(other.why);
+    }
+}
+
+/// What becomes of the packet in these tables.
+#[must_use]
+pub fn fate(tables: &[Table], packet: &Packet) -> Fate {
+    let mut chains: Vec<(&Base, &Table, &str, &Chain)> = tables
+        .iter()
+        .flat_map(|table| table.chains.iter().map(move |(name, chain)| (table, name.as_str(), chain)))
+        .filter_map(|(table, name, chain)| Some((chain.base.as_ref()?, table, name, chain)))
+        .collect();
+    chains.sort_by_key(|(base, ..)| (base.hook, base.priority));
+    let mut walk = Walk { packet, is_early: false, is_untracked: false, left: MOST_RULES };
+    let mut open: Option<Why> = None;
+    let mut note = |why: Why| {
+        if open.is_none() || matches!((&open, &why), (Some(Why::Open(_)), Why::Unread(_))) {
+            open = Some(why);
+        }
+    };
+    for (base, table, name, chain) in chains {
+        let is_asked = match (base.hook, table.family) {
+            (_, Family::Bridge) => {
+                if packet.is_bridged {
+                    note(Why::Unread(format!("{} {} {name} looks at what a bridge forwards", table.tool, table.name)));
+                }
+                false
+            }
+            (Hook::Input, family) => packet.is_own && is_of(family, packet),
+            (Hook::Forward, family) => !packet.is_own && is_of(family, packet),
+            (Hook::Ingress | Hook::Prerouting, family) => is_of(family, packet),
+        };
+        let on_device = match (&packet.device, base.devices.as_slice()) {
+            (_, []) if base.hook != Hook::Ingress => Some(true),
+            (_, []) | (None, _) => None,
+            (Some(device), devices) => Some(devices.contains(device)),
+        };
+        if !is_asked || on_device == Some(false) {
+            continue;
+        }
+        walk.is_early = base.hook == Hook::Ingress || base.hook == Hook::Prerouting && base.priority <= TRACKED;
+        let mut ends = walk.chain(table, name, chain, 0);
+        if ends.goes_on {
+            if base.drops {
+                let policy = Place { tool: table.tool, table: table.name.clone(), chain: name.to_owned(), rule: None };
+                ends.drops.get_or_insert((policy, false));
+            } else {
+                ends.accepts = true;
+            }
+        }
+        if on_device.is_none() {
+            ends.accepts = true;
+            ends.because(Some(Why::Unread(format!("{} {} {name}: on which device it looks", table.tool, table.name))));
+        }
+        match (ends.drops, ends.accepts || ends.leaves) {
+            (Some((place, is_answered)), false) => return Fate::Dropped { place, is_answered },
+            (None, true) if !ends.leaves => {}
+            (..) => note(ends.why.unwrap_or_else(|| Why::Unread(format!("{} {} {name}", table.tool, table.name)))),
+        }
+        if ends.leaves {
+            break;
+        }
+    }
+    open.map_or(Fate::Passes, Why::fate)
+}
+
+fn is_of(family: Family, packet: &Packet) -> bool {
+    match family {
+        Family::Inet | Family::Netdev => true,
+        Family::Ip => !packet.is_v6,
+        Family::Ip6 => packet.is_v6,
+        Family::Bridge => false,
+    }
+}
+
+/// One packet on its way.
+struct Walk<'a> {
+    packet: &'a Packet,
+    /// Connection tracking has not seen it yet.
+    is_early: bool,
+    /// It may never see it.
+    is_untracked: bool,
+    /// Rules that may still be looked at.
+    left: u32,
+}
+
+impl Walk<'_> {
+    fn chain(&mut self, table: &Table, name: &str, chain: &Chain, depth: u32) -> Ends {
+        let mut ends = Ends::default();
+        for rule in &chain.rules {
+            if self.left == 0 || depth > DEEPEST {
+                ends.leaves = true;
+                ends.because(Some(Why::Unread(format!("{} {} {name}: too many rules", table.tool, table.name))));
+                return ends;
+            }
+            self.left -= 1;
+            if self.rule(table, name, rule, depth, &mut ends) {
+                return ends;
+            }
+        }
+        ends.goes_on = true;
+        ends
+    }
+
+    /// Goes through a rule. True if no packet goes on to the next.
+    fn rule(&mut self, table: &Table, chain: &str, rule: &Rule, depth: u32, ends: &mut Ends) -> bool {
+        let place = || Place {
+            tool: table.tool,
+            table: table.name.clone(),
+            chain: chain.to_owned(),
+            rule: Some(rule.name.clone()),
+        };
+        let said = |why: Why| match why {
+            Why::Open(text) => Why::Open(format!("{}: {text}", place())),
+            Why::Unread(text) => Why::Unread(format!("{}: {text}", place())),
+        };
+        // Why it is not certain that the packet comes as far as this step.
+        let mut doubt: Option<Why> = None;
+        let doubted = |doubt: &mut Option<Why>, why: Why| {
+            if doubt.is_none() || matches!((&*doubt, &why), (Some(Why::Open(_)), Why::Unread(_))) {
+                *doubt = Some(said(why));
+            }
+        };
+        for step in &rule.steps {
+            let action = match step {
+                Step::Test(test) => {
+                    match self.holds(test) {
+                        Truth::Yes => {}
+                        Truth::No => return false,
+                        Truth::Maybe(why) => doubted(&mut doubt, why),
+                    }
+                    continue;
+                }
+                Step::Unread(what) => {
+                    doubted(&mut doubt, Why::Unread(what.clone()));
+                    continue;
+                }
+                Step::WayBack => {
+                    doubted(&mut doubt, Why::Open("the way back to the source".to_owned()));
+                    continue;
+                }
+                Step::Untrack => {
+                    self.is_untracked = true;
+                    continue;
+                }
+                Step::Map(key, entries) => {
+                    let mut found = None;
+                    for (values, action) in entries {
+                        let test = Test::new(key.clone(), values.clone());
+                        match self.holds(&test) {
+                            Truth::No => {}
+                            Truth::Yes => {
+                                found = Some(action);
+                                break;
+                            }
+                            // One of several, or none.
+                            Truth::Maybe(why) => {
+                                let why = said(why);
+                                let _ = self.act(table, action, place(), depth, Some(why), ends);
+                            }
+                        }
+                    }
+                    match found {
+                        None => return false,
+                        Some(action) => action,
+                    }
+                }
+                Step::Act(action) => action,
+            };
+            return self.act(table, action, place(), depth, doubt, ends);
+        }
+        false
+    }
+
+    /// Does what a rule says, if the packet comes so far. True if no packet goes on to the next rule.
+    fn act(
+        &mut self,
+        table: &Table,
+        action: &Action,
+        place: Place,
+        depth: u32,
+        doubt: Option<Why>,
+        ends: &mut Ends,
+    ) -> bool {
+        if *action == Action::Continue {
+            return false;
+        }
+        let is_certain = doubt.is_none();
+        ends.because(doubt);
+        match action {
+            Action::Continue => {}
+            Action::Accept => ends.accepts = true,
+            Action::Drop | Action::Reject => {
+                let end = (place, *action == Action::Reject);
+                ends.drops = if is_certain { Some(end) } else { ends.drops.take().or(Some(end)) };
+            }
+            Action::Return => ends.goes_on = true,
+            Action::Divert => {
+                ends.leaves = true;
+                ends.because(Some(Why::Unread(format!("{place} sends it to another destination"))));
+            }
+            Action::Unread(what) => {
+                ends.accepts = true;
+                ends.because(Some(Why::Unread(format!("{place}: {what}"))));
+                ends.drops.get_or_insert((place, false));
+                return false;
+            }
+            Action::Jump(name) | Action::Goto(name) => {
+                let Some(chain) = table.chains.get(name) else {
+                    ends.leaves = true;
+                    ends.because(Some(Why::Unread(format!("{place}: there is no chain {name}"))));
+                    return is_certain;
+                };
+                let inner = self.chain(table, name, chain, depth + 1);
+                let comes_back = inner.goes_on;
+                ends.take(inner);
+                if matches!(action, Action::Goto(_)) {
+                    ends.goes_on |= comes_back;
+                    return is_certain;
+                }
+                return is_certain && !comes_back;
+            }
+        }
+        is_certain
+    }
+
+    fn holds(&self, test: &Test) -> Truth {
+        let (is_in, unread) = match self.value(&test.key) {
+            Value::Number(number) => (test.values.has(number), &test.values.unread),
+            Value::Name(name) => (test.values.has_name(name), &test.values.unread),
+            Value::Open(what) => return self.holds_open(&test.values, what),
+            Value::Unread(what) => return Truth::Maybe(Why::Unread(what)),
+        };
+        match (is_in, unread) {
+            (false, Some(what)) => Truth::Maybe(Why::Unread(what.clone())),
+            (is_in, _) if is_in != test.negated => Truth::Yes,
+            _ => Truth::No,
+        }
+    }
+
+    /// Of a value that may be anything.
+    fn holds_open(&self, values: &Values, what: &str) -> Truth {
+        Truth::Maybe(match &values.unread {
+            Some(unread) => Why::Unread(unread.clone()),
+            None => Why::Open(what.to_owned()),
+        })
+    }
+
+    fn value(&self, key: &Key) -> Value<'_> {
+        let packet = self.packet;
+        let address = |address: &Option<IpAddr>, what| match address {
+            Some(IpAddr::V4(v4)) => Value::Number(v4.to_bits().into()),
+            Some(IpAddr::V6(v6)) => Value::Number(v6.to_bits()),
+            None => Value::Open(what),
+        };
+        match key {
+            Key::Version => Value::Number(if packet.is_v6 { 6 } else { 4 }),
+            Key::Protocol => Value::Number((packet.transport as u8).into()),
+            Key::Port => Value::Number(packet.port.into()),
+            Key::SourcePort => packet.from.map_or(Value::Open("the source port"), |port| Value::Number(port.into())),
+            Key::Source => address(&packet.source, "the source"),
+            Key::Dest => address(&packet.dest, "the destination"),
+            Key::Interface => packet.interface.as_deref().map_or(Value::Open("the interface"), Value::Name),
+            Key::State if self.is_early || self.is_untracked => {
+                Value::Unread("what connection tracking says".to_owned())
+            }
+            Key::State => Value::Name("new"),
+            Key::Status => Value::Name(""),
+            Key::DestType if packet.is_own => Value::Name("local"),
+            Key::DestType => Value::Unread("of what kind the destination is".to_owned()),
+            Key::Flags(mask) => Value::Number((packet.flags & mask).into()),
+            Key::Unread(what) => Value::Unread(what.clone()),
+        }
+    }
+}
