@@ -69,7 +69,7 @@ pub struct KnockArgs {
     #[arg(short, long)]
     pub verbose: bool,
     /// Name or address, all addresses of a name are knocked; or, without ports, the name of a profile. Ports may stand
-    /// behind it: host:7000,8000/udp, [2001:db8::1]:7000
+    /// behind it: `host:7000,8000/udp`, `[2001:db8::1]:7000`
     #[arg(required_unless_present = "list")]
     pub host: Option<String>,
     /// Ports in order: 7000, 8000/udp, 9000:tcp, ssh/tcp, or a range 7000-7010/tcp; blanks or commas between them
