@@ -124,7 +124,7 @@ fn knock_ports(rng: &mut Rng, services: &[Service]) -> Vec<Port> {
 }
 
 fn random_door(rng: &mut Rng, config: &Config, ports: &[Port]) -> Door {
-    let steps = pick(rng, &[1, 2, 2, 3, 3, 3, 4, 4, 5, 6]);
+    let steps = pick(rng, &[1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 6]);
     let action = if chance(rng, 80) { Action::Open } else { Action::Close };
     let lasts = !chance(rng, 15) && action == Action::Open;
     let wide = action == Action::Open;
