@@ -70,7 +70,14 @@ impl FlagTest {
     #[inline(always)]
     #[must_use]
     pub const fn accepts(self, flags: TcpFlags) -> bool {
-        flags.0 & (self.set | self.clear) == self.set
+        self.unlike(flags) == 0
+    }
+
+    /// The bits that are not as they must be.
+    #[inline(always)]
+    #[must_use]
+    pub const fn unlike(self, flags: TcpFlags) -> u8 {
+        (flags.0 ^ self.set) & (self.set | self.clear)
     }
 }
 
@@ -115,7 +122,14 @@ impl Segments {
     #[inline(always)]
     #[must_use]
     pub const fn has(self, flags: TcpFlags) -> bool {
-        ((self.0 << (flags.0 & Self::FLAGS)) as i64) < 0
+        self.mask(flags) != 0
+    }
+
+    /// All bits if a segment with these flags is one of them, and none if not.
+    #[inline(always)]
+    #[must_use]
+    pub const fn mask(self, flags: TcpFlags) -> u64 {
+        ((self.0 << (flags.0 & Self::FLAGS)) as i64 >> 63) as u64
     }
 }
 

@@ -30,12 +30,12 @@ pub enum Transport {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shape {
     /// All of it.
-    Whole,
+    Whole = 0,
     /// A first (or only) fragment that holds ports and flags, or a jumbogram: judged like a whole
     /// packet, but never a knock.
-    Part,
-    /// A first fragment that holds the ports but not the TCP flags.
-    Flagless,
+    Part = 1,
+    /// A first fragment that holds the ports but not the TCP flags. A bit of its own: see [`crate::rules::Door`].
+    Flagless = 2,
 }
 
 /// A TCP segment or UDP datagram.
