@@ -74,7 +74,7 @@ fn a_filter_of_nftables_that_drops_what_the_gate_lets_pass_is_named() -> Result<
         let stranger = world.address(Host::Stranger).to_string();
         assert_says(&knockctl(Host::Server, &["explain", &stranger, "2222"])?, 1, &["is denied", "rule 9"]);
         // The same by those that know no packet.
-        let file = Config::lab().write("gate.toml")?.display().to_string();
+        let file = Config::lab().unpublished().write("gate.toml")?.display().to_string();
         assert_says(
             &knockctl(Host::Server, &["check", &file])?,
             0,
@@ -109,7 +109,7 @@ fn a_filter_of_iptables_that_drops_what_the_gate_lets_pass_is_named() -> Result<
         assert_eq!(world.connect(Host::Client)?.0, Probe::Refused, "{kind}");
         let (code, text) = explained(&world)?;
         ensure!(code == 1 && text.contains(&format!("passes the gate; then {place}")), "{kind}: {code}: {text}");
-        let file = Config::lab().write("gate.toml")?.display().to_string();
+        let file = Config::lab().unpublished().write("gate.toml")?.display().to_string();
         assert_says(
             &knockctl(Host::Server, &["check", &file])?,
             0,
@@ -126,7 +126,7 @@ fn a_filter_of_iptables_that_drops_what_the_gate_lets_pass_is_named() -> Result<
 fn what_is_not_understood_is_said_and_where_there_is_nothing_nothing_is() -> Result<()> {
     let world = World::guarded(Family::V4, &Config::lab())?;
     let_in(&world)?;
-    let file = Config::lab().write("gate.toml")?.display().to_string();
+    let file = Config::lab().unpublished().write("gate.toml")?.display().to_string();
     let checked = || Ok::<_, anyhow::Error>(knockctl(Host::Server, &["check", &file])?.stdout);
     ensure!(!explained(&world)?.1.contains("filter") && !checked()?.contains("filter"), "{}", checked()?);
     nft("table inet guard {\n chain input {\n type filter hook input priority 0; policy drop;\n\

@@ -87,7 +87,7 @@ fn random_connections(config: &Config, rng: &mut Rng, people: &[Person]) -> Sock
         }
     }
     // A segment of one is no wrong knock.
-    for person in people {
+    for person in people.iter().filter(is_far) {
         if chance(rng, 50) {
             sockets.connections.insert((person.source, CONNECTED, server_for(rng, person.source), 31337));
         }
