@@ -149,13 +149,14 @@ impl Force {
     }
 }
 
-/// The directory of run-time files: made if it is not there, and for nobody but root and `options.status_group`.
+/// The directory of run-time files: made if it is not there, and for nobody but root and `options.status_group`; but
+/// others may pass through it where [`show_to`] lets them.
 ///
 /// # Errors
 ///
 /// As of [`Folder::make`].
 pub fn folder(paths: &Paths) -> Result<Folder> {
-    Folder::make(&paths.run, Way::Whole, 0o750)
+    Folder::make(&paths.run, Way::Whole, 0o751)
 }
 
 /// Lets a group pass into the directory of run-time files and see what is in it, or nobody. The files in it stay
@@ -215,7 +216,23 @@ pub fn status_path(paths: &Paths) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{Permissions, metadata, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn a_file_that_is_written_shuts_nobody_out_who_may_pass() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::below(directory.path());
+        Force::say(&paths).unwrap();
+        // As it is made, as `show_to` leaves it, and as somebody else has left it.
+        for (mode, left) in [(0o700, 0o700), (0o750, 0o750), (0o711, 0o711), (0o777, 0o751)] {
+            set_permissions(&paths.run, Permissions::from_mode(mode)).unwrap();
+            Force::say(&paths).unwrap();
+            assert_eq!(metadata(&paths.run).unwrap().permissions().mode() & 0o7777, left, "{mode:o}");
+        }
+    }
 
     #[test]
     fn a_word_is_heard_once_and_an_old_one_never() {
