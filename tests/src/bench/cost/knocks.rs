@@ -16,10 +16,10 @@ use crate::lab::Config;
 use crate::packet::PacketBuilder;
 
 /// Sources in one run: their events fit into the ring buffer, so that none is lost.
-const SOURCES: u32 = 4096;
+const SOURCES: u32 = 2048;
 
 /// What has to be known of these figures.
-const NOTE: &str = "4096 sources once each in one test run, on an emptied ring buffer; less what choosing the source \
+const NOTE: &str = "2048 sources once each in one test run, on an emptied ring buffer; less what choosing the source \
                     takes, which is measured in front of xdp_pass";
 
 /// A step of a story that every source goes through.
