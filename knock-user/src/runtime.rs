@@ -115,7 +115,7 @@ impl Trial {
 
     /// Ends the trial; false if there is none, or somebody else has ended it.
     pub fn end(paths: &Paths) -> bool {
-        Folder::open(&paths.run, Way::Whole).is_ok_and(|folder| folder.remove(TRIAL).is_ok())
+        remove(paths, TRIAL)
     }
 }
 
@@ -143,7 +143,7 @@ impl Force {
     /// Takes the word back, or hears it: true if there was one. It is good for once.
     pub fn take(paths: &Paths) -> bool {
         let said: Option<Self> = read_json(paths, FORCE);
-        let removed = Folder::open(&paths.run, Way::Whole).is_ok_and(|folder| folder.remove(FORCE).is_ok());
+        let removed = remove(paths, FORCE);
         let is_fresh = |said: Self| boot_now().saturating_sub(said.at) < Self::GOOD_FOR.as_nanos() as u64;
         removed && said.is_some_and(is_fresh)
     }
@@ -184,6 +184,11 @@ pub fn show_to(paths: &Paths, group: Option<u32>) -> Result<()> {
         folder.set_mode(wanted).with_context(named)?;
     }
     Ok(())
+}
+
+/// Removes a file; true for whoever did it.
+fn remove(paths: &Paths, name: &str) -> bool {
+    Folder::open(&paths.run, Way::Whole).is_ok_and(|folder| folder.remove(name).is_ok())
 }
 
 /// Writes a run-time file, as a whole or not at all; its directory is made if it is not there. Nothing of

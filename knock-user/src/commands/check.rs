@@ -70,7 +70,8 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
                 (findings, summary, Exit::Negative)
             } else if findings.iter().any(Diagnostic::is_error) {
                 let exit = if args.loads { Exit::Done } else { Exit::Negative };
-                (findings.clone(), format!("faulty ({}): it loads, and does not protect so", tally(&findings)), exit)
+                let summary = format!("faulty ({}): it loads, and does not protect so", tally(&findings));
+                (findings, summary, exit)
             } else {
                 let warnings = count(findings.iter().map(|finding| finding.stands_for).sum(), "warning");
                 (findings, format!("ok ({services}, {doors}, {warnings})"), Exit::Done)

@@ -26,17 +26,9 @@ fn of_door(door: &Door, limit: Duration, config: &Config) -> Vec<Diagnostic> {
         let Some(command) = command.as_deref().filter(|command| !told.contains(command)) else { continue };
         let Some(message) = too_long(command, limit) else { continue };
         told.push(command);
-        remarks.push(Diagnostic {
-            file: config.path.display().to_string(),
-            line: 0,
-            column: 0,
-            key: format!("doors.{}.{key}", door.name.as_str()),
-            severity: Severity::Warning,
-            message,
-            help: Some("leave the end to cmd_timeout and stop_command, or raise options.hook_timeout".to_owned()),
-            excerpt: None,
-            stands_for: 1,
-        });
+        let key = format!("doors.{}.{key}", door.name.as_str());
+        let remark = Diagnostic::of_file(config.path.display().to_string(), key, Severity::Warning, message);
+        remarks.push(remark.with_help("leave the end to cmd_timeout and stop_command, or raise options.hook_timeout"));
     }
     remarks
 }

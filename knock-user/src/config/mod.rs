@@ -40,6 +40,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use knock_common::hash::fnv1a_64;
 use toml::de::DeTable;
 
 pub use self::error::ConfigError;
@@ -187,7 +188,7 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
         doors.into_iter().flatten().map(|placed| (placed.door, placed.sheet)).unzip();
     let mut config = Config {
         path: PathBuf::from(path),
-        fingerprint: fingerprint::of(text.as_bytes()),
+        fingerprint: fnv1a_64(text.as_bytes()),
         options: options?,
         services: services.into_iter().flatten().map(|placed| placed.service).collect(),
         doors,

@@ -49,18 +49,18 @@ fn missing(hook: &Hook) -> BTreeSet<(&str, &'static str)> {
 }
 
 /// What a shell knows without a program, or takes for the beginning of something larger (dash(1)).
-const OF_THE_SHELL: [&str; 46] = [
+const OF_THE_SHELL: [&str; 48] = [
     ".", ":", "alias", "bg", "break", "case", "cd", "command", "continue", "do", "done", "echo", "elif", "else",
     "esac", "eval", "exec", "exit", "export", "false", "fg", "fi", "for", "getopts", "hash", "if", "jobs", "kill",
     "local", "printf", "pwd", "read", "readonly", "return", "set", "shift", "test", "then", "times", "trap", "true",
-    "type", "ulimit", "umask", "unset", "wait",
+    "type", "ulimit", "umask", "unset", "until", "wait", "while",
 ];
 
 /// The program that a command begins with, if it is plainly one.
 fn program(command: &str) -> Option<&str> {
     let word = command.split_whitespace().next()?;
     let is_plain = word.bytes().all(|octet| is_harmless(octet) || octet == b'+');
-    (is_plain && !OF_THE_SHELL.contains(&word) && !matches!(word, "until" | "while")).then_some(word)
+    (is_plain && !OF_THE_SHELL.contains(&word)).then_some(word)
 }
 
 /// Why a shell in `/` would not find a program there.

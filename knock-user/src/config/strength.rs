@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use knock_common::packet::Transport;
 use knock_common::rules::Action;
 
 use super::Severity;
@@ -42,9 +41,8 @@ pub fn remarks(config: &Config) -> Vec<Diagnostic> {
                 say(".sequence", format!("{room} bits of room: {ENOUGH} or more are wanted"), help);
             }
         }
-        let has_tcp = door.sequence.iter().any(|step| step.transport == Transport::Tcp);
         // Of flags that a segment of a connection may have, the config itself says so.
-        if has_tcp && door.tcpflags != tcpflags::REQUEST && tcpflags::only_opens(door.tcpflags) {
+        if door.has_tcp_step() && door.tcpflags != tcpflags::REQUEST && tcpflags::only_opens(door.tcpflags) {
             let message = "not [\"syn\"]: usual clients cannot make such a knock, and firewalls on the way may drop it"
                 .to_owned();
             say(".tcpflags", message, "use [\"syn\"], or leave it out");

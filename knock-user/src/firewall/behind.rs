@@ -2,7 +2,6 @@
 //! by the other.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
@@ -11,7 +10,7 @@ use log::warn;
 use super::interfaces::{self, Interface};
 use super::privilege::need_root;
 use super::{Answer, Question, choose};
-use crate::config::{Config, Diagnostic, Port, PortRange, Severity, transport_name};
+use crate::config::{Config, Diagnostic, Port, PortRange, Severity};
 use crate::host::addresses::own_addresses;
 use crate::host::filter::{Fate, Filters, Packet};
 
@@ -42,7 +41,7 @@ pub fn remarks_on_filters(config: &Config) -> Vec<Diagnostic> {
         let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for port in ports {
             for text in of_port(&filters, &on, port) {
-                said.entry(text).or_default().push(format!("{}/{}", port.number, transport_name(port.transport)));
+                said.entry(text).or_default().push(port.to_string());
             }
         }
         let key = format!("services.{}.ports", service.name.as_str());
@@ -124,7 +123,7 @@ fn of_port(filters: &Filters, on: &[Arrival], port: Port) -> Vec<String> {
             is_v6,
             source: None,
             from: None,
-            dest: None::<IpAddr>,
+            dest: None,
             is_own: true,
             port: port.number,
             transport: port.transport,
@@ -166,17 +165,6 @@ fn list(ports: &[String]) -> String {
 }
 
 fn remark(config: &Config, key: &str, message: String) -> Diagnostic {
-    Diagnostic {
-        file: config.path.display().to_string(),
-        line: 0,
-        column: 0,
-        key: key.to_owned(),
-        severity: Severity::Warning,
-        message,
-        help: Some(
-            "let the packet filter accept what the gate lets pass: it need not deny that port once more".to_owned(),
-        ),
-        excerpt: None,
-        stands_for: 1,
-    }
+    Diagnostic::of_file(config.path.display().to_string(), key, Severity::Warning, message)
+        .with_help("let the packet filter accept what the gate lets pass: it need not deny that port once more")
 }

@@ -2,6 +2,7 @@
 //! host's own, and which connections stood before it.
 
 use std::collections::{BTreeSet, HashSet};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use aya::maps::lpm_trie::Key;
@@ -149,26 +150,22 @@ fn forwarded(protected: impl Fn(Port) -> bool) -> Result<Vec<(FlowKey, Phase)>> 
         }
     };
     let flows = tracked.iter().flat_map(|entry| entry.to_this_gate(&protected));
-    let flows = flows.filter(|flow| {
+    let flows = flows.filter_map(|flow| {
         let Tuple { source, source_port, destination, destination_port } = flow.tuple;
-        let ends = ((destination, destination_port).into(), (source, source_port).into());
-        let is_own = flow.transport == Transport::Tcp && own.contains(&ends);
+        let (local, remote) = ((destination, destination_port).into(), (source, source_port).into());
+        let is_own = flow.transport == Transport::Tcp && own.contains(&(local, remote));
+        let source = Addr::from(source);
         // It is not known on which link a link-local source is.
-        !(is_own || Addr::from(source).is_link_local())
+        let is_needed = !is_own && !source.is_link_local();
+        let phase = if flow.ending { Phase::Closing } else { Phase::Open };
+        is_needed.then(|| (key_of(flow.transport, source, local, remote), phase))
     });
-    Ok(flows
-        .map(|flow| (key_of(flow.transport, &flow.tuple), if flow.ending { Phase::Closing } else { Phase::Open }))
-        .collect())
+    Ok(flows.collect())
 }
 
-fn key_of(transport: Transport, tuple: &Tuple) -> FlowKey {
-    FlowKey {
-        source: tuple.source.into(),
-        dest: tuple.destination.into(),
-        sport: tuple.source_port,
-        dport: tuple.destination_port,
-        transport: transport as u32,
-    }
+/// The key of a connection with these ends, whose remote one is this source to the gate.
+fn key_of(transport: Transport, source: Addr, local: SocketAddr, remote: SocketAddr) -> FlowKey {
+    FlowKey { source, dest: local.ip().into(), sport: remote.port(), dport: local.port(), transport: transport as u32 }
 }
 
 /// Those of this host over link-local addresses, under each interface on which their packets may come.
@@ -177,13 +174,7 @@ fn link_local(protected: impl Fn(Port) -> bool) -> Result<Vec<(FlowKey, Phase)>>
     connections.retain(|connection| Addr::from(connection.remote.ip()).is_link_local());
     let arrivals = Arrivals::of(&connections)?;
     let flows = connections.iter().flat_map(|connection| {
-        let key = move |source| FlowKey {
-            source,
-            dest: Addr::from(connection.local.ip()),
-            sport: connection.remote.port(),
-            dport: connection.local.port(),
-            transport: connection.transport as u32,
-        };
+        let key = |source| key_of(connection.transport, source, connection.local, connection.remote);
         arrivals.sources(connection).into_iter().map(move |source| (key(source), Phase::Open))
     });
     Ok(flows.collect())
