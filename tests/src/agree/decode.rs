@@ -38,7 +38,7 @@ pub(super) fn state(
     for (key, flow) in subject.flows() {
         if flow.is_live(key.is_udp(), now, tables.flow_idle) {
             let protocol = if key.is_udp() { Protocol::Udp } else { Protocol::Tcp };
-            let place = (key.source.into(), key.sport, key.dest.into(), Port(key.dport, protocol));
+            let place = (key.source.into(), key.sport, key.dest.destination(), Port(key.dport, protocol));
             let stage = match flow.phase().ok_or_else(|| format!("a live flow of no phase: {key:?}"))? {
                 Phase::Opening => Stage::Asked,
                 Phase::Open => Stage::Stands,

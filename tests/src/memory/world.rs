@@ -1,6 +1,5 @@
 //! [`World`] in plain memory.
 
-use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use knock_common::addr::Addr;
@@ -137,7 +136,7 @@ impl World for Memory {
     }
 
     fn is_own(&self, dest: &Addr) -> bool {
-        !lock(&self.sockets).guests.contains(&IpAddr::from(*dest))
+        !lock(&self.sockets).guests.contains(&dest.destination())
     }
 
     fn spend(&self, key: u64, spent: &Spent) -> bool {

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use anyhow::{Context as _, Result};
 use tests::kernel::Bare;
 use tests::lab::devices::{WIRES, link_local_server, move_addresses};
-use tests::lab::{Config, Echo, Family, GATE_STANDS, Guest, Host, Line, PATIENCE, Probe, connect, send_udp};
+use tests::lab::{Config, Echo, Family, GATE_STANDS, Guest, Host, Line, PATIENCE, Probe, connect, must_open, send_udp};
 use tests::story::World;
 use tests::trial::Trial;
 
@@ -81,7 +81,7 @@ impl Ground {
         for way in ground.ways() {
             assert_open(way.service)?;
         }
-        assert_eq!(connect(Host::Client, ground.link(FREE_PORT)?, PATIENCE)?.0, Probe::Open);
+        must_open(Host::Client, ground.link(FREE_PORT)?)?;
         Ok(ground)
     }
 
@@ -165,14 +165,6 @@ impl Ground {
         assert_denied(Host::Client, self.link(FREE_PORT)?, self.denied_on_link.unwrap_or(denied[0]))?;
         let (first, first_way) = lines.first_mut().context("there are lines")?;
         assert_goes_on(first, first_way.service, denied)
-    }
-
-    /// The same for each of these judgements.
-    fn assert_guards_by(&mut self, config: &Config, judgements: &[Judgement]) -> Result<()> {
-        for judgement in judgements {
-            self.assert_guards(config, *judgement).with_context(|| format!("{judgement:?}"))?;
-        }
-        Ok(())
     }
 }
 

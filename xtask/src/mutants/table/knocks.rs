@@ -195,8 +195,6 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "if cell.swap(attempt.0, 0) { world.count" => "if cell.swap(attempt.0, 0) { slot = SLOTS; world.count";
         4 "the filter is emptied before its time":
             "if now >= until {" => "if true {";
-    }
-    "end_all" {
         4 "a segment that one door takes ends the attempts at all":
             "&& door.may_be_tried_by(packet) {" => "{";
     }
