@@ -124,7 +124,7 @@ pub mod name {
     pub const BUDGET: &str = "BUDGET";
     /// Per load: what an answer is sent with, by interface index.
     pub const PLACES: &str = "PLACES";
-    /// Per load: how long ICMP errors are used up, by hash of the source.
+    /// Per load: how long ICMP errors are used up, by [cell](crate::reject::cells).
     pub const ERRORS: &str = "ERRORS";
     /// Per load: the clock of a test.
     pub const CLOCK: &str = "CLOCK";
@@ -147,6 +147,8 @@ pub mod name {
     pub const LOCKOUT: &str = "LOCKOUT";
     /// u32: 0 to drop what is denied, or a random key to answer it as a closed port would.
     pub const REJECT: &str = "REJECT";
+    /// [u64; 2]: the key of [`ERRORS`], random.
+    pub const ERRORS_KEY: &str = "ERRORS_KEY";
     /// u32, 0 or 1: let pass what is denied.
     pub const OBSERVE: &str = "OBSERVE";
     /// u64: from this boot time in ns on, let pass what is denied; 0 for no such time.

@@ -29,6 +29,7 @@ pub mod layout;
 pub mod packet;
 pub mod reject;
 pub mod rules;
+pub mod siphash;
 pub mod spent;
 pub mod trust;
 pub mod watch;

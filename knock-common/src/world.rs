@@ -57,9 +57,10 @@ pub trait World {
     /// True if the MAC, its first four octets as they lie in memory and the last two as a number, is
     /// that of the interface on which the frame came.
     fn is_addressed(&self, high: u32, low: u16) -> bool;
-    /// How long ICMP errors of this cell's sources are used up (see [`crate::reject`]). As many cells
-    /// as in the filter of [`crate::watch`].
+    /// How long ICMP errors of the sources in this cell ([`crate::reject::cells`]) are used up.
     fn errors(&self, cell: u32) -> Option<&Cell64>;
+    /// The key that spreads sources over these cells, random for each load.
+    fn errors_key(&self) -> [u64; 2];
 
     /// What the ports of this number are.
     fn ports(&self, port: u16) -> PortRoles;

@@ -127,6 +127,11 @@ impl World for Kernel<'_> {
     }
 
     #[inline(always)]
+    fn errors_key(&self) -> [u64; 2] {
+        settings::errors_key()
+    }
+
+    #[inline(always)]
     fn ports(&self, port: u16) -> PortRoles {
         maps::PORTS.get(u32::from(port)).copied().unwrap_or_default()
     }

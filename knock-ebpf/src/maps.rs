@@ -18,6 +18,7 @@ use knock_common::layout::{
     MAX_TRUSTED, Place,
 };
 use knock_common::reject::answer::Sheet;
+use knock_common::reject::cells::ERROR_CELLS;
 use knock_common::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
 use knock_common::spent::Spent;
 use knock_common::trust::TrustFilter;
@@ -99,7 +100,7 @@ pub static FLOW: PerCpuArray<FlowKey> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static PLACES: HashMap<u32, Place> = HashMap::with_max_entries(MAX_PLACES, 1 /* BPF_F_NO_PREALLOC */);
 #[map]
-pub static ERRORS: Array<Cell64> = Array::with_max_entries(WATCH_CELLS, 0);
+pub static ERRORS: Array<Cell64> = Array::with_max_entries(ERROR_CELLS, 0);
 /// The headers of the answer that is being written.
 #[map]
 pub static SHEET: PerCpuArray<Sheet> = PerCpuArray::with_max_entries(1, 0);

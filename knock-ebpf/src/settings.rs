@@ -23,6 +23,8 @@ static LOCKOUT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static REJECT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
+static ERRORS_KEY: Global<[u64; 2]> = Global::new([0; 2]);
+#[unsafe(no_mangle)]
 static OBSERVE: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static TRIAL_UNTIL: Global<u64> = Global::new(0);
@@ -81,6 +83,11 @@ pub fn lockout() -> bool {
 #[inline(always)]
 pub fn reject() -> u32 {
     REJECT.load()
+}
+
+#[inline(always)]
+pub fn errors_key() -> [u64; 2] {
+    ERRORS_KEY.load()
 }
 
 #[inline(always)]

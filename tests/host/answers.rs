@@ -1,10 +1,12 @@
 //! Rule 12: what is denied is answered as a closed port would answer it, and what no stack answers is not.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use knock_common::addr::Addr;
 use knock_common::counter::Counter::RejectLimited;
 use knock_common::gate::Verdict::{Deny, Reject};
 use knock_common::reject::answer::Sender;
+use knock_common::reject::cells::cell_of;
 use tests::memory::Memory;
 use tests::packet::{
     ACK, CLIENT_V4, CLIENT_V6, FIN, HERE, ICMP, ICMP6, PSH, PacketBuilder, RST, SERVER_V4, SERVER_V6, SERVICE_VLAN,
@@ -223,6 +225,18 @@ fn a_source_that_is_no_host_has_no_answer() {
     for source in ["1.0.0.1", "126.255.255.255", "128.0.0.1", "223.255.255.255", "0:1::1", "fe80::1", "feff::1"] {
         Answer::to(&packet(source), 0);
     }
+}
+
+#[test]
+fn nobody_uses_up_the_errors_of_another_without_the_key() {
+    // Whoever reads this file knows this key: the cells of a load have another.
+    let cell = |source: Ipv4Addr| cell_of(&Addr::from(IpAddr::from(source)), [0; 2]);
+    let mut sources = (0..=u16::MAX).map(|number| Ipv4Addr::from(0xc633_0000 | u32::from(number)));
+    let forged = sources.find(|source| cell(*source) == cell(CLIENT_V4)).expect("eight of them share the cell");
+    let host = rejecting();
+    let asks = |source: Ipv4Addr| host.answer(&datagram(source, SERVER_V4, 51820).build(), SENDER).0;
+    let answered = |source: Ipv4Addr| (0..8).filter(|_| asks(source) == Reject).count();
+    assert_eq!((answered(forged), answered(CLIENT_V4)), (6, 6));
 }
 
 #[test]

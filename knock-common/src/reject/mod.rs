@@ -6,6 +6,7 @@
 //! errors to one source than the stack sends.
 
 pub mod answer;
+pub mod cells;
 
 use core::borrow::Borrow as _;
 
@@ -17,7 +18,6 @@ use crate::flags::TcpFlags;
 use crate::frame::{Frame, View as _};
 use crate::gate::Verdict;
 use crate::packet::{Packet, Transport};
-use crate::watch;
 use crate::world::World;
 
 /// Between two ICMP errors to one source once its burst is used up: `net.ipv4.icmp_ratelimit` and
@@ -79,7 +79,7 @@ const fn is_host(source: &Addr) -> bool {
 /// Takes one ICMP error of those that the source may have. A race that is lost is an error unsent.
 #[inline(always)]
 fn may_have_error<W: World>(world: &W, packet: &Packet) -> bool {
-    let Some(cell) = world.errors(watch::cell_of(&packet.src)) else { return false };
+    let Some(cell) = world.errors(cells::cell_of(&packet.src, world.errors_key())) else { return false };
     // When the source will have its whole burst again.
     let rested = cell.load();
     let now = world.now();

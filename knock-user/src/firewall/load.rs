@@ -42,6 +42,8 @@ pub struct Settings {
     /// Answer what is denied as a closed port would: 0 for no, or the key of the answers, which
     /// nobody else knows.
     pub reject: u32,
+    /// Spreads sources over the budgets of ICMP errors; nobody else knows it.
+    pub errors_key: [u64; 2],
     /// Let pass what is denied.
     pub observe: bool,
     /// Let pass what is denied from this boot time in ns on; 0 for no such time.
@@ -73,6 +75,7 @@ impl Settings {
             // Who only observes changes nothing.
             lockout: options.lockout.is_some() && !manner.observe,
             reject: if options.deny == Deny::Reject { random_key() } else { 0 },
+            errors_key: [random_word(), random_word()],
             observe: manner.observe,
             trial_until: manner.trial_until,
             trace: manner.trace,
@@ -87,7 +90,7 @@ impl Settings {
     /// differ: nobody knows either. A trace has one reader for each program, ever.
     fn serve(&self, others: &Self) -> bool {
         let is_alike = (self.reject == 0) == (others.reject == 0);
-        is_alike && !self.trace && *self == Self { reject: self.reject, ..others.clone() }
+        is_alike && !self.trace && *self == Self { reject: self.reject, errors_key: self.errors_key, ..others.clone() }
     }
 
     /// What `knockctl` can read of them while the program runs.
@@ -116,8 +119,12 @@ pub struct Manner {
 
 /// Never 0.
 fn random_key() -> u32 {
+    random_word() as u32 | 1
+}
+
+fn random_word() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
-    RandomState::new().hash_one(0) as u32 | 1
+    RandomState::new().hash_one(0)
 }
 
 /// As many new attempts as the table holds for the longest sequence: what goes beyond may be pushed out untold; at
@@ -194,6 +201,7 @@ impl Program {
             .override_global(name::LOG_DENIED, &denied, true)
             .override_global(name::LOCKOUT, &lockout, true)
             .override_global(name::REJECT, &settings.reject, true)
+            .override_global(name::ERRORS_KEY, &settings.errors_key, true)
             .override_global(name::OBSERVE, &observe, true)
             .override_global(name::TRIAL_UNTIL, &settings.trial_until, true)
             .override_global(name::TEST_CLOCK, &clock, true)

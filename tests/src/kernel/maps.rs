@@ -16,6 +16,7 @@ use knock_common::event::Event;
 use knock_common::flow::{Flow, FlowKey, FlowState};
 use knock_common::grant::{Grant, GrantKey, HOST_BITS};
 use knock_common::layout::{Place, name};
+use knock_common::reject::cells::ERROR_CELLS;
 use knock_common::spent::Spent;
 use knock_common::watch;
 use knock_user::firewall::{each_element, read_array, read_per_cpu, write_elements};
@@ -237,7 +238,7 @@ impl Maps {
         let zeros = PerCpuValues::try_from(vec![0; self.cpus]).expect("a value for each CPU");
         self.budget.set(0, zeros, 0).expect("the budget can be set");
         let errors = self.errors.fd().as_fd();
-        let cells: Vec<u64> = read_array(errors, watch::WATCH_CELLS).expect("the cells can be read");
+        let cells: Vec<u64> = read_array(errors, ERROR_CELLS).expect("the cells can be read");
         for (index, _) in (0..).zip(&cells).filter(|(_, cell)| **cell != 0) {
             sys::write_array(errors, index, &[0]).expect("the cells can be written");
         }

@@ -34,6 +34,7 @@ use knock_user::firewall::{Load, Program, Settings};
 use knock_user::rules::RuleSet;
 
 use crate::agree::Subject;
+use crate::memory;
 use crate::tables::Tables;
 
 pub use bare::Bare;
@@ -288,6 +289,7 @@ pub const fn settings(tables: &Tables, room: Room) -> Settings {
         log_denied: tables.log_denied,
         lockout: tables.lockout,
         reject: if tables.reject { 0x1234_5677 } else { 0 },
+        errors_key: memory::ERRORS_KEY,
         observe: false,
         trial_until: 0,
         trace: false,

@@ -25,6 +25,7 @@ use knock_common::flags::Segments;
 use knock_common::flow::{Flow, FlowKey, FlowState};
 use knock_common::gate::{self, Verdict};
 use knock_common::grant::{Grant, GrantKey};
+use knock_common::reject::cells::ERROR_CELLS;
 use knock_common::rules::PortRoles;
 use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
@@ -64,6 +65,9 @@ pub struct Memory {
     beside: Option<Mutex<Box<dyn Beside>>>,
 }
 
+/// The key of the cells of ICMP errors in tests, the same on the host and in the kernel: so they agree on who shares one.
+pub const ERRORS_KEY: [u64; 2] = [0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908];
+
 /// What another CPU does meanwhile.
 struct Interruption(Box<dyn FnOnce(&Memory) + Send>);
 
@@ -98,7 +102,7 @@ impl Memory {
             sources: Slots::new(Self::MAX_SOURCES),
             flows: Slots::new(Self::MAX_FLOWS),
             watch: vec![Cell64::default(); WATCH_CELLS as usize],
-            errors: vec![Cell64::default(); WATCH_CELLS as usize],
+            errors: vec![Cell64::default(); ERROR_CELLS as usize],
             budget: Budget::default(),
             tokens: Cell64::default(),
             counters: [const { AtomicU64::new(0) }; Counter::COUNT],

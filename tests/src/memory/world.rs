@@ -18,7 +18,7 @@ use knock_common::rules::{Door, Knock, PortRoles, Service};
 use knock_common::spent::Spent;
 use knock_common::world::{Socket, World};
 
-use super::{Memory, lock};
+use super::{ERRORS_KEY, Memory, lock};
 use crate::model::{Port, Protocol};
 use crate::packet::HERE;
 
@@ -65,6 +65,10 @@ impl World for Memory {
 
     fn errors(&self, cell: u32) -> Option<&Cell64> {
         self.errors.get(cell as usize)
+    }
+
+    fn errors_key(&self) -> [u64; 2] {
+        ERRORS_KEY
     }
 
     fn ports(&self, port: u16) -> PortRoles {

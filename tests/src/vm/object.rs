@@ -39,7 +39,9 @@ impl Object {
         ];
         let numbers = numbers.map(|(name, number)| (name, number.to_ne_bytes()));
         let (until, segments) = (settings.trial_until.to_ne_bytes(), rules.segments().0.to_ne_bytes());
-        let words = [(name::TRIAL_UNTIL, (&until[..], true)), (name::SEGMENTS, (&segments[..], true))];
+        let key = settings.errors_key.map(u64::to_ne_bytes).concat();
+        let words = [(name::TRIAL_UNTIL, &until[..]), (name::SEGMENTS, &segments[..]), (name::ERRORS_KEY, &key[..])];
+        let words = words.map(|(name, octets)| (name, (octets, true)));
         let constants = numbers.iter().map(|(name, octets)| (*name, (&octets[..], true)));
         let level = (aya_log::LEVEL, (&[0_u8][..], false));
         object.patch_map_data(constants.chain(words).chain([level]).collect())?;

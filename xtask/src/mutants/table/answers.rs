@@ -36,6 +36,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         12 "::/32 is answered": "top != 0xff && words[0] != 0" => "top != 0xff";
     }
     "may_have_error" {
+        12 "who shares a budget of ICMP errors is known to everybody":
+            "world.errors_key()" => "[0; 2]";
         12 "a source has seven ICMP errors at once":
             "(BURST - 1) * INTERVAL" => "BURST * INTERVAL";
         12 "ICMP errors are used up for good":
