@@ -19,8 +19,15 @@ pub(super) const ASKED_BY: &str = "KNOCK_TRIAL_ASKED_BY";
 /// Behind this line a trial says why it failed.
 pub(super) const WHY: &str = "=== why it failed";
 
-/// A trial that takes longer than this and twice the time that it was given hangs.
+/// A trial that takes longer than this and twice the time that it was given hangs. Time in which some thread of this host
+/// waited for a CPU is left out.
 const LIMIT: Duration = Duration::from_secs(8 * 60);
+
+/// Whatever was waited for, no trial takes so many times as long.
+const AT_MOST: u32 = 4;
+
+/// How long threads have waited for a CPU (Documentation/accounting/psi.rst); no kernel without it counts that.
+const PRESSURE: &str = "/proc/pressure/cpu";
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +75,7 @@ pub(super) fn make(name: &str) -> Result<Attempt> {
     let (mut output, input) = io::pipe()?;
     let mut command = itself(name)?;
     command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
-    let start = Instant::now();
+    let (start, waited) = (Instant::now(), waited_for_cpus());
     let mut child = command.spawn()?;
     // It holds the other end of the pipe.
     drop(command);
@@ -83,7 +90,7 @@ pub(super) fn make(name: &str) -> Result<Attempt> {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     let mut hangs = false;
     while waitid(Id::Pid(id), flags)? == WaitStatus::StillAlive {
-        if start.elapsed() > limit() {
+        if hangs_after(start.elapsed(), || waited_for_cpus().saturating_sub(waited)) {
             hangs = true;
             child.kill()?;
             break;
@@ -124,6 +131,19 @@ fn end_of(status: Option<ExitStatus>) -> End {
     }
 }
 
+/// True if a trial has taken too long, of which some thread waited for a CPU for a while.
+fn hangs_after(elapsed: Duration, waited: impl FnOnce() -> Duration) -> bool {
+    let limit = limit();
+    elapsed > limit && (elapsed > limit * AT_MOST || elapsed.saturating_sub(waited()) > limit)
+}
+
+/// For how long, since this host was booted, some thread or more waited for a CPU.
+fn waited_for_cpus() -> Duration {
+    let text = fs::read_to_string(PRESSURE).unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("some ")?.rsplit_once("total=")?.1.parse().ok());
+    Duration::from_micros(total.unwrap_or_default())
+}
+
 /// How long a trial may take. Some go on for as many seconds as the environment says.
 fn limit() -> Duration {
     let seconds = env::var("KNOCK_SECONDS").ok().and_then(|text| text.parse().ok());
@@ -145,6 +165,14 @@ mod tests {
         assert_eq!(end_of(exited(failure::UNSTABLE)), End::Unstable);
         assert_eq!(end_of(None), End::Unstable);
         assert_eq!(end_of(Some(ExitStatus::from_raw(9))), End::Unstable);
+    }
+
+    #[test]
+    fn a_trial_that_waits_for_a_cpu_with_others_does_not_hang() {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let hangs = |elapsed, waited| hangs_after(minutes(elapsed), || minutes(waited));
+        assert!(!hangs(7, 0) && hangs(9, 0) && hangs(20, 11));
+        assert!(!hangs(9, 2) && !hangs(20, 13) && hangs(33, 33));
     }
 
     #[test]
