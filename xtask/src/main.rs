@@ -136,6 +136,9 @@ enum Verb {
         #[arg(long)]
         quick: bool,
     },
+    /// Make what later stages of `test` take: it does so while the emulator leaves a CPU free
+    #[command(hide = true)]
+    Prepare,
     /// Run the tests of knock-common in Miri, which sees undefined behaviour (part of `test`, where it can be had)
     Miri {
         /// Only the tests that come to unsafe code
@@ -158,6 +161,7 @@ fn main() -> ExitCode {
         Verb::Kernels { only, quick, built, args } => kernels::verb(only.as_deref(), quick, &built, &args),
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint { quick } => lint::verb(quick),
+        Verb::Prepare => test::prepare(),
         Verb::Miri { quick } => miri::verb(quick),
     };
     match outcome {

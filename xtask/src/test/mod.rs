@@ -71,7 +71,11 @@ fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
     }
     let mut old_kernel = itself(&["kernels", "--only", kernels::OLDEST, "--quick", "--built"])?;
     old_kernel.args(programs.words());
-    let mut at_once = vec![("an older kernel", old_kernel), ("mutants", itself(&["mutants", "--quick"])?)];
+    let mut at_once = vec![
+        ("an older kernel", old_kernel),
+        ("mutants", itself(&["mutants", "--quick"])?),
+        ("what later stages take", itself(&["prepare"])?),
+    ];
     if setup::has_miri(&tools.toolchain)? {
         at_once.push(("Miri", itself(&["miri", "--quick"])?));
     } else {
@@ -82,6 +86,14 @@ fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
     checks.run("kernel and end to end", || end_to_end(&tools, &built, &skipped));
     checks.run("packages", || packages(&built, &[]));
     Ok(())
+}
+
+/// Makes what takes its time and later stages find: `knockctl` of another layout, and a Debian for the packages. For
+/// [`all`] alone, which has built the rest.
+pub fn prepare() -> Result<()> {
+    let tools = setup::setup(Some(Purpose::Test))?;
+    compile::build(&tools, Profile::Release)?.next_knockctl(&tools)?;
+    debian::root().map(drop)
 }
 
 /// Only the trials that are asked for by name.
