@@ -94,11 +94,8 @@ pub(super) fn same_knocks(one: &Door, other: &Door) -> bool {
 fn shared_ports(services: &[&PlacedService], report: &Report<'_>) -> PortOwners {
     let mut owners = PortOwners::default();
     for (later, index) in services.iter().zip(0..).filter(|(one, _)| !one.service.ports.is_empty()) {
-        let next = owners.next();
         for (at, (range, span)) in later.service.ports.iter().zip(&later.ports).enumerate() {
-            if let Some(port) = next.first_in(*range)
-                && let Some(earlier) = owners.owner(port)
-            {
+            if let Some((port, earlier)) = owners.first_in(*range) {
                 let name = services[earlier].service.name;
                 let message = format!("port {port} is in service {} as well", name.as_str());
                 report.error(span, &format!("{}.ports[{at}]", later.key), message, "remove it from one of them");
