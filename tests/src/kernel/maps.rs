@@ -1,6 +1,6 @@
 //! The maps of a loaded program, typed.
 
-use std::collections::{BTreeSet, HashMap as Table};
+use std::collections::{BTreeSet, HashMap as Table, HashSet};
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
@@ -16,12 +16,13 @@ use knock_common::event::Event;
 use knock_common::flow::{Flow, FlowKey, FlowState};
 use knock_common::grant::{Grant, GrantKey, HOST_BITS};
 use knock_common::layout::{Place, name};
-use knock_common::reject::cells::ERROR_CELLS;
+use knock_common::reject::cells::{ERROR_CELLS, cell_of};
 use knock_common::spent::Spent;
 use knock_common::watch;
 use knock_user::firewall::{each_element, read_array, read_per_cpu, write_elements};
 
 use super::sys;
+use crate::memory::ERRORS_KEY;
 use crate::packet::HERE;
 
 /// A value that is plain bytes.
@@ -47,6 +48,8 @@ pub(super) struct Maps {
     guests: BTreeSet<IpAddr>,
     spent: HashMap<MapData, u64, Plain<Spent>>,
     locked: HashMap<MapData, Plain<Addr>, u64>,
+    /// Those that are locked out: to look through the table takes longer than to remember them.
+    sites: HashSet<Addr>,
     attempts: HashMap<MapData, Plain<Addr>, [u64; SLOTS]>,
     watch: Array<MapData, u64>,
     budget: PerCpuArray<MapData, u64>,
@@ -84,6 +87,7 @@ impl Maps {
             grants: take(ebpf, name::GRANTS)?,
             spent: take(ebpf, name::SPENT)?,
             locked: take(ebpf, name::LOCKED)?,
+            sites: HashSet::new(),
             attempts: take(ebpf, name::ATTEMPTS)?,
             watch: take(ebpf, name::WATCH)?,
             budget: take(ebpf, name::BUDGET)?,
@@ -158,6 +162,7 @@ impl Maps {
 
     pub(super) fn lock_out(&mut self, source: Addr, until: u64) {
         self.locked.insert(Plain(source.site()), until, 0).expect("there is room");
+        self.sites.insert(source.site());
     }
 
     pub(super) fn attempts(&self) -> Table<Addr, [u64; SLOTS]> {
@@ -212,9 +217,28 @@ impl Maps {
         self.tokens.get(&0, 0).expect("tokens can be read").to_vec()
     }
 
-    /// Forgets attempts with their part of the filter, the budget and the ICMP errors that are used up,
-    /// grants, flows, who is locked out, and which one-time sequences were used.
+    /// Forgets all, with the ICMP errors that any source has used up.
     pub(super) fn forget(&mut self) {
+        self.forget_but_errors();
+        let errors = self.errors.fd().as_fd();
+        let cells: Vec<u64> = read_array(errors, ERROR_CELLS).expect("the cells can be read");
+        for (index, _) in (0..).zip(&cells).filter(|(_, cell)| **cell != 0) {
+            sys::write_array(errors, index, &[0]).expect("the cells can be written");
+        }
+    }
+
+    /// The same where nobody but these sources can have used up errors. To read all cells takes longer than the rest.
+    pub(super) fn forget_of(&mut self, sources: impl Iterator<Item = Addr>) {
+        self.forget_but_errors();
+        for source in sources {
+            let cell = cell_of(&source, ERRORS_KEY);
+            sys::write_array(self.errors.fd().as_fd(), cell, &[0]).expect("the cells can be written");
+        }
+    }
+
+    /// Forgets attempts with their part of the filter, the budget, grants, flows, who is locked out, and which one-time
+    /// sequences were used.
+    fn forget_but_errors(&mut self) {
         let sources: Vec<_> = self.attempts.keys().map(|key| key.expect("attempts can be read")).collect();
         for source in sources {
             self.watch.set(watch::cell_of(&source.0), 0, 0).expect("the filter can be written");
@@ -227,9 +251,8 @@ impl Maps {
         for key in keys {
             self.grants.remove(&key).expect("grants can be removed");
         }
-        let sources: Vec<_> = self.locked.keys().map(|key| key.expect("sources can be read")).collect();
-        for source in sources {
-            self.locked.remove(&source).expect("sources can be removed");
+        for site in std::mem::take(&mut self.sites) {
+            self.locked.remove(&Plain(site)).expect("sources can be removed");
         }
         let keys: Vec<_> = self.spent.keys().map(|key| key.expect("used sequences can be read")).collect();
         for key in keys {
@@ -237,10 +260,5 @@ impl Maps {
         }
         let zeros = PerCpuValues::try_from(vec![0; self.cpus]).expect("a value for each CPU");
         self.budget.set(0, zeros, 0).expect("the budget can be set");
-        let errors = self.errors.fd().as_fd();
-        let cells: Vec<u64> = read_array(errors, ERROR_CELLS).expect("the cells can be read");
-        for (index, _) in (0..).zip(&cells).filter(|(_, cell)| **cell != 0) {
-            sys::write_array(errors, index, &[0]).expect("the cells can be written");
-        }
     }
 }

@@ -272,6 +272,11 @@ impl Kernel {
         let _ = self.maps.take_events();
     }
 
+    /// Forgets what packets of these sources have left: attempts, grants, flows, and the errors that they used up.
+    pub fn forget_of(&mut self, sources: impl IntoIterator<Item = Addr>) {
+        self.maps.forget_of(sources.into_iter());
+    }
+
     /// Forgets all attempts and grants.
     pub fn forget(&mut self) {
         self.maps.forget();
