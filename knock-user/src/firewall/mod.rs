@@ -29,7 +29,7 @@ mod state;
 mod sys;
 mod waiting;
 
-pub use arrival::Arrivals;
+pub use arrival::{Arrivals, gates_for, scope_meant};
 pub use attach::Attached;
 pub use behind::{behind_gate, remarks_on_filters, warn_of_filters};
 pub use choose::{Choice, choose, not_there};
