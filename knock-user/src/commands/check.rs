@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::firewall::{
     FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs, remarks_on_filters,
 };
+use crate::host::realtime;
 use crate::onetime;
 use crate::session::Session;
 
@@ -60,6 +61,7 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
             findings.extend(session.map(|warning| remark(&config, "", warning)));
             findings.extend(remarks_on_hooks(&config));
             findings.extend(pins(&config, paths));
+            findings.extend(realtime::remark().map(|(message, help)| remark(&config, "", message).with_help(help)));
             let log_fault = log_fault(&config);
             let loads = log_fault.is_none();
             findings.extend(log_fault);
@@ -99,6 +101,9 @@ fn kernel(out: &mut dyn Write) -> Result<Exit> {
         missing += usize::from(!has && feature.need == Need::Always);
         let (word, need) = (if has { "yes" } else { "no" }, feature.need.words());
         writeln!(out, "{word:4}{} (Linux {}), {}: {need}", feature.name, feature.since, feature.purpose)?;
+    }
+    if let Some((message, help)) = realtime::remark() {
+        writeln!(out, "warning: {message}\n  help: {help}")?;
     }
     let release = kernel_release();
     if missing == 0 {
