@@ -5,6 +5,7 @@ pub mod conntrack;
 pub mod ephemeral;
 pub mod filter;
 mod netlink;
+pub mod offloads;
 pub mod processes;
 pub mod realtime;
 pub mod scope;
