@@ -68,7 +68,7 @@ pub fn glance<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &mut Pa
     {
         return Glance::Unrelated;
     }
-    plain.read(packet, || world.interface());
+    plain.read(packet, || world.scope());
     Glance::Concerns(role)
 }
 
@@ -78,10 +78,10 @@ fn may_attempt<W: World>(world: &W, source: &Addr) -> bool {
     world.watch(watch::cell_of(source)).is_some_and(|cell| cell.load() != 0)
 }
 
-/// The role of the port that a packet goes to, which was just read. Its source is the interface's from here on.
+/// The role of the port that a packet goes to, which was just read. A link-local source is of its link from here on.
 #[inline(always)]
 pub fn role_of<W: World>(world: &W, packet: &mut Packet) -> PortRole {
-    packet.came_on(world.interface());
+    packet.came_on(|| world.scope());
     world.ports(packet.dport).of(packet.transport)
 }
 

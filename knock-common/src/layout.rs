@@ -45,10 +45,11 @@ pub const MAX_LOCKED: u32 = 16_384;
 /// Trusted networks in one config.
 pub const MAX_TRUSTED: u32 = 1024;
 
-/// Interfaces that can be answered on.
+/// Interfaces of which the program can be told.
 pub const MAX_PLACES: u32 = 4096;
 
-/// What the answer of a closed port takes from its interface. Key: interface index.
+/// What the program is told of an interface: what the answer of a closed port takes from it, and to whose link it belongs.
+/// Key: interface index.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Place {
@@ -58,6 +59,8 @@ pub struct Place {
     pub ttl: u8,
     /// Hop limit of IPv6.
     pub hop_limit: u8,
+    /// Index of the bond or team that it is a port of: link-local sources belong there. 0: to the interface itself.
+    pub scope: u32,
 }
 
 /// Bit of [`name::TOLD`]: nothing is denied, what would be is counted and logged.
@@ -170,5 +173,5 @@ const _: () = {
     assert!(size_of::<Spent>() == 32);
     assert!(size_of::<Knock>() == 264);
     assert!(size_of::<TrustFilter>() == 16);
-    assert!(size_of::<Place>() == 8);
+    assert!(size_of::<Place>() == 12);
 };

@@ -40,6 +40,9 @@ pub trait World {
 
     /// Index of the interface on which the frame came.
     fn interface(&self) -> u32;
+    /// Index of the interface that a link-local source of this frame belongs to: the one on which the frame came, or the
+    /// bond or team that this is a port of. Asked for such sources alone.
+    fn scope(&self) -> u32;
 
     /// `stealth`: look connections up.
     fn stealth(&self) -> bool;

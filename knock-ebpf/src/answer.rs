@@ -4,21 +4,11 @@ use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::helpers::bpf_get_prandom_u32;
 use aya_ebpf::programs::XdpContext;
 use knock_common::frame::FrameMut as _;
-use knock_common::layout::Place;
 use knock_common::packet::Packet;
 use knock_common::reject::answer::{self, Sender};
 
 use crate::frame::Linear;
-use crate::{desk, maps, settings};
-
-/// What an answer takes from the interface of the frame.
-#[inline(always)]
-pub fn place(ctx: &XdpContext) -> Option<&Place> {
-    let index = ctx.ingress_ifindex() as u32;
-    // SAFETY: octets that are only read; the loader replaces a value as a whole, and a removed one is
-    // kept for those that hold it.
-    unsafe { maps::PLACES.get(index) }
-}
+use crate::{desk, maps, places, settings};
 
 /// Turns the frame into the answer to the packet on the desk, and sends it. What cannot be answered
 /// is dropped.
@@ -43,7 +33,7 @@ fn write(ctx: &XdpContext, mut frame: Linear<'_>) -> u32 {
     // By reference: of an `Option` of a whole packet the compiler also spills what is not there, which
     // the verifier takes for a use.
     let Some(packet) = desk::look() else { return xdp_action::XDP_DROP };
-    let Some(place) = place(ctx) else { return xdp_action::XDP_DROP };
+    let Some(place) = places::place(ctx) else { return xdp_action::XDP_DROP };
     let Some(sheet) = maps::SHEET.get_ptr_mut(0) else { return xdp_action::XDP_DROP };
     // SAFETY: this CPU's own value, which nobody else touches before the verdict (see `maps`).
     let sheet = unsafe { &mut *sheet };

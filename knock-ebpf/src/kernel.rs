@@ -21,7 +21,7 @@ use knock_common::rules::{Door, Knock, PortRoles, Service};
 use knock_common::spent::Spent;
 use knock_common::world::{Socket, World};
 
-use crate::{answer, desk, explain, maps, settings, sockets};
+use crate::{desk, explain, maps, places, settings, sockets};
 
 /// A key of the tries for one address. The kernel reads keys eight octets at a time, and so they are written:
 /// a processor that reads what was just written in smaller pieces has to wait for them.
@@ -84,6 +84,11 @@ impl World for Kernel<'_> {
     }
 
     #[inline(always)]
+    fn scope(&self) -> u32 {
+        places::scope(self.ctx)
+    }
+
+    #[inline(always)]
     fn stealth(&self) -> bool {
         settings::stealth()
     }
@@ -115,7 +120,7 @@ impl World for Kernel<'_> {
 
     #[inline(always)]
     fn is_addressed(&self, high: u32, low: u16) -> bool {
-        answer::place(self.ctx).is_some_and(|place| {
+        places::place(self.ctx).is_some_and(|place| {
             let [a, b, c, d, e, f] = place.mac;
             u32::from_ne_bytes([a, b, c, d]) == high && u16::from_be_bytes([e, f]) == low
         })

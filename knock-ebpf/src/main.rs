@@ -10,6 +10,7 @@ mod explain;
 mod frame;
 mod kernel;
 mod maps;
+mod places;
 mod raw;
 mod settings;
 mod sockets;

@@ -9,7 +9,9 @@ use knock_common::event::Kind;
 use knock_common::rules::MAX_STEPS;
 use tests::agree::{Mismatch, agree, shrink, stored};
 use tests::history::{PER_CONFIG, Profile, Scenario};
+use tests::links::LO;
 use tests::memory::Memory;
+use tests::model::Source;
 use tests::tables::Tables;
 
 /// How many histories; the environment may ask for another number.
@@ -36,7 +38,7 @@ fn play(tables: &Arc<Tables>, scenario: &Scenario, tally: &mut Tally) -> Result<
     let mut host =
         Memory::new(Arc::clone(tables)).with_sockets(scenario.sockets.clone()).with_tokens(scenario.config.log_tokens);
     for (network, &until) in &scenario.config.locked {
-        host.lock_out(stored(network.base), until);
+        host.lock_out(stored(Source::on(network.base, LO)), until);
     }
     let counted = agree(&mut host, tables, scenario, 1)?;
     tally.counted.iter_mut().zip(counted).for_each(|(sum, more)| *sum += more);

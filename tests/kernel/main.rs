@@ -19,6 +19,8 @@ mod gate;
 mod knocks;
 #[path = "../host/limits.rs"]
 mod limits;
+#[path = "../host/link_local.rs"]
+mod link_local;
 #[path = "../host/lockouts.rs"]
 mod lockouts;
 #[path = "../host/segments.rs"]

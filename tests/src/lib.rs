@@ -7,6 +7,7 @@ pub mod history;
 pub mod kernel;
 pub mod knockd;
 pub mod lab;
+pub mod links;
 pub mod memory;
 pub mod model;
 pub mod packet;

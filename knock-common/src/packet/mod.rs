@@ -78,11 +78,13 @@ impl Packet {
         }
     }
 
-    /// Says on which interface the packet came, once the rest of it is read: a link-local source belongs there.
+    /// Says to which interface a link-local source belongs, once the rest of the packet is read. Nobody else is asked for.
     #[inline(always)]
-    pub fn came_on(&mut self, interface: u32) {
-        self.src = self.src.scoped(interface);
-        self.group |= self.src.is_zoneless();
+    pub fn came_on(&mut self, scope: impl FnOnce() -> u32) {
+        if self.src.is_link_local() {
+            self.src = self.src.scoped(scope());
+            self.group |= self.src.is_zoneless();
+        }
     }
 
     /// True if the packet may end an attempt where it goes to an unrelated port (rule 4): a datagram, or a segment whose

@@ -138,7 +138,7 @@ impl<F: Frame + ?Sized> Plain<F> {
 
     /// Fills in the whole packet.
     #[inline(always)]
-    pub fn read(&self, packet: &mut Packet, interface: impl Fn() -> u32) {
+    pub fn read(&self, packet: &mut Packet, scope: impl FnOnce() -> u32) {
         packet.src = self.source();
         match &self.head {
             Head::V4(h) => {
@@ -162,7 +162,7 @@ impl<F: Frame + ?Sized> Plain<F> {
         packet.ip = self.tag as u16 + IP as u16;
         packet.l4_len = self.l4_len;
         if self.is_link_local() {
-            packet.came_on(interface());
+            packet.came_on(scope);
         }
     }
 }

@@ -9,7 +9,7 @@ use knock_common::grant::HOST_BITS;
 
 use super::{service, source};
 use crate::exit::Exit;
-use crate::firewall::{Allowed, Paths, Place, State, format_source};
+use crate::firewall::{Allowed, Paths, State, format_source, gates_for};
 use crate::host::scope;
 
 /// Arguments of `knockctl allow`.
@@ -38,10 +38,10 @@ pub fn run(args: &AllowArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
 }
 
 fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
-    let source = source::parse(&args.ip)?;
+    let source = source::parse(&args.ip, paths)?;
     let mut state = State::open_to_change(paths)?;
     if source.interface() != 0 {
-        need_gate(&args.ip, source, &state.places()?)?;
+        need_gate(&args.ip, source, &gates_for(source.interface(), paths)?)?;
     }
     let services = state.services()?;
     for service in service::choose(&state.protecting()?, args.service.as_deref())? {
@@ -58,17 +58,16 @@ fn allow(args: &AllowArgs, paths: &Paths, said: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// A link-local source has its grant where its packets are judged: on a port, say, and not on its bridge.
-fn need_gate(text: &str, source: Addr, places: &[Place]) -> Result<()> {
-    let name = scope::name_of(source.interface());
-    let has_gate: Vec<_> =
-        places.iter().filter(|place| place.mode.is_some()).map(|place| place.name.as_str()).collect();
-    if has_gate.contains(&name.as_str()) {
+/// A link-local source has its grant where its packets are judged. Of each interface with the gate, its name and whether
+/// that is so there.
+fn need_gate(text: &str, source: Addr, gates: &[(String, bool)]) -> Result<()> {
+    if gates.iter().any(|(_, judges)| *judges) {
         return Ok(());
     }
     bail!(
-        "{text}: the gate does not stand on {name}: it stands on {}: name the one over which the packets come",
-        has_gate.join(", ")
+        "{text}: the gate does not stand on {}: it stands on {}: name the one over which the packets come",
+        scope::name_of(source.interface()),
+        gates.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -82,9 +81,9 @@ fn line(source: Addr, service: &str, span: Option<Duration>, had: bool) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::tests::parse;
     use super::super::span;
     use super::*;
-    use crate::firewall::{Condition, XdpMode};
 
     #[test]
     fn spans_are_those_of_the_config() {
@@ -95,23 +94,21 @@ mod tests {
 
     #[test]
     fn a_link_local_source_is_where_the_gate_is() {
-        let place = |name: &str, mode| Place { name: name.to_owned(), mode, condition: Condition::Up };
-        let places = [place("eth0", Some(XdpMode::Native)), place("lo", None)];
-        let (text, source) = ("fe80::7%lo", source::parse("fe80::7%lo").unwrap());
-        let error = need_gate(text, source, &places).unwrap_err().to_string();
-        assert!(error.starts_with("fe80::7%lo: the gate does not stand on lo: it stands on eth0: "), "{error}");
-        let with = [place("lo", Some(XdpMode::Generic))];
-        assert!(need_gate(text, source, &with).is_ok());
+        let gates = |judging: bool| [("eth0".to_owned(), false), ("eth1".to_owned(), judging)];
+        let (text, source) = ("fe80::7%lo", parse("fe80::7%lo").unwrap());
+        let error = need_gate(text, source, &gates(false)).unwrap_err().to_string();
+        assert!(error.starts_with("fe80::7%lo: the gate does not stand on lo: it stands on eth0, eth1: "), "{error}");
+        assert!(need_gate(text, source, &gates(true)).is_ok());
     }
 
     #[test]
     fn the_answer_names_source_service_and_span() {
-        let source = source::parse("192.0.2.7").unwrap();
+        let source = parse("192.0.2.7").unwrap();
         let ten = Some(Duration::from_secs(600));
         assert_eq!(line(source, "ssh2", ten, false), "192.0.2.7: ssh2: allowed for 10m\n");
         let again = "192.0.2.7: ssh2: allowed until revoked, in place of the grant it had\n";
         assert_eq!(line(source, "ssh2", None, true), again);
-        let local = line(source::parse("fe80::7%lo").unwrap(), "ssh2", None, false);
+        let local = line(parse("fe80::7%lo").unwrap(), "ssh2", None, false);
         assert_eq!(local, "fe80::7%lo: ssh2: allowed until revoked\n");
     }
 }

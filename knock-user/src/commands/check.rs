@@ -1,5 +1,6 @@
 //! `knockctl check`: what is wrong with a config, or weak.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -8,13 +9,15 @@ use anyhow::{Result, bail};
 use super::count;
 use crate::cli::DEFAULT_CONFIG;
 use crate::config::{
-    Config, ConfigError, Diagnostic, Severity, log_fault, missing_programs, remarks_on_hooks, remarks_on_listeners,
-    remarks_on_published, remarks_on_strength, remarks_on_users,
+    Config, ConfigError, Deny, Diagnostic, Severity, log_fault, missing_programs, remarks_on_hooks,
+    remarks_on_listeners, remarks_on_published, remarks_on_strength, remarks_on_users,
 };
 use crate::exit::Exit;
 use crate::firewall::{
-    FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs, remarks_on_filters,
+    FEATURES, Interface, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs,
+    remarks_on_filters, without_tags,
 };
+use crate::host::{offloads, realtime};
 use crate::onetime;
 use crate::session::Session;
 
@@ -60,6 +63,7 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
             findings.extend(session.map(|warning| remark(&config, "", warning)));
             findings.extend(remarks_on_hooks(&config));
             findings.extend(pins(&config, paths));
+            findings.extend(realtime::remark().map(|(message, help)| remark(&config, "", message).with_help(help)));
             let log_fault = log_fault(&config);
             let loads = log_fault.is_none();
             findings.extend(log_fault);
@@ -100,6 +104,9 @@ fn kernel(out: &mut dyn Write) -> Result<Exit> {
         let (word, need) = (if has { "yes" } else { "no" }, feature.need.words());
         writeln!(out, "{word:4}{} (Linux {}), {}: {need}", feature.name, feature.since, feature.purpose)?;
     }
+    if let Some((message, help)) = realtime::remark() {
+        writeln!(out, "warning: {message}\n  help: {help}")?;
+    }
     let release = kernel_release();
     if missing == 0 {
         writeln!(out, "Linux {release}: ok")?;
@@ -122,7 +129,31 @@ fn interfaces(config: &Config, elsewhere: bool) -> Vec<Diagnostic> {
         return vec![Diagnostic::of_file(file, KEY, severity, message).with_help(help)];
     }
     let remarks = choice.remarks().into_iter();
-    remarks.map(|(name, text)| remark(config, KEY, format!("{name}: {text}"))).collect()
+    let remarks = remarks.map(|(name, text)| remark(config, KEY, format!("{name}: {text}")));
+    remarks.chain(untagged(config, &choice.fit, &all)).collect()
+}
+
+/// Where answers to what comes in a VLAN would leave without its tag; nothing where the cards cannot be asked.
+fn untagged(config: &Config, fit: &[Interface], all: &[Interface]) -> Option<Diagnostic> {
+    if config.options.deny != Deny::Reject {
+        return None;
+    }
+    let features = offloads::features().unwrap_or_default();
+    let takes_off = |index: u32| {
+        features.get(&index).is_some_and(|on| on.iter().any(|feature| feature == offloads::TAKES_TAGS_OFF))
+    };
+    let cards: BTreeSet<_> = fit.iter().flat_map(|one| without_tags(one, all, takes_off)).collect();
+    let names: Vec<_> = cards.into_iter().collect();
+    let message = format!(
+        "{}: the tag of a VLAN is taken off before the gate (rx-vlan-offload): an answer to what is denied in a VLAN leaves \
+         without it, and may not be heard",
+        names.join(", ")
+    );
+    let first = names.first()?;
+    let help = format!(
+        "`ethtool -K {first} rxvlan off`, or name the VLAN's own device in options.interfaces, or deny = \"drop\""
+    );
+    Some(remark(config, "options.deny", message).with_help(help))
 }
 
 fn remark(config: &Config, key: &str, message: String) -> Diagnostic {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::source;
 use crate::config::{Port, PortNames, transport_name};
 use crate::exit::Exit;
-use crate::firewall::{Paths, Question, State, ask, behind_gate, boot_now, format_source, need_root};
+use crate::firewall::{Paths, Question, State, ask, behind_gate, boot_now, format_source, need_root, scope_meant};
 use crate::host::filter::Fate;
 use crate::host::scope;
 use crate::settings::bare_address;
@@ -130,7 +130,7 @@ impl From<Fate> for Behind {
 /// No address, no port, nothing loaded, not root.
 pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
     need_root()?;
-    let addr = source::parse(&args.source)?;
+    let addr = source::parse(&args.source, paths)?;
     let source = IpAddr::from(addr);
     let port = Port::parse(&args.port, &PortNames::of_host())
         .map_err(|error| anyhow::anyhow!("{}: {error}: write it as 2222/tcp or 51820/udp", args.port))?;
@@ -142,7 +142,8 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
         port: port.number,
         transport: port.transport,
         flags: args.flags.iter().fold(0, |all, flag| all | flag),
-        interface: interface(args, addr)?,
+        interface: interface(args, addr, paths)?,
+        scope: addr.interface(),
     };
     let answer = ask(paths, &question)?;
     let (passes, rule, reason) = match (answer.counter, port.transport) {
@@ -185,15 +186,20 @@ pub fn run(args: &ExplainArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exi
     Ok(if arrives { Exit::Done } else { Exit::Negative })
 }
 
-/// Where the packet comes: a link-local source is asked for where it is.
-fn interface(args: &ExplainArgs, source: Addr) -> Result<Option<String>> {
-    let own = (source.interface() != 0).then(|| scope::name_of(source.interface()));
-    let (Some(own), Some(named)) = (&own, &args.interface) else { return Ok(own.or_else(|| args.interface.clone())) };
-    // By any name that it has.
-    if scope::index_of(named).is_ok_and(|index| index == source.interface()) {
-        return Ok(Some(own.clone()));
+/// Where the packet comes, if that is said: a link-local source is asked for where it is.
+fn interface(args: &ExplainArgs, source: Addr, paths: &Paths) -> Result<Option<String>> {
+    let (own, Some(named)) = (source.interface(), &args.interface) else { return Ok(None) };
+    if own == 0 {
+        return Ok(Some(named.clone()));
     }
-    bail!("{} is on {own}, and --interface names {named}: leave one of them out", args.source)
+    // By any name that it has.
+    match scope::index_of(named) {
+        Ok(index) if scope_meant(index, paths)? == own => Ok(Some(scope::name_of(index))),
+        _ => {
+            let own = scope::name_of(own);
+            bail!("{} is on {own}, and --interface names {named}: leave one of them out", args.source)
+        }
+    }
 }
 
 /// A datagram that passes as one of a connection.
@@ -294,6 +300,7 @@ fn grant_of(state: &State, service: &Service, source: Addr) -> Result<Option<Str
 #[cfg(test)]
 mod tests {
     use super::super::rules;
+    use super::super::source::tests::{no_pins, parse};
     use super::*;
 
     #[test]
@@ -341,19 +348,20 @@ mod tests {
 
     #[test]
     fn a_link_local_source_comes_on_its_interface_alone() {
-        let source = source::parse("fe80::7%lo").unwrap();
+        let source = parse("fe80::7%lo").unwrap();
         let asked = |interface: Option<&str>| ExplainArgs {
             source: "fe80::7%lo".to_owned(),
             interface: interface.map(str::to_owned),
             ..asked()
         };
-        for named in [None, Some("lo"), Some("1")] {
-            assert_eq!(interface(&asked(named), source).unwrap().as_deref(), Some("lo"));
+        for named in [Some("lo"), Some("1")] {
+            assert_eq!(interface(&asked(named), source, &no_pins()).unwrap().as_deref(), Some("lo"));
         }
-        let error = interface(&asked(Some("eth9")), source).unwrap_err().to_string();
+        assert_eq!(interface(&asked(None), source, &no_pins()).unwrap(), None);
+        let error = interface(&asked(Some("eth9")), source, &no_pins()).unwrap_err().to_string();
         assert_eq!(error, "fe80::7%lo is on lo, and --interface names eth9: leave one of them out");
-        let elsewhere = source::parse("192.0.2.7").unwrap();
-        assert_eq!(interface(&asked(Some("eth9")), elsewhere).unwrap().as_deref(), Some("eth9"));
+        let elsewhere = parse("192.0.2.7").unwrap();
+        assert_eq!(interface(&asked(Some("eth9")), elsewhere, &no_pins()).unwrap().as_deref(), Some("eth9"));
     }
 
     #[test]

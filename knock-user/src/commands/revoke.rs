@@ -45,7 +45,7 @@ pub fn run(args: &RevokeArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
 fn revoke(args: &RevokeArgs, paths: &Paths, said: &mut String, found: &mut bool) -> Result<()> {
     let mut state = State::open_to_change(paths)?;
     let grants = state.grants()?;
-    let meant = Meant::among(args.ip.as_deref(), &grants)?;
+    let meant = Meant::among(args.ip.as_deref(), &grants, paths)?;
     let services = state.services()?;
     let tag = match &args.service {
         Some(name) => service::choose(&services, Some(name))?.first().map(|service| service.tag),
@@ -88,13 +88,13 @@ enum Meant {
 }
 
 impl Meant {
-    fn among(text: Option<&str>, grants: &[GrantEntry]) -> Result<Self> {
+    fn among(text: Option<&str>, grants: &[GrantEntry], paths: &Paths) -> Result<Self> {
         let Some(text) = text else { return Ok(Self::Everybody) };
         // Also on an interface that is gone.
         match grants.iter().find(|entry| entry.source() == text).map(|entry| entry.key) {
             Some(GrantKey { source, bits: HOST_BITS, .. }) => Ok(Self::Address(source)),
             Some(GrantKey { source, bits, .. }) => Ok(Self::Network(source, bits)),
-            None => source::parse(text).map(Self::Address),
+            None => source::parse(text, paths).map(Self::Address),
         }
     }
 
@@ -129,10 +129,11 @@ fn exactly(key: &GrantKey) -> Service {
 mod tests {
     use knock_common::grant::Grant;
 
+    use super::super::source::tests::{no_pins, parse};
     use super::*;
 
     fn entry(source: &str, bits: u32) -> GrantEntry {
-        let key = GrantKey::new(1, &source::parse(source).unwrap(), &Prefix::new(bits));
+        let key = GrantKey::new(1, &parse(source).unwrap(), &Prefix::new(bits));
         GrantEntry { key, grant: Grant { until: 1, origin: 1, ..Grant::NONE } }
     }
 
@@ -140,14 +141,14 @@ mod tests {
     fn an_address_means_every_grant_that_covers_it() {
         let grants = [entry("2001:db8::7", HOST_BITS), entry("2001:db8::7", 64), entry("192.0.2.7", 120)];
         let covered = |text: &str| {
-            let meant = Meant::among(Some(text), &grants).unwrap();
+            let meant = Meant::among(Some(text), &grants, &no_pins()).unwrap();
             grants.iter().map(|entry| meant.covers(entry)).collect::<Vec<_>>()
         };
         assert_eq!(covered("2001:db8::7"), [true, true, false]);
         assert_eq!(covered("2001:db8::8"), [false, true, false]);
         assert_eq!(covered("::ffff:192.0.2.9"), [false, false, true]);
         assert_eq!(covered("192.0.2.0/24"), [false, false, true]);
-        assert!(Meant::among(Some("198.51.100.0/24"), &grants).is_err());
+        assert!(Meant::among(Some("198.51.100.0/24"), &grants, &no_pins()).is_err());
         assert!(grants.iter().all(|entry| Meant::Everybody.covers(entry)));
     }
 
@@ -158,7 +159,7 @@ mod tests {
             |bits| GrantEntry { key: GrantKey::new(1, &gone, &Prefix::new(bits)), ..entry("192.0.2.7", HOST_BITS) };
         let grants = [of(HOST_BITS), of(64)];
         let covered = |text: &str| {
-            let meant = Meant::among(Some(text), &grants)?;
+            let meant = Meant::among(Some(text), &grants, &no_pins())?;
             Ok::<_, anyhow::Error>(grants.iter().map(|entry| meant.covers(entry)).collect::<Vec<_>>())
         };
         assert_eq!(covered("fe80::7%4294967295").unwrap(), [true, true]);
@@ -168,8 +169,8 @@ mod tests {
 
     #[test]
     fn a_link_local_address_is_meant_on_its_interface_alone() {
-        let meant = Meant::among(Some("fe80::7%lo"), &[]).unwrap();
-        let source = source::parse("fe80::7%lo").unwrap();
+        let meant = Meant::among(Some("fe80::7%lo"), &[], &no_pins()).unwrap();
+        let source = parse("fe80::7%lo").unwrap();
         assert!(meant.holds(&source));
         assert!(!meant.holds(&source.on_wire()) && !meant.holds(&source.scoped(2)));
     }

@@ -2,20 +2,22 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use ipnet::IpNet;
 use knock_common::addr::Addr;
 
+use crate::firewall::{Paths, scope_meant};
 use crate::host::scope;
 
-/// Reads one address; a v4-mapped one is that IPv4 address.
+/// Reads one address; a v4-mapped one is that IPv4 address, a link-local one belongs to the interface that the gate
+/// of these pins knows it by.
 ///
 /// # Errors
 ///
 /// A network, a name, the unset address: with the remedy.
-pub fn parse(text: &str) -> Result<Addr> {
+pub fn parse(text: &str, paths: &Paths) -> Result<Addr> {
     if let Some((ip, interface)) = text.split_once('%') {
-        return on_link(text, ip, interface);
+        return on_link(text, ip, interface, paths);
     }
     match text.parse::<IpAddr>() {
         Ok(ip) if ip.to_canonical().is_unspecified() => {
@@ -34,11 +36,11 @@ pub fn parse(text: &str) -> Result<Addr> {
 }
 
 /// A link-local address and its interface, as `ip` and `ssh` write it.
-fn on_link(text: &str, ip: &str, interface: &str) -> Result<Addr> {
+fn on_link(text: &str, ip: &str, interface: &str, paths: &Paths) -> Result<Addr> {
     match ip.parse::<IpAddr>().map(Addr::from) {
         Ok(addr) if addr.is_link_local() => match scope::index_of(interface) {
             Ok(index) => {
-                let scoped = addr.scoped(index);
+                let scoped = addr.scoped(scope_meant(index, paths).with_context(|| text.to_owned())?);
                 if scoped.is_zoneless() { Err(zoneless(text)) } else { Ok(scoped) }
             }
             Err(_) => bail!("{text}: no interface is called {interface}: `ip link` lists them"),
@@ -57,8 +59,20 @@ fn zoneless(text: &str) -> anyhow::Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// Pins of no gate.
+    pub fn no_pins() -> Paths {
+        Paths::below(Path::new("/nothing-here"))
+    }
+
+    /// The address, where there is no gate.
+    pub fn parse(text: &str) -> Result<Addr> {
+        super::parse(text, &no_pins())
+    }
 
     #[test]
     fn a_mapped_address_is_ipv4() {

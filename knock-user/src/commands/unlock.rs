@@ -28,7 +28,7 @@ pub struct UnlockArgs {
 pub fn run(args: &UnlockArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
     let state = State::open(paths)?;
     let sites = match &args.ip {
-        Some(text) => vec![site_of(text, &state.lockouts()?)?],
+        Some(text) => vec![site_of(text, &state.lockouts()?, paths)?],
         None => state.lockouts()?.into_iter().map(|entry| entry.site).collect(),
     };
     let mut found = false;
@@ -46,24 +46,25 @@ pub fn run(args: &UnlockArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit
 }
 
 /// The site that is meant: as `status` shows it, also on an interface that is gone, or by an address in it.
-fn site_of(text: &str, lockouts: &[LockoutEntry]) -> Result<Addr> {
+fn site_of(text: &str, lockouts: &[LockoutEntry], paths: &Paths) -> Result<Addr> {
     match lockouts.iter().find(|entry| format_site(entry.site) == text) {
         Some(entry) => Ok(entry.site),
-        None => source::parse(text.strip_suffix("/64").unwrap_or(text)),
+        None => source::parse(text.strip_suffix("/64").unwrap_or(text), paths),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::tests::{no_pins, parse};
     use super::*;
 
     #[test]
     fn a_site_is_meant_as_it_is_shown_or_by_an_address() {
         let gone = Addr::from("fe80::7".parse::<std::net::IpAddr>().unwrap()).scoped(u32::MAX).site();
         let lockouts = [LockoutEntry { site: gone, until: 1 }];
-        assert_eq!(site_of("fe80::%4294967295/64", &lockouts).unwrap(), gone);
-        assert!(site_of("fe80::%4294967295/64", &[]).is_err());
-        assert_eq!(site_of("2001:db8::/64", &lockouts).unwrap(), source::parse("2001:db8::").unwrap());
-        assert_eq!(site_of("192.0.2.7", &lockouts).unwrap(), source::parse("192.0.2.7").unwrap());
+        assert_eq!(site_of("fe80::%4294967295/64", &lockouts, &no_pins()).unwrap(), gone);
+        assert!(site_of("fe80::%4294967295/64", &[], &no_pins()).is_err());
+        assert_eq!(site_of("2001:db8::/64", &lockouts, &no_pins()).unwrap(), parse("2001:db8::").unwrap());
+        assert_eq!(site_of("192.0.2.7", &lockouts, &no_pins()).unwrap(), parse("192.0.2.7").unwrap());
     }
 }

@@ -1,11 +1,14 @@
-//! What the answer of a closed port takes from its interface: MAC, time to live, hop limit.
+//! What the program is told of interfaces: to which link-local sources belong whose packets come there; and what the
+//! answer of a closed port takes from one, its MAC, time to live and hop limit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::iter::once;
 
 use aya::maps::{HashMap, MapData, MapError};
 use knock_common::layout::{MAX_PLACES, Place, name};
 
+use super::arrival::{above, scope_of};
 use super::interfaces::Interface;
 use super::load::Program;
 use super::plain::Plain;
@@ -13,11 +16,15 @@ use super::plain::Plain;
 /// What both families start with where nothing is set.
 const DEFAULT_HOPS: u8 = 64;
 
+/// What is so where the program answers nothing, and could not be told of a port.
+const ALONE: &str = "link-local addresses there are others than those of the bond";
+
 /// By the index of the interface.
 type Places = BTreeMap<u32, Place>;
 
-/// What the program was told of the interfaces that it answers on. Its table evicts nothing: where the gate
-/// stands it must not fall silent because others came. Those that are gone are taken out instead.
+/// What the program was told of the interfaces on which it judges. Its table evicts nothing: where the gate
+/// stands it must not fall silent because others came. Those that are gone are taken out instead. Ports of a bond come
+/// first, in the place of others if there must be: without them sessions would be cut.
 #[derive(Debug)]
 pub struct Answers {
     /// The program answers at all.
@@ -35,25 +42,22 @@ impl Answers {
 
     /// Tells of an interface that is about to have the gate. What cannot be told leaves it [silent](Self::silent).
     pub fn put(&mut self, program: &mut Program, interface: &Interface, all: &[Interface]) {
-        if self.wanted {
-            let new = changed(&self.told, &places(&[interface], all));
-            self.write(program, &[], new);
-        }
+        let new = changed(&self.told, &places(&[interface], all, self.wanted));
+        self.write(program, &[], new);
     }
 
     /// Tells of what has changed on the interfaces that have the gate, and takes out all others.
     pub fn settle(&mut self, program: &mut Program, standing: &[&Interface], all: &[Interface]) {
-        if self.wanted {
-            let now = places(standing, all);
-            self.silent.retain(|index, _| now.contains_key(index));
-            self.write(program, &gone(&self.told, &now), changed(&self.told, &now));
-        }
+        let now = places(standing, all, self.wanted);
+        self.silent.retain(|index, _| now.contains_key(index));
+        self.write(program, &gone(&self.told, &now), changed(&self.told, &now));
     }
 
-    /// Why the gate answers nothing on an interface, if it does not.
+    /// Why the gate answers nothing on an interface, or takes it for a link of its own, if it does.
     pub fn silent(&self, interface: &Interface) -> Option<String> {
         let why = self.silent.get(&interface.index)?;
-        Some(format!("what is denied there is dropped, not answered: {why}"))
+        let what = if self.wanted { "what is denied there is dropped, not answered" } else { ALONE };
+        Some(format!("{what}: {why}"))
     }
 
     /// What is gone goes first: it may make room.
@@ -66,8 +70,18 @@ impl Answers {
                 self.told.remove(index);
             }
         }
-        for (index, place) in changed {
-            match table.insert(index, Plain(place), 0) {
+        let (ports, others): (Vec<_>, Vec<_>) = changed.into_iter().partition(|(_, place)| place.scope != 0);
+        for (index, place) in ports.into_iter().chain(others) {
+            let mut outcome = table.insert(index, Plain(place), 0);
+            if let Err(error) = &outcome
+                && is_full(error)
+                && let Some(other) = self.gives_way_to(&place)
+            {
+                outcome = table.remove(&other).and_then(|()| table.insert(index, Plain(place), 0));
+                self.told.remove(&other);
+                self.silent.insert(other, no_room());
+            }
+            match outcome {
                 Ok(()) => {
                     self.told.insert(index, place);
                     self.silent.remove(&index);
@@ -76,18 +90,31 @@ impl Answers {
             }
         }
     }
+
+    /// The last of those that only answer, in whose place a port of a bond comes where there is no room.
+    fn gives_way_to(&self, place: &Place) -> Option<u32> {
+        let only_answers = self.told.iter().rev().find(|(_, told)| told.scope == 0);
+        only_answers.map(|(index, _)| *index).filter(|_| place.scope != 0)
+    }
 }
 
 /// Of the interfaces that have the gate. A bond hands a native program on to the drivers of its ports: frames come by
-/// these then, sent to the bond.
-fn places(standing: &[&Interface], all: &[Interface]) -> Places {
+/// these then, sent to the bond. Without answers, of those alone whose link-local sources belong to another.
+fn places(standing: &[&Interface], all: &[Interface], answers: bool) -> Places {
+    let gates: BTreeMap<u32, &Interface> = standing.iter().map(|one| (one.index, *one)).collect();
+    let bonds: BTreeSet<u32> = all.iter().filter(|one| one.joins_its_ports()).map(|one| one.index).collect();
     let mut places = Places::new();
-    for bond in standing.iter().filter(|one| one.kind.as_deref() == Some("bond")) {
-        let ports = all.iter().filter(|one| one.master == Some(bond.index));
-        places.extend(ports.map(|port| (port.index, of(bond))));
+    if answers {
+        places.extend(standing.iter().map(|one| (one.index, of(one, 0))));
     }
-    // A port with a gate of its own is told of as such.
-    places.extend(standing.iter().map(|interface| (interface.index, of(interface))));
+    // They are few, where interfaces may be thousands.
+    for port in all.iter().filter(|one| one.master.is_some_and(|master| bonds.contains(&master))) {
+        // A port with a gate of its own is told of as such.
+        let mut ways = once(port.index).chain(above(port.index, all).into_iter().map(|bond| bond.index));
+        if let Some(gate) = ways.find_map(|index| gates.get(&index)) {
+            places.insert(port.index, of(gate, scope_of(port.index, all)));
+        }
+    }
     places
 }
 
@@ -101,18 +128,25 @@ fn changed(told: &Places, now: &Places) -> Places {
     now.iter().filter(|(index, place)| told.get(index) != Some(*place)).map(|(index, place)| (*index, *place)).collect()
 }
 
+fn is_full(error: &MapError) -> bool {
+    matches!(error, MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::E2BIG))
+}
+
 fn explain(error: &MapError) -> String {
     match error {
-        MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
-            format!("the gate stands on more than {MAX_PLACES} interfaces")
-        }
+        error if is_full(error) => no_room(),
         MapError::SyscallError(error) => error.io_error.to_string(),
         other => other.to_string(),
     }
 }
 
-fn of(interface: &Interface) -> Place {
+fn no_room() -> String {
+    format!("the gate stands on more than {MAX_PLACES} interfaces")
+}
+
+fn of(interface: &Interface, scope: u32) -> Place {
     Place {
+        scope,
         mac: interface.mac,
         ttl: hops("/proc/sys/net/ipv4/ip_default_ttl"),
         hop_limit: hops(&format!("/proc/sys/net/ipv6/conf/{}/hop_limit", interface.name)),
@@ -129,7 +163,7 @@ mod tests {
     use super::super::interfaces::tests::interface;
     use super::*;
 
-    const PLACE: Place = Place { mac: [2, 0, 0, 0, 0, 1], ttl: 64, hop_limit: 64 };
+    const PLACE: Place = Place { mac: [2, 0, 0, 0, 0, 1], ttl: 64, hop_limit: 64, scope: 0 };
 
     #[test]
     fn only_what_has_changed_is_told() {
@@ -141,19 +175,63 @@ mod tests {
         assert!(changed(&told, &told).is_empty() && gone(&told, &told).is_empty());
     }
 
+    /// Two ports of a bond, the bond, and a card by itself.
+    fn all() -> [Interface; 4] {
+        let bond = Interface { kind: Some("bond".into()), mac: [2, 0, 0, 0, 0, 1], ..interface("bond0", 4) };
+        let card = |index| Interface { mac: [2, 0, 0, 0, 0, index as u8], ..interface("eth", index) };
+        let port = |index| Interface { master: Some(4), ..card(index) };
+        [port(2), port(3), bond, card(5)]
+    }
+
     #[test]
     fn the_ports_of_a_bond_answer_as_the_bond() {
-        let bond = Interface { kind: Some("bond".into()), mac: [2, 0, 0, 0, 0, 1], ..interface("bond0", 4) };
-        let port = |index| Interface { master: Some(4), mac: [2, 0, 0, 0, 0, index as u8], ..interface("eth", index) };
-        let all = [port(2), port(3), bond.clone(), Interface { master: None, ..port(5) }];
+        let [two, three, bond, _] = &all();
         let macs = |standing: &[&Interface]| -> Vec<(u32, u8)> {
-            places(standing, &all).into_iter().map(|(index, place)| (index, place.mac[5])).collect()
+            places(standing, &all(), true).into_iter().map(|(index, place)| (index, place.mac[5])).collect()
         };
-        assert_eq!(macs(&[&bond]), [(2, 1), (3, 1), (4, 1)]);
-        assert_eq!(macs(&[&all[0], &all[1]]), [(2, 2), (3, 3)]);
-        assert_eq!(macs(&[&all[1], &bond]), [(2, 1), (3, 3), (4, 1)]);
+        assert_eq!(macs(&[bond]), [(2, 1), (3, 1), (4, 1)]);
+        assert_eq!(macs(&[two, three]), [(2, 2), (3, 3)]);
+        assert_eq!(macs(&[three, bond]), [(2, 1), (3, 3), (4, 1)]);
+    }
+
+    #[test]
+    fn a_bridge_hands_no_program_on() {
+        let [two, _, bond, _] = all();
         let bridge = Interface { kind: Some("bridge".into()), ..bond };
-        assert_eq!(macs(&[&bridge]), [(4, 1)]);
+        let told = places(&[&bridge], &[two.clone(), bridge.clone()], true);
+        assert_eq!(told.into_iter().map(|(index, place)| (index, place.scope)).collect::<Vec<_>>(), [(4, 0)]);
+        assert!(places(&[&two], &[two.clone(), bridge], false).is_empty(), "each port is a link of its own");
+    }
+
+    /// Whether or not denials are answered.
+    #[test]
+    fn the_program_knows_to_which_bond_a_port_belongs() {
+        let [two, three, bond, card] = &all();
+        let scopes = |standing: &[&Interface], answers: bool| -> Vec<(u32, u32)> {
+            places(standing, &all(), answers).into_iter().map(|(index, place)| (index, place.scope)).collect()
+        };
+        for standing in [&[bond][..], &[two, three], &[two, three, bond]] {
+            assert_eq!(scopes(&[standing, &[card]].concat(), false), [(2, 4), (3, 4)], "{standing:?}");
+        }
+        assert_eq!(scopes(&[two], false), [(2, 4)]);
+        assert_eq!(scopes(&[bond, card], true), [(2, 4), (3, 4), (4, 0), (5, 0)]);
+        // Released from it.
+        let free = Interface { master: None, ..two.clone() };
+        assert!(places(&[&free], &[free.clone(), bond.clone()], false).is_empty());
+    }
+
+    #[test]
+    fn a_port_of_a_bond_takes_the_place_of_one_that_only_answers() {
+        let port = Place { scope: 9, ..PLACE };
+        let answers = |told: &[(u32, Place)]| Answers {
+            wanted: true,
+            told: told.iter().copied().collect(),
+            silent: BTreeMap::new(),
+        };
+        let mixed = answers(&[(2, port), (3, PLACE), (4, PLACE), (5, port)]);
+        assert_eq!(mixed.gives_way_to(&port), Some(4));
+        assert_eq!(mixed.gives_way_to(&PLACE), None);
+        assert_eq!(answers(&[(2, port)]).gives_way_to(&port), None);
     }
 
     #[test]

@@ -111,7 +111,8 @@ impl Firewall {
     /// for [`Self::follow`], which must come next.
     pub fn hurry(&mut self, link: &Interface) {
         let new = link.xdp.is_none() && !self.attached.iter().any(|attached| attached.index == link.index);
-        let plain = choose(&self.patterns, std::slice::from_ref(link)).fit == [link.clone()] && link.lower.is_none();
+        let alone = link.lower.is_none() && link.master.is_none();
+        let plain = alone && choose(&self.patterns, std::slice::from_ref(link)).fit == [link.clone()];
         // A pin of that name is of an interface that is gone, or has another name by now.
         let free = !self.paths.link(&link.name).exists();
         if new && plain && free && !self.refused.contains_key(&link.index) && self.take_in(link, &[]).is_ok() {

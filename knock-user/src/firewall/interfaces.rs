@@ -74,6 +74,13 @@ impl Interface {
         self.kind.as_deref().is_some_and(|kind| KINDS.contains(&kind))
     }
 
+    /// True for a device whose ports are ways to one and the same link: a bond, a team, and the card of a virtual machine
+    /// that has a faster one as its port (netvsc, net_failover), which is of no kind.
+    #[must_use]
+    pub fn joins_its_ports(&self) -> bool {
+        matches!(self.kind.as_deref(), None | Some("bond" | "team"))
+    }
+
     /// True where frames of the same host, or of a guest on it, arrive with checksums not filled in yet.
     #[must_use]
     pub fn leaves_checksums_open(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What kind of interface the gate can stand on, and what to name instead. Pure: decided from what
 //! netlink tells of the interfaces.
 
-use super::interfaces::{Interface, Layer};
+use super::interfaces::{self, Interface, Layer};
 
 /// Whether an interface that the config means gets the gate.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,7 +43,11 @@ pub fn fit(interface: &Interface, all: &[Interface], means: impl Fn(&Interface) 
     let Some(master) = find(interface.master) else { return Fit::Yes };
     let name = &master.name;
     match master.kind.as_deref() {
-        Some("bond" | "team") if means(master) => Fit::Covered(format!("it is a port of {name}, which has the gate")),
+        Some("bond") if means(master) => Fit::Covered(format!(
+            "it is a port of {name}, which has the gate: leave it out of options.interfaces, or it may have a gate of its own \
+             before it is a port, as at a boot, and a bond with native XDP takes no port that has a program"
+        )),
+        Some("team") if means(master) => Fit::Covered(format!("it is a port of {name}, which has the gate")),
         Some("bond" | "team") => Fit::But(format!(
             "a port of {name}: name {name} in options.interfaces, so that the gate is on all its ports"
         )),
@@ -53,6 +57,26 @@ pub fn fit(interface: &Interface, all: &[Interface], means: impl Fn(&Interface) 
         )),
         _ => Fit::Yes,
     }
+}
+
+/// The cards through which what comes for VLANs over the interface is judged without its tag, by their names: `takes_off`
+/// says of which the tags are taken off. An answer goes out without the tag as well.
+#[must_use]
+pub fn without_tags<'a>(interface: &Interface, all: &'a [Interface], takes_off: impl Fn(u32) -> bool) -> Vec<&'a str> {
+    if interface.lies_on_another() {
+        return Vec::new();
+    }
+    let mut stack = vec![interface.index];
+    while let Some(master) = all.iter().find(|one| stack.last() == Some(&one.index)).and_then(|one| one.master)
+        && !stack.contains(&master)
+    {
+        stack.push(master);
+    }
+    let is_vlan = |one: &&Interface| one.kind.as_deref() == Some("vlan");
+    let has_vlans = all.iter().filter(is_vlan).any(|vlan| vlan.lower.is_some_and(|lower| stack.contains(&lower)));
+    let below = interfaces::below(interface.index, all);
+    let cards = all.iter().filter(|one| has_vlans && below.contains(&one.index) && takes_off(one.index));
+    cards.map(|one| one.name.as_str()).collect()
 }
 
 /// The name of one that lies on the interface, or that it is a port of, and that has an XDP program: below such the kernel
@@ -143,7 +167,10 @@ mod tests {
     fn the_ports_of_a_bond_are_resolved_to_it() {
         for master in ["bond", "team"] {
             let all = [port_of(5, interface("eth0", 2)), kind(master, interface("bond0", 5))];
-            assert!(matches!(judge(&all, &["eth0", "bond0"]), Fit::Covered(why) if why.contains("bond0")), "{master}");
+            let Fit::Covered(why) = judge(&all, &["eth0", "bond0"]) else { panic!("{master}") };
+            assert!(why.starts_with("it is a port of bond0, which has the gate"), "{why}");
+            // With a program of its own it could not become one.
+            assert_eq!(why.contains("leave it out of options.interfaces"), master == "bond", "{why}");
             assert!(matches!(judge(&all, &["eth0"]), Fit::But(why) if why.contains("name bond0")), "{master}");
         }
     }
@@ -162,6 +189,24 @@ mod tests {
         let all = [port_of(5, interface("eth0", 2)), kind("bridge", interface("br0", 5))];
         assert!(matches!(judge(&all, &["eth0"]), Fit::But(why) if why.contains("bridge br0")));
         assert_eq!(judge(&all, &["eth0", "br0"]), Fit::Yes);
+    }
+
+    #[test]
+    fn cards_that_take_tags_off_below_a_vlan_are_found() {
+        let all = [
+            port_of(5, interface("eth0", 2)),
+            port_of(5, interface("eth1", 3)),
+            interface("eth2", 4),
+            kind("bond", interface("bond0", 5)),
+            lies_on(5, kind("vlan", interface("bond0.5", 6))),
+        ];
+        let found = |number: usize, off: &[u32]| without_tags(&all[number], &all, |index| off.contains(&index));
+        assert_eq!(found(3, &[2, 3, 4]), ["eth0", "eth1"]);
+        assert_eq!(found(3, &[3]), ["eth1"]);
+        assert_eq!(found(3, &[]), [""; 0]);
+        assert_eq!(found(2, &[4]), [""; 0], "no VLAN lies on it");
+        assert_eq!(found(4, &[2, 3]), [""; 0], "the VLAN itself puts the tag on again");
+        assert_eq!(found(0, &[2]), ["eth0"], "a port of the bond below the VLAN");
     }
 
     #[test]

@@ -29,13 +29,14 @@ mod state;
 mod sys;
 mod waiting;
 
-pub use arrival::Arrivals;
+pub use arrival::{Arrivals, gates_for, scope_meant};
 pub use attach::Attached;
 pub use behind::{behind_gate, remarks_on_filters, warn_of_filters};
 pub use choose::{Choice, choose, not_there};
 pub use features::{FEATURES, Feature, Need, kernel_release};
 pub use follow::Change;
 pub use interfaces::{Interface, Layer, XdpMode, list as list_interfaces};
+pub use kinds::without_tags;
 pub use load::{Load, Manner, Program, Settings};
 pub use object::OBJECT;
 pub use pins::{Paths, need_own as need_own_pins, open_bpffs};

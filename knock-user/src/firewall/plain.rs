@@ -63,7 +63,7 @@ unsafe impl InMap for Service {}
 unsafe impl InMap for PortRoles {}
 // SAFETY: octets and words, their sum asserted in the layout.
 unsafe impl InMap for Knock {}
-// SAFETY: eight octets.
+// SAFETY: eight octets and a word (asserted in the layout).
 unsafe impl InMap for Place {}
 // SAFETY: two words.
 unsafe impl InMap for TrustFilter {}

@@ -14,10 +14,12 @@ use knock_common::layout::QUESTION;
 use knock_common::packet::Transport;
 use rtnetlink::packet_route::address::AddressAttribute;
 
+use super::arrival::scope_of;
 use super::interfaces::{self, Interface, Layer};
 use super::links;
 use super::pins::Paths;
 use super::sys::{self, FrameContext};
+use crate::host::scope;
 
 /// A packet that somebody might send.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub struct Question {
     pub flags: u8,
     /// The interface on which it comes; `None` for the first with the gate and a fitting address.
     pub interface: Option<String>,
+    /// Index of the interface that its source belongs to, if that is link-local; 0 for others.
+    pub scope: u32,
 }
 
 /// What the program says of it.
@@ -59,19 +63,19 @@ pub fn ask(paths: &Paths, question: &Question) -> Result<Answer> {
     let links = links::read(paths, &all)?;
     let standing: Vec<_> = all.iter().filter(|interface| links.stands_on(interface)).collect();
     let names = || standing.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>().join(", ");
-    let wanted: Vec<&Interface> = match &question.interface {
-        None => standing.clone(),
-        Some(name) => standing.iter().copied().filter(|interface| interface.name == *name).collect(),
-    };
+    let is_named = |one: &&Interface| question.interface.as_ref().is_none_or(|name| one.name == *name);
+    let is_of_link = |one: &&Interface| question.scope == 0 || scope_of(one.index, &all) == question.scope;
+    let wanted: Vec<&Interface> = standing.iter().copied().filter(is_named).filter(is_of_link).collect();
     if wanted.is_empty() {
-        match &question.interface {
+        let own = (question.scope != 0).then(|| scope::name_of(question.scope));
+        match question.interface.clone().or(own) {
             Some(name) => bail!("{name}: the gate does not stand there: it stands on {}", names()),
             None => bail!("no interface has the gate: see `knockctl status`"),
         }
     }
     let (interface, to) = match question.to {
         Some(to) => (wanted[0], to),
-        None => own_address(&wanted, question.source)?,
+        None => own_address(&wanted, question.source, &all)?,
     };
     if to.is_ipv4() != question.source.is_ipv4() {
         bail!("{} and {to} are of two families: give --to an address of the source's", question.source);
@@ -106,14 +110,15 @@ fn put(program: BorrowedFd<'_>, frame: &[u8], interface: u32) -> io::Result<u32>
     Ok(u32::from_ne_bytes([after[4], after[5], after[6], after[7]]))
 }
 
-/// The first of the interfaces that has an address of the source's family, and that address.
-fn own_address<'a>(interfaces: &[&'a Interface], source: IpAddr) -> Result<(&'a Interface, IpAddr)> {
+/// The first of the interfaces that has an address of the source's family, itself or by the bond that it is a port of, and
+/// that address.
+fn own_address<'a>(interfaces: &[&'a Interface], source: IpAddr, all: &[Interface]) -> Result<(&'a Interface, IpAddr)> {
     let addresses = std::thread::scope(|scope| scope.spawn(addresses).join().expect("the dump does not panic"))
         .context("addresses cannot be listed by netlink")?;
     for interface in interfaces {
-        let own = addresses
-            .iter()
-            .filter(|(index, address)| *index == interface.index && address.is_ipv4() == source.is_ipv4());
+        let has = [interface.index, scope_of(interface.index, all)];
+        let own =
+            addresses.iter().filter(|(index, address)| has.contains(index) && address.is_ipv4() == source.is_ipv4());
         // A link-local address only if there is no other.
         let own = own.map(|(_, address)| *address).min_by_key(is_link_local);
         if let Some(address) = own {

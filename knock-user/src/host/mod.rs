@@ -5,6 +5,8 @@ pub mod conntrack;
 pub mod ephemeral;
 pub mod filter;
 mod netlink;
+pub mod offloads;
 pub mod processes;
+pub mod realtime;
 pub mod scope;
 pub mod sockets;

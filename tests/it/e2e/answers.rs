@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData, MapInfo};
-use knock_common::layout::{MAX_PLACES, name};
+use knock_common::layout::{MAX_PLACES, Place, name};
 use tests::lab::{Config, Family, Late};
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -20,8 +20,8 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The table of the program that runs: by interface index, octets of a [`knock_common::layout::Place`].
-type Table = HashMap<MapData, u32, [u8; 8]>;
+/// The table of the program that runs: by interface index, octets of a [`Place`].
+type Table = HashMap<MapData, u32, [u8; size_of::<Place>()]>;
 
 fn table() -> Result<Table> {
     let id = program("eth0")?;
@@ -47,7 +47,7 @@ fn nearly_full(room: u32) -> Result<(World, Table, BTreeSet<u32>)> {
     let told = indices(&table)?;
     assert_eq!(told.len(), 1, "{told:?}");
     for index in 1_000_000..1_000_000 + MAX_PLACES - 1 - room {
-        table.insert(index, [0; 8], 0)?;
+        table.insert(index, [0; size_of::<Place>()], 0)?;
     }
     let told = indices(&table)?;
     Ok((world, table, told))

@@ -16,6 +16,8 @@ use knock_common::layout::name;
 use tests::agree::{Mismatch, agree, shrink, stored};
 use tests::history::{PER_CONFIG, Profile, SERVERS, Scenario};
 use tests::kernel::{Kernel, RealSockets, Room, enter_network, spacious, stay_on_cpu};
+use tests::links::LO;
+use tests::model::Source;
 use tests::tables::Tables;
 use tests::trial::{Trial, trials};
 
@@ -175,7 +177,7 @@ impl Loaded {
         self.kernel.set_tokens(scenario.config.log_tokens);
         let _ = self.kernel.take_events();
         for (network, &until) in &scenario.config.locked {
-            self.kernel.lock_out(stored(network.base), until);
+            self.kernel.lock_out(stored(Source::on(network.base, LO)), until);
         }
         sockets.become_like(&scenario.sockets)?;
         self.kernel.set_guests(&scenario.sockets.guests);

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use knock_common::addr::Addr;
 use knock_common::attempt::{Attempt, Ticks};
 use knock_common::counter::Counter;
 use knock_common::flow::Phase;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey};
 
 use super::{State, Subject, is_about_rules, stored};
-use crate::model::{self, Config, Nanos, Network, Port, Protocol, Stage};
+use crate::model::{self, Config, GrantPlace, Nanos, Network, Port, Protocol, Source, Stage};
 use crate::tables::Tables;
 
 /// Reads the state of `subject`; an error if it holds what it never should.
@@ -16,7 +17,7 @@ pub(super) fn state(
     subject: &mut dyn Subject,
     tables: &Tables,
     config: &Config,
-    sources: &[IpAddr],
+    sources: &[Source],
     now: Nanos,
     before: &[u64],
 ) -> Result<State, String> {
@@ -38,7 +39,7 @@ pub(super) fn state(
     for (key, flow) in subject.flows() {
         if flow.is_live(key.is_udp(), now, tables.flow_idle) {
             let protocol = if key.is_udp() { Protocol::Udp } else { Protocol::Tcp };
-            let place = (key.source.into(), key.sport, key.dest.destination(), Port(key.dport, protocol));
+            let place = (source_of(&key.source), key.sport, key.dest.destination(), Port(key.dport, protocol));
             let stage = match flow.phase().ok_or_else(|| format!("a live flow of no phase: {key:?}"))? {
                 Phase::Opening => Stage::Asked,
                 Phase::Open => Stage::Stands,
@@ -49,6 +50,10 @@ pub(super) fn state(
     }
     state.counters = counters(before, &subject.counters());
     Ok(state)
+}
+
+fn source_of(addr: &Addr) -> Source {
+    Source { ip: (*addr).into(), link: addr.interface() }
 }
 
 fn live_attempt(word: u64, tables: &Tables, config: &Config, now: Nanos) -> Option<(usize, model::Attempt)> {
@@ -62,7 +67,7 @@ fn live_attempt(word: u64, tables: &Tables, config: &Config, now: Nanos) -> Opti
     alive.then(|| (index, model::Attempt { made: attempt.made() as usize, started: now - age }))
 }
 
-type PlacedGrant = ((usize, Network), (Option<Nanos>, Nanos));
+type PlacedGrant = (GrantPlace, (Option<Nanos>, Nanos));
 
 fn live_grant(key: &GrantKey, grant: &Grant, tables: &Tables) -> Result<PlacedGrant, String> {
     let service = tables.rules.services.iter().position(|service| service.tag == key.service);
@@ -74,7 +79,7 @@ fn live_grant(key: &GrantKey, grant: &Grant, tables: &Tables) -> Result<PlacedGr
         return Err(format!("a grant to {network}, which has bits set behind its prefix"));
     }
     let until = (grant.until != FOR_GOOD).then_some(grant.until);
-    Ok(((service, network), (until, grant.since)))
+    Ok(((service, network, key.source.interface()), (until, grant.since)))
 }
 
 fn counters(before: &[u64], after: &[u64]) -> Vec<u64> {

@@ -5,7 +5,6 @@ mod shrink;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 
 use knock_common::addr::Addr;
 use knock_common::attempt::SLOTS;
@@ -15,24 +14,21 @@ use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey};
 
 use crate::history::Scenario;
-use crate::model::{self, Model, Nanos, Network, Port};
+use crate::model::{self, FlowPlace, GrantPlace, Model, Nanos, Source};
 use crate::tables::Tables;
 
 pub use shrink::shrink;
 
-/// The index of the interface on which all packets of a scenario come: loopback in the kernel.
-const INTERFACE: u32 = 1;
-
 /// A source of a scenario, as a gate stores it.
 #[must_use]
-pub fn stored(source: IpAddr) -> Addr {
-    Addr::from(source).scoped(INTERFACE)
+pub fn stored(source: Source) -> Addr {
+    Addr::from(source.ip).scoped(source.link)
 }
 
 /// A gate under test: the host build in memory, or the program in the kernel.
 pub trait Subject {
-    /// Judges a frame that comes at `now`.
-    fn judge(&mut self, now: Nanos, frame: &[u8]) -> Verdict;
+    /// Judges a frame that comes at `now` on this interface of [`crate::links`].
+    fn judge(&mut self, now: Nanos, interface: u32, frame: &[u8]) -> Verdict;
     /// The stored attempts of a source, a word each.
     fn attempts(&mut self, source: &Addr) -> [u64; SLOTS];
     /// All stored grants.
@@ -47,11 +43,11 @@ pub trait Subject {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct State {
     /// The attempts that are alive, by source and index of the door.
-    pub attempts: BTreeMap<(IpAddr, usize), model::Attempt>,
-    /// The live grants: end and beginning, by index of the service and network.
-    pub grants: BTreeMap<(usize, Network), (Option<Nanos>, Nanos)>,
-    /// The live flows: source, source port, destination and its port.
-    pub flows: BTreeMap<(IpAddr, u16, IpAddr, Port), model::Flow>,
+    pub attempts: BTreeMap<(Source, usize), model::Attempt>,
+    /// The live grants: end and beginning.
+    pub grants: BTreeMap<GrantPlace, (Option<Nanos>, Nanos)>,
+    /// The live flows.
+    pub flows: BTreeMap<FlowPlace, model::Flow>,
     /// What was counted since the beginning, in the order of [`Counter::ALL`].
     pub counters: Vec<u64>,
 }
@@ -61,8 +57,8 @@ impl fmt::Display for State {
         for ((source, door), attempt) in &self.attempts {
             write!(out, "\n  {source} at d{door}: {attempt:?}")?;
         }
-        for ((service, network), (until, since)) in &self.grants {
-            write!(out, "\n  s{service} for {network}: since {since} until {until:?}")?;
+        for ((service, network, link), (until, since)) in &self.grants {
+            write!(out, "\n  s{service} for {network} on {link}: since {since} until {until:?}")?;
         }
         for ((source, from, dest, to), flow) in &self.flows {
             write!(out, "\n  {source} {from} to {dest} {to}: {flow:?}")?;
@@ -112,7 +108,7 @@ pub fn agree(
         for counter in &expected.counted {
             counted[*counter as usize] += 1;
         }
-        let verdict = subject.judge(*now, &packet.frame());
+        let verdict = subject.judge(*now, packet.interface, &packet.frame());
         if verdict != expected.verdict {
             return Err(differ(format!("the model says {:?}, the gate {verdict:?}", expected.verdict)));
         }

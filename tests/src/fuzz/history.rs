@@ -11,8 +11,9 @@ use fastrand::Rng;
 
 use crate::agree::{agree, stored};
 use crate::history::{PER_CONFIG, SERVERS, SOURCES, Scenario, TICK, random_listeners};
+use crate::links;
 use crate::memory::Memory;
-use crate::model::{Checksum, Config, Fragment, Nanos, PacketSpec, Port, Protocol, Sockets};
+use crate::model::{Checksum, Config, Fragment, Nanos, PacketSpec, Port, Protocol, Sockets, Source};
 use crate::packet::{OLD_VLAN, SERVICE_VLAN, VLAN};
 use crate::tables::Tables;
 
@@ -98,7 +99,7 @@ pub fn run(octets: &[u8]) {
     let mut host =
         Memory::new(Arc::clone(&tables)).with_sockets(scenario.sockets.clone()).with_tokens(scenario.config.log_tokens);
     for (network, &until) in &scenario.config.locked {
-        host.lock_out(stored(network.base), until);
+        host.lock_out(stored(Source::on(network.base, links::LO)), until);
     }
     if let Err(mismatch) = agree(&mut host, &tables, &scenario, 1) {
         panic!("{mismatch}\n\n{scenario}");
@@ -180,6 +181,8 @@ fn packets(config: &Config, services: &[Port], step: &Step) -> Vec<PacketSpec> {
             vec![PacketSpec { flags: *flags, ..PacketSpec::new(source, dest, to) }]
         }
     };
+    let interface = links::ALL[usize::from(step.who) / SOURCES.len() % links::ALL.len()];
+    packets.iter_mut().for_each(|packet| packet.interface = interface);
     if let Looks::Also(looks) = &step.looks {
         packets.iter_mut().for_each(|packet| disguise(packet, looks));
     }

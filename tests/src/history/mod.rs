@@ -5,14 +5,13 @@ mod packets;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
 
 use fastrand::Rng;
 
 pub use config::{SERVERS, SOURCES, random_config, random_listeners};
 pub use packets::{Flow, Timed, random_history};
 
-use crate::model::{Config, Nanos, PacketSpec, Sockets};
+use crate::model::{Config, Nanos, PacketSpec, Sockets, Source};
 
 /// The resolution of `seq_timeout`. All times in a history are multiples of it.
 pub const TICK: Nanos = 1 << 16;
@@ -69,8 +68,8 @@ impl Scenario {
 
     /// All sources, each once.
     #[must_use]
-    pub fn sources(&self) -> Vec<IpAddr> {
-        let sources: BTreeSet<_> = self.packets.iter().map(|(_, packet)| packet.source).collect();
+    pub fn sources(&self) -> Vec<Source> {
+        let sources: BTreeSet<_> = self.packets.iter().map(|(_, packet)| packet.sender()).collect();
         sources.into_iter().collect()
     }
 }

@@ -7,6 +7,7 @@ use fastrand::Rng;
 
 use super::config::{SERVERS, SOURCES, address, random_protocol};
 use super::{Profile, TICK, chance, pick};
+use crate::links;
 use crate::model::{Checksum, Config, Fragment, Nanos, PacketSpec, Port, Protocol, Sockets};
 use crate::packet::{ACK, CWR, ECE, FIN, OLD_VLAN, PSH, RST, SERVICE_VLAN, SYN, URG, VLAN};
 
@@ -17,6 +18,8 @@ const CONNECTED: u16 = 50_000;
 /// A host that has a plan: the packets of a door, in order.
 struct Person {
     source: IpAddr,
+    /// Where most of its packets come.
+    interface: u32,
     door: usize,
     plan: VecDeque<usize>,
     began: Nanos,
@@ -31,7 +34,11 @@ pub type Timed = (Nanos, PacketSpec);
 #[must_use]
 pub fn random_history(config: &Config, rng: &mut Rng, profile: Profile) -> (Sockets, Vec<Timed>) {
     let mut people: Vec<Person> = (0..rng.usize(1..=4))
-        .map(|_| Person { source: address(pick(rng, &SOURCES)), door: 0, plan: VecDeque::new(), began: 0 })
+        .map(|_| {
+            let source = address(pick(rng, &SOURCES));
+            let interface = if is_near(source) { pick(rng, &links::ALL) } else { links::LO };
+            Person { source, interface, door: 0, plan: VecDeque::new(), began: 0 }
+        })
         .collect();
     let sockets = if profile.connections { random_connections(config, rng, &people) } else { Sockets::default() };
     let mut now = random_start(rng);
@@ -47,6 +54,7 @@ pub fn random_history(config: &Config, rng: &mut Rng, profile: Profile) -> (Sock
         if chance(rng, 18) {
             disguise(rng, &mut packet);
         }
+        packet.interface = arrival(rng, &people[index]);
         let more = if is_denied_datagram(config, &packet) && chance(rng, 20) { rng.usize(4..9) } else { 0 };
         packets.extend(vec![(now, packet); 1 + more]);
     }
@@ -72,10 +80,7 @@ fn random_start(rng: &mut Rng) -> Nanos {
 fn random_connections(config: &Config, rng: &mut Rng, people: &[Person]) -> Sockets {
     let mut sockets = Sockets::default();
     // A socket reaches a link-local address by an interface that has one.
-    let is_far = |person: &&Person| match person.source {
-        IpAddr::V4(_) => true,
-        IpAddr::V6(source) => !source.is_unicast_link_local(),
-    };
+    let is_far = |person: &&Person| !is_near(person.source);
     for person in people.iter().filter(is_far) {
         for port in config.services.iter().flat_map(|service| &service.ports) {
             let flow = (person.source, CONNECTED, server_for(rng, person.source), port.0);
@@ -97,6 +102,24 @@ fn random_connections(config: &Config, rng: &mut Rng, people: &[Person]) -> Sock
         sockets.guests = [SERVERS[1], SERVERS[3]].map(address).into();
     }
     sockets
+}
+
+/// True for a link-local address. Others are the same wherever their packets come.
+fn is_near(source: IpAddr) -> bool {
+    matches!(source, IpAddr::V6(source) if source.is_unicast_link_local())
+}
+
+/// Where a packet comes: over a bond by either port.
+fn arrival(rng: &mut Rng, person: &Person) -> u32 {
+    if !is_near(person.source) {
+        person.interface
+    } else if links::PORTS.contains(&person.interface) && chance(rng, 40) {
+        pick(rng, &links::PORTS)
+    } else if chance(rng, 5) {
+        pick(rng, &links::ALL)
+    } else {
+        person.interface
+    }
 }
 
 /// A little later, or just before or after something ends.

@@ -113,7 +113,7 @@ impl Running {
 
     fn compare(&mut self, memory: &Memory, frame: &[u8], verdict: Verdict) -> Result<()> {
         let before = self.kernel.all_counters();
-        assert_eq!(self.kernel.judge_frame(frame)?, verdict, "{frame:02x?}");
+        assert_eq!(self.kernel.judge_on(memory.interface(), frame)?, verdict, "{frame:02x?}");
         let counters = self.kernel.all_counters();
         for (counter, found) in Counter::ALL.iter().zip(counters) {
             assert_eq!(found, memory.counter(*counter), "{} in the kernel, and in memory", counter.name());

@@ -22,6 +22,7 @@ use knock_common::watch;
 use knock_user::firewall::{each_element, read_array, read_per_cpu, write_elements};
 
 use super::sys;
+use crate::links;
 use crate::memory::ERRORS_KEY;
 use crate::packet::HERE;
 
@@ -74,9 +75,11 @@ impl Maps {
         let Some(Map::Array(errors)) = ebpf.take_map(name::ERRORS) else {
             anyhow::bail!("the object holds no map {} of its type", name::ERRORS);
         };
-        // A test run comes from the loopback device, which is always the first.
         let mut places: HashMap<MapData, u32, Plain<Place>> = take(ebpf, name::PLACES)?;
-        places.insert(1, Plain(Place { mac: HERE, ttl: 64, hop_limit: 64 }), 0)?;
+        for index in links::ALL {
+            let scope = if links::PORTS.contains(&index) { links::BOND } else { 0 };
+            places.insert(index, Plain(Place { mac: HERE, ttl: 64, hop_limit: 64, scope }), 0)?;
+        }
         let mut own: LpmTrie<MapData, Plain<Addr>, u32> = take(ebpf, name::OWN)?;
         own.insert(&Key::new(0, Plain(Addr::ANY)), 1, 0)?;
         Ok(Self {

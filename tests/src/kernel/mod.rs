@@ -34,6 +34,7 @@ use knock_user::firewall::{Load, Program, Settings};
 use knock_user::rules::RuleSet;
 
 use crate::agree::Subject;
+use crate::links;
 use crate::memory;
 use crate::tables::Tables;
 
@@ -142,7 +143,16 @@ impl Kernel {
     ///
     /// If the kernel does not run it, for being shorter than [`LEAST`] octets for one.
     pub fn judge_frame(&self, frame: &[u8]) -> Result<Verdict> {
-        verdict(Run::new(frame).on(self.fd())?.action)
+        self.judge_on(links::LO, frame)
+    }
+
+    /// The verdict on a frame that comes on an interface of [`links::ALL`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::judge_frame`].
+    pub fn judge_on(&self, interface: u32, frame: &[u8]) -> Result<Verdict> {
+        verdict(Run::new(frame).on_interface(interface).on(self.fd())?.action)
     }
 
     /// The verdict on a frame of which only the first `linear` octets lie in the first buffer.
@@ -316,9 +326,9 @@ fn verdict(action: u32) -> Result<Verdict> {
 }
 
 impl Subject for Kernel {
-    fn judge(&mut self, now: u64, frame: &[u8]) -> Verdict {
+    fn judge(&mut self, now: u64, interface: u32, frame: &[u8]) -> Verdict {
         self.set_now(now);
-        self.judge_frame(frame).expect("the kernel runs the program")
+        self.judge_on(interface, frame).expect("the kernel runs the program")
     }
 
     fn attempts(&mut self, source: &Addr) -> [u64; SLOTS] {

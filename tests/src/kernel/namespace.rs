@@ -1,5 +1,5 @@
-//! Where a thread's programs run: on one CPU, in a network namespace of its own whose only interface
-//! is `lo`, which frames of `BPF_PROG_TEST_RUN` come from.
+//! Where a thread's programs run: on one CPU, in a network namespace of its own with the interfaces of
+//! [`crate::links`], on which frames of `BPF_PROG_TEST_RUN` come. Of these `lo` alone is up.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,6 +10,8 @@ use std::thread;
 use anyhow::{Context as _, Result, ensure};
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
 use nix::unistd::Pid;
+
+use crate::links;
 
 /// Moves this thread into a new network namespace that has these addresses. Every other address is
 /// "reached" by `lo` as well, where nobody answers, so that connections to them can be made up.
@@ -23,7 +25,9 @@ pub fn enter_network(addresses: &[IpAddr]) -> Result<()> {
     for which in ["all", "default", "lo"] {
         fs::write(format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6"), "0").context("this kernel has no IPv6")?;
     }
-    let mut lines = String::from("link set lo up\n");
+    let [one, other] = links::PORTS;
+    let mut lines =
+        format!("link set lo up\nlink add port{one} index {one} type veth peer name port{other} index {other}\n");
     for address in addresses {
         // Without a look for doubles, or an address is there a moment later only.
         let (bits, flag) = if address.is_ipv4() { (32, "") } else { (128, "nodad") };

@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result};
 pub use knock_user::firewall::Ran;
 use knock_user::firewall::{FrameContext, test_run};
 
+use crate::links;
+
 /// The kernel runs no shorter frame than an Ethernet header.
 pub const LEAST: usize = 14;
 /// A longer one it spreads over buffers of a page, less what it keeps for itself.
@@ -36,6 +38,15 @@ impl<'a> Run<'a> {
     /// The first buffer holds `linear` octets and others the rest.
     pub fn split_at(mut self, linear: usize) -> Self {
         self.context = Some(FrameContext { data_end: linear as u32, ..FrameContext::default() });
+        self
+    }
+
+    /// As if it came on this interface of the thread's network. Without that it comes on loopback.
+    pub fn on_interface(mut self, index: u32) -> Self {
+        if index != links::LO {
+            let data_end = self.frame.len() as u32;
+            self.context = Some(FrameContext { data_end, ingress_ifindex: index, ..FrameContext::default() });
+        }
         self
     }
 

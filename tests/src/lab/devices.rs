@@ -18,6 +18,9 @@ pub const VLAN: &str = "eth0.5";
 /// A VLAN on the bond.
 pub const BOND_VLAN: &str = "bond0.5";
 
+/// The link-local address of the client there, as people write it.
+pub const LINK_LOCAL_CLIENT: &str = "fe80::52";
+
 /// The link-local address of a host on the device that its addresses were moved to.
 const fn link_local(host: Host) -> Ipv6Addr {
     Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, if matches!(host, Host::Server) { 0x51 } else { 0x52 })

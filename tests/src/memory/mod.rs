@@ -33,6 +33,7 @@ use knock_common::watch::WATCH_CELLS;
 pub use self::beside::Beside;
 pub use self::programs::Link;
 use self::slots::Slots;
+use crate::links;
 use crate::model::Sockets;
 use crate::tables::Tables;
 
@@ -92,8 +93,7 @@ impl Memory {
             segments: tables.rules.segments(),
             tables,
             now: AtomicU64::new(0),
-            // That of a test run in the kernel: the loopback device.
-            interface: AtomicU32::new(1),
+            interface: AtomicU32::new(links::LO),
             sockets: Mutex::default(),
             grants: Mutex::default(),
             max_grants: usize::MAX,
@@ -172,7 +172,7 @@ impl Memory {
         self.now.store(now, Relaxed);
     }
 
-    /// Sets the index of the interface on which frames come.
+    /// Sets the index of the interface on which frames come: one of [`links::ALL`].
     pub fn set_interface(&self, interface: u32) {
         self.interface.store(interface, Relaxed);
     }

@@ -12,8 +12,9 @@ use super::Memory;
 use crate::agree::Subject;
 
 impl Subject for Memory {
-    fn judge(&mut self, now: u64, frame: &[u8]) -> Verdict {
+    fn judge(&mut self, now: u64, interface: u32, frame: &[u8]) -> Verdict {
         self.set_now(now);
+        self.set_interface(interface);
         Self::judge(self, frame)
     }
 

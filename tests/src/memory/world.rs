@@ -19,6 +19,7 @@ use knock_common::spent::Spent;
 use knock_common::world::{Socket, World};
 
 use super::{ERRORS_KEY, Memory, lock};
+use crate::links;
 use crate::model::{Port, Protocol};
 use crate::packet::HERE;
 
@@ -32,6 +33,11 @@ impl World for Memory {
 
     fn interface(&self) -> u32 {
         self.interface.load(Relaxed)
+    }
+
+    fn scope(&self) -> u32 {
+        let interface = self.interface();
+        if links::PORTS.contains(&interface) { links::BOND } else { interface }
     }
 
     fn stealth(&self) -> bool {

@@ -1,10 +1,8 @@
 //! Rule 19: a connection that was let in is not cut.
 
-use std::net::IpAddr;
-
-use super::config::{Port, Protocol};
+use super::config::Protocol;
 use super::spec::{Fragment, PacketSpec};
-use super::{Model, Nanos};
+use super::{FlowPlace, Model, Nanos};
 use crate::packet::{ACK, FIN, PSH, RST, SYN};
 
 const SECOND: Nanos = 1_000_000_000;
@@ -31,8 +29,8 @@ pub struct Flow {
     pub seen: Nanos,
 }
 
-fn key(packet: &PacketSpec) -> (IpAddr, u16, IpAddr, Port) {
-    (packet.source, packet.from, packet.dest, packet.to)
+fn key(packet: &PacketSpec) -> FlowPlace {
+    (packet.sender(), packet.from, packet.dest, packet.to)
 }
 
 fn is_udp(packet: &PacketSpec) -> bool {

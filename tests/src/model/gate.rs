@@ -3,11 +3,9 @@
 use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
 
-use std::net::IpAddr;
-
-use super::config::{Network, Protocol};
+use super::config::Protocol;
 use super::spec::{Fragment, PacketSpec};
-use super::{Model, Nanos};
+use super::{GrantPlace, Model, Nanos, Source};
 use crate::packet::{ACK, RST};
 
 const MAX_TAGS: usize = 2;
@@ -34,16 +32,16 @@ impl Model {
 
     /// Rules 8 to 11, and 19.
     fn guard(&mut self, now: Nanos, packet: &PacketSpec, service: usize) -> (Verdict, Counter) {
-        let network = self.covering(now, packet, service);
+        let grant = self.covering(now, packet, service);
         if self.is_of_a_flow(now, packet) {
             self.see_flow(now, packet);
-            if let Some(network) = network {
-                self.keep_alive(now, packet, service, network);
+            if let Some(grant) = grant {
+                self.keep_alive(now, packet, grant);
             }
             return (Verdict::Pass, Counter::PassFlow);
         }
-        if let Some(network) = network {
-            self.keep_alive(now, packet, service, network);
+        if let Some(grant) = grant {
+            self.keep_alive(now, packet, grant);
             self.note_flow(now, packet);
             return (Verdict::Pass, Counter::PassGranted);
         }
@@ -76,20 +74,18 @@ impl Model {
         }
     }
 
-    /// The network of the live grant that covers the source; of several, the smallest.
-    fn covering(&self, now: Nanos, packet: &PacketSpec, service: usize) -> Option<Network> {
-        let live = self.grants.iter().filter(|(_, grant)| grant.is_live(now));
-        let covers = |network: &Network| network.holds(packet.source);
-        let networks = live.filter(|((of, _), _)| *of == service).map(|((_, network), _)| *network);
-        networks.filter(covers).max_by_key(|network| network.bits)
+    /// The live grant that covers the source; of several, that for the smallest network.
+    fn covering(&self, now: Nanos, packet: &PacketSpec, service: usize) -> Option<GrantPlace> {
+        let live = self.grants.iter().filter(|(_, grant)| grant.is_live(now)).map(|(place, _)| *place);
+        live.filter(|place| covers(place, service, packet.sender())).max_by_key(|(_, network, _)| network.bits)
     }
 
     /// Traffic moves the end of its grant, once it would move by an eighth of the window.
-    fn keep_alive(&mut self, now: Nanos, packet: &PacketSpec, service: usize, network: Network) {
-        if !self.config.services[service].keepalive || packet.to.1 != Protocol::Udp {
+    fn keep_alive(&mut self, now: Nanos, packet: &PacketSpec, place: GrantPlace) {
+        if !self.config.services[place.0].keepalive || packet.to.1 != Protocol::Udp {
             return;
         }
-        let Some(grant) = self.grants.get_mut(&(service, network)) else { return };
+        let Some(grant) = self.grants.get_mut(&place) else { return };
         let (Some(until), Some(window)) = (grant.until, grant.window) else { return };
         let end = (now + window).min(grant.renewed + 12 * window);
         if end > until && end - until >= window / 8 {
@@ -106,7 +102,7 @@ impl Model {
         if !self.config.reject || !whole || reset || !sound {
             return Verdict::Deny;
         }
-        if packet.to.1 == Protocol::Udp && !self.may_have_error(now, packet.source) {
+        if packet.to.1 == Protocol::Udp && !self.may_have_error(now, packet.sender()) {
             self.count(Counter::RejectLimited);
             return Verdict::Deny;
         }
@@ -114,7 +110,7 @@ impl Model {
     }
 
     /// A bucket of six errors that fills up by one a second.
-    fn may_have_error(&mut self, now: Nanos, source: IpAddr) -> bool {
+    fn may_have_error(&mut self, now: Nanos, source: Source) -> bool {
         const SECOND: Nanos = 1_000_000_000;
         let (at, left) = self.errors.get(&source).copied().unwrap_or((now, 6 * SECOND));
         let left = (left + (now - at)).min(6 * SECOND);
@@ -133,6 +129,12 @@ impl Model {
             self.tokens -= 1;
         }
     }
+}
+
+/// True if a grant in this place is for the service and covers the source.
+pub(super) fn covers(place: &GrantPlace, service: usize, source: Source) -> bool {
+    let (of, network, link) = place;
+    *of == service && network.holds(source.ip) && *link == source.link
 }
 
 /// Rules 13 and 14: what is decided without the port.

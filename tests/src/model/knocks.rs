@@ -1,13 +1,12 @@
 //! Rules 1 to 7: what a packet does to the attempts and grants of its source.
 
-use std::net::IpAddr;
-
 use knock_common::counter::Counter;
 
 use super::config::{Action, Network, Protocol};
-use super::gate::visible_flags;
+use super::gate::{covers, visible_flags};
 use super::spec::{Fragment, PacketSpec};
-use super::{Attempt, Grant, Model, Nanos};
+use super::{Attempt, Grant, GrantPlace, Model, Nanos, Source};
+use crate::links::LO;
 
 /// What a packet means to one door.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +32,7 @@ impl Model {
         let meanings: Vec<_> = (0..self.config.doors.len()).map(|door| self.meaning(now, packet, door)).collect();
         // Who is locked out is decided before the packet changes anything.
         let locked: Vec<_> =
-            self.config.doors.iter().map(|door| self.is_locked_out(now, packet.source, door.service)).collect();
+            self.config.doors.iter().map(|door| self.is_locked_out(now, packet.sender(), door.service)).collect();
         let sound = packet.is_sound() || !self.config.verify_checksums;
         if !sound && meanings.iter().any(|meaning| matches!(meaning, Meaning::Begins | Meaning::Next)) {
             self.count(Counter::BadChecksum);
@@ -43,7 +42,7 @@ impl Model {
             match meaning {
                 Meaning::Next if sound => self.advance(now, packet, door),
                 Meaning::Wrong => {
-                    self.attempts.remove(&(packet.source, door));
+                    self.attempts.remove(&(packet.sender(), door));
                     self.count(Counter::AttemptEnded);
                 }
                 _ => {}
@@ -58,7 +57,7 @@ impl Model {
 
     fn meaning(&self, now: Nanos, packet: &PacketSpec, index: usize) -> Meaning {
         let steps = self.steps(packet, index);
-        let attempt = self.attempts.get(&(packet.source, index)).filter(|attempt| self.is_alive(index, attempt, now));
+        let attempt = self.attempts.get(&(packet.sender(), index)).filter(|attempt| self.is_alive(index, attempt, now));
         let Some(attempt) = attempt else {
             return if steps.contains(&0) { Meaning::Begins } else { Meaning::Nothing };
         };
@@ -110,7 +109,7 @@ impl Model {
 
     fn advance(&mut self, now: Nanos, packet: &PacketSpec, door: usize) {
         self.count(Counter::AttemptAdvanced);
-        let key = (packet.source, door);
+        let key = (packet.sender(), door);
         let last = self.config.doors[door].sequence.len();
         let Some(attempt) = self.attempts.get_mut(&key) else { return };
         attempt.made += 1;
@@ -129,17 +128,18 @@ impl Model {
             if !self.take_budget(now) {
                 self.count(Counter::AttemptUntold);
             }
-            self.attempts.insert((packet.source, door), Attempt { made: 1, started: now });
+            self.attempts.insert((packet.sender(), door), Attempt { made: 1, started: now });
             self.count(Counter::AttemptStarted);
         }
     }
 
-    fn is_locked_out(&self, now: Nanos, source: IpAddr, service: usize) -> bool {
-        let is_in =
-            |(key, grant): (&(usize, Network), &Grant)| key.0 == service && key.1.holds(source) && grant.is_live(now);
+    /// Those in the config are locked out on loopback.
+    fn is_locked_out(&self, now: Nanos, source: Source, service: usize) -> bool {
+        let is_in = |(place, grant): (&GrantPlace, &Grant)| covers(place, service, source) && grant.is_live(now);
+        let is_there = |network: &Network| network.holds(source.ip) && Source::on(network.base, LO).link == source.link;
         self.config.lockout
-            && self.config.locked.iter().any(|(network, &until)| network.holds(source) && now < until)
-            && !self.config.trusted.iter().any(|network| network.holds(source))
+            && self.config.locked.iter().any(|(network, &until)| is_there(network) && now < until)
+            && !self.config.trusted.iter().any(|network| network.holds(source.ip))
             && !self.grants.iter().any(is_in)
     }
 
@@ -161,12 +161,12 @@ impl Model {
             return;
         }
         if door.action == Action::Close {
-            self.grants.retain(|(of, network), _| *of != service || !network.holds(packet.source));
+            self.grants.retain(|place, _| !covers(place, service, packet.sender()));
             self.count(Counter::GrantClosed);
             return;
         }
         let bits = if packet.source.is_ipv4() { door.prefix_v4 } else { door.prefix_v6 };
-        let key = (service, Network::of(packet.source, bits));
+        let key = (service, Network::of(packet.source, bits), packet.sender().link);
         let window = door.cmd_timeout;
         let end = window.map(|window| now + window);
         match self.grants.get_mut(&key) {

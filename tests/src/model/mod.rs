@@ -12,10 +12,13 @@ pub mod spec;
 mod toml;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
+
+use crate::links;
 
 pub use flows::{Flow, Stage};
 
@@ -25,6 +28,11 @@ pub use spec::{Checksum, Fragment, PacketSpec};
 /// Boot time or a span of time, in ns.
 pub type Nanos = u64;
 
+/// Whose a grant is: index of the service, network, and [link](Source::link).
+pub type GrantPlace = (usize, Network, u32);
+/// Whose a flow is: source, source port, destination and its port.
+pub type FlowPlace = (Source, u16, IpAddr, Port);
+
 /// How far a source has come through a door.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attempt {
@@ -32,6 +40,39 @@ pub struct Attempt {
     pub made: usize,
     /// When the first knock came.
     pub started: Nanos,
+}
+
+/// Who sends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Source {
+    /// The address.
+    pub ip: IpAddr,
+    /// Index of the interface whose link it is on, if the address means something there alone and is as such addresses
+    /// are; else 0. The ports of a bond are on the link of the bond.
+    pub link: u32,
+}
+
+impl Source {
+    /// Whoever has this address and sends a packet that comes on this interface.
+    #[must_use]
+    pub fn on(ip: IpAddr, interface: u32) -> Self {
+        let is_local = |ip: Ipv6Addr| ip.is_unicast_link_local() && ip.segments()[2..4] == [0, 0];
+        let link = match ip {
+            IpAddr::V6(ip) if is_local(ip) && links::PORTS.contains(&interface) => links::BOND,
+            IpAddr::V6(ip) if is_local(ip) => interface,
+            _ => 0,
+        };
+        Self { ip, link }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.link {
+            0 => write!(out, "{}", self.ip),
+            link => write!(out, "{}%{link}", self.ip),
+        }
+    }
 }
 
 /// Leave to reach a service.
@@ -83,11 +124,11 @@ pub struct Model {
     config: Config,
     sockets: Sockets,
     /// By source and index of the door. May hold attempts that are too old.
-    attempts: BTreeMap<(IpAddr, usize), Attempt>,
-    /// By index of the service and network. May hold grants that have ended.
-    grants: BTreeMap<(usize, Network), Grant>,
-    /// Connections that were let in: source, source port, destination and its port. May hold those that have ended.
-    flows: BTreeMap<(IpAddr, u16, IpAddr, Port), Flow>,
+    attempts: BTreeMap<(Source, usize), Attempt>,
+    /// May hold grants that have ended.
+    grants: BTreeMap<GrantPlace, Grant>,
+    /// Connections that were let in. May hold those that have ended.
+    flows: BTreeMap<FlowPlace, Flow>,
     /// Indices of the doors whose one time was.
     spent: BTreeSet<usize>,
     /// New attempts in the second with this number.
@@ -95,7 +136,7 @@ pub struct Model {
     /// Denials that may still be logged.
     tokens: u64,
     /// The ICMP errors that each source may still have, in ns each a second long, and at what time.
-    errors: BTreeMap<IpAddr, (Nanos, Nanos)>,
+    errors: BTreeMap<Source, (Nanos, Nanos)>,
     counted: Vec<Counter>,
 }
 
@@ -120,21 +161,21 @@ impl Model {
 
     /// The attempts that are alive, by source and index of the door.
     #[must_use]
-    pub fn attempts(&self, now: Nanos) -> BTreeMap<(IpAddr, usize), Attempt> {
-        let alive = |entry: &(&(IpAddr, usize), &Attempt)| self.is_alive(entry.0.1, entry.1, now);
+    pub fn attempts(&self, now: Nanos) -> BTreeMap<(Source, usize), Attempt> {
+        let alive = |entry: &(&(Source, usize), &Attempt)| self.is_alive(entry.0.1, entry.1, now);
         self.attempts.iter().filter(alive).map(|(key, attempt)| (*key, *attempt)).collect()
     }
 
-    /// The grants that are live, by index of the service and network.
+    /// The grants that are live.
     #[must_use]
-    pub fn grants(&self, now: Nanos) -> BTreeMap<(usize, Network), Grant> {
+    pub fn grants(&self, now: Nanos) -> BTreeMap<GrantPlace, Grant> {
         self.grants.iter().filter(|(_, grant)| grant.is_live(now)).map(|(key, grant)| (*key, *grant)).collect()
     }
 
-    /// The flows that are live: source, source port, destination and its port.
+    /// The flows that are live.
     #[must_use]
-    pub fn flows(&self, now: Nanos) -> BTreeMap<(IpAddr, u16, IpAddr, Port), Flow> {
-        let live = |(key, flow): &(&(IpAddr, u16, IpAddr, Port), &Flow)| self.is_flow_live(key.3.1, flow, now);
+    pub fn flows(&self, now: Nanos) -> BTreeMap<FlowPlace, Flow> {
+        let live = |(key, flow): &(&FlowPlace, &Flow)| self.is_flow_live(key.3.1, flow, now);
         self.flows.iter().filter(live).map(|(key, flow)| (*key, *flow)).collect()
     }
 

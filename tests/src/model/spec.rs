@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::Source;
 use super::config::{Port, Protocol};
+use crate::links;
 use crate::packet::extension::{DESTINATION, Extension, HOP_BY_HOP};
 use crate::packet::{ACK, OLD_VLAN, PacketBuilder, RST, SERVICE_VLAN, SYN, VLAN};
 
@@ -41,6 +43,8 @@ pub enum Checksum {
 /// A packet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PacketSpec {
+    /// Index of the interface on which it comes, of [`links::ALL`].
+    pub interface: u32,
     /// Source address.
     pub source: IpAddr,
     /// Destination address, of the same family.
@@ -74,6 +78,7 @@ impl PacketSpec {
     #[must_use]
     pub fn new(source: IpAddr, dest: IpAddr, to: Port) -> Self {
         Self {
+            interface: links::LO,
             source,
             dest,
             from: 40_000,
@@ -88,6 +93,12 @@ impl PacketSpec {
             payload: 0,
             cut: false,
         }
+    }
+
+    /// Who sends it.
+    #[must_use]
+    pub fn sender(&self) -> Source {
+        Source::on(self.source, self.interface)
     }
 
     /// True if the packet asks for a new flow: UDP; TCP with SYN and without ACK; TCP with none of

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use tests::lab::devices::{VLAN, WIRES, vlan};
-use tests::lab::{Host, Probe, knockctl, setting};
+use tests::lab::{Config, Host, Probe, knockctl, setting};
 use tests::trial::{Trial, trials};
 
 use super::super::links::assert_place;
@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
     trials![
         "e2e::devices::vlan";
         a_vlan_is_gated_below_where_the_card_takes_the_tag_off,
+        check_warns_of_a_card_that_takes_the_tag_off,
         a_vlan_is_gated_by_itself,
         a_knock_with_an_open_checksum_is_heard_over_a_vlan,
     ]
@@ -37,6 +38,24 @@ fn a_vlan_is_gated_below_where_the_card_takes_the_tag_off() -> Result<()> {
     ground.assert_guards(&config, REJECT)
 }
 
+fn check_warns_of_a_card_that_takes_the_tag_off() -> Result<()> {
+    let _ground = ground()?;
+    let checked = |config: Config| {
+        let file = config.write("gate.toml")?.display().to_string();
+        knockctl(Host::Server, &["check", "--loads", &file])?.success()
+    };
+    let config = config(&WIRES[..1], "native");
+    let warning = format!("options.deny: {}: the tag of a VLAN is taken off before the gate", WIRES[0]);
+    let said = checked(REJECT.of(config.clone()))?;
+    assert!(said.contains(&warning) && said.contains(&format!("ethtool -K {} rxvlan off", WIRES[0])), "{said}");
+    let said = checked(DROP.of(config.clone()))?;
+    assert!(!said.contains(&warning), "nothing is answered: {said}");
+    Host::Server.must(&["ethtool", "-K", WIRES[0], "rxvlan", "off"])?;
+    let said = checked(REJECT.of(config))?;
+    assert!(!said.contains(&warning), "{said}");
+    Ok(())
+}
+
 fn a_vlan_is_gated_by_itself() -> Result<()> {
     let mut ground = ground()?;
     let file = config(&[VLAN], "native").write("gate.toml")?.display().to_string();
@@ -45,7 +64,7 @@ fn a_vlan_is_gated_by_itself() -> Result<()> {
     let config = config(&[VLAN], "auto");
     let file = config.write("gate.toml")?.display().to_string();
     let remark = format!("a VLAN on {0}: name {0} in options.interfaces", WIRES[0]);
-    assert_says(&knockctl(Host::Server, &["check", &file])?, 0, &[&remark]);
+    assert_says(&knockctl(Host::Server, &["check", "--loads", &file])?, 0, &[&remark]);
     for judgement in [DROP, REJECT] {
         ground.assert_guards(&config, judgement).with_context(|| format!("{judgement:?}"))?;
     }

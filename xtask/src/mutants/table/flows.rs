@@ -114,6 +114,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         15 "a link-local source without room for its interface is another one":
             "} else if second == 0 {" => "} else if true {";
     }
+    "role_of" {
+        15 "a link-local source in what is read the long way is on any link":
+            "packet.came_on(|| world.scope());" => "packet.came_on(|| 0);";
+    }
+    "glance" {
+        15 "a link-local source in a plain packet is on any link":
+            "plain.read(packet, || world.scope());" => "plain.read(packet, || 0);";
+    }
     "came_on" {
         15 "who cannot be told from others on other links knocks":
             "self.group |= self.src.is_zoneless();" => "";

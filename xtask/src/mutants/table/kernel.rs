@@ -69,6 +69,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "maps::GRANTS.insert(key, grant, u64::from(BPF_ANY))"
             => "maps::GRANTS.insert(key, grant, u64::from(BPF_EXIST))", kernel();
     }
+    "scope" {
+        15 "in the kernel a port of a bond is a link of its own":
+            "Some(place) if place.scope != 0 => place.scope," => "Some(place) if false => place.scope,", kernel();
+    }
     "spend" {
         5 "in the kernel a one-time sequence opens every time":
             "maps::SPENT.insert(key, spent, u64::from(BPF_NOEXIST))"
