@@ -6,5 +6,6 @@ pub mod ephemeral;
 pub mod filter;
 mod netlink;
 pub mod processes;
+pub mod routes;
 pub mod scope;
 pub mod sockets;
