@@ -30,6 +30,10 @@ pub enum Hook {
     Input,
     /// If it is for another.
     Forward,
+    /// If it is for another, on its way out.
+    Postrouting,
+    /// The same, on the device by which it leaves.
+    Egress,
 }
 
 /// What makes a chain a base chain.
@@ -118,6 +122,8 @@ pub enum Action {
     Redirect(Option<u16>),
     /// To another destination; to which is not understood.
     Divert,
+    /// The base chain is done with, and it has another source.
+    Hide,
     /// Who knows.
     Unread(String),
 }

@@ -68,6 +68,7 @@ fn base(table: &str, chain: &str, policy: &str) -> Option<Base> {
         "PREROUTING" => Hook::Prerouting,
         "INPUT" => Hook::Input,
         "FORWARD" => Hook::Forward,
+        "POSTROUTING" => Hook::Postrouting,
         _ => return None,
     };
     let priority = match (table, hook) {
@@ -249,6 +250,7 @@ impl<'a> Reader<'a> {
                 Some(port) => port.map_or(Action::Divert, |port| Action::Redirect(Some(port))),
             },
             "TPROXY" | "NETMAP" => Action::Divert,
+            "SNAT" | "MASQUERADE" => Action::Hide,
             "NOTRACK" => return Some(Step::Untrack),
             "CT" if self.words.iter().any(|word| word == "--notrack") => return Some(Step::Untrack),
             "CT" => Action::Continue,

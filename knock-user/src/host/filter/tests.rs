@@ -285,26 +285,33 @@ fn a_packet_with_another_destination_is_followed_to_it() {
             // To the guest, whom no chain behind sends on: the first that does so for a packet is the last.
             (tcp(2222), "passes"),
             (tcp(2224), "passes"),
-            (tcp(2223), &at("input", 18, "drops")),
-            (tcp(2228), &at("input", 19, "rejects")),
-            (tcp(2230), &at("input", 21, "drops")),
-            (tcp(2231), &at("input", 20, "drops")),
+            (tcp(2223), &at("input", 22, "drops")),
+            (tcp(2228), &at("input", 23, "rejects")),
+            (tcp(2230), &at("input", 25, "drops")),
+            (tcp(2231), &at("input", 24, "drops")),
             (
                 Packet { is_own: false, dest: Some("203.0.113.130".parse().unwrap()), ..tcp(5) },
                 "nftables inet route forward, by its policy, drops it",
             ),
             (from("203.0.113.9", tcp(2225)), "passes"),
             (tcp(2225), "nftables inet route forward, by its policy, drops it"),
-            (Packet { source: None, ..tcp(2225) }, "depends: nftables inet route pre, handle 9: the source"),
-            (tcp(2226), &to_another(10)),
-            (tcp(2227), "cannot tell: nftables inet route pre, handle 11: limit"),
+            (Packet { source: None, ..tcp(2225) }, "depends: nftables inet route pre, handle 12: the source"),
+            (tcp(2226), &to_another(13)),
+            (tcp(2227), "cannot tell: nftables inet route pre, handle 14: limit"),
+            // On its way out, with its own source or another.
+            (tcp(2232), &at("out", 33, "drops")),
+            (tcp(2233), "depends: nftables inet route hidden, handle 36: the source"),
+            (tcp(2234), "depends: nftables inet route hidden, handle 36: the source"),
+            (tcp(2235), &at("hidden", 36, "drops")),
+            (from("203.0.113.9", tcp(2235)), "passes"),
+            (tcp(2236), "passes"),
             // Nobody knows a way there.
             (tcp(2229), "cannot tell: whether this host hands it on, and by which interface"),
             (tcp(22), "cannot tell: whether this host hands it on, and by which interface"),
             // DNAT of IPv4 leaves the other family alone.
             (tcp6(2228), "passes"),
             (tcp6(22), "passes"),
-            (tcp6(2223), &at("input", 18, "drops")),
+            (tcp6(2223), &at("input", 22, "drops")),
         ],
     );
 }
@@ -318,11 +325,11 @@ fn a_way_back_is_asked_for() {
         &nftables(DESTINATIONS),
         &[
             (tcp6(4000), "passes"),
-            (elsewhere(4000), &at(26)),
-            (tcp(4000), &open(26)),
-            (tcp6(4001), &at(27)),
+            (elsewhere(4000), &at(30)),
+            (tcp(4000), &open(30)),
+            (tcp6(4001), &at(31)),
             (elsewhere(4001), "passes"),
-            (tcp6(4002), &at(28)),
+            (tcp6(4002), &at(32)),
             (elsewhere(4002), "passes"),
         ],
     );
@@ -392,6 +399,17 @@ fn a_chain_of_a_device_is_asked_of_what_that_device_receives() {
     };
     assert_eq!(on("eth0"), "nftables netdev n c, by its policy, drops it");
     assert_eq!(on("eth1"), "passes");
+}
+
+#[test]
+fn a_chain_on_the_way_out_of_a_device_leaves_what_is_forwarded_open() {
+    let filters = nftables(
+        r#"{"nftables": [{"table": {"family": "netdev", "name": "n", "handle": 1}}, {"chain": {"family": "netdev", "table": "n",
+        "name": "c", "handle": 1, "dev": "guest0", "type": "filter", "hook": "egress", "prio": 0, "policy": "drop"}}]}"#,
+    );
+    let forwarded = Packet { is_own: false, dest: Some("203.0.113.9".parse().unwrap()), ..tcp(22) };
+    assert_eq!(said(&filters, &forwarded), "cannot tell: nftables netdev n c looks at what leaves");
+    assert_eq!(said(&filters, &tcp(22)), "passes");
 }
 
 #[test]

@@ -171,7 +171,7 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
     }
     let mut is_routed = false;
     for (base, table, name, chain) in chains {
-        if !is_routed && matches!(base.hook, Hook::Input | Hook::Forward) {
+        if !is_routed && base.hook >= Hook::Input {
             is_routed = true;
             if let Err(why) = walk.route() {
                 note(why);
@@ -186,7 +186,13 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
                 false
             }
             (Hook::Input, family) => walk.packet.is_own && is_of(family, packet),
-            (Hook::Forward, family) => !walk.packet.is_own && is_of(family, packet),
+            (Hook::Forward | Hook::Postrouting, family) => !walk.packet.is_own && is_of(family, packet),
+            (Hook::Egress, _) => {
+                if !walk.packet.is_own {
+                    note(Why::Unread(format!("{} {} {name} looks at what leaves", table.tool, table.name)));
+                }
+                false
+            }
             (Hook::Prerouting, _) if base.is_nat && walk.is_sent => false,
             (Hook::Ingress | Hook::Prerouting, family) => is_of(family, packet),
         };
@@ -420,6 +426,10 @@ impl<'a> Walk<'a> {
         match action {
             Action::Continue => {}
             Action::Accept => ends.accepts = true,
+            Action::Hide => {
+                ends.accepts = true;
+                self.packet.source = None;
+            }
             Action::Drop | Action::Reject => {
                 let end = (place, *action == Action::Reject);
                 ends.drops = if is_certain { Some(end) } else { ends.drops.take().or(Some(end)) };

@@ -116,6 +116,8 @@ fn base(chain: &Value) -> Option<Base> {
         "prerouting" => Hook::Prerouting,
         "input" => Hook::Input,
         "forward" => Hook::Forward,
+        "postrouting" => Hook::Postrouting,
+        "egress" => Hook::Egress,
         _ => return None,
     };
     let devices = match &chain["dev"] {

@@ -44,7 +44,8 @@ fn statement(kind: &str, value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
             steps.push(Step::Act(Action::Unread(format!("the target {}", text_of(&value["name"])))));
         }
         "xt" => steps.push(Step::Unread(format!("the match {}", text_of(&value["name"])))),
-        "queue" | "synproxy" | "snat" | "masquerade" => steps.push(Step::Act(Action::Unread(kind.to_owned()))),
+        "snat" | "masquerade" => steps.push(Step::Act(Action::Hide)),
+        "queue" | "synproxy" => steps.push(Step::Act(Action::Unread(kind.to_owned()))),
         _ => match verdict(kind, value) {
             Some(action) => steps.push(Step::Act(action)),
             None => steps.push(Step::Unread(kind.to_owned())),
