@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use knock_common::layout::MAX_TRUSTED;
 
 use super::commands::Place;
-use super::ports::Lookup;
+use super::ports::{Lookup, list};
 use super::settle::{Candidate, Deed};
 use super::{Listing, Request};
 use crate::config::PortRange;
@@ -32,13 +32,8 @@ pub fn find(
         return found;
     }
     // Rules of the same form as those that knockd adds: which of them are there now says who has knocked.
-    let mine: Vec<_> = doors
-        .iter()
-        .filter(|door| door.opens())
-        .filter_map(|door| if let Deed::Open(_, open) = &door.deed { Some(&open.rules) } else { None })
-        .flatten()
-        .map(|rule| (rule, PortRange::joined(&rule.ports)))
-        .collect();
+    let mine: Vec<_> =
+        doors.iter().flat_map(Candidate::opened).map(|rule| (rule, PortRange::joined(&rule.ports))).collect();
     // A command may do anything to a set.
     let does_anything = doors.iter().any(|door| matches!(door.deed, Deed::Hooks(_) | Deed::Seek(_)));
     for listing in [Listing::Iptables, Listing::Ip6tables, Listing::Nft] {
@@ -75,10 +70,9 @@ pub fn find(
             } else if all {
                 None
             } else {
-                let ports: Vec<_> = white.ports.iter().map(ToString::to_string).collect();
                 Some(format!(
                     "the packet filter lets it in to {} only, and trusted is for all services",
-                    ports.join(", ")
+                    list(&white.ports)
                 ))
             };
             match found.iter_mut().find(|other| other.network == white.source) {

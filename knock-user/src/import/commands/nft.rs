@@ -5,7 +5,7 @@ use std::time::Duration;
 use knock_common::packet::Transport;
 
 use super::address::{self, EVERYBODY, IP};
-use super::change::{By, Change, Deed, Families, Finder, Note, Place, Rule, Verb};
+use super::change::{By, Change, Deed, Families, Note, Place, Rule, Verb};
 use crate::config::PortNames;
 
 /// Of a verdict map that is about other sources as well.
@@ -37,7 +37,7 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
     let place = words.next().ok_or("it names no chain or set")?;
     match (what, verb) {
         (Some("rule"), Verb::Add) => rule(Place::Nft(table, place.to_owned()), &mut words, names),
-        (Some("rule"), Verb::Delete) => Ok(Deed::Find(Finder { by: By::Number, text: String::new() })),
+        (Some("rule"), Verb::Delete) => Ok(Deed::Find(By::Number)),
         (Some("element"), _) => element(verb, family, place, &mut words).map(Deed::Change),
         _ => Err("it is about neither a rule nor an element".to_owned()),
     }
@@ -133,7 +133,7 @@ fn rule(place: Place, words: &mut Words<'_>, names: &PortNames) -> Result<Deed, 
         return Err(format!("chain {chain} is not about this host's own ports"));
     }
     rule.prefix = source.ok_or(EVERYBODY)?;
-    Ok(Deed::Change(Change { verb: Verb::Add, rules: vec![rule], lasts: None, notes: Vec::new() }))
+    Ok(Deed::Change(Change::new(Verb::Add, rule, None)))
 }
 
 /// One value, or several in braces.
@@ -199,5 +199,5 @@ fn element(verb: Verb, family: &str, set: &str, words: &mut Words<'_>) -> Result
     let families = if family == "ip6" { Families::V6 } else { Families::V4 };
     let rule = Rule { prefix, ..Rule::new(families, Place::Set(set.to_owned())) };
     let lasts = lasts.filter(|time: &Duration| !time.is_zero() && verb == Verb::Add);
-    Ok(Change { verb, rules: vec![rule], lasts, notes: Vec::new() })
+    Ok(Change::new(verb, rule, lasts))
 }
