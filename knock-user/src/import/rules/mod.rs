@@ -66,6 +66,15 @@ struct Line {
 }
 
 impl Line {
+    /// The interfaces that it is for, in a chain to which packets of `into` come: empty for all; `None` for none.
+    fn interfaces_of(&self, into: &[String]) -> Option<Vec<String>> {
+        match &self.interface {
+            None => Some(into.to_vec()),
+            Some(own) if into.is_empty() || into.contains(own) => Some(vec![own.clone()]),
+            Some(_) => None,
+        }
+    }
+
     /// The ports of forwarded packets that it is for.
     fn forwards(&self) -> &[PortRange] {
         const ALL: [PortRange; 2] = [
@@ -269,6 +278,7 @@ impl Rules {
         let mut found = Vec::new();
         for (key, chain) in &self.chains {
             let whose = self.whose(&key.0, &key.1);
+            let into = self.interfaces_into(key);
             for line in &chain.lines {
                 let lets_in = match line.verdict {
                     Verdict::Accept => true,
@@ -278,7 +288,7 @@ impl Rules {
                 if !lets_in || line.odd || line.negated {
                     continue;
                 }
-                let Some(interfaces) = self.interfaces_of(key, line) else { continue };
+                let Some(interfaces) = line.interfaces_of(&into) else { continue };
                 let ports = match whose {
                     Whose::Ours if line.ports.is_empty() => match self.led_into(&key.0, &key.1) {
                         Ok(ports) => ports.unwrap_or_default(),
@@ -316,16 +326,6 @@ impl Rules {
             source.prefix_len() > 0 && !source.addr().is_loopback() && !source.addr().is_multicast()
         });
         found
-    }
-
-    /// The interfaces whose packets come to a line: empty for all; `None` for none.
-    fn interfaces_of(&self, key: &Key, line: &Line) -> Option<Vec<String>> {
-        let into = self.interfaces_into(key);
-        match (&line.interface, into.is_empty()) {
-            (None, _) => Some(into),
-            (Some(own), true) => Some(vec![own.clone()]),
-            (Some(own), false) => into.contains(own).then(|| vec![own.clone()]),
-        }
     }
 
     /// The interfaces whose packets come to a chain; empty for all.
