@@ -3,6 +3,7 @@
 
 mod docker;
 mod firewalld;
+mod random;
 mod truth;
 mod ufw;
 
@@ -24,7 +25,7 @@ pub fn trials() -> Vec<Trial> {
         what_is_not_understood_is_said_and_where_there_is_nothing_nothing_is,
         a_tool_that_fails_leaves_it_open,
     ];
-    [own, ufw::trials(), firewalld::trials(), docker::trials()].into_iter().flatten().collect()
+    [own, ufw::trials(), firewalld::trials(), docker::trials(), random::trials()].into_iter().flatten().collect()
 }
 
 /// Accepts what stands and what is guarded, and drops the rest.

@@ -29,7 +29,7 @@ pub fn knocked() -> Result<World> {
 }
 
 /// What `explain` says of the next connection of a host to the protected port of an address.
-pub fn explained(from: Host, to: SocketAddr) -> Result<String> {
+fn explained(from: Host, to: SocketAddr) -> Result<String> {
     let source = match to {
         SocketAddr::V4(_) => Family::V4.address(from),
         SocketAddr::V6(_) => Family::V6.address(from),
@@ -44,8 +44,14 @@ pub fn explained(from: Host, to: SocketAddr) -> Result<String> {
 
 /// `explain` says this of a connection of a host, and if it tells whether that passes, it is so.
 pub fn assert_true(from: Host, to: SocketAddr, expected: &str) -> Result<()> {
-    let text = explained(from, to)?;
+    let text = is_true(from, to)?;
     ensure!(text.contains(expected), "{from:?} to {to}: {expected:?} is missing: {text}");
+    Ok(())
+}
+
+/// What `explain` says of a connection of a host. If it tells whether that passes, it is so.
+pub fn is_true(from: Host, to: SocketAddr) -> Result<String> {
+    let text = explained(from, to)?;
     let truth = || -> Result<()> {
         if text.contains("packet filter: passes\n") {
             must_open(from, to)
@@ -57,7 +63,8 @@ pub fn assert_true(from: Host, to: SocketAddr, expected: &str) -> Result<()> {
             Ok(())
         }
     };
-    truth().with_context(|| format!("{from:?} to {to}, of which is said: {text}"))
+    truth().with_context(|| format!("{from:?} to {to}, of which is said: {text}"))?;
+    Ok(text)
 }
 
 /// The same of both families.
