@@ -8,5 +8,6 @@ mod netlink;
 pub mod offloads;
 pub mod processes;
 pub mod realtime;
+pub mod routes;
 pub mod scope;
 pub mod sockets;

@@ -83,7 +83,7 @@ impl Dump<'_> {
     }
 }
 
-/// A socket for orders.
+/// A socket for orders and single questions.
 pub(super) struct Channel {
     socket: Socket,
     octets: Vec<u8>,
@@ -104,7 +104,7 @@ impl Channel {
         Ok(Self { socket, octets: Vec::with_capacity(room), lacks: 0, sequence: 0 })
     }
 
-    /// One for orders.
+    /// One for orders and single questions.
     ///
     /// # Errors
     ///
@@ -119,12 +119,26 @@ impl Channel {
     ///
     /// What the kernel says against it.
     pub(super) fn order(&mut self, kind: u16, body: &[u8]) -> Result<()> {
+        self.ask(kind, kind, body).map(drop)
+    }
+
+    /// Asks for one thing; the body of the answer, which is of the type `answer`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says against it.
+    pub(super) fn ask(&mut self, kind: u16, answer: u16, body: &[u8]) -> Result<Option<Vec<u8>>> {
         self.send(kind, NLM_F_ACK, body)?;
+        let mut found = None;
         loop {
             self.receive()?;
-            let part = Part { octets: &self.octets, answer: kind, sequence: self.sequence };
-            if part.each(|_| Ok(()))?.last {
-                return Ok(());
+            let part = Part { octets: &self.octets, answer, sequence: self.sequence };
+            let keep = |body: &[u8]| {
+                found = Some(body.to_vec());
+                Ok(())
+            };
+            if part.each(keep)?.last {
+                return Ok(found);
             }
         }
     }

@@ -87,6 +87,13 @@ pub enum Says {
     Stop6(Vec<u8>),
 }
 
+impl Says {
+    /// True of the commands of a door that run at once, where what there is to say of the door is said.
+    pub const fn is_start(&self) -> bool {
+        matches!(self, Self::Start(_) | Self::Start6(_))
+    }
+}
+
 /// Why knockd would not start with the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {

@@ -218,14 +218,10 @@ fn candidate<'a>(mut draft: Draft<'a>, lookup: &mut Lookup, request: &Request<'_
     // What is said of a command that stays one is the reason for that.
     if !matches!(deed, Deed::Hooks(_)) {
         for note in notes {
-            draft.say(is_start, note.text, note.look);
+            draft.say(Says::is_start, note.text, note.look);
         }
     }
     Ok(Candidate { draft, deed, left_out: None })
-}
-
-const fn is_start(says: &Says) -> bool {
-    matches!(says, Says::Start(_) | Says::Start6(_))
 }
 
 /// Leaves out what cannot be beside the rest, and says what is weak. Returns the services' ports.
@@ -239,7 +235,7 @@ fn hold_together(doors: &mut [Candidate<'_>]) -> Vec<Vec<PortRange>> {
             let asleep: Vec<_> =
                 door.hooks().all().filter_map(|command| sleeps_too_long(command, HOOK_TIMEOUT)).collect();
             for text in asleep {
-                door.draft.say(is_start, text, true);
+                door.draft.say(Says::is_start, text, true);
             }
         }
         let Deed::Hooks(reason) = &door.deed else { continue };
@@ -250,9 +246,9 @@ fn hold_together(doors: &mut [Candidate<'_>]) -> Vec<Vec<PortRange>> {
             continue;
         }
         let reason = format!("stays a command: {reason}");
-        door.draft.say(is_start, reason, true);
+        door.draft.say(Says::is_start, reason, true);
         if door.draft.commands.all().any(|text| text.contains("%DOOR%") || text.contains("%SERVICE%")) {
-            door.draft.say(is_start, "%DOOR% and %SERVICE% mean something here, and nothing to knockd", true);
+            door.draft.say(Says::is_start, "%DOOR% and %SERVICE% mean something here, and nothing to knockd", true);
         }
     }
     services
@@ -260,9 +256,7 @@ fn hold_together(doors: &mut [Candidate<'_>]) -> Vec<Vec<PortRange>> {
 
 /// For which interfaces the rules of the doors are that open; `None`: for all.
 fn interfaces(doors: &[Candidate<'_>]) -> Vec<Option<String>> {
-    let open = doors.iter().filter(|door| door.opens());
-    let rules = open.filter_map(|door| if let Deed::Open(_, open) = &door.deed { Some(&open.rules) } else { None });
-    rules.flatten().map(|rule| rule.interface.clone()).collect()
+    doors.iter().flat_map(Candidate::opened).map(|rule| rule.interface.clone()).collect()
 }
 
 /// The config that came out is refused: says from which line of knockd.conf that is.

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 
 use knock_common::rules::MAX_DOORS;
 
-use super::commands::{By, deletes_by_number, words_in};
+use super::commands::{By, DELETES, deletes_by_number, words_in};
 use super::grammar::Says;
 use super::meaning::{Close, Commands, finds};
+use super::ports::list;
 use super::settle::{Candidate, Deed};
 use crate::config::{Port, PortRange};
 
@@ -38,7 +39,7 @@ pub fn pair(doors: &mut [Candidate<'_>]) {
                     "it deletes a rule by its number, whichever that is then; taken for the door that closes {}",
                     list(&ports)
                 );
-                door.draft.say(is_start, text, true);
+                door.draft.say(Says::is_start, text, true);
             }
             Deed::Close(ports, close.hooks)
         };
@@ -54,7 +55,7 @@ pub fn pair(doors: &mut [Candidate<'_>]) {
                  sequence, the same service and action = \"close\"",
                 list(&ports)
             );
-            door.draft.say(is_start, text, true);
+            door.draft.say(Says::is_start, text, true);
             continue;
         }
         let is_fit = |text: &String| !deletes_by_number(text);
@@ -62,7 +63,7 @@ pub fn pair(doors: &mut [Candidate<'_>]) {
         let hooks = Commands { start: start.filter(is_fit), start_6: start_6.filter(is_fit), ..Commands::default() };
         let runs = if hooks == Commands::default() { "is left out" } else { "still runs" };
         let text = format!("{reason}; taken for the door that closes {}, and its command {runs}", list(&ports));
-        door.draft.say(is_start, text, true);
+        door.draft.say(Says::is_start, text, true);
         door.deed = Deed::Close(ports, hooks);
     }
 }
@@ -80,17 +81,9 @@ pub fn behind_the_gate(doors: &mut [Candidate<'_>], services: &[Vec<PortRange>])
         let named = services.iter().find(|ports| !words.is_empty() && ports.iter().any(is_named));
         if let Some(ports) = named {
             let text = format!("the gate stands in front of {} now, and this alone lets nobody in there", list(ports));
-            door.draft.say(is_start, text, true);
+            door.draft.say(Says::is_start, text, true);
         }
     }
-}
-
-const fn is_start(says: &Says) -> bool {
-    matches!(says, Says::Start(_) | Says::Start6(_))
-}
-
-fn list(ports: &[PortRange]) -> String {
-    ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The ports of the rules that a deletion finds. One by a number means one door, if several could be meant: that with
@@ -144,13 +137,12 @@ fn opener(door: &Candidate<'_>) -> Option<Opener> {
 
 /// The ports that commands which are not understood most likely close.
 fn closes(door: &Candidate<'_>, openers: &[Opener]) -> Option<Vec<PortRange>> {
-    const DELETES: [&str; 8] = ["-D", "--delete", "delete", "destroy", "del", "-F", "flush", "-x"];
     let texts: Vec<&String> = door.draft.commands.start.iter().chain(&door.draft.commands.start_6).collect();
     if texts.is_empty() {
         return None;
     }
     let words: HashSet<&str> = texts.iter().flat_map(|text| words_in(text)).collect();
-    let deletes = words.iter().any(|word| DELETES.contains(word) || word.starts_with("--remove-"));
+    let deletes = words.iter().any(|word| DELETES.contains(word) || *word == "-x" || word.starts_with("--remove-"));
     let name = String::from_utf8_lossy(&door.draft.section.name).to_ascii_lowercase();
     let is_called_so =
         ["close", "shut", "lock", "deny", "disable"].iter().any(|word| name.contains(word)) && !name.contains("unlock");

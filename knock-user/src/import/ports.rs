@@ -108,7 +108,6 @@ impl Lookup {
                 Ok(None)
             }
             Ok((_, before)) if !before.is_empty() => {
-                let list = |ports: &[PortRange]| ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 let (sent, own) = (list(&before), list(&rule.ports));
                 let text = format!("forwarded: the gate sees packets before DNAT makes {sent} into {own}");
                 say(notes, Note::plain(text));
@@ -187,6 +186,11 @@ fn filter(rule: &Rule) -> Option<(Listing, &str, &str)> {
 fn sounds_forwarded(chain: &str) -> bool {
     let chain = chain.to_ascii_uppercase();
     chain.starts_with("DOCKER") || chain.contains("FORWARD") || chain.contains("FWD")
+}
+
+/// Ports with commas between them.
+pub fn list(ports: &[PortRange]) -> String {
+    ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn say(notes: &mut Vec<Note>, note: Note) {

@@ -5,6 +5,7 @@ use knock_common::flags::FlagTest;
 use knock_common::packet::Transport;
 use knock_common::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
 
+use super::commands::Rule;
 use super::draft::Draft;
 use super::meaning::{Close, Commands, Open};
 use super::services::{cut, overlap};
@@ -41,6 +42,14 @@ impl Candidate<'_> {
     /// True if it has a service, and opens it.
     pub fn opens(&self) -> bool {
         self.left_out.is_none() && matches!(self.deed, Deed::Open(..))
+    }
+
+    /// The rules by which it opens; none if it does not.
+    pub fn opened(&self) -> &[Rule] {
+        match &self.deed {
+            Deed::Open(_, open) if self.left_out.is_none() => &open.rules,
+            _ => &[],
+        }
     }
 
     /// True if it has no service.

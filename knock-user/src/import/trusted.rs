@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use knock_common::layout::MAX_TRUSTED;
 
 use super::commands::Place;
-use super::ports::Lookup;
+use super::ports::{Lookup, list};
 use super::settle::{Candidate, Deed};
 use super::{Listing, Request};
 use crate::config::PortRange;
@@ -32,18 +32,15 @@ pub fn find(
         return found;
     }
     // Rules of the same form as those that knockd adds: which of them are there now says who has knocked.
-    let mine: Vec<_> = doors
-        .iter()
-        .filter(|door| door.opens())
-        .filter_map(|door| if let Deed::Open(_, open) = &door.deed { Some(&open.rules) } else { None })
-        .flatten()
-        .map(|rule| (rule, PortRange::joined(&rule.ports)))
-        .collect();
+    let mine: Vec<_> =
+        doors.iter().flat_map(Candidate::opened).map(|rule| (rule, PortRange::joined(&rule.ports))).collect();
+    // A command may do anything to a set.
+    let does_anything = doors.iter().any(|door| matches!(door.deed, Deed::Hooks(_) | Deed::Seek(_)));
     for listing in [Listing::Iptables, Listing::Ip6tables, Listing::Nft] {
         let Ok(rules) = lookup.listed(listing, request) else { continue };
         for white in rules.whitelists() {
             let here = |name: &String| interfaces.iter().any(|own| own == name || own == "*");
-            let elsewhere = !white.interface.as_ref().is_none_or(here);
+            let elsewhere = !white.interfaces.is_empty() && !white.interfaces.iter().any(here);
             let other_ports = !white.ports.is_empty() && !white.ports.iter().any(|port| meets(&protected, *port));
             if elsewhere || other_ports {
                 continue;
@@ -60,17 +57,22 @@ pub fn find(
                     && (ports.is_empty() || *ports == white.ports)
             });
             let all = white.ports.is_empty() || protected.iter().all(|port| covers(&white.ports, *port));
-            let but = if knocks {
+            let is_put_into =
+                |set: &&String| mine.iter().any(|(rule, _)| matches!(&rule.place, Place::Set(other) if other == *set));
+            let but = if let Some(set) = white.set.as_ref().filter(is_put_into) {
+                Some(format!("knockd puts whoever has knocked into set {set}"))
+            } else if let Some(set) = white.set.as_ref().filter(|_| white.ends) {
+                Some(format!("it is in set {set} for a while only"))
+            } else if knocks {
                 Some("it looks like a rule that knockd has added for whoever has knocked".to_owned())
-            } else if white.source.prefix_len() == whole {
+            } else if white.source.prefix_len() == whole && (white.set.is_none() || does_anything) {
                 Some("one address alone may be that of somebody who has knocked".to_owned())
             } else if all {
                 None
             } else {
-                let ports: Vec<_> = white.ports.iter().map(ToString::to_string).collect();
                 Some(format!(
                     "the packet filter lets it in to {} only, and trusted is for all services",
-                    ports.join(", ")
+                    list(&white.ports)
                 ))
             };
             match found.iter_mut().find(|other| other.network == white.source) {

@@ -1,5 +1,6 @@
 //! A mount, and its end.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -31,6 +32,23 @@ impl Mount {
         mount(Some(kind), target, Some(kind), MsFlags::empty(), Some(options))
             .with_context(|| format!("cannot mount {kind} ({options}) on {}", target.display()))?;
         Ok(Self(target.to_owned()))
+    }
+
+    /// Lets a folder be changed, in memory: what was there stays as it is, and is seen again behind the guard.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no overlay, or this is no sandbox.
+    pub fn changes(target: impl AsRef<Path>) -> Result<Self> {
+        let target = target.as_ref();
+        let name = target.display().to_string().trim_matches('/').replace('/', "-");
+        let memory = Path::new(super::sandbox::DIR).join("changes").join(name);
+        let (upper, work) = (memory.join("upper"), memory.join("work"));
+        for folder in [&upper, &work] {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        let options = format!("lowerdir={},upperdir={},workdir={}", target.display(), upper.display(), work.display());
+        Self::with("overlay", target, &options)
     }
 
     /// Lays a file over another.

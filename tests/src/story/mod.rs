@@ -16,7 +16,7 @@ mod world;
 
 pub use keep::{cast, keep};
 pub use teller::{Happened, Teller};
-pub use world::{CLOSE, World, state};
+pub use world::{CLOSE, OPEN, World, state};
 
 use anyhow::Result;
 

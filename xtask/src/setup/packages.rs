@@ -61,6 +61,10 @@ pub const LAB: &[Package] = &[
     // NAT between the hosts, and what the kernel knows of connections.
     package("nftables", &["nft"]),
     package("conntrack", &["conntrack"]),
+    // Packet filters that people have behind a gate, and the bus that one of them speaks by.
+    server("ufw", &["ufw"], "ufw"),
+    server("firewalld", &["firewalld", "firewall-cmd"], "firewalld"),
+    package("dbus", &["dbus-daemon"]),
     // Datagrams that are not ours to shape.
     package("mosh", &["mosh-server", "mosh-client"]),
     package("bsdutils", &["script"]),

@@ -6,6 +6,7 @@
 mod model;
 mod names;
 mod nft;
+mod routing;
 mod save;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use model::Place;
 pub use walk::{Fate, Packet};
 
 use self::model::{Family, Rule, Table};
+use self::routing::{Kernel, Routing};
 use super::netlink::Dump;
 
 /// `NFNL_SUBSYS_NFTABLES`, in the upper octet, with `NFT_MSG_NEWTABLE` and `NFT_MSG_GETTABLE`.
@@ -60,7 +62,12 @@ impl Filters {
     /// What becomes of a packet that asks for a new connection.
     #[must_use]
     pub fn fate(&self, packet: &Packet) -> Fate {
-        match (walk::fate(&self.tables, packet), self.unread.first()) {
+        self.fate_by(packet, &Kernel)
+    }
+
+    /// The same with other routes.
+    fn fate_by(&self, packet: &Packet, routing: &dyn Routing) -> Fate {
+        match (walk::fate(&self.tables, packet, routing), self.unread.first()) {
             (Fate::Passes | Fate::Depends(_), Some(unread)) => Fate::Unknown(unread.clone()),
             (fate, _) => fate,
         }

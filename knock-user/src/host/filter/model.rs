@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 /// Families of tables, as nftables has them. The tables of iptables are of `Ip`, those of ip6tables of `Ip6`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,6 +30,10 @@ pub enum Hook {
     Input,
     /// If it is for another.
     Forward,
+    /// If it is for another, on its way out.
+    Postrouting,
+    /// The same, on the device by which it leaves.
+    Egress,
 }
 
 /// What makes a chain a base chain.
@@ -42,6 +47,8 @@ pub struct Base {
     pub drops: bool,
     /// On which devices; none for all, or for some that were not said.
     pub devices: Vec<String>,
+    /// It translates addresses: the first that does so for a packet is the last that is asked.
+    pub is_nat: bool,
 }
 
 /// A chain.
@@ -82,8 +89,8 @@ pub enum Step {
     Test(Test),
     /// Goes on, or does not: not understood, or nothing that a packet says.
     Unread(String),
-    /// Goes on if there is a way back to the source.
-    WayBack,
+    /// Goes on if there is a way back to the source by the interface on which the packet came, or if there is none.
+    WayBack(bool),
     /// Does what is said for the packet's value, and does not go on if nothing is.
     Map(Key, Vec<(Values, Action)>),
     /// Decides.
@@ -109,8 +116,14 @@ pub enum Action {
     Return,
     /// On with the next rule.
     Continue,
-    /// To another destination.
+    /// To this address and this port, where they are said.
+    Send(Option<IpAddr>, Option<u16>),
+    /// To a port of this host, or to the same one.
+    Redirect(Option<u16>),
+    /// To another destination; to which is not understood.
     Divert,
+    /// The base chain is done with, and it has another source.
+    Hide,
     /// Who knows.
     Unread(String),
 }
@@ -151,6 +164,14 @@ pub enum Key {
     Source,
     /// The name of the interface on which it came.
     Interface,
+    /// The name of the interface by which it goes on.
+    Out,
+    /// The port that it was sent to, whatever that was made into.
+    SentPort,
+    /// The address that it was sent to.
+    SentDest,
+    /// In which direction of its connection it goes: as the first packet does.
+    Direction,
     /// What connection tracking makes of it: `new` and such.
     State,
     /// What connection tracking has done with its connection: nothing, as it is new.

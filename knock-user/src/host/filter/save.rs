@@ -1,6 +1,7 @@
 //! What iptables-save(8) and ip6tables-save(8) say, as tables.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use knock_common::flags::TcpFlags;
 
@@ -67,6 +68,7 @@ fn base(table: &str, chain: &str, policy: &str) -> Option<Base> {
         "PREROUTING" => Hook::Prerouting,
         "INPUT" => Hook::Input,
         "FORWARD" => Hook::Forward,
+        "POSTROUTING" => Hook::Postrouting,
         _ => return None,
     };
     let priority = match (table, hook) {
@@ -77,7 +79,7 @@ fn base(table: &str, chain: &str, policy: &str) -> Option<Base> {
         ("security", _) => 50,
         _ => 0,
     };
-    Some(Base { hook, priority, drops: policy == "DROP", devices: Vec::new() })
+    Some(Base { hook, priority, drops: policy == "DROP", devices: Vec::new(), is_nat: table == "nat" })
 }
 
 /// Words, of which those in quotes hold blanks.
@@ -122,6 +124,12 @@ impl<'a> Reader<'a> {
         Some(first)
     }
 
+    /// The value of an option among the words that are left.
+    fn after(&self, option: &str) -> Option<&'a str> {
+        let at = self.words.iter().position(|word| word == option)?;
+        self.words.get(at + 1).map(String::as_str)
+    }
+
     fn value(&mut self) -> &'a str {
         self.next().unwrap_or_default()
     }
@@ -142,7 +150,9 @@ impl<'a> Reader<'a> {
                 }
                 "-m" => {
                     let module = self.value();
-                    if !BARE.contains(&module) {
+                    if module == "rpfilter" {
+                        steps.push(self.way_back());
+                    } else if !BARE.contains(&module) {
                         steps.push(match module {
                             // Of headers that no packet has that is asked for.
                             "rt" | "frag" | "hbh" | "dst" | "mh" | "ah" | "esp" => {
@@ -166,32 +176,27 @@ impl<'a> Reader<'a> {
     fn option(&mut self, option: &str, negated: bool, steps: &mut Vec<Step>) {
         let unread = || Values::unread(format!("the option {option}"));
         let (key, values) = match option {
-            "-s" => (Key::Source, names::network(self.value()).unwrap_or_else(unread)),
+            "-s" | "--ctorigsrc" => (Key::Source, names::network(self.value()).unwrap_or_else(unread)),
             "-d" => (Key::Dest, names::network(self.value()).unwrap_or_else(unread)),
             "--src-range" => (Key::Source, range(self.value()).unwrap_or_else(unread)),
             "--dst-range" => (Key::Dest, range(self.value()).unwrap_or_else(unread)),
             "-i" => (Key::Interface, Values::name(self.value())),
+            "-o" => (Key::Out, Values::name(self.value())),
             "-p" => match self.value() {
                 "all" | "0" => return,
                 name => (Key::Protocol, names::protocol(name).map_or_else(unread, Values::number)),
             },
             "--dport" | "--dports" => (Key::Port, names::ports(self.value()).unwrap_or_else(unread)),
-            "--sport" | "--sports" => (Key::SourcePort, names::ports(self.value()).unwrap_or_else(unread)),
-            "--ctstate" | "--state" => {
-                let mut values = Values::default();
-                values.names.extend(self.value().split(',').map(str::to_ascii_lowercase));
-                (Key::State, values)
+            "--sport" | "--sports" | "--ctorigsrcport" => {
+                (Key::SourcePort, names::ports(self.value()).unwrap_or_else(unread))
             }
-            "--ctstatus" => {
-                let mut values = Values::default();
-                values.names.extend(self.value().split(',').map(str::to_ascii_lowercase));
-                (Key::Status, values)
-            }
-            "--dst-type" => {
-                let mut values = Values::default();
-                values.names.extend(self.value().split(',').map(str::to_ascii_lowercase));
-                (Key::DestType, values)
-            }
+            "--ctorigdst" => (Key::SentDest, names::network(self.value()).unwrap_or_else(unread)),
+            "--ctorigdstport" => (Key::SentPort, names::ports(self.value()).unwrap_or_else(unread)),
+            "--ctproto" => (Key::Protocol, names::protocol(self.value()).map_or_else(unread, Values::number)),
+            "--ctdir" => (Key::Direction, self.names()),
+            "--ctstate" | "--state" => (Key::State, self.names()),
+            "--ctstatus" => (Key::Status, self.names()),
+            "--dst-type" => (Key::DestType, self.names()),
             "--tcp-flags" => match (flags(self.value()), flags(self.value())) {
                 (Some(mask), Some(set)) => (Key::Flags(mask), Values::number(set)),
                 _ => (Key::Flags(0), unread()),
@@ -212,13 +217,40 @@ impl<'a> Reader<'a> {
         steps.push(Step::Test(Test { key, negated, values }));
     }
 
+    /// Names with commas between them, which other tools write in small letters.
+    fn names(&mut self) -> Values {
+        let names = self.value().split(',').map(str::to_ascii_lowercase).collect();
+        Values { names, ..Values::default() }
+    }
+
+    /// The options of the match `rpfilter`.
+    fn way_back(&mut self) -> Step {
+        let mut is_there = true;
+        let mut unread = None;
+        while let Some(option) = self.words.first().filter(|word| word.starts_with("--")) {
+            match option.as_str() {
+                "--invert" => is_there = false,
+                "--validmark" => {}
+                other => unread = Some(Step::Unread(format!("the option {other}"))),
+            }
+            self.next();
+        }
+        unread.unwrap_or(Step::WayBack(is_there))
+    }
+
     fn target(&mut self, how: &str, target: &str) -> Option<Step> {
         Some(Step::Act(match target {
             "ACCEPT" => Action::Accept,
             "DROP" => Action::Drop,
             "REJECT" => Action::Reject,
             "RETURN" => Action::Return,
-            "DNAT" | "REDIRECT" | "TPROXY" | "NETMAP" => Action::Divert,
+            "DNAT" => self.after("--to-destination").and_then(send).unwrap_or(Action::Divert),
+            "REDIRECT" => match self.after("--to-ports").map(str::parse) {
+                None => Action::Redirect(None),
+                Some(port) => port.map_or(Action::Divert, |port| Action::Redirect(Some(port))),
+            },
+            "TPROXY" | "NETMAP" => Action::Divert,
+            "SNAT" | "MASQUERADE" => Action::Hide,
             "NOTRACK" => return Some(Step::Untrack),
             "CT" if self.words.iter().any(|word| word == "--notrack") => return Some(Step::Untrack),
             "CT" => Action::Continue,
@@ -228,6 +260,17 @@ impl<'a> Reader<'a> {
             other => Action::Unread(format!("the target {other}")),
         }))
     }
+}
+
+/// `192.0.2.7:22`, `[2001:db8::7]:22`, an address alone, or `:22`.
+fn send(to: &str) -> Option<Action> {
+    if let Ok(whole) = to.parse::<SocketAddr>() {
+        return Some(Action::Send(Some(whole.ip()), Some(whole.port())));
+    }
+    if let Some(port) = to.strip_prefix(':') {
+        return port.parse().ok().map(|port| Action::Send(None, Some(port)));
+    }
+    to.parse::<IpAddr>().ok().map(|address| Action::Send(Some(address), None))
 }
 
 fn range(text: &str) -> Option<Values> {

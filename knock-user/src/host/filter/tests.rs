@@ -7,6 +7,7 @@ use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
 
 use super::model::Family;
+use super::routing::{Routing, Way};
 use super::walk::{Fate, Packet};
 use super::{Filters, nft, save};
 
@@ -16,6 +17,8 @@ const FIREWALLD: &str = include_str!("../../../../tests/cases/filter/firewalld.j
 const UFW: &str = include_str!("../../../../tests/cases/filter/ufw.json");
 const UFW_SAVE: &str = include_str!("../../../../tests/cases/filter/ufw.save");
 const UFW6_SAVE: &str = include_str!("../../../../tests/cases/filter/ufw6.save");
+const DESTINATIONS: &str = include_str!("../../../../tests/cases/filter/destinations.json");
+const DESTINATIONS_SAVE: &str = include_str!("../../../../tests/cases/filter/destinations.save");
 const IPTABLES: &str = include_str!("../../../../tests/cases/filter/iptables.save");
 
 /// A request of 198.51.100.7 to 192.0.2.1, or of 2001:db8::7 to 2001:db8::1.
@@ -61,9 +64,28 @@ fn nftables(listing: &str) -> Filters {
     Filters { tables: nft::read(listing).unwrap().tables, unread: Vec::new() }
 }
 
+/// A router to 203.0.113.0/24 by `guest0` and to 198.51.100.0/24 by `eth0`, and nowhere else.
+struct Router;
+
+impl Routing for Router {
+    fn way(&self, packet: &Packet) -> Option<Way> {
+        match packet.dest?.to_string() {
+            own if own == "192.0.2.1" => Some(Way::Here),
+            guest if guest.starts_with("203.0.113.") => Some(Way::Out("guest0".to_owned())),
+            back if back.starts_with("198.51.100.") => Some(Way::Out("eth0".to_owned())),
+            _ => None,
+        }
+    }
+
+    fn has_way_back(&self, packet: &Packet) -> Option<bool> {
+        let is_there = |source: &IpAddr| source.to_string() == "2001:db8::7";
+        packet.source.as_ref().filter(|source| is_there(source)).map(|_| packet.interface.as_deref() == Some("eth0"))
+    }
+}
+
 /// In a few words.
 fn said(filters: &Filters, packet: &Packet) -> String {
-    match filters.fate(packet) {
+    match filters.fate_by(packet, &Router) {
         Fate::Passes => "passes".to_owned(),
         Fate::Dropped { place, is_answered: false } => format!("{place}, drops it"),
         Fate::Dropped { place, is_answered: true } => format!("{place}, rejects it"),
@@ -98,7 +120,12 @@ fn rules_of_nftables_are_followed() {
             (on("wlan3", tcp(80)), "passes"),
             (on("eth1", tcp(80)), doubt),
             (on("lo", tcp(9999)), "passes"),
-            (tcp(8080), "cannot tell: nftables inet filter pre, handle 34 sends it to another destination"),
+            // To port 2222 of this host, or who knows where.
+            (from("203.0.113.9", tcp(8080)), "passes"),
+            (
+                Packet { dest: Some("192.0.2.9".parse().unwrap()), ..tcp(1) },
+                "cannot tell: whether this host hands it on, and by which interface",
+            ),
             // nft 1.0.6 says no device.
             (Packet { source: None, ..tcp(2222) }, "cannot tell: nftables netdev n i: on which device it looks"),
         ],
@@ -146,8 +173,12 @@ fn each_verdict_and_test_does_what_it_says() {
             // Before connection tracking nobody knows what is new, and what is not tracked is not new.
             (tcp(4001), "nftables ip late input, handle 2, drops it"),
             (udp(53), "cannot tell: nftables ip late input, handle 3: what connection tracking says"),
-            (tcp(8080), "cannot tell: nftables ip nat pre, handle 3 sends it to another destination"),
-            (Packet { is_own: false, ..tcp(2222) }, "nftables inet filter forward, by its policy, drops it"),
+            // To port 2222 of this host.
+            (tcp(8080), &format!("{last} 5, drops it")),
+            (
+                Packet { is_own: false, dest: Some("203.0.113.9".parse().unwrap()), ..tcp(2222) },
+                "nftables inet filter forward, by its policy, drops it",
+            ),
         ],
     );
 }
@@ -180,7 +211,11 @@ fn the_rules_of_firewalld_are_followed() {
             (Packet { source: None, from: None, dest: None, ..tcp(2222) }, rejected),
             (on("lo", tcp(2222)), "passes"),
             (tcp6(2222), rejected),
-            (tcp6(22), "depends: nftables inet firewalld filter_PREROUTING, handle 52: the way back to the source"),
+            (tcp6(22), "passes"),
+            (
+                from("2001:db8::8", tcp6(22)),
+                "depends: nftables inet firewalld filter_PREROUTING, handle 52: the way back to the source",
+            ),
         ],
     );
 }
@@ -232,9 +267,124 @@ fn the_rules_of_iptables_are_followed() {
             (tcp(84), "iptables filter INPUT, rule 8, rejects it"),
             (tcp(86), "cannot tell: iptables filter INPUT, rule 9: the target NFQUEUE"),
             (udp(53), "cannot tell: iptables filter INPUT, rule 2: what connection tracking says"),
-            (tcp(8080), "cannot tell: iptables nat PREROUTING, rule 1 sends it to another destination"),
+            (tcp(8080), "passes"),
+            (from("203.0.113.1", tcp(8080)), policy),
             (tcp6(1), "passes"),
         ],
+    );
+}
+
+#[test]
+fn a_packet_with_another_destination_is_followed_to_it() {
+    let at = |chain: &str, handle: u32, verb: &str| format!("nftables inet route {chain}, handle {handle}, {verb} it");
+    let to_another =
+        |handle: u32| format!("cannot tell: nftables inet route pre, handle {handle} sends it to another destination");
+    all_say(
+        &nftables(DESTINATIONS),
+        &[
+            // To the guest, whom no chain behind sends on: the first that does so for a packet is the last.
+            (tcp(2222), "passes"),
+            (tcp(2224), "passes"),
+            (tcp(2223), &at("input", 22, "drops")),
+            (tcp(2228), &at("input", 23, "rejects")),
+            (tcp(2230), &at("input", 25, "drops")),
+            (tcp(2231), &at("input", 24, "drops")),
+            (
+                Packet { is_own: false, dest: Some("203.0.113.130".parse().unwrap()), ..tcp(5) },
+                "nftables inet route forward, by its policy, drops it",
+            ),
+            (from("203.0.113.9", tcp(2225)), "passes"),
+            (tcp(2225), "nftables inet route forward, by its policy, drops it"),
+            (Packet { source: None, ..tcp(2225) }, "depends: nftables inet route pre, handle 12: the source"),
+            (tcp(2226), &to_another(13)),
+            (tcp(2227), "cannot tell: nftables inet route pre, handle 14: limit"),
+            // On its way out, with its own source or another.
+            (tcp(2232), &at("out", 33, "drops")),
+            (tcp(2233), "depends: nftables inet route hidden, handle 36: the source"),
+            (tcp(2234), "depends: nftables inet route hidden, handle 36: the source"),
+            (tcp(2235), &at("hidden", 36, "drops")),
+            (from("203.0.113.9", tcp(2235)), "passes"),
+            (tcp(2236), "passes"),
+            // Nobody knows a way there.
+            (tcp(2229), "cannot tell: whether this host hands it on, and by which interface"),
+            (tcp(22), "cannot tell: whether this host hands it on, and by which interface"),
+            // DNAT of IPv4 leaves the other family alone.
+            (tcp6(2228), "passes"),
+            (tcp6(22), "passes"),
+            (tcp6(2223), &at("input", 22, "drops")),
+        ],
+    );
+}
+
+#[test]
+fn a_way_back_is_asked_for() {
+    let at = |handle: u32| format!("nftables inet route back, handle {handle}, drops it");
+    let open = |handle: u32| format!("depends: nftables inet route back, handle {handle}: the way back to the source");
+    let elsewhere = |port| on("eth1", tcp6(port));
+    all_say(
+        &nftables(DESTINATIONS),
+        &[
+            (tcp6(4000), "passes"),
+            (elsewhere(4000), &at(30)),
+            (tcp(4000), &open(30)),
+            (tcp6(4001), &at(31)),
+            (elsewhere(4001), "passes"),
+            (tcp6(4002), &at(32)),
+            (elsewhere(4002), "passes"),
+        ],
+    );
+    let filters = Filters { tables: save::read(DESTINATIONS_SAVE, Family::Ip6), unread: Vec::new() };
+    all_say(
+        &filters,
+        &[
+            (tcp6(4000), "passes"),
+            (elsewhere(4000), "ip6tables raw PREROUTING, rule 2, drops it"),
+            (tcp6(4001), "cannot tell: ip6tables raw PREROUTING, rule 3: the option --loose"),
+        ],
+    );
+}
+
+#[test]
+fn a_packet_that_iptables_sends_elsewhere_is_followed() {
+    let filters = Filters { tables: save::read(DESTINATIONS_SAVE, Family::Ip), unread: Vec::new() };
+    let at = |place: &str, verb: &str| format!("iptables {place}, {verb} it");
+    let to_another =
+        |rule: u32| format!("cannot tell: iptables nat DOCKER, rule {rule} sends it to another destination");
+    let direct = Packet { is_own: false, dest: Some("203.0.113.130".parse().unwrap()), ..tcp(22) };
+    all_say(
+        &filters,
+        &[
+            (tcp(2222), "passes"),
+            (from("198.51.100.9", tcp(2222)), &at("filter DOCKER-USER, rule 1", "drops")),
+            (direct, &at("raw PREROUTING, rule 1", "drops")),
+            (tcp(2223), &at("filter INPUT, rule 1", "drops")),
+            (tcp(2224), &at("filter DOCKER, rule 2", "drops")),
+            (tcp(2225), &at("filter INPUT, rule 2", "rejects")),
+            (tcp(2226), &to_another(5)),
+            (tcp(2227), &at("filter INPUT, rule 3", "drops")),
+            (tcp(2228), &to_another(7)),
+            (tcp(2230), "passes"),
+        ],
+    );
+}
+
+#[test]
+fn what_a_bridge_may_hand_on_is_left_open() {
+    let bridged = |dest: &str| Packet {
+        interface: Some("br0".to_owned()),
+        is_bridged: true,
+        is_own: false,
+        dest: Some(dest.parse().unwrap()),
+        ..tcp(2222)
+    };
+    let filters = nftables(VERDICTS);
+    let open = "cannot tell: whether a bridge hands it on, or this host";
+    assert_eq!(said(&filters, &bridged("192.0.2.9")), open);
+    // Behind another interface it is routed.
+    assert_eq!(said(&filters, &bridged("203.0.113.9")), "nftables inet filter forward, by its policy, drops it");
+    assert_eq!(
+        said(&filters, &Packet { is_own: true, ..bridged("192.0.2.1") }),
+        "nftables inet filter input, handle 5, drops it"
     );
 }
 
@@ -249,6 +399,17 @@ fn a_chain_of_a_device_is_asked_of_what_that_device_receives() {
     };
     assert_eq!(on("eth0"), "nftables netdev n c, by its policy, drops it");
     assert_eq!(on("eth1"), "passes");
+}
+
+#[test]
+fn a_chain_on_the_way_out_of_a_device_leaves_what_is_forwarded_open() {
+    let filters = nftables(
+        r#"{"nftables": [{"table": {"family": "netdev", "name": "n", "handle": 1}}, {"chain": {"family": "netdev", "table": "n",
+        "name": "c", "handle": 1, "dev": "guest0", "type": "filter", "hook": "egress", "prio": 0, "policy": "drop"}}]}"#,
+    );
+    let forwarded = Packet { is_own: false, dest: Some("203.0.113.9".parse().unwrap()), ..tcp(22) };
+    assert_eq!(said(&filters, &forwarded), "cannot tell: nftables netdev n c looks at what leaves");
+    assert_eq!(said(&filters, &tcp(22)), "passes");
 }
 
 #[test]

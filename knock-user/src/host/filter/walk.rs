@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use knock_common::packet::Transport;
 
 use super::model::{Action, Base, Chain, Family, Hook, Key, Place, Rule, Step, Table, Test, Values};
+use super::routing::{Routing, Way};
 
 /// Priorities of chains that come before connection tracking.
 const TRACKED: i64 = -200;
@@ -90,8 +91,26 @@ enum Truth {
 enum Value<'a> {
     Number(u128),
     Name(&'a str),
+    /// All of them are true of it.
+    Names(&'a [&'a str]),
     Open(&'static str),
     Unread(String),
+}
+
+/// Another destination, and who gives it.
+struct Sent {
+    to: To,
+    port: Option<u16>,
+    place: Place,
+}
+
+/// To whom.
+enum To {
+    /// Still the same.
+    Same,
+    /// To some address of this host.
+    Here,
+    Address(IpAddr),
 }
 
 /// All ways in which a chain may end.
@@ -99,6 +118,8 @@ enum Value<'a> {
 struct Ends {
     accepts: bool,
     drops: Option<(Place, bool)>,
+    /// It gets another destination.
+    sent: Vec<Sent>,
     /// It goes on behind the chain.
     goes_on: bool,
     /// It goes to another destination, or nobody knows where.
@@ -119,27 +140,44 @@ impl Ends {
         self.accepts |= other.accepts;
         self.leaves |= other.leaves;
         self.drops = self.drops.take().or(other.drops);
+        self.sent.extend(other.sent);
         self.because(other.why);
+    }
+
+    /// It may pass here, or leave for who knows where.
+    const fn passes(&self) -> bool {
+        self.accepts || self.leaves
     }
 }
 
 /// What becomes of the packet in these tables.
 #[must_use]
-pub fn fate(tables: &[Table], packet: &Packet) -> Fate {
+pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
     let mut chains: Vec<(&Base, &Table, &str, &Chain)> = tables
         .iter()
         .flat_map(|table| table.chains.iter().map(move |(name, chain)| (table, name.as_str(), chain)))
         .filter_map(|(table, name, chain)| Some((chain.base.as_ref()?, table, name, chain)))
         .collect();
     chains.sort_by_key(|(base, ..)| (base.hook, base.priority));
-    let mut walk = Walk { packet, is_early: false, is_untracked: false, left: MOST_RULES };
+    let mut walk = Walk::new(packet, routing);
     let mut open: Option<Why> = None;
     let mut note = |why: Why| {
         if open.is_none() || matches!((&open, &why), (Some(Why::Open(_)), Why::Unread(_))) {
             open = Some(why);
         }
     };
+    if let Some(why) = walk.may_be_bridged() {
+        return why.fate();
+    }
+    let mut is_routed = false;
     for (base, table, name, chain) in chains {
+        if !is_routed && base.hook >= Hook::Input {
+            is_routed = true;
+            if let Err(why) = walk.route() {
+                note(why);
+                break;
+            }
+        }
         let is_asked = match (base.hook, table.family) {
             (_, Family::Bridge) => {
                 if packet.is_bridged {
@@ -147,8 +185,15 @@ pub fn fate(tables: &[Table], packet: &Packet) -> Fate {
                 }
                 false
             }
-            (Hook::Input, family) => packet.is_own && is_of(family, packet),
-            (Hook::Forward, family) => !packet.is_own && is_of(family, packet),
+            (Hook::Input, family) => walk.packet.is_own && is_of(family, packet),
+            (Hook::Forward | Hook::Postrouting, family) => !walk.packet.is_own && is_of(family, packet),
+            (Hook::Egress, _) => {
+                if !walk.packet.is_own {
+                    note(Why::Unread(format!("{} {} {name} looks at what leaves", table.tool, table.name)));
+                }
+                false
+            }
+            (Hook::Prerouting, _) if base.is_nat && walk.is_sent => false,
             (Hook::Ingress | Hook::Prerouting, family) => is_of(family, packet),
         };
         let on_device = match (&packet.device, base.devices.as_slice()) {
@@ -173,10 +218,21 @@ pub fn fate(tables: &[Table], packet: &Packet) -> Fate {
             ends.accepts = true;
             ends.because(Some(Why::Unread(format!("{} {} {name}: on which device it looks", table.tool, table.name))));
         }
-        match (ends.drops, ends.accepts || ends.leaves) {
-            (Some((place, is_answered)), false) => return Fate::Dropped { place, is_answered },
-            (None, true) if !ends.leaves => {}
-            (..) => note(ends.why.unwrap_or_else(|| Why::Unread(format!("{} {} {name}", table.tool, table.name)))),
+        if ends.sent.is_empty() {
+            match (&ends.drops, ends.passes()) {
+                (Some((place, is_answered)), false) => {
+                    return Fate::Dropped { place: place.clone(), is_answered: *is_answered };
+                }
+                (None, true) if !ends.leaves => {}
+                (..) => note(ends.why.unwrap_or_else(|| Why::Unread(format!("{} {} {name}", table.tool, table.name)))),
+            }
+        } else if ends.sent.len() == 1 && ends.drops.is_none() && !ends.passes() && !walk.is_untracked {
+            walk.send(&ends.sent[0]);
+        } else {
+            // What comes behind depends on where it goes.
+            ends.leaves = true;
+            let place = &ends.sent[0].place;
+            note(ends.why.unwrap_or_else(|| Why::Unread(format!("{place} may send it to another destination"))));
         }
         if ends.leaves {
             break;
@@ -196,7 +252,15 @@ fn is_of(family: Family, packet: &Packet) -> bool {
 
 /// One packet on its way.
 struct Walk<'a> {
-    packet: &'a Packet,
+    /// As it is by now.
+    packet: Packet,
+    /// As it came.
+    came: &'a Packet,
+    routing: &'a dyn Routing,
+    /// It has got another destination.
+    is_sent: bool,
+    /// The name of the interface by which it goes on, once that is known.
+    out: Option<String>,
     /// Connection tracking has not seen it yet.
     is_early: bool,
     /// It may never see it.
@@ -205,7 +269,54 @@ struct Walk<'a> {
     left: u32,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(packet: &'a Packet, routing: &'a dyn Routing) -> Self {
+        Walk {
+            packet: packet.clone(),
+            came: packet,
+            routing,
+            is_sent: false,
+            out: None,
+            is_early: false,
+            is_untracked: false,
+            left: MOST_RULES,
+        }
+    }
+
+    /// Of a packet that a bridge may hand on to its other ports: then none of these filters sees it.
+    fn may_be_bridged(&self) -> Option<Why> {
+        if !self.packet.is_bridged || self.packet.is_own {
+            return None;
+        }
+        let goes_elsewhere = matches!((self.routing.way(&self.packet), &self.packet.interface),
+            (Some(Way::Out(by)), Some(on)) if by != *on);
+        (!goes_elsewhere).then(|| Why::Unread("whether a bridge hands it on, or this host".to_owned()))
+    }
+
+    /// Gives it another destination.
+    fn send(&mut self, sent: &Sent) {
+        self.is_sent = true;
+        self.packet.port = sent.port.unwrap_or(self.packet.port);
+        match sent.to {
+            To::Same => {}
+            To::Here => (self.packet.is_own, self.packet.dest) = (true, None),
+            To::Address(address) => (self.packet.is_own, self.packet.dest) = (false, Some(address)),
+        }
+    }
+
+    /// Finds out where it goes, once all that comes before has been asked.
+    fn route(&mut self) -> Result<(), Why> {
+        if self.packet.is_own {
+            return Ok(());
+        }
+        match self.routing.way(&self.packet) {
+            Some(Way::Here) => self.packet.is_own = true,
+            Some(Way::Out(name)) => self.out = Some(name),
+            None => return Err(Why::Unread("whether this host hands it on, and by which interface".to_owned())),
+        }
+        Ok(())
+    }
+
     fn chain(&mut self, table: &Table, name: &str, chain: &Chain, depth: u32) -> Ends {
         let mut ends = Ends::default();
         for rule in &chain.rules {
@@ -256,8 +367,12 @@ impl Walk<'_> {
                     doubted(&mut doubt, Why::Unread(what.clone()));
                     continue;
                 }
-                Step::WayBack => {
-                    doubted(&mut doubt, Why::Open("the way back to the source".to_owned()));
+                Step::WayBack(is_wanted) => {
+                    match self.routing.has_way_back(&self.packet) {
+                        Some(is_there) if is_there == *is_wanted => {}
+                        Some(_) => return false,
+                        None => doubted(&mut doubt, Why::Open("the way back to the source".to_owned())),
+                    }
                     continue;
                 }
                 Step::Untrack => {
@@ -311,11 +426,20 @@ impl Walk<'_> {
         match action {
             Action::Continue => {}
             Action::Accept => ends.accepts = true,
+            Action::Hide => {
+                ends.accepts = true;
+                self.packet.source = None;
+            }
             Action::Drop | Action::Reject => {
                 let end = (place, *action == Action::Reject);
                 ends.drops = if is_certain { Some(end) } else { ends.drops.take().or(Some(end)) };
             }
             Action::Return => ends.goes_on = true,
+            Action::Send(to, port) => {
+                let to = to.map_or(To::Same, To::Address);
+                ends.sent.push(Sent { to, port: *port, place });
+            }
+            Action::Redirect(port) => ends.sent.push(Sent { to: To::Here, port: *port, place }),
             Action::Divert => {
                 ends.leaves = true;
                 ends.because(Some(Why::Unread(format!("{place} sends it to another destination"))));
@@ -349,6 +473,7 @@ impl Walk<'_> {
         let (is_in, unread) = match self.value(&test.key) {
             Value::Number(number) => (test.values.has(number), &test.values.unread),
             Value::Name(name) => (test.values.has_name(name), &test.values.unread),
+            Value::Names(names) => (names.iter().any(|name| test.values.has_name(name)), &test.values.unread),
             Value::Open(what) => return self.holds_open(&test.values, what),
             Value::Unread(what) => return Truth::Maybe(Why::Unread(what)),
         };
@@ -368,7 +493,7 @@ impl Walk<'_> {
     }
 
     fn value(&self, key: &Key) -> Value<'_> {
-        let packet = self.packet;
+        let packet = &self.packet;
         let address = |address: &Option<IpAddr>, what| match address {
             Some(IpAddr::V4(v4)) => Value::Number(v4.to_bits().into()),
             Some(IpAddr::V6(v6)) => Value::Number(v6.to_bits()),
@@ -382,11 +507,21 @@ impl Walk<'_> {
             Key::Source => address(&packet.source, "the source"),
             Key::Dest => address(&packet.dest, "the destination"),
             Key::Interface => packet.interface.as_deref().map_or(Value::Open("the interface"), Value::Name),
-            Key::State if self.is_early || self.is_untracked => {
+            Key::State | Key::SentDest | Key::SentPort | Key::Direction if self.is_early || self.is_untracked => {
                 Value::Unread("what connection tracking says".to_owned())
             }
+            // What has another destination is so called as well, by iptables.
+            Key::State if self.is_sent => Value::Names(&["new", "dnat"]),
             Key::State => Value::Name("new"),
+            Key::Status if self.is_sent => Value::Name("dnat"),
             Key::Status => Value::Name(""),
+            Key::SentDest => address(&self.came.dest, "the destination"),
+            Key::SentPort => Value::Number(self.came.port.into()),
+            Key::Direction => Value::Name("original"),
+            Key::Out => match &self.out {
+                Some(name) => Value::Name(name),
+                None => Value::Unread("by which interface it goes on".to_owned()),
+            },
             Key::DestType if packet.is_own => Value::Name("local"),
             Key::DestType => Value::Unread("of what kind the destination is".to_owned()),
             Key::Flags(mask) => Value::Number((packet.flags & mask).into()),

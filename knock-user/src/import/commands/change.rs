@@ -109,17 +109,24 @@ impl Note {
     }
 }
 
-/// Rules that are added or deleted.
+/// A rule that is added or deleted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     /// Adds or deletes.
     pub verb: Verb,
-    /// Which rules. Never empty.
-    pub rules: Vec<Rule>,
-    /// The rules go by themselves after this time.
+    /// Which rule.
+    pub rule: Rule,
+    /// The rule goes by itself after this time.
     pub lasts: Option<Duration>,
     /// What gets lost when the kernel does the same.
     pub notes: Vec<Note>,
+}
+
+impl Change {
+    /// One of which there is nothing to say.
+    pub const fn new(verb: Verb, rule: Rule, lasts: Option<Duration>) -> Self {
+        Self { verb, rule, lasts, notes: Vec::new() }
+    }
 }
 
 /// A deletion that says how a rule is found, and not which.
@@ -150,7 +157,7 @@ pub enum Deed {
     /// It changes rules.
     Change(Change),
     /// It deletes a rule that is found then.
-    Find(Finder),
+    Find(By),
     /// It changes something that is not needed here; why.
     Needless(Note),
 }

@@ -61,7 +61,7 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
         _ => return Ok(Deed::Needless(Note::plain("firewalld need not load anything anew"))),
     };
     let lasts = lasts.filter(|time: &Duration| !time.is_zero() && verb == Verb::Add);
-    Ok(Deed::Change(Change { verb, rules: vec![rule], lasts, notes: Vec::new() }))
+    Ok(Deed::Change(Change::new(verb, rule, lasts)))
 }
 
 /// Seconds, or a number with `s`, `m` or `h` behind it.

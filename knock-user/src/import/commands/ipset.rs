@@ -32,5 +32,5 @@ pub fn read(words: &[String]) -> Result<Deed, String> {
         }
     }
     let rule = Rule { prefix, ..Rule::new(Families::V4, Place::Set(set.to_owned())) };
-    Ok(Deed::Change(Change { verb, rules: vec![rule], lasts, notes: Vec::new() }))
+    Ok(Deed::Change(Change::new(verb, rule, lasts)))
 }

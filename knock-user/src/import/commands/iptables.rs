@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::address::{self, EVERYBODY, IP};
-use super::change::{By, Change, Deed, Families, Finder, Note, Place, Rule, Verb};
+use super::change::{By, Change, Deed, Families, Note, Place, Rule, Verb};
 use crate::config::PortNames;
 
 /// What a command line asks for.
@@ -36,7 +36,7 @@ pub fn read(families: Families, words: &[String], names: &PortNames) -> Result<D
     }
     let (command, chain) = asked.command.ok_or("it changes no rule")?;
     if asked.by_number {
-        return Ok(Deed::Find(Finder { by: By::Number, text: chain }));
+        return Ok(Deed::Find(By::Number));
     }
     if !asked.accepts {
         return Err("its target is not ACCEPT".to_owned());
@@ -84,7 +84,7 @@ pub fn read(families: Families, words: &[String], names: &PortNames) -> Result<D
         'D' => Verb::Delete,
         _ => Verb::Add,
     };
-    Ok(Deed::Change(Change { verb, rules: vec![rule], lasts: None, notes }))
+    Ok(Deed::Change(Change { notes, ..Change::new(verb, rule, None) }))
 }
 
 fn option(asked: &mut Asked, name: &str, value: Option<&str>, words: &mut Words<'_>) -> Result<(), String> {

@@ -44,7 +44,7 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
         ..Rule::new(Families::V4, Place::Chain(chain))
     };
     let verb = verb.ok_or("it says neither -a nor -i nor -x")?;
-    Ok(Deed::Change(Change { verb, rules: vec![rule], lasts: None, notes: Vec::new() }))
+    Ok(Deed::Change(Change::new(verb, rule, None)))
 }
 
 /// An option, and the value in the same word.

@@ -96,9 +96,7 @@ impl Reader<'_> {
                 command = commands.next().ok_or(ONLY)?;
                 let next = self.one(&command)?;
                 let fits = match (&deed, &next) {
-                    (Deed::Check(rule), Deed::Change(change)) => {
-                        change.verb == wanted && change.rules == [rule.clone()]
-                    }
+                    (Deed::Check(rule), Deed::Change(change)) => change.verb == wanted && change.rule == *rule,
                     (Deed::Look, Deed::Change(change)) => change.verb == wanted,
                     (_, Deed::Find(_)) => wanted == Verb::Delete,
                     _ => false,
@@ -119,7 +117,7 @@ impl Reader<'_> {
             if command.join == Join::Or {
                 self.without_alternative(&mut commands)?;
             }
-            self.read.take(deed)?;
+            self.read.take(deed, &command.text)?;
         }
         Ok(())
     }
@@ -174,11 +172,7 @@ impl Reader<'_> {
             let why = || command.odd.clone().unwrap_or_else(|| "a pipe, or something like it".to_owned());
             return search::read(command).ok_or_else(why);
         }
-        let mut deed = program::read(&command.programs[0], self.names)?;
-        if let Deed::Find(finder) = &mut deed {
-            finder.text.clone_from(&command.text);
-        }
-        Ok(deed)
+        program::read(&command.programs[0], self.names)
     }
 
     /// `echo "iptables -D RULE" | at now + 5 minutes`
@@ -186,7 +180,7 @@ impl Reader<'_> {
         let commands = shell::parse(text)?;
         for command in &commands {
             match self.one(command)? {
-                Deed::Change(change) if change.verb == Verb::Delete => self.read.ends(&change.rules, lasts)?,
+                Deed::Change(change) if change.verb == Verb::Delete => self.read.ends(&[change.rule], lasts)?,
                 Deed::Find(_) if self.read.verb == Some(Verb::Add) => self.read.lasts = Some(lasts),
                 _ => return Err("what it does later is not to take its rule away".to_owned()),
             }
@@ -200,20 +194,20 @@ const fn deletes(deed: &Deed) -> bool {
 }
 
 impl Read {
-    fn take(&mut self, deed: Deed) -> Result<(), String> {
+    fn take(&mut self, deed: Deed, text: &str) -> Result<(), String> {
         match deed {
             Deed::Change(change) => self.change(change),
             Deed::Needless(note) => {
                 self.notes.push(note);
                 Ok(())
             }
-            Deed::Find(finder) => {
+            Deed::Find(by) => {
                 match self.verb {
                     // What it looks for and deletes, it adds anew, or it ends what it has opened.
                     Some(Verb::Add) => return self.ends(&[], self.slept()),
                     None | Some(Verb::Delete) => self.verb = Some(Verb::Delete),
                 }
-                self.finders.push(finder);
+                self.finders.push(Finder { by, text: text.to_owned() });
                 Ok(())
             }
             Deed::Check(_) | Deed::Look => Err("it only looks whether a rule is there".to_owned()),
@@ -225,7 +219,7 @@ impl Read {
     fn change(&mut self, change: Change) -> Result<(), String> {
         let Some(verb) = self.verb else {
             self.verb = Some(change.verb);
-            self.rules = change.rules;
+            self.rules = vec![change.rule];
             self.lasts = change.lasts;
             self.notes.extend(change.notes);
             return Ok(());
@@ -235,15 +229,16 @@ impl Read {
                 if self.lasts != change.lasts || self.closed.is_some() {
                     return Err("its rules do not end together".to_owned());
                 }
-                let new: Vec<Rule> = change.rules.into_iter().filter(|rule| !self.rules.contains(rule)).collect();
-                self.rules.extend(new);
+                if !self.rules.contains(&change.rule) {
+                    self.rules.push(change.rule);
+                }
                 self.notes.extend(change.notes);
                 Ok(())
             }
             // What was found by a search was an older rule of the same source.
             (Verb::Delete, Verb::Add)
                 if self.finders.iter().all(|finder| finder.by == By::Search)
-                    && (self.rules.is_empty() || self.rules == change.rules) =>
+                    && (self.rules.is_empty() || self.rules == [change.rule.clone()]) =>
             {
                 *self = Self {
                     verb: None,
@@ -257,7 +252,7 @@ impl Read {
                 };
                 self.change(change)
             }
-            (Verb::Add, Verb::Delete) => self.ends(&change.rules, self.slept()),
+            (Verb::Add, Verb::Delete) => self.ends(&[change.rule], self.slept()),
             _ => Err("it adds rules and deletes others".to_owned()),
         }
     }

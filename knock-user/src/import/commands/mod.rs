@@ -21,5 +21,5 @@ mod tests;
 pub use self::address::{interface, ports};
 pub use self::change::{By, Families, Finder, Note, Place, Rule, Verb};
 pub use self::line::{Line, understand};
-pub use self::search::deletes_by_number;
+pub use self::search::{DELETES, deletes_by_number};
 pub use self::shell::words_in;

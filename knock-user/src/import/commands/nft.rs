@@ -5,8 +5,11 @@ use std::time::Duration;
 use knock_common::packet::Transport;
 
 use super::address::{self, EVERYBODY, IP};
-use super::change::{By, Change, Deed, Families, Finder, Note, Place, Rule, Verb};
+use super::change::{By, Change, Deed, Families, Note, Place, Rule, Verb};
 use crate::config::PortNames;
+
+/// Of a verdict map that is about other sources as well.
+const MORE_THAN_SOURCE: &str = "it is about other sources, not just %IP%";
 
 type Words<'a> = std::iter::Peekable<std::vec::IntoIter<&'a str>>;
 
@@ -34,7 +37,7 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
     let place = words.next().ok_or("it names no chain or set")?;
     match (what, verb) {
         (Some("rule"), Verb::Add) => rule(Place::Nft(table, place.to_owned()), &mut words, names),
-        (Some("rule"), Verb::Delete) => Ok(Deed::Find(Finder { by: By::Number, text: String::new() })),
+        (Some("rule"), Verb::Delete) => Ok(Deed::Find(By::Number)),
         (Some("element"), _) => element(verb, family, place, &mut words).map(Deed::Change),
         _ => Err("it is about neither a rule nor an element".to_owned()),
     }
@@ -53,7 +56,14 @@ fn rule(place: Place, words: &mut Words<'_>, names: &PortNames) -> Result<Deed, 
             ("ip" | "ip6", Some("saddr")) => {
                 words.next();
                 rule.families = if word == "ip" { Families::V4 } else { Families::V6 };
-                source = Some(address::source(words.next().unwrap_or_default())?);
+                if words.next_if_eq(&"vmap").is_some() {
+                    let accepted = accepted(words)?;
+                    let [only] = accepted.as_slice() else { return Err(MORE_THAN_SOURCE.to_owned()) };
+                    source = Some(address::source(only)?);
+                    accepts = true;
+                } else {
+                    source = Some(address::source(words.next().unwrap_or_default())?);
+                }
             }
             ("ip" | "ip6", Some("daddr")) => {
                 words.next();
@@ -63,8 +73,14 @@ fn rule(place: Place, words: &mut Words<'_>, names: &PortNames) -> Result<Deed, 
             ("tcp" | "udp", Some("dport")) => {
                 words.next();
                 let transport = if word == "tcp" { Transport::Tcp } else { Transport::Udp };
-                for port in values(words)? {
-                    rule.ports.push(address::one(port, transport, names)?);
+                let ports = if words.next_if_eq(&"vmap").is_some() {
+                    accepts = true;
+                    accepted(words)?
+                } else {
+                    values(words)?.into_iter().map(str::to_owned).collect()
+                };
+                for port in ports {
+                    rule.ports.push(address::one(&port, transport, names)?);
                 }
             }
             ("tcp" | "udp", Some("sport")) if to_source => {
@@ -117,7 +133,7 @@ fn rule(place: Place, words: &mut Words<'_>, names: &PortNames) -> Result<Deed, 
         return Err(format!("chain {chain} is not about this host's own ports"));
     }
     rule.prefix = source.ok_or(EVERYBODY)?;
-    Ok(Deed::Change(Change { verb: Verb::Add, rules: vec![rule], lasts: None, notes: Vec::new() }))
+    Ok(Deed::Change(Change::new(Verb::Add, rule, None)))
 }
 
 /// One value, or several in braces.
@@ -139,12 +155,36 @@ fn values<'a>(words: &mut Words<'a>) -> Result<Vec<&'a str>, String> {
     }
 }
 
+/// The keys of a verdict map in braces, all of which it accepts.
+fn accepted(words: &mut Words<'_>) -> Result<Vec<String>, String> {
+    if let Some(name) = words.next_if(|word| word.starts_with('@')) {
+        return Err(format!("what the map {name} does is not known"));
+    }
+    words.next_if_eq(&"{").ok_or("a verdict map without elements")?;
+    let inside: Vec<&str> = words.by_ref().take_while(|word| *word != "}").collect();
+    let entries = inside.split(|word| *word == ",").filter(|entry| !entry.is_empty());
+    entries
+        .map(|entry| {
+            let entry = entry.join(" ");
+            let (key, verdict) = entry.rsplit_once(':').ok_or("a verdict map without verdicts")?;
+            match (key.trim(), verdict.trim()) {
+                (key, "accept") => Ok(key.to_owned()),
+                (_, other) => Err(format!("its verdict map does something else than accept: {other}")),
+            }
+        })
+        .collect()
+}
+
 fn element(verb: Verb, family: &str, set: &str, words: &mut Words<'_>) -> Result<Change, String> {
     let bad = "its elements are not just %IP%";
     words.next_if_eq(&"{").ok_or(bad)?;
     let prefix = address::source(words.next().unwrap_or_default())?;
     let mut lasts = None;
     while let Some(word) = words.next_if(|word| *word != "}") {
+        // One of a verdict map.
+        if word == ":" && words.next() == Some("accept") {
+            continue;
+        }
         if word != "timeout" {
             return Err(bad.to_owned());
         }
@@ -159,5 +199,5 @@ fn element(verb: Verb, family: &str, set: &str, words: &mut Words<'_>) -> Result
     let families = if family == "ip6" { Families::V6 } else { Families::V4 };
     let rule = Rule { prefix, ..Rule::new(families, Place::Set(set.to_owned())) };
     let lasts = lasts.filter(|time: &Duration| !time.is_zero() && verb == Verb::Add);
-    Ok(Change { verb, rules: vec![rule], lasts, notes: Vec::new() })
+    Ok(Change::new(verb, rule, lasts))
 }

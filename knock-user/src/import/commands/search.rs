@@ -12,7 +12,7 @@ const FILTERS: [&str; 9] = ["grep", "egrep", "fgrep", "awk", "sed", "cut", "head
 const LISTS: [&str; 8] = ["-L", "--list", "-S", "--list-rules", "list", "status", "iptables-save", "ip6tables-save"];
 
 /// What says that something is deleted.
-const DELETES: [&str; 7] = ["-D", "--delete", "delete", "destroy", "del", "-F", "flush"];
+pub const DELETES: [&str; 7] = ["-D", "--delete", "delete", "destroy", "del", "-F", "flush"];
 
 /// Reads a command of a firewall of which the shell works something out, or that goes through a pipe: a look whether a
 /// rule of the source is there, or a deletion of what is found.
@@ -26,7 +26,7 @@ pub fn read(command: &Command) -> Option<Deed> {
     let restores = words().any(|word| program::base(word).ends_with("tables-restore"));
     let removes = words().any(|word| word.starts_with("--remove-"));
     if lists && (words().any(|word| DELETES.contains(&word)) || restores || removes) {
-        return Some(Deed::Find(Finder { by: By::Search, text: command.text.clone() }));
+        return Some(Deed::Find(By::Search));
     }
     let only_looks =
         command.odd.is_none() && command.programs.iter().skip(1).all(|words| FILTERS.contains(&program::name(words)));

@@ -3,7 +3,7 @@
 use knock_common::packet::Transport;
 
 use super::address::{self, EVERYBODY};
-use super::change::{By, Change, Deed, Families, Finder, Note, Place, Rule, Verb};
+use super::change::{By, Change, Deed, Families, Note, Place, Rule, Verb};
 use crate::config::PortNames;
 
 /// Reads the words behind the program's name.
@@ -19,7 +19,7 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
         return Ok(Deed::Needless(Note::plain("nothing is to be loaded anew")));
     }
     if verb == Verb::Delete && words.peek().is_some_and(|word| word.parse::<u32>().is_ok()) {
-        return Ok(Deed::Find(Finder { by: By::Number, text: String::new() }));
+        return Ok(Deed::Find(By::Number));
     }
     if words.next_if_eq(&"insert").is_some() {
         words.next().filter(|number| number.parse::<u32>().is_ok()).ok_or("insert takes a number")?;
@@ -70,5 +70,5 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
             rule.ports.extend(address::ports(port, transport, names)?);
         }
     }
-    Ok(Deed::Change(Change { verb, rules: vec![rule], lasts: None, notes: Vec::new() }))
+    Ok(Deed::Change(Change::new(verb, rule, None)))
 }

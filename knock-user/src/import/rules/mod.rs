@@ -3,6 +3,7 @@
 
 mod iptables;
 mod nft;
+mod sets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use knock_common::packet::Transport;
 
+use self::sets::Set;
 use crate::config::{PortNames, PortRange};
 
 /// A table, such as `ip filter`, and a chain of it.
@@ -64,6 +66,15 @@ struct Line {
 }
 
 impl Line {
+    /// The interfaces that it is for, in a chain to which packets of `into` come: empty for all; `None` for none.
+    fn interfaces_of(&self, into: &[String]) -> Option<Vec<String>> {
+        match &self.interface {
+            None => Some(into.to_vec()),
+            Some(own) if into.is_empty() || into.contains(own) => Some(vec![own.clone()]),
+            Some(_) => None,
+        }
+    }
+
     /// The ports of forwarded packets that it is for.
     fn forwards(&self) -> &[PortRange] {
         const ALL: [PortRange; 2] = [
@@ -87,10 +98,14 @@ pub struct Whitelist {
     pub source: IpNet,
     /// To which ports; empty for all.
     pub ports: Vec<PortRange>,
-    /// The interface that it is for, if not for all.
-    pub interface: Option<String>,
+    /// The interfaces that it is for; empty for all.
+    pub interfaces: Vec<String>,
     /// The chain in which it stands.
     pub chain: String,
+    /// The set that it is in, if it is in one.
+    pub set: Option<String>,
+    /// It is in that set for a while only.
+    pub ends: bool,
 }
 
 /// Whose packets come to a chain.
@@ -108,6 +123,8 @@ pub enum Whose {
 #[derive(Default)]
 pub struct Rules {
     chains: BTreeMap<Key, Chain>,
+    /// Sets and verdict maps of nftables.
+    sets: BTreeMap<Key, Set>,
     /// By the chain into which rules lead: from which, and which line of it.
     jumps: HashMap<Key, Vec<(Key, usize)>>,
     /// From which hooks packets come to a chain.
@@ -123,7 +140,7 @@ impl Rules {
     pub fn parse(text: &str, names: &PortNames) -> Result<Self, String> {
         let mut rules = Self::default();
         iptables::read(text, names, &mut rules.chains)?;
-        nft::read(text, names, &mut rules.chains);
+        nft::read(text, names, &mut rules.chains, &mut rules.sets);
         for (key, chain) in &rules.chains {
             for (index, line) in chain.lines.iter().enumerate() {
                 if let Verdict::To(to) = &line.verdict {
@@ -261,15 +278,17 @@ impl Rules {
         let mut found = Vec::new();
         for (key, chain) in &self.chains {
             let whose = self.whose(&key.0, &key.1);
+            let into = self.interfaces_into(key);
             for line in &chain.lines {
                 let lets_in = match line.verdict {
                     Verdict::Accept => true,
                     Verdict::Return => key.1 == "DOCKER-USER",
                     _ => false,
                 };
-                if !lets_in || line.odd || line.negated || !line.sets.is_empty() {
+                if !lets_in || line.odd || line.negated {
                     continue;
                 }
+                let Some(interfaces) = line.interfaces_of(&into) else { continue };
                 let ports = match whose {
                     Whose::Ours if line.ports.is_empty() => match self.led_into(&key.0, &key.1) {
                         Ok(ports) => ports.unwrap_or_default(),
@@ -282,18 +301,51 @@ impl Rules {
                     },
                     Whose::Nobodys => continue,
                 };
-                let host = line.sources.iter().filter(|source| {
-                    source.prefix_len() > 0 && !source.addr().is_loopback() && !source.addr().is_multicast()
-                });
-                found.extend(host.map(|source| Whitelist {
+                let white = |source: IpNet, set: Option<&String>, ends| Whitelist {
                     source: source.trunc(),
                     ports: PortRange::joined(&ports),
-                    interface: line.interface.clone(),
+                    interfaces: interfaces.clone(),
                     chain: key.1.clone(),
-                }));
+                    set: set.cloned(),
+                    ends,
+                };
+                found.extend(line.sources.iter().map(|source| white(*source, None, false)));
+                for name in &line.sets {
+                    let Some(set) = self.sets.get(&(key.0.clone(), name.clone())) else { continue };
+                    let accepted = |element: &&sets::Element| matches!(element.verdict, None | Some(Verdict::Accept));
+                    for element in set.elements.iter().filter(accepted) {
+                        let ends = set.changes || element.ends;
+                        let networks = element.key.as_deref().and_then(sets::networks).unwrap_or_default();
+                        found.extend(networks.into_iter().map(|network| white(network, Some(name), ends)));
+                    }
+                }
             }
         }
+        found.retain(|white| {
+            let source = white.source;
+            source.prefix_len() > 0 && !source.addr().is_loopback() && !source.addr().is_multicast()
+        });
         found
+    }
+
+    /// The interfaces whose packets come to a chain; empty for all.
+    fn interfaces_into(&self, chain: &Key) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        let mut seen = HashSet::from([chain]);
+        let mut next = VecDeque::from([chain]);
+        while let Some(into) = next.pop_front() {
+            if self.chains.get(into).is_some_and(|chain| chain.hook.is_some()) {
+                return Vec::new();
+            }
+            for (from, index) in self.jumps.get(into).into_iter().flatten() {
+                match self.chains.get(from).and_then(|chain| chain.lines.get(*index)) {
+                    Some(Line { interface: Some(name), .. }) => drop(found.insert(name.clone())),
+                    Some(_) if seen.insert(from) => next.push_back(from),
+                    _ => {}
+                }
+            }
+        }
+        found.into_iter().collect()
     }
 }
 

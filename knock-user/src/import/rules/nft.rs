@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use knock_common::packet::Transport;
 
 use super::iptables::to;
+use super::sets::{Element, Set, elements, networks};
 use super::{Chain, Hook, Key, Line, Verdict, network};
 use crate::config::{PortNames, PortRange};
 
-/// Adds its chains. What is not understood of a rule makes it odd, never an error: nft has a good deal more to say than
-/// is asked here.
-pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>) {
+/// Adds its chains, and its sets and maps. What is not understood of a rule makes it odd, never an error: nft has a good
+/// deal more to say than is asked here.
+pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>, sets: &mut BTreeMap<Key, Set>) {
     let mut open: Vec<Block> = Vec::new();
+    // Rules may name sets that come behind them.
+    let mut rules: Vec<(Key, Vec<String>)> = Vec::new();
     for statement in statements(text) {
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
         match (open.last(), statement.end) {
@@ -22,6 +25,11 @@ pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>) {
                     let key = (table.clone(), (*name).to_owned());
                     chains.entry(key.clone()).or_default();
                     Block::Chain(key)
+                }
+                (Some(Block::Table(table)), ["set" | "map", name]) => {
+                    let key = (table.clone(), (*name).to_owned());
+                    sets.entry(key.clone()).or_default();
+                    Block::Set(key)
                 }
                 _ => Block::Other,
             }),
@@ -37,8 +45,14 @@ pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>) {
                         });
                     }
                     [] | ["policy" | "comment" | "flags", ..] => {}
-                    words => chain.lines.push(rule(words, names)),
+                    _ => rules.push((key.clone(), statement.words)),
                 }
+                if end == End::Closes {
+                    open.pop();
+                }
+            }
+            (Some(Block::Set(key)), end) => {
+                sets.entry(key.clone()).or_default().read(&words);
                 if end == End::Closes {
                     open.pop();
                 }
@@ -47,12 +61,19 @@ pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>) {
             _ => {}
         }
     }
+    for (key, words) in rules {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let named = |name: &str| sets.get(&(key.0.clone(), name.to_owned()));
+        let lines = rule(&words, names, &named);
+        chains.entry(key).or_default().lines.extend(lines);
+    }
 }
 
 /// What is open in braces.
 enum Block {
     Table(String),
     Chain(Key),
+    Set(Key),
     Other,
 }
 
@@ -141,8 +162,83 @@ fn statements(text: &str) -> Vec<Statement> {
     found
 }
 
-/// A rule, as far as it is understood.
-fn rule(words: &[&str], names: &PortNames) -> Line {
+/// What a verdict map asks of a packet.
+enum Asked {
+    Ports(&'static [Transport]),
+    Source,
+    Interface,
+    State,
+    Protocol,
+    Other,
+}
+
+/// What the words before a verdict map say that it asks.
+fn asked(front: &[&str]) -> Asked {
+    match front {
+        [.., "tcp", "dport"] => Asked::Ports(&[Transport::Tcp]),
+        [.., "udp", "dport"] => Asked::Ports(&[Transport::Udp]),
+        [.., "th", "dport"] => Asked::Ports(&[Transport::Tcp, Transport::Udp]),
+        [.., "ip" | "ip6", "saddr"] => Asked::Source,
+        [.., "iif" | "iifname"] => Asked::Interface,
+        [.., "ct", "state"] => Asked::State,
+        [.., "l4proto" | "protocol" | "nexthdr"] => Asked::Protocol,
+        _ => Asked::Other,
+    }
+}
+
+/// A rule, as far as it is understood; one line for each element of a verdict map.
+fn rule<'a>(words: &[&'a str], names: &PortNames, named: &dyn Fn(&str) -> Option<&'a Set>) -> Vec<Line> {
+    let Some(at) = words.iter().position(|word| *word == "vmap") else { return vec![plain(words, names)] };
+    let asked = asked(&words[..at]);
+    // What it asks is no test.
+    let tests = match asked {
+        Asked::Interface => at - 1,
+        _ => at.saturating_sub(2),
+    };
+    let line = plain(&words[..tests], names);
+    match (&asked, &words[at + 1..]) {
+        // Who is in it is asked for by its name.
+        (Asked::Source, [name, ..]) if name.starts_with('@') => {
+            let sets = vec![name.trim_start_matches('@').to_owned()];
+            let mut lines = vec![Line { sets, verdict: Verdict::Accept, ..line.clone() }];
+            let elements = named(&name[1..]).map_or(&[][..], |map| map.elements.as_slice());
+            let chains = elements.iter().filter(|element| matches!(element.verdict, Some(Verdict::To(_))));
+            lines.extend(chains.map(|element| one(line.clone(), &asked, element, names)));
+            lines
+        }
+        (_, [name, ..]) if name.starts_with('@') => {
+            let elements = named(&name[1..]).map_or(&[][..], |map| map.elements.as_slice());
+            elements.iter().map(|element| one(line.clone(), &asked, element, names)).collect()
+        }
+        (_, ["{", inside @ ..]) => {
+            let end = inside.iter().position(|word| *word == "}").unwrap_or(inside.len());
+            elements(&inside[..end]).iter().map(|element| one(line.clone(), &asked, element, names)).collect()
+        }
+        _ => vec![Line { odd: true, ..line }],
+    }
+}
+
+/// A line for one element of a verdict map.
+fn one(mut line: Line, asked: &Asked, element: &Element, names: &PortNames) -> Line {
+    line.verdict = element.verdict.clone().unwrap_or_default();
+    line.odd |= element.ends;
+    let Some(key) = &element.key else { return Line { odd: true, negated: true, ..line } };
+    match asked {
+        Asked::Ports(transports) => add_port(&mut line, key, transports, names),
+        Asked::Source => match networks(key) {
+            Some(networks) => line.sources.extend(networks),
+            None => line.odd = true,
+        },
+        Asked::Interface => line.interface = Some(key.clone()),
+        Asked::State => line.odd |= key != "new",
+        Asked::Protocol => line.odd |= !matches!(key.as_str(), "tcp" | "udp" | "6" | "17"),
+        Asked::Other => line.odd = true,
+    }
+    line
+}
+
+/// A rule without a verdict map.
+fn plain(words: &[&str], names: &PortNames) -> Line {
     let mut line = Line::default();
     let mut words = words.iter().copied().peekable();
     while let Some(word) = words.next() {
@@ -166,8 +262,8 @@ fn rule(words: &[&str], names: &PortNames) -> Line {
                 for value in values(&mut words) {
                     match value.strip_prefix('@') {
                         Some(set) => line.sets.push(set.to_owned()),
-                        None => match network(value) {
-                            Some(network) => line.sources.push(network),
+                        None => match networks(value) {
+                            Some(networks) => line.sources.extend(networks),
                             None => line.odd = true,
                         },
                     }
@@ -237,18 +333,18 @@ fn ports<'a, I: Iterator<Item = &'a str>>(
     names: &PortNames,
 ) {
     line.negated |= negated(words);
-    // A verdict map says more than which ports.
-    if words.next_if_eq(&"vmap").is_some() {
-        line.negated = true;
-    }
     for value in values(words) {
-        for &transport in transports {
-            let text = format!("{value}/{}", crate::config::transport_name(transport));
-            match PortRange::parse(&text, names) {
-                Ok(range) => line.ports.push(range),
-                // A named set of ports, or a name that this host does not know.
-                Err(_) => line.negated = true,
-            }
+        add_port(line, value, transports, names);
+    }
+}
+
+fn add_port(line: &mut Line, port: &str, transports: &[Transport], names: &PortNames) {
+    for &transport in transports {
+        let text = format!("{port}/{}", crate::config::transport_name(transport));
+        match PortRange::parse(&text, names) {
+            Ok(range) => line.ports.push(range),
+            // A named set of ports, or a name that this host does not know.
+            Err(_) => line.negated = true,
         }
     }
 }

@@ -86,11 +86,7 @@ fn table(table: &Value) -> Option<((Family, String), Table)> {
 }
 
 fn flags(table: &Value) -> Vec<&str> {
-    match &table["flags"] {
-        Value::String(flag) => vec![flag],
-        Value::Array(flags) => flags.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    }
+    rule::words(&table["flags"])
 }
 
 /// What stands before the rules of a base chain if it is not certain that the table is asked: nft 1.0.6 says the name of the
@@ -120,6 +116,8 @@ fn base(chain: &Value) -> Option<Base> {
         "prerouting" => Hook::Prerouting,
         "input" => Hook::Input,
         "forward" => Hook::Forward,
+        "postrouting" => Hook::Postrouting,
+        "egress" => Hook::Egress,
         _ => return None,
     };
     let devices = match &chain["dev"] {
@@ -128,5 +126,6 @@ fn base(chain: &Value) -> Option<Base> {
         _ => Vec::new(),
     };
     let drops = chain["policy"].as_str() == Some("drop");
-    Some(Base { hook, priority: chain["prio"].as_i64().unwrap_or(0), drops, devices })
+    let (priority, is_nat) = (chain["prio"].as_i64().unwrap_or(0), chain["type"] == "nat");
+    Some(Base { hook, priority, drops, devices, is_nat })
 }

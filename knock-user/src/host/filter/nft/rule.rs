@@ -37,18 +37,33 @@ fn statement(kind: &str, value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
         "set" if value.get("stmt").is_none() => {}
         // What marks it leaves address and port alone.
         "mangle" if value["key"].get("meta").is_some() || value["key"].get("ct").is_some() => {}
-        "dnat" | "redirect" | "tproxy" | "fwd" => steps.push(Step::Act(Action::Divert)),
+        "dnat" | "redirect" => send(kind, value, steps),
+        "tproxy" | "fwd" => steps.push(Step::Act(Action::Divert)),
         // Of the packet that is a target of iptables, and of one that is a match.
         "xt" if value["type"] == "target" => {
             steps.push(Step::Act(Action::Unread(format!("the target {}", text_of(&value["name"])))));
         }
         "xt" => steps.push(Step::Unread(format!("the match {}", text_of(&value["name"])))),
-        "queue" | "synproxy" | "snat" | "masquerade" => steps.push(Step::Act(Action::Unread(kind.to_owned()))),
+        "snat" | "masquerade" => steps.push(Step::Act(Action::Hide)),
+        "queue" | "synproxy" => steps.push(Step::Act(Action::Unread(kind.to_owned()))),
         _ => match verdict(kind, value) {
             Some(action) => steps.push(Step::Act(action)),
             None => steps.push(Step::Unread(kind.to_owned())),
         },
     }
+}
+
+/// DNAT to one address and port. In a table of both families it holds for its own; the other goes on.
+fn send(kind: &str, value: &Value, steps: &mut Vec<Step>) {
+    let version = number_of(&Key::Version, &value["family"]);
+    steps.extend(version.map(|version| Step::Test(Test::new(Key::Version, Values::number(version)))));
+    let port = value.get("port").map(|port| port.as_u64().and_then(|port| u16::try_from(port).ok()));
+    let address = value.get("addr").map(|address| address.as_str().and_then(|text| text.parse().ok()));
+    steps.push(Step::Act(match (kind, address, port) {
+        (_, Some(None), _) | (_, _, Some(None)) => Action::Divert,
+        ("redirect", _, port) => Action::Redirect(port.flatten()),
+        (_, address, port) => Action::Send(address.flatten(), port.flatten()),
+    }));
 }
 
 fn verdict(kind: &str, value: &Value) -> Option<Action> {
@@ -67,8 +82,12 @@ fn verdict(kind: &str, value: &Value) -> Option<Action> {
 
 fn matching(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
     let (left, right) = (&value["left"], &value["right"]);
-    if left.get("fib").is_some_and(|fib| fib["result"] == "oif" || fib["result"] == "oifname") {
-        return steps.push(Step::WayBack);
+    // A mark may choose another route: whether one is there is asked without.
+    if let (Some(fib), Some(is_there)) = (left.get("fib"), right.as_bool())
+        && fib["result"] == "oif"
+        && matches!(words(&fib["flags"])[..], ["saddr", "iif"] | ["saddr", "mark", "iif"])
+    {
+        return steps.push(Step::WayBack(is_there != (value["op"] == "!=")));
     }
     let operator = value["op"].as_str().unwrap_or_default();
     let key = key(left, steps);
@@ -163,14 +182,20 @@ fn key(left: &Value, steps: &mut Vec<Step>) -> Key {
         Some("l4proto") => return Key::Protocol,
         Some("nfproto" | "protocol") => return Key::Version,
         Some("iif" | "iifname") => return Key::Interface,
+        Some("oif" | "oifname") => return Key::Out,
         _ => {}
     }
+    let is_sent = left["ct"]["dir"] == "original";
     match left.get("ct").map(|ct| text_of(&ct["key"])).as_deref() {
         Some("state") => return Key::State,
         Some("status") => return Key::Status,
+        Some("direction") => return Key::Direction,
+        Some("proto-dst") if is_sent => return Key::SentPort,
+        Some("ip daddr" | "ip6 daddr" | "daddr") if is_sent => return Key::SentDest,
+        Some("ip saddr" | "ip6 saddr" | "saddr") if is_sent => return Key::Source,
         _ => {}
     }
-    if left.get("fib").is_some_and(|fib| fib["result"] == "type" && fib["flags"] == serde_json::json!(["daddr"])) {
+    if left.get("fib").is_some_and(|fib| fib["result"] == "type" && words(&fib["flags"]) == ["daddr"]) {
         return Key::DestType;
     }
     unread()
@@ -199,9 +224,7 @@ fn values(key: &Key, right: &Value, sets: &Sets) -> Values {
             }
             _ => Values::unread(describe(right)),
         },
-        Value::String(name) if matches!(key, Key::Interface | Key::State | Key::Status | Key::DestType) => {
-            Values::name(name)
-        }
+        Value::String(name) if is_named(key) => Values::name(name),
         _ => number_of(key, right).map_or_else(|| Values::unread(describe(right)), Values::number),
     }
 }
@@ -218,7 +241,7 @@ fn number_of(key: &Key, value: &Value) -> Option<u128> {
     match value {
         Value::Number(number) => number.as_u64().map(u128::from),
         Value::String(text) => match key {
-            Key::Source | Key::Dest => address(text),
+            Key::Source | Key::Dest | Key::SentDest => address(text),
             Key::Protocol => names::protocol(text).map(u128::from),
             Key::Version => match text.as_str() {
                 "ipv4" | "ip" => Some(4),
@@ -253,6 +276,20 @@ fn flags_of(value: &Value) -> Option<u8> {
         Value::Array(several) => several.iter().try_fold(0, |all, one| Some(all | flags_of(one)?)),
         Value::Object(object) => flags_of(object.get("|")?),
         _ => None,
+    }
+}
+
+/// Of what the values are names.
+const fn is_named(key: &Key) -> bool {
+    matches!(key, Key::Interface | Key::Out | Key::State | Key::Status | Key::DestType | Key::Direction)
+}
+
+/// One word, or several.
+pub fn words(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(word) => vec![word],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
     }
 }
 

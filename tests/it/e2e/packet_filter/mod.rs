@@ -1,4 +1,11 @@
-//! Packet filters behind the gate, of nftables and iptables: what they drop is said, by rule, and what is not understood too.
+//! Packet filters behind the gate, of nftables, iptables, ufw, firewalld and Docker: what they drop is said, by rule, and what
+//! is not understood too.
+
+mod docker;
+mod firewalld;
+mod random;
+mod truth;
+mod ufw;
 
 use std::net::TcpListener;
 
@@ -11,13 +18,14 @@ use super::assert_says;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    trials![
+    let own = trials![
         "e2e::packet_filter";
         a_filter_of_nftables_that_drops_what_the_gate_lets_pass_is_named,
         a_filter_of_iptables_that_drops_what_the_gate_lets_pass_is_named,
         what_is_not_understood_is_said_and_where_there_is_nothing_nothing_is,
         a_tool_that_fails_leaves_it_open,
-    ]
+    ];
+    [own, ufw::trials(), firewalld::trials(), docker::trials(), random::trials()].into_iter().flatten().collect()
 }
 
 /// Accepts what stands and what is guarded, and drops the rest.
