@@ -25,6 +25,7 @@ mod pins;
 mod root;
 mod rules;
 mod run;
+mod rust;
 mod scan;
 mod setup;
 mod shell;
