@@ -17,6 +17,7 @@ mod deny;
 mod dist;
 mod fuzz;
 mod kernels;
+mod layers;
 mod lint;
 mod miri;
 mod mutants;
@@ -137,6 +138,8 @@ enum Verb {
         #[arg(long)]
         quick: bool,
     },
+    /// circles
+    Layers,
     /// Run the tests of knock-common in Miri, which sees undefined behaviour (part of `test`, where it can be had)
     Miri {
         /// Only the tests that come to unsafe code
@@ -159,6 +162,7 @@ fn main() -> ExitCode {
         Verb::Kernels { only, quick, built, args } => kernels::verb(only.as_deref(), quick, &built, &args),
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint { quick } => lint::verb(quick),
+        Verb::Layers => layers::check(),
         Verb::Miri { quick } => miri::verb(quick),
     };
     match outcome {
