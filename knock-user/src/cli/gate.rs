@@ -20,9 +20,6 @@ use crate::commands::unlock::UnlockArgs;
 use crate::daemon::RunArgs;
 use crate::firewall::Paths;
 
-/// The config file where no other is named.
-pub const DEFAULT_CONFIG: &str = "/etc/knock/knock.toml";
-
 /// Where pins and run-time files are. For tests and labs: one host has one gate.
 #[derive(Args, Clone, Debug)]
 pub struct Places {

@@ -7,6 +7,7 @@ use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
 use super::*;
+use crate::config::DEFAULT_CONFIG;
 use crate::firewall::Paths;
 
 fn parse(line: &[&str]) -> Result<Cli, clap::Error> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::count;
-use crate::cli::DEFAULT_CONFIG;
+use crate::config::DEFAULT_CONFIG;
 use crate::config::{
     Config, ConfigError, Diagnostic, Severity, log_fault, missing_programs, remarks_on_hooks, remarks_on_listeners,
     remarks_on_published, remarks_on_strength, remarks_on_users,

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::process::{self, Holder};
 use super::{check, count};
-use crate::cli::DEFAULT_CONFIG;
+use crate::config::DEFAULT_CONFIG;
 use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_listeners, remarks_on_published};
 use crate::exit::Exit;
 use crate::firewall::{Firewall, Manner, Paths, State, need_root};

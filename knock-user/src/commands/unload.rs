@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::Result;
 
 use super::process::{self, Holder};
-use crate::cli::DEFAULT_CONFIG;
+use crate::config::DEFAULT_CONFIG;
 use crate::exit::Exit;
 use crate::files::{Folder, Way};
 use crate::firewall::{Firewall, Paths, WAITING, need_own_pins, need_root};

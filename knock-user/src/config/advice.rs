@@ -6,9 +6,9 @@ use knock_common::packet::Transport;
 use knock_common::rules::Action;
 
 use super::Severity;
-use super::contradictions::same_knocks;
 use super::door::PlacedDoor;
 use super::host::Host;
+use super::overlap::same_knocks;
 use super::permissions::Permissions;
 use super::port::{Port, PortRange};
 use super::report::Report;

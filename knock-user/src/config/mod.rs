@@ -23,6 +23,7 @@ mod name;
 mod network;
 mod onetime;
 mod options;
+mod overlap;
 mod permissions;
 mod port_owners;
 mod presence;
@@ -70,8 +71,8 @@ use self::value::{Entry, Table};
 // The sections' files name them as their own neighbours.
 use crate::settings::{diagnostic, document, duration, port, port_names, report, suggest, value};
 
-/// Where the config is, unless it is named.
-const DEFAULT: &str = "/etc/knock/knock.toml";
+/// The config file where no other is named.
+pub const DEFAULT_CONFIG: &str = "/etc/knock/knock.toml";
 
 impl Config {
     /// Reads a config file of this host, and says what is weak about it.
@@ -137,7 +138,7 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         if foreign::is_knockd_conf(text) {
-            let help = format!("`knockctl import {} -o {DEFAULT}` writes ours from it", path.display());
+            let help = format!("`knockctl import {} -o {DEFAULT_CONFIG}` writes ours from it", path.display());
             report.of_file(Severity::Error, "this is knockd's config, and not ours", help);
         } else {
             document::report_syntax(&errors, report);

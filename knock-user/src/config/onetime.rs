@@ -6,9 +6,9 @@ use std::path::Path;
 
 use knock_common::rules::Action;
 
-use super::contradictions::same_knocks;
 use super::host::Host;
 use super::model::{Config, Door};
+use super::overlap::same_knocks;
 use super::permissions::Permissions;
 use super::port_owners::PortOwners;
 use crate::onetime::{FEW, Line, Sheet, out_of_reach, remedy};
