@@ -118,8 +118,7 @@ impl Modules {
         let mut rest = path;
         match path.first()?.as_str() {
             "crate" => module.clear(),
-            "self" => {}
-            "super" => {}
+            "self" | "super" => {}
             first => {
                 let child = [&module[..], &[first.to_owned()]].concat();
                 if !self.by_module.contains_key(&(krate.clone(), child)) {
