@@ -28,9 +28,13 @@ mod memory;
 #[cfg(feature = "gate")]
 pub mod onetime;
 #[cfg(feature = "gate")]
+mod permissions;
+#[cfg(feature = "gate")]
 pub mod rules;
 #[cfg(feature = "gate")]
 pub mod runtime;
+#[cfg(feature = "gate")]
+pub mod sequences;
 #[cfg(feature = "gate")]
 pub mod session;
 pub mod settings;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::count;
+use super::{count, unit};
 use crate::config::DEFAULT_CONFIG;
 use crate::config::{
     Config, ConfigError, Diagnostic, Severity, log_fault, missing_programs, remarks_on_hooks, remarks_on_listeners,
@@ -15,7 +15,6 @@ use crate::exit::Exit;
 use crate::firewall::{
     FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs, remarks_on_filters,
 };
-use crate::onetime;
 use crate::session::Session;
 
 /// Arguments of `knockctl check`.
@@ -53,7 +52,7 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
             findings.extend(remarks_on_published(&config, Severity::Error));
             findings.extend(remarks_on_strength(&config));
             findings.extend(remarks_on_listeners(&config));
-            findings.extend(onetime::remarks(&config));
+            findings.extend(unit::remarks(&config));
             findings.extend(remarks_on_users(&config));
             findings.extend(missing_programs(&config));
             let session = Session::own().and_then(|session| session.warning(&config, paths));

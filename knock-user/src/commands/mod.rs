@@ -36,6 +36,8 @@ mod source;
 pub mod status;
 pub(crate) mod table;
 #[cfg(feature = "gate")]
+mod unit;
+#[cfg(feature = "gate")]
 pub mod unload;
 #[cfg(feature = "gate")]
 pub mod unlock;

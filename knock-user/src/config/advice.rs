@@ -9,11 +9,11 @@ use super::Severity;
 use super::door::PlacedDoor;
 use super::host::Host;
 use super::overlap::same_knocks;
-use super::permissions::Permissions;
 use super::port::{Port, PortRange};
 use super::report::Report;
 use super::service::PlacedService;
 use super::tcpflags;
+use crate::permissions::Permissions;
 
 /// Reports them all. The config has no errors.
 pub(super) fn give(services: &[&PlacedService], doors: &[&PlacedDoor], host: &Host, report: &Report<'_>) {

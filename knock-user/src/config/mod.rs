@@ -24,7 +24,6 @@ mod network;
 mod onetime;
 mod options;
 mod overlap;
-mod permissions;
 mod port_owners;
 mod presence;
 mod published;
@@ -51,7 +50,6 @@ pub use self::interface::InterfacePattern;
 pub use self::listening::remarks as remarks_on_listeners;
 pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub(crate) use self::onetime::choose as choose_one_time;
-pub use self::permissions::Permissions;
 pub(crate) use self::port_owners::PortOwners;
 pub use self::presence::{log_fault, missing_programs};
 pub(crate) use self::published::is_published;
@@ -80,7 +78,7 @@ impl Config {
     /// # Errors
     ///
     /// [`ConfigError`] if the file cannot be read or has an error, or if others than root can read or change
-    /// it, or a file of one-time sequences that it names ([`Permissions::fault`]).
+    /// it, or a file of one-time sequences that it names ([`crate::permissions::Permissions::fault`]).
     pub fn load(path: &Path) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
         load(path, true)
     }

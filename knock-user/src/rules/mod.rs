@@ -145,7 +145,7 @@ fn compile_door(config: &Config, index: usize, door: &config::Door, slot: u8) ->
         target: door.target.map_or(Addr::ANY, Addr::from),
         seq_ticks: Ticks::span(nanoseconds(door.seq_timeout)),
         cmd_timeout: door.cmd_timeout.map_or(0, nanoseconds),
-        once: if door.one_time.is_some() { crate::onetime::key(&door.name, &door.sequence) } else { 0 },
+        once: if door.one_time.is_some() { crate::sequences::key(&door.name, &door.sequence) } else { 0 },
     }
 }
 
