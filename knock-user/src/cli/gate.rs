@@ -18,7 +18,7 @@ use crate::commands::status::StatusArgs;
 use crate::commands::unload::UnloadArgs;
 use crate::commands::unlock::UnlockArgs;
 use crate::daemon::RunArgs;
-use crate::firewall::Paths;
+use crate::paths::Paths;
 
 /// Where pins and run-time files are. For tests and labs: one host has one gate.
 #[derive(Args, Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::commands::{
 };
 use crate::daemon;
 use crate::exit::Exit;
-use crate::firewall::Paths;
+use crate::paths::Paths;
 
 /// Runs one of them.
 ///

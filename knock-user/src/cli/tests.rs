@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 
 use super::*;
 use crate::config::DEFAULT_CONFIG;
-use crate::firewall::Paths;
+use crate::paths::Paths;
 
 fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
     Cli::try_parse_from([&["knockctl"], line].concat())

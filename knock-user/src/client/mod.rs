@@ -16,6 +16,7 @@ mod run;
 mod schedule;
 mod sequence;
 mod source;
+pub(crate) mod table;
 mod target;
 mod then;
 

@@ -13,8 +13,9 @@ use crate::config::{
 };
 use crate::exit::Exit;
 use crate::firewall::{
-    FEATURES, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs, remarks_on_filters,
+    FEATURES, Need, choose, kernel_release, list_interfaces, need_root, open_bpffs, remarks_on_filters,
 };
+use crate::paths::Paths;
 use crate::session::Session;
 
 /// Arguments of `knockctl check`.

@@ -9,9 +9,10 @@ use super::process::{self, Holder};
 use crate::config::DEFAULT_CONFIG;
 use crate::exit::Exit;
 use crate::files::{Folder, Way};
-use crate::firewall::{Firewall, Paths, WAITING, need_own_pins, need_root};
+use crate::firewall::{Firewall, WAITING, need_own_pins, need_root};
 use crate::hooks;
 use crate::onetime;
+use crate::paths::Paths;
 use crate::runtime::{self, EVENTS, INFO, LOCK, OLD_EVENTS, STATUS, TRIAL};
 
 /// Arguments of `knockctl unload`: none.

@@ -10,7 +10,7 @@ use super::port_owners::PortOwners;
 use super::report::{Report, Span};
 use super::service::PlacedService;
 use super::value::Entry;
-use crate::rules::slots;
+use crate::sequences::slots;
 
 /// Reports them all.
 pub(super) fn check(services: &[&PlacedService], doors: &[&PlacedDoor], report: &Report<'_>) {

@@ -46,6 +46,7 @@ use toml::de::DeTable;
 pub use self::error::ConfigError;
 pub(crate) use self::hook_time::slept;
 pub use self::hook_time::{remarks as remarks_on_hooks, too_long as sleeps_too_long};
+pub(crate) use self::hooks::{PATH, is_harmless};
 pub use self::interface::InterfacePattern;
 pub use self::listening::remarks as remarks_on_listeners;
 pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};

@@ -11,7 +11,7 @@ use super::model::{Config, Door};
 use super::overlap::same_knocks;
 use super::port_owners::PortOwners;
 use crate::permissions::Permissions;
-use crate::rules::slots;
+use crate::sequences::slots;
 use crate::sequences::{FEW, Line, Sheet, out_of_reach, remedy};
 use crate::settings::report::Report;
 use crate::settings::value::Item;

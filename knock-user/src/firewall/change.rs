@@ -22,8 +22,9 @@ use super::carry::Carry;
 use super::interfaces::{self, Layer};
 use super::links;
 use super::load::Program;
-use super::pins::{Paths, RULES, STATE};
+use super::pins::{RULES, STATE};
 use super::sys;
+use crate::paths::Paths;
 
 /// The pins of programs, for whoever has to go back to one: that for Ethernet, that for IP.
 pub const PROGRAMS: [&str; 2] = ["PROGRAM", "PROGRAM_RAW"];

@@ -38,7 +38,7 @@ pub use follow::Change;
 pub use interfaces::{Interface, Layer, XdpMode, list as list_interfaces};
 pub use load::{Load, Manner, Program, Settings};
 pub use object::OBJECT;
-pub use pins::{Paths, need_own as need_own_pins, open_bpffs};
+pub use pins::{need_own as need_own_pins, open_bpffs};
 pub use places::{Condition, Place};
 pub use privilege::{NEEDED, need_root};
 pub use question::{Answer, Question, ask};
@@ -63,6 +63,7 @@ use flows::TakeOver;
 use spare::Spare;
 
 use crate::config::{Config, InterfacePattern, Mode};
+use crate::paths::Paths;
 use crate::rules::RuleSet;
 
 /// A gate that this process put up or took over. Dropping it leaves the gate standing: links and

@@ -16,8 +16,8 @@ use rtnetlink::packet_route::address::AddressAttribute;
 
 use super::interfaces::{self, Interface, Layer};
 use super::links;
-use super::pins::Paths;
 use super::sys::{self, FrameContext};
+use crate::paths::Paths;
 
 /// A packet that somebody might send.
 #[derive(Clone, Debug)]

@@ -22,12 +22,13 @@ use knock_common::spent::Spent;
 use super::change;
 use super::kept::{KeptMaps, PinId};
 use super::layouts::Layout;
-use super::pins::{self, Paths};
+use super::pins;
 use super::places::{self, Place};
 use super::plain::{InMap, Plain};
 use super::privilege::need_root;
 use super::sys::{self, boot_now};
 use crate::host::scope;
+use crate::paths::Paths;
 use crate::settings::Port;
 
 /// The pinned state of a gate, opened by its pins.

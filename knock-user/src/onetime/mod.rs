@@ -13,7 +13,8 @@ use knock_common::spent::Spent;
 use log::Level;
 
 use crate::config::{Config, choose_one_time};
-use crate::firewall::{Paths, State, boot_now, format_source};
+use crate::firewall::{State, boot_now, format_source};
+use crate::paths::Paths;
 use crate::sequences::{FEW, Sheet, key, remedy};
 use crate::settings::PortNames;
 

@@ -2,6 +2,7 @@
 
 mod list;
 mod place;
+pub mod slots;
 
 use knock_common::hash::fnv1a_64;
 use knock_common::rules::Name;

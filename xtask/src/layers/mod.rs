@@ -18,6 +18,12 @@ const CRATES: [&str; 5] = ["knock_common", "knock_ebpf", "knock_user", "tests", 
 /// Looks for circles.
 pub fn check() -> Result<()> {
     let edges = edges()?;
+    if std::env::var_os("DUMP").is_some() {
+        for edge in &edges {
+            println!("{} {}", edge.from.display(), edge.to.display());
+        }
+        return Ok(());
+    }
     let circles = circles(&edges);
     for way in &circles {
         println!("circle of {}", way.len());

@@ -5,7 +5,7 @@
 
 use knock_common::attempt::SLOTS;
 
-use crate::config::Port;
+use crate::settings::Port;
 
 /// A door for which no slot is left.
 #[derive(Clone, PartialEq, Eq, Debug)]
