@@ -25,6 +25,9 @@ use crate::config::Config;
 use crate::files::{self, BPF_FS_MAGIC, Folder, Way};
 use crate::paths::Paths;
 
+/// The pins of programs, for whoever has to go back to one: that for Ethernet, that for IP.
+pub const PROGRAMS: [&str; 2] = ["PROGRAM", "PROGRAM_RAW"];
+
 /// The rule maps that `knockctl` reads while the program runs.
 pub const RULES: [&str; 4] = [name::DOORS, name::SERVICES, name::PORTS, name::TOLD];
 
