@@ -138,7 +138,7 @@ enum Verb {
         #[arg(long)]
         quick: bool,
     },
-    /// circles
+    /// Hold every import against docs/layers.txt, and write the table of layers into ARCHITECTURE.md (part of `lint`)
     Layers,
     /// Run the tests of knock-common in Miri, which sees undefined behaviour (part of `test`, where it can be had)
     Miri {
@@ -162,7 +162,7 @@ fn main() -> ExitCode {
         Verb::Kernels { only, quick, built, args } => kernels::verb(only.as_deref(), quick, &built, &args),
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint { quick } => lint::verb(quick),
-        Verb::Layers => layers::check(),
+        Verb::Layers => layers::verb(),
         Verb::Miri { quick } => miri::verb(quick),
     };
     match outcome {

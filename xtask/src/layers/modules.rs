@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::imports::{Import, imports};
+use crate::rust::{Code, items};
 
 /// How many names may stand for one another. More is a circle of names.
 const NAMES: usize = 8;
@@ -19,6 +20,8 @@ pub struct File {
     module: Vec<String>,
     /// All its imports but those of tests.
     imports: Vec<Import>,
+    /// Its macros, which others find in the crate's root.
+    macros: Vec<String>,
 }
 
 impl File {
@@ -32,8 +35,9 @@ impl File {
         if matches!(module.last().map(String::as_str), Some("mod" | "lib" | "main")) {
             module.pop();
         }
-        let imports = imports(text, crates);
-        Some(Self { krate: krate.replace('-', "_"), module, imports, name })
+        let (items, _) = items(&Code::new(text));
+        let macros = items.iter().filter_map(|item| item.path.strip_suffix('!')).map(str::to_owned).collect();
+        Some(Self { krate: krate.replace('-', "_"), module, imports: imports(text, crates), macros, name })
     }
 }
 
@@ -101,6 +105,11 @@ impl Modules {
             self.by_module.get(&key).map(|index| (*index, &path[len..]))
         })?;
         let Some(name) = rest.first() else { return Some(module) };
+        if self.files[module].module.is_empty()
+            && let Some(of) = self.files.iter().position(|of| of.krate == krate && of.macros.contains(name))
+        {
+            return Some(of);
+        }
         let again = self.files[module].imports.iter().find(|import| import.name.as_ref() == Some(name));
         match again {
             Some(import) if names > 0 && module != file => {
@@ -159,17 +168,26 @@ mod tests {
             ("one/src/b.rs", "use crate::a::C;\nuse std::fs;"),
             ("two/src/main.rs", "use one::a::{C, E};"),
         ];
-        // Through a name of another file to the file itself.
+        // Through a name of another file to the file itself. That `a` shows `C` is no import.
         assert_eq!(
             edges(&files),
             [
                 "one/src/a/c.rs:1 -> one/src/a/d.rs",
-                "one/src/a/mod.rs:2 -> one/src/a/c.rs",
                 "one/src/b.rs:1 -> one/src/a/c.rs",
                 "two/src/main.rs:1 -> one/src/a/c.rs",
                 "two/src/main.rs:1 -> one/src/a/mod.rs",
             ]
         );
+    }
+
+    #[test]
+    fn a_macro_is_of_the_file_that_defines_it() {
+        let files = [
+            ("one/src/lib.rs", ""),
+            ("one/src/a.rs", "#[macro_export]\nmacro_rules! m { () => {} }"),
+            ("one/src/b.rs", "use crate::m;"),
+        ];
+        assert_eq!(edges(&files), ["one/src/b.rs:1 -> one/src/a.rs"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The file of the layers: which part of a crate stands above which.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -18,15 +18,27 @@ pub struct Layer {
 
 /// All layers, the lowest first.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Order(Vec<Layer>);
+pub struct Order {
+    layers: Vec<Layer>,
+    /// Imports that are still to go: by whom, of what.
+    owed: Vec<[PathBuf; 2]>,
+}
+
+/// How a line of [`Order::owed`] begins.
+const OWED: &str = "owed ";
 
 impl Order {
     /// Reads the file: a crate's folder on a line of its own, then its layers, each an indented line of `parts: what`.
-    /// `#` begins a remark.
+    /// `owed FILE FILE` is an import that the rest of the file does not allow and that is still to go. `#` begins a remark.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut layers = Vec::new();
+        let (mut layers, mut owed) = (Vec::new(), Vec::new());
         let mut krate = "";
         for (line, number) in text.lines().zip(1..).filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
+            if let Some(files) = line.strip_prefix(OWED) {
+                let (from, to) = files.split_once(' ').with_context(|| format!("line {number}: no two files"))?;
+                owed.push([from.into(), to.into()]);
+                continue;
+            }
             if !line.starts_with(' ') {
                 krate = line;
                 continue;
@@ -36,7 +48,17 @@ impl Order {
             ensure!(!krate.is_empty() && !parts.is_empty(), "line {number}: no crate before it, or no part in it");
             layers.push(Layer { krate: krate.to_owned(), parts, what: what.trim().to_owned() });
         }
-        Ok(Self(layers))
+        Ok(Self { layers, owed })
+    }
+
+    /// True if an import is still to go.
+    pub fn is_owed(&self, from: &Path, to: &Path) -> bool {
+        self.owed.iter().any(|[by, of]| by == from && of == to)
+    }
+
+    /// All that are still to go.
+    pub fn owed(&self) -> impl Iterator<Item = [&Path; 2]> {
+        self.owed.iter().map(|files| files.each_ref().map(PathBuf::as_path))
     }
 
     /// The number of the layer of a file, counted from below: that with the longest part of its name.
@@ -44,7 +66,7 @@ impl Order {
         let (krate, module) = file.to_str()?.split_once("/src/")?;
         let module = module.strip_suffix(".rs")?.trim_end_matches("/mod");
         let holds = |part: &str| module.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let of_crate = self.0.iter().enumerate().filter(|(_, layer)| layer.krate == krate);
+        let of_crate = self.layers.iter().enumerate().filter(|(_, layer)| layer.krate == krate);
         let parts = of_crate.flat_map(|(index, layer)| layer.parts.iter().map(move |part| (part.len(), part, index)));
         parts.filter(|(_, part, _)| holds(part)).max().map(|(_, _, index)| index)
     }
@@ -52,7 +74,7 @@ impl Order {
     /// Parts of which a crate has no file.
     pub fn without_files(&self, files: &[impl AsRef<Path>]) -> Vec<String> {
         let mut without = Vec::new();
-        for Layer { krate, parts, .. } in &self.0 {
+        for Layer { krate, parts, .. } in &self.layers {
             for part in parts {
                 let base = format!("{krate}/src/{part}");
                 let is_of = |file: &Path| {
@@ -69,14 +91,14 @@ impl Order {
 
     /// What a layer is called, for a reader.
     pub fn name(&self, layer: usize) -> String {
-        self.0[layer].parts.join(", ")
+        self.layers[layer].parts.join(", ")
     }
 
     /// The table of ARCHITECTURE.md.
     pub fn table(&self) -> String {
         let mut text = String::from("| crate | layer, the lowest first | what it is |\n|---|---|---|\n");
         let mut last = "";
-        for Layer { krate, parts, what } in &self.0 {
+        for Layer { krate, parts, what } in &self.layers {
             let shown = if krate == last { String::new() } else { format!("`{krate}`") };
             let parts = parts.iter().map(|part| format!("`{part}`")).collect::<Vec<_>>().join(", ");
             let _ = writeln!(text, "| {shown} | {parts} | {what} |");
