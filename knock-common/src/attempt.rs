@@ -4,11 +4,7 @@
 //! ([`crate::knocking`]) swaps the word and acts on the outcome.
 
 use crate::cell::Cell64;
-use crate::rules::Door;
-
-/// Doors that one source can be under way in at once. Doors that one packet starts, or that can
-/// be under way together, are given different slots when a config is compiled.
-pub const SLOTS: usize = 8;
+use crate::rules::{Door, SLOTS};
 
 /// All attempts of one source: the value of the `ATTEMPTS` map.
 #[repr(C)]

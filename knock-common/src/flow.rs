@@ -6,10 +6,8 @@
 
 use crate::addr::Addr;
 use crate::cell::Cell64;
-use crate::counter::Counter;
 use crate::flags::TcpFlags;
 use crate::packet::{Packet, Transport};
-use crate::world::World;
 
 const SECOND: u64 = 1_000_000_000;
 /// How long a connection may take to be made: as long as a SYN cookie may be answered (net/ipv4/syncookies.c).
@@ -168,7 +166,7 @@ impl FlowState {
 
     /// The same flow, seen at `now`.
     #[inline(always)]
-    const fn seen_at(self, now: u64) -> Self {
+    pub(crate) const fn seen_at(self, now: u64) -> Self {
         Self(now & !Self::PHASE | self.0 & Self::PHASE)
     }
 
@@ -187,7 +185,7 @@ impl FlowState {
 
     /// True if a client who asks for a connection once more means this one, and not a new one from the same port.
     #[inline(always)]
-    const fn outlives_a_syn(self) -> bool {
+    pub(crate) const fn outlives_a_syn(self) -> bool {
         self.0 & Self::PHASE != Phase::Closing as u64
     }
 }
@@ -198,42 +196,6 @@ impl Phase {
     const fn after(flags: TcpFlags) -> Self {
         if flags.has(TcpFlags::RST) || flags.has(TcpFlags::FIN) { Self::Closing } else { Self::Open }
     }
-}
-
-/// True if a packet with these TCP flags (none for UDP) belongs to a flow that was let in. It asks for no new
-/// connection.
-#[inline(always)]
-pub fn passes<W: World>(world: &W, key: &FlowKey, flags: TcpFlags) -> bool {
-    let Some(flow) = world.flow(key) else { return false };
-    let (state, now) = (FlowState(flow.state.load()), world.now());
-    if !state.is_live(key.is_udp(), now, world.flow_idle()) {
-        return false;
-    }
-    if let Some(next) = state.moved(key.is_udp(), flags, now)
-        && !world.asks()
-    {
-        // A lost race: another packet of the flow was noted at this moment.
-        let _ = flow.state.swap(state.0, next.0);
-    }
-    true
-}
-
-/// Notes the flow of a packet with these TCP flags (none for UDP) that passes under a grant or trust, to the service
-/// with this tag.
-#[inline(always)]
-pub fn note<W: World>(world: &W, key: &FlowKey, flags: TcpFlags, service: u32) {
-    let now = world.now();
-    let Some(begun) = FlowState::begun(key.is_udp(), flags, now) else { return };
-    let Some(flow) = world.flow(key) else {
-        if !world.put_flow(key, Flow::new(begun, service)) {
-            world.count(Counter::FlowLost);
-        }
-        return;
-    };
-    let old = FlowState(flow.state.load());
-    let is_known = old.is_live(key.is_udp(), now, world.flow_idle()) && old.outlives_a_syn();
-    let new = if is_known { old.seen_at(now) } else { begun };
-    let _ = flow.state.swap(old.0, new.0);
 }
 
 #[cfg(test)]

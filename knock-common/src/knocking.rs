@@ -3,16 +3,17 @@
 use core::borrow::Borrow as _;
 
 use crate::addr::Addr;
-use crate::attempt::{Attempt, Attempts, Meaning, SLOTS, Ticks};
+use crate::attempt::{Attempt, Attempts, Meaning, Ticks};
 use crate::cell::{Cell64, MAX_TRIES};
 use crate::checksum;
 use crate::counter::Counter;
 use crate::desk::Desk;
 use crate::event::{Event, Kind};
 use crate::frame::Frame;
-use crate::gate;
+use crate::gate::admission;
 use crate::grant::{Grant, GrantKey, Origin, Prefix};
 use crate::packet::Packet;
+use crate::rules::SLOTS;
 use crate::rules::{Action, Door, Knock, MAX_DOORS, MAX_PREFIXES, Service};
 use crate::spent::Spent;
 use crate::watch;
@@ -282,7 +283,9 @@ fn is_trusted<W: World>(world: &W, source: &Addr) -> u32 {
 /// 1 if the source holds a grant for what the door opens; also if the door opens nothing.
 #[inline(never)]
 fn is_granted<W: World>(world: &W, source: &Addr, door: &Door) -> u32 {
-    u32::from(world.service(u32::from(door.service)).is_none_or(|service| gate::is_granted(world, source, service)))
+    u32::from(
+        world.service(u32::from(door.service)).is_none_or(|service| admission::is_granted(world, source, service)),
+    )
 }
 
 /// Ends every live attempt of the source whose knock the packet could be, if no socket takes it. Returns how many it

@@ -2,11 +2,13 @@
 //! reload never changes them under a packet. A zeroed slot of any of them means "not configured".
 
 use crate::addr::Addr;
-use crate::attempt::SLOTS;
 use crate::flags::{FlagTest, Segments, TcpFlags};
 use crate::grant::Prefix;
 use crate::packet::{Packet, Shape, Transport};
 
+/// Doors that one source can be under way in at once. Doors that one packet starts, or that can
+/// be under way together, are given different slots when a config is compiled.
+pub const SLOTS: usize = 8;
 /// Doors in one config: as many as six bits of an attempt can name.
 pub const MAX_DOORS: usize = 64;
 /// Steps in one sequence: one bit each in [`Knock::steps`], and knockd's own limit.

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::{
 use aya_ebpf::programs::XdpContext;
 use knock_common::frame::{Frame, FrameMut, MAX_OFFSET, View};
 
-use crate::maps;
+use crate::maps::{self, COPIED};
 
 /// The linear part of a frame: all of it, but for a multi-buffer frame.
 pub struct Linear<'a> {
@@ -191,9 +191,6 @@ pub struct Copied<'a> {
     begin: *const u8,
     length: usize,
 }
-
-/// Enough for all headers but the longest chains of the longest extension headers, which are denied.
-pub const COPIED: usize = 2048;
 
 /// Shorter than any frame that holds an IP header.
 const SHORTEST: usize = 14;

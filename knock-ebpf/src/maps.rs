@@ -24,8 +24,6 @@ use knock_common::spent::Spent;
 use knock_common::trust::TrustFilter;
 use knock_common::watch::WATCH_CELLS;
 
-use crate::frame::COPIED;
-
 // State: pinned, survives the program.
 
 #[map]
@@ -87,6 +85,8 @@ pub static TOLD: Array<u64> = Array::with_max_entries(1, 0);
 
 #[map]
 pub static BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
+/// Enough for all headers but the longest chains of the longest extension headers, which are denied.
+pub const COPIED: usize = 2048;
 /// The start of a multi-buffer frame.
 #[map]
 pub static COPY: PerCpuArray<[u8; COPIED]> = PerCpuArray::with_max_entries(1, 0);

@@ -2,14 +2,18 @@
 
 #[cfg(feature = "gate")]
 mod gate;
+#[cfg(feature = "gate")]
+mod gate_run;
 mod meant;
+mod run;
 
 use clap::{ArgAction, Parser, Subcommand};
 
 #[cfg(feature = "gate")]
-pub use self::gate::{DEFAULT_CONFIG, GateCommand, Loud, Places};
+pub use self::gate::{GateCommand, Loud, Places};
 
 pub use self::meant::answer;
+pub use self::run::run;
 
 use crate::client::KnockArgs;
 use crate::commands::completions::CompletionsArgs;

@@ -28,9 +28,19 @@ mod memory;
 #[cfg(feature = "gate")]
 pub mod onetime;
 #[cfg(feature = "gate")]
+pub mod paths;
+#[cfg(feature = "gate")]
+mod permissions;
+#[cfg(feature = "gate")]
 pub mod rules;
+#[cfg(feature = "gate")]
+mod run_dir;
 #[cfg(feature = "gate")]
 pub mod runtime;
 #[cfg(feature = "gate")]
+pub mod sequences;
+#[cfg(feature = "gate")]
 pub mod session;
 pub mod settings;
+#[cfg(feature = "gate")]
+pub mod status;

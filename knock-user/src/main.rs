@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use knock_user::cli::{self, Cli};
-use knock_user::commands;
 use knock_user::exit::Exit;
 
 fn main() -> ExitCode {
@@ -17,7 +16,7 @@ fn main() -> ExitCode {
         let _ = writeln!(io::stderr(), "knockctl: {answer}");
         std::process::exit(Exit::Error as i32)
     });
-    let exit = commands::run(cli).unwrap_or_else(|error| {
+    let exit = cli::run(cli).unwrap_or_else(|error| {
         // Nobody is left to tell if standard error is closed.
         let _ = writeln!(io::stderr(), "knockctl: {error:#}");
         Exit::Error

@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use log::warn;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::lock::{Lock, daemon};
 
-use crate::files::{Folder, Way};
-use crate::firewall::{Paths, boot_now};
+use crate::firewall::boot_now;
+use crate::paths::Paths;
+use crate::run_dir::{folder, read_json, remove, write_json};
 
 /// The daemon's lock, and who holds it.
 pub const LOCK: &str = "daemon.pid";
@@ -149,16 +149,6 @@ impl Force {
     }
 }
 
-/// The directory of run-time files: made if it is not there, and for nobody but root and `options.status_group`; but
-/// others may pass through it where [`show_to`] lets them.
-///
-/// # Errors
-///
-/// As of [`Folder::make`].
-pub fn folder(paths: &Paths) -> Result<Folder> {
-    Folder::make(&paths.run, Way::Whole, 0o751)
-}
-
 /// Lets a group pass into the directory of run-time files and see what is in it, or nobody. The files in it stay
 /// shut. Whoever may not give it to a group lets everybody pass through, and look into nothing.
 ///
@@ -184,27 +174,6 @@ pub fn show_to(paths: &Paths, group: Option<u32>) -> Result<()> {
         folder.set_mode(wanted).with_context(named)?;
     }
     Ok(())
-}
-
-/// Removes a file; true for whoever did it.
-fn remove(paths: &Paths, name: &str) -> bool {
-    Folder::open(&paths.run, Way::Whole).is_ok_and(|folder| folder.remove(name).is_ok())
-}
-
-/// Writes a run-time file, as a whole or not at all; its directory is made if it is not there. Nothing of
-/// it outlives a power cut, nor needs to.
-///
-/// # Errors
-///
-/// If the directory cannot be written.
-pub fn write_json(paths: &Paths, name: &str, value: &impl Serialize) -> Result<()> {
-    folder(paths)?.replace(name, &serde_json::to_vec(value)?, |_| Ok(())).map(drop)
-}
-
-/// Reads a run-time file; `None` if it is not there, or nonsense.
-pub fn read_json<T: DeserializeOwned>(paths: &Paths, name: &str) -> Option<T> {
-    let octets = Folder::open(&paths.run, Way::Whole).ok()?.read(name).ok()?;
-    serde_json::from_slice(&octets).ok()
 }
 
 /// The config file of the daemon, also of one that no longer lives.

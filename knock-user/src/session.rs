@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use knock_common::packet::Transport;
 
 use crate::config::{Config, Port};
-use crate::firewall::{Paths, State};
+use crate::firewall::State;
+use crate::paths::Paths;
 
 /// An ssh session: where it comes from, and what it is connected to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -17,6 +17,7 @@ mod deny;
 mod dist;
 mod fuzz;
 mod kernels;
+mod layers;
 mod lint;
 mod miri;
 mod mutants;
@@ -25,6 +26,7 @@ mod pins;
 mod root;
 mod rules;
 mod run;
+mod rust;
 mod scan;
 mod setup;
 mod shell;
@@ -139,6 +141,8 @@ enum Verb {
     /// Make what later stages of `test` take: it does so while the emulator leaves a CPU free
     #[command(hide = true)]
     Prepare,
+    /// Hold every import against docs/layers.txt, and write the table of layers into ARCHITECTURE.md (part of `lint`)
+    Layers,
     /// Run the tests of knock-common in Miri, which sees undefined behaviour (part of `test`, where it can be had)
     Miri {
         /// Only the tests that come to unsafe code
@@ -162,6 +166,7 @@ fn main() -> ExitCode {
         Verb::Dist { revision } => dist::verb(revision),
         Verb::Lint { quick } => lint::verb(quick),
         Verb::Prepare => test::prepare(),
+        Verb::Layers => layers::verb(),
         Verb::Miri { quick } => miri::verb(quick),
     };
     match outcome {

@@ -18,10 +18,7 @@ use crate::commands::status::StatusArgs;
 use crate::commands::unload::UnloadArgs;
 use crate::commands::unlock::UnlockArgs;
 use crate::daemon::RunArgs;
-use crate::firewall::Paths;
-
-/// The config file where no other is named.
-pub const DEFAULT_CONFIG: &str = "/etc/knock/knock.toml";
+use crate::paths::Paths;
 
 /// Where pins and run-time files are. For tests and labs: one host has one gate.
 #[derive(Args, Clone, Debug)]

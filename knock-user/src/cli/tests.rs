@@ -7,7 +7,8 @@ use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
 use super::*;
-use crate::firewall::Paths;
+use crate::config::DEFAULT_CONFIG;
+use crate::paths::Paths;
 
 fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
     Cli::try_parse_from([&["knockctl"], line].concat())

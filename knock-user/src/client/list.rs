@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::KnockArgs;
 use super::plan::path_of;
 use super::profiles::{Profile, Profiles};
-use crate::commands::table;
+use super::table;
 use crate::exit::Exit;
 
 /// Prints the profiles, without their sequences.

@@ -7,8 +7,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use knock_common::packet::Transport;
 
+use super::args::KnockArgs;
+use super::knock::{DELAY, KnockOptions};
 use super::profiles::{Profile, Profiles, ProfilesError, RETRIES, default_path};
-use super::{DELAY, Family, KnockArgs, KnockOptions, Source, keep_open, parse_sequence, target};
+use super::resolve::Family;
+use super::schedule;
+use super::sequence::parse_sequence;
+use super::source::Source;
+use super::target;
 use crate::settings::{Port, PortNames};
 
 /// How long a port may take to accept under `--stdio`: time for the SYN to be sent twice.
@@ -178,7 +184,7 @@ fn every(args: &KnockArgs, profile: Option<&Profile>, options: &KnockOptions, st
     let open_for = profile
         .and_then(|profile| profile.open_for)
         .context("knock: how often? add --every 50s, or open_for = \"60s\" to the profile, as the server has it")?;
-    keep_open::period(open_for, options.delay, steps)
+    schedule::period(open_for, options.delay, steps)
         .context("knock: the door closes again before the next knock could be made; choose a shorter delay")
 }
 

@@ -1,13 +1,15 @@
 //! The client against sockets of this host.
 
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+use std::{fs, io};
 
 use clap::Parser;
 use knock_common::packet::Transport;
 
+use super::plan::Plan;
 use super::*;
-use crate::settings::PortNames;
+use crate::settings::{Port, PortNames};
 
 #[derive(Parser)]
 struct Line {

@@ -7,10 +7,12 @@ use anyhow::{Result, bail};
 use knock_common::addr::Addr;
 use knock_common::grant::HOST_BITS;
 
-use super::{service, source};
+use super::source;
 use crate::exit::Exit;
-use crate::firewall::{Allowed, Paths, State, format_source, gates_for};
+use crate::firewall::{Allowed, State, format_source, gates_for};
 use crate::host::scope;
+use crate::paths::Paths;
+use crate::status::service;
 
 /// Arguments of `knockctl allow`.
 #[derive(clap::Args, Clone, Debug)]
@@ -21,7 +23,7 @@ pub struct AllowArgs {
     #[arg(short, long)]
     pub service: Option<String>,
     /// How long, such as 10m or 1h30m (default: until it is revoked, or a reboot)
-    #[arg(long = "for", value_name = "SPAN", value_parser = super::span)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = crate::settings::span::span)]
     pub span: Option<Duration>,
 }
 
@@ -82,8 +84,8 @@ fn line(source: Addr, service: &str, span: Option<Duration>, had: bool) -> Strin
 #[cfg(test)]
 mod tests {
     use super::super::source::tests::parse;
-    use super::super::span;
     use super::*;
+    use crate::settings::span::span;
 
     #[test]
     fn spans_are_those_of_the_config() {

@@ -6,19 +6,19 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::count;
-use crate::cli::DEFAULT_CONFIG;
+use super::{count, unit};
+use crate::config::DEFAULT_CONFIG;
 use crate::config::{
     Config, ConfigError, Deny, Diagnostic, Severity, log_fault, missing_programs, remarks_on_hooks,
     remarks_on_listeners, remarks_on_published, remarks_on_strength, remarks_on_users,
 };
 use crate::exit::Exit;
 use crate::firewall::{
-    FEATURES, Interface, Need, Paths, choose, kernel_release, list_interfaces, need_root, open_bpffs,
-    remarks_on_filters, without_tags,
+    FEATURES, Interface, Need, choose, kernel_release, list_interfaces, need_root, open_bpffs, remarks_on_filters,
+    without_tags,
 };
 use crate::host::{offloads, realtime};
-use crate::onetime;
+use crate::paths::Paths;
 use crate::session::Session;
 
 /// Arguments of `knockctl check`.
@@ -56,7 +56,7 @@ pub fn run(args: &CheckArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
             findings.extend(remarks_on_published(&config, Severity::Error));
             findings.extend(remarks_on_strength(&config));
             findings.extend(remarks_on_listeners(&config));
-            findings.extend(onetime::remarks(&config));
+            findings.extend(unit::remarks(&config));
             findings.extend(remarks_on_users(&config));
             findings.extend(missing_programs(&config));
             let session = Session::own().and_then(|session| session.warning(&config, paths));

@@ -7,7 +7,8 @@ use rustix::process::Signal;
 
 use super::reload;
 use crate::exit::Exit;
-use crate::firewall::{Paths, need_root};
+use crate::firewall::need_root;
+use crate::paths::Paths;
 use crate::runtime::{self, Trial};
 
 /// Arguments of `knockctl confirm`: none.

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::{count, table};
+use super::count;
+use crate::client::table;
 use crate::config::{InterfacePattern, PortNames, PortRange};
 use crate::exit::Exit;
 use crate::import::{self, DEFAULTS, Imported, Listing, Request};

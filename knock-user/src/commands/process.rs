@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::firewall::Paths;
+use crate::paths::Paths;
 use crate::runtime::{self, DaemonInfo, Lock};
 
 /// How long the daemon may take to react.

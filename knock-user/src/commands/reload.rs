@@ -12,10 +12,11 @@ use rustix::process::Signal;
 
 use super::process::{self, Holder};
 use super::{check, count};
-use crate::cli::DEFAULT_CONFIG;
+use crate::config::DEFAULT_CONFIG;
 use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_listeners, remarks_on_published};
 use crate::exit::Exit;
-use crate::firewall::{Firewall, Manner, Paths, State, need_root};
+use crate::firewall::{Firewall, Manner, State, need_root};
+use crate::paths::Paths;
 use crate::runtime::{self, DaemonInfo, Force, Trial};
 use crate::session::Session;
 
@@ -26,7 +27,7 @@ pub struct ReloadArgs {
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Go back to the rules that are in force after this time, unless `knockctl confirm` is said
-    #[arg(long, value_name = "SPAN", value_parser = super::span)]
+    #[arg(long, value_name = "SPAN", value_parser = crate::settings::span::span)]
     pub trial: Option<Duration>,
     /// Also if it takes the gate off the last interface on which it stands
     #[arg(long)]

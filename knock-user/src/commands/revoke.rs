@@ -8,9 +8,11 @@ use knock_common::grant::{GrantKey, HOST_BITS, Prefix};
 use knock_common::rules::{MAX_PREFIXES, Name, Service};
 
 use super::cut::{self, Cut};
-use super::{service, source};
+use super::source;
 use crate::exit::Exit;
-use crate::firewall::{GrantEntry, Paths, State};
+use crate::firewall::{GrantEntry, State};
+use crate::paths::Paths;
+use crate::status::service;
 
 /// Arguments of `knockctl revoke`.
 #[derive(clap::Args, Clone, Debug)]

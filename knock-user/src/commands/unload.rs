@@ -6,12 +6,13 @@ use std::io::Write;
 use anyhow::Result;
 
 use super::process::{self, Holder};
-use crate::cli::DEFAULT_CONFIG;
+use crate::config::DEFAULT_CONFIG;
 use crate::exit::Exit;
 use crate::files::{Folder, Way};
-use crate::firewall::{Firewall, Paths, WAITING, need_own_pins, need_root};
+use crate::firewall::{Firewall, WAITING, need_own_pins, need_root};
 use crate::hooks;
 use crate::onetime;
+use crate::paths::Paths;
 use crate::runtime::{self, EVENTS, INFO, LOCK, OLD_EVENTS, STATUS, TRIAL};
 
 /// Arguments of `knockctl unload`: none.

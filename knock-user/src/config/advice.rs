@@ -6,14 +6,14 @@ use knock_common::packet::Transport;
 use knock_common::rules::Action;
 
 use super::Severity;
-use super::contradictions::same_knocks;
 use super::door::PlacedDoor;
 use super::host::Host;
-use super::permissions::Permissions;
+use super::overlap::same_knocks;
 use super::port::{Port, PortRange};
 use super::report::Report;
 use super::service::PlacedService;
 use super::tcpflags;
+use crate::permissions::Permissions;
 
 /// Reports them all. The config has no errors.
 pub(super) fn give(services: &[&PlacedService], doors: &[&PlacedDoor], host: &Host, report: &Report<'_>) {

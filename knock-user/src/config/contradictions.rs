@@ -5,13 +5,12 @@ use knock_common::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
 
 use super::door::PlacedDoor;
 use super::hooks;
-use super::model::Door;
+use super::overlap::same_knocks;
 use super::port_owners::PortOwners;
 use super::report::{Report, Span};
 use super::service::PlacedService;
-use super::tcpflags;
 use super::value::Entry;
-use crate::rules::slots;
+use crate::sequences::slots;
 
 /// Reports them all.
 pub(super) fn check(services: &[&PlacedService], doors: &[&PlacedDoor], report: &Report<'_>) {
@@ -74,20 +73,6 @@ fn hooked_services(services: &[&PlacedService], doors: &[&PlacedDoor], report: &
             report.error(&service.span, &service.key, message, "use letters, digits, - and _");
         }
     }
-}
-
-/// True if the same packets make both sequences, as far as the shorter one goes.
-pub(super) fn same_knocks(one: &Door, other: &Door) -> bool {
-    // A door whose sequence is yet to come, or will not.
-    if one.sequence.is_empty() || other.sequence.is_empty() {
-        return false;
-    }
-    let target = one.target.is_none() || other.target.is_none() || one.target == other.target;
-    let steps = one.sequence.iter().zip(&other.sequence);
-    target
-        && steps.clone().all(|(one, other)| one == other)
-        && (steps.clone().all(|(step, _)| step.transport == knock_common::packet::Transport::Udp)
-            || tcpflags::overlap(one.tcpflags, other.tcpflags))
 }
 
 /// Returns who has which port.

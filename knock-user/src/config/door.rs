@@ -12,7 +12,7 @@ use super::port_names::PortNames;
 use super::report::{Report, Span};
 use super::value::{Entry, Item};
 use super::{duration, name, onetime, suggest, tcpflags};
-use crate::onetime::Sheet;
+use crate::sequences::Sheet;
 
 /// A door and the places of what it says.
 pub(super) struct PlacedDoor {

@@ -70,5 +70,15 @@ fn read(item: &Item<'_>, may_be_empty: bool, report: &Report<'_>) -> Option<Stri
 
 /// True if a name can stand in a command without being more than a word to the shell.
 pub(super) fn is_a_word(name: &str) -> bool {
-    name.bytes().all(crate::hooks::is_harmless)
+    name.bytes().all(is_harmless)
+}
+
+/// Where programs are looked for.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// True if an octet can stand in a command without meaning anything to a shell: what the text of an
+/// address, a network, or a name in the config is made of.
+#[must_use]
+pub const fn is_harmless(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b':' | b'/' | b'_' | b'-')
 }

@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use knock_common::packet::Transport;
 
 use super::Severity;
-use super::permissions::Permissions;
 use super::port::Port;
 use super::port_names::PortNames;
 use crate::host::ephemeral::Ephemeral;
 use crate::host::sockets;
+use crate::permissions::Permissions;
 
 /// What matters of a host.
 #[derive(Default)]

@@ -23,7 +23,7 @@ mod name;
 mod network;
 mod onetime;
 mod options;
-mod permissions;
+mod overlap;
 mod port_owners;
 mod presence;
 mod published;
@@ -46,11 +46,11 @@ use toml::de::DeTable;
 pub use self::error::ConfigError;
 pub(crate) use self::hook_time::slept;
 pub use self::hook_time::{remarks as remarks_on_hooks, too_long as sleeps_too_long};
+pub(crate) use self::hooks::{PATH, is_harmless};
 pub use self::interface::InterfacePattern;
 pub use self::listening::remarks as remarks_on_listeners;
 pub use self::log::{DEFAULT_IDENT, Facility, LogTarget, SyslogOptions};
 pub(crate) use self::onetime::choose as choose_one_time;
-pub use self::permissions::Permissions;
 pub(crate) use self::port_owners::PortOwners;
 pub use self::presence::{log_fault, missing_programs};
 pub(crate) use self::published::is_published;
@@ -70,8 +70,8 @@ use self::value::{Entry, Table};
 // The sections' files name them as their own neighbours.
 use crate::settings::{diagnostic, document, duration, port, port_names, report, suggest, value};
 
-/// Where the config is, unless it is named.
-const DEFAULT: &str = "/etc/knock/knock.toml";
+/// The config file where no other is named.
+pub const DEFAULT_CONFIG: &str = "/etc/knock/knock.toml";
 
 impl Config {
     /// Reads a config file of this host, and says what is weak about it.
@@ -79,7 +79,7 @@ impl Config {
     /// # Errors
     ///
     /// [`ConfigError`] if the file cannot be read or has an error, or if others than root can read or change
-    /// it, or a file of one-time sequences that it names ([`Permissions::fault`]).
+    /// it, or a file of one-time sequences that it names ([`crate::permissions::Permissions::fault`]).
     pub fn load(path: &Path) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
         load(path, true)
     }
@@ -137,7 +137,7 @@ fn read_document(text: &str, path: &Path, host: &Host, report: &Report<'_>) -> O
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         if foreign::is_knockd_conf(text) {
-            let help = format!("`knockctl import {} -o {DEFAULT}` writes ours from it", path.display());
+            let help = format!("`knockctl import {} -o {DEFAULT_CONFIG}` writes ours from it", path.display());
             report.of_file(Severity::Error, "this is knockd's config, and not ours", help);
         } else {
             document::report_syntax(&errors, report);

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use knock_common::rules::Action;
 
-use super::contradictions::same_knocks;
 use super::host::Host;
 use super::model::{Config, Door};
-use super::permissions::Permissions;
+use super::overlap::same_knocks;
 use super::port_owners::PortOwners;
-use crate::onetime::{FEW, Line, Sheet, out_of_reach, remedy};
-use crate::rules::slots;
+use crate::permissions::Permissions;
+use crate::sequences::slots;
+use crate::sequences::{FEW, Line, Sheet, out_of_reach, remedy};
 use crate::settings::report::Report;
 use crate::settings::value::Item;
 use crate::settings::{Diagnostic, Port, PortNames, Severity};

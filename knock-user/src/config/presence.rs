@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::Severity;
+use super::hooks::{PATH, is_harmless};
 use super::log::LogTarget;
 use super::model::{Config, Hook};
-use crate::hooks::{PATH, is_harmless};
 use crate::settings::Diagnostic;
 
 /// Why the daemon could not write its log, if it could not: a start and a reload refuse that.

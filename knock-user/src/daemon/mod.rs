@@ -33,8 +33,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::config::{Config, OnExit, Severity, remarks_on_listeners, remarks_on_published};
-use crate::firewall::{Firewall, Manner, Paths, State, Swept, boot_now};
+use crate::firewall::{Firewall, Manner, State, Swept, boot_now};
 use crate::hooks::{Finished, Keeper};
+use crate::paths::Paths;
 use crate::runtime::{DaemonInfo, Force, Lock, Reload, show_to};
 use crate::session::Session;
 use crate::{limits, memory};
@@ -63,7 +64,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub observe: bool,
     /// Take the gate down again after this time, unless `knockctl confirm` is said
-    #[arg(long, value_name = "SPAN", value_parser = crate::commands::span)]
+    #[arg(long, value_name = "SPAN", value_parser = crate::settings::span::span)]
     pub trial: Option<Duration>,
 }
 

@@ -9,9 +9,10 @@ use log::{error, warn};
 use rustix::fs::OFlags;
 use serde::Serialize;
 
-use crate::firewall::Paths;
 use crate::hooks::Said;
-use crate::runtime::{EVENTS, OLD_EVENTS, folder};
+use crate::paths::Paths;
+use crate::run_dir::folder;
+use crate::runtime::{EVENTS, OLD_EVENTS};
 
 /// One event. Fields that do not apply are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

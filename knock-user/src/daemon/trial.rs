@@ -9,7 +9,8 @@ use log::{error, info, warn};
 use super::Daemon;
 use super::record::Record;
 use crate::config::Config;
-use crate::firewall::{Firewall, Paths, State, boot_now};
+use crate::firewall::{Firewall, State, boot_now};
+use crate::paths::Paths;
 use crate::runtime;
 
 /// A trial under way.

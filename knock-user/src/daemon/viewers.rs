@@ -15,7 +15,7 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use log::{error, warn};
 
-use crate::firewall::Paths;
+use crate::paths::Paths;
 use crate::runtime::{show_to, status_path};
 
 /// The socket, while a group may ask.

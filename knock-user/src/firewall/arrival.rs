@@ -10,9 +10,9 @@ use knock_common::addr::Addr;
 
 use super::interfaces::{self, Interface};
 use super::links;
-use super::pins::Paths;
 use crate::host::scope;
 use crate::host::sockets::Connection;
+use crate::paths::Paths;
 
 /// The interface that a link-local source belongs to if its packets come on this one: the bond or team that it is a port
 /// of, or else itself.

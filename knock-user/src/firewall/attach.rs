@@ -13,9 +13,9 @@ use super::interfaces::{Interface, XdpMode};
 use super::kinds;
 use super::links::{self, Links};
 use super::load::Program;
-use super::pins::Paths;
 use super::sys;
 use crate::config::Mode;
+use crate::paths::Paths;
 
 /// The gate on one interface.
 #[derive(Clone, PartialEq, Eq, Debug)]

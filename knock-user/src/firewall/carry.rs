@@ -12,9 +12,9 @@ use knock_common::layout::name;
 use knock_common::spent::Spent;
 
 use super::layouts::{foreign, record, unlike};
-use super::pins::Paths;
 use super::plain::{FlowRecord, Plain};
 use super::sys::{self, boot_now};
+use crate::paths::Paths;
 
 /// The first layout's grant and note; no later one is shorter.
 const SHORTEST: usize = 32;

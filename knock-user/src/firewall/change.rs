@@ -22,11 +22,9 @@ use super::carry::Carry;
 use super::interfaces::{self, Layer};
 use super::links;
 use super::load::Program;
-use super::pins::{Paths, RULES, STATE};
+use super::pins::{PROGRAMS, RULES, STATE};
 use super::sys;
-
-/// The pins of programs, for whoever has to go back to one: that for Ethernet, that for IP.
-pub const PROGRAMS: [&str; 2] = ["PROGRAM", "PROGRAM_RAW"];
+use crate::paths::Paths;
 
 /// Where a pin of `next` belongs.
 fn place(paths: &Paths, name: &str) -> PathBuf {

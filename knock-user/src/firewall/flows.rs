@@ -18,12 +18,12 @@ use log::{debug, warn};
 use super::arrival::Arrivals;
 use super::change;
 use super::load::Program;
-use super::pins::Paths;
 use super::plain::{FlowRecord, Plain};
 use super::state::was_there;
 use super::sys::boot_now;
 use crate::host::conntrack::Tuple;
 use crate::host::{addresses, conntrack, sockets};
+use crate::paths::Paths;
 use crate::rules::RuleSet;
 use crate::settings::Port;
 

@@ -8,8 +8,8 @@ use anyhow::{Result, anyhow};
 use aya::maps::{Array, Map, MapData, MapError};
 use knock_common::layout::{LAYOUT_VERSION, OLDEST_KNOWN, READABLE_FROM, name};
 
-use super::pins::Paths;
 use super::plain::InMap;
+use crate::paths::Paths;
 
 /// The layout of what is pinned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, anyhow};
 use log::warn;
 
 use super::interfaces::Interface;
-use super::pins::Paths;
 use super::sys;
+use crate::paths::Paths;
 
 /// A pinned link.
 #[derive(Clone, PartialEq, Eq, Debug)]

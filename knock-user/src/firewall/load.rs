@@ -14,12 +14,11 @@ use knock_common::flags::Segments;
 use knock_common::layout::name;
 use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT};
 
-use super::change;
 use super::features;
 use super::interfaces::{Interface, Layer};
 use super::kept::PinId;
 use super::object::OBJECT;
-use super::pins::STATE;
+use super::pins::{PROGRAMS, STATE};
 use super::plain::{InMap, Plain};
 use crate::config::{Config, Deny};
 use crate::rules::RuleSet;
@@ -267,13 +266,13 @@ impl Program {
         self.program(self.name_for(layer))
     }
 
-    /// Pins the programs that are loaded, under the names of `change::PROGRAMS`.
+    /// Pins the programs that are loaded, under the names of `PROGRAMS`.
     ///
     /// # Errors
     ///
     /// Of the BPF file system.
     pub fn pin(&mut self, directory: &Path) -> Result<()> {
-        for (layer, pin) in [Layer::Ethernet, Layer::Ip].iter().zip(change::PROGRAMS) {
+        for (layer, pin) in [Layer::Ethernet, Layer::Ip].iter().zip(PROGRAMS) {
             let path = directory.join(pin);
             let program = self.of(layer);
             if program.fd().is_ok() {

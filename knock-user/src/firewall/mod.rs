@@ -39,7 +39,7 @@ pub use interfaces::{Interface, Layer, XdpMode, list as list_interfaces};
 pub use kinds::without_tags;
 pub use load::{Load, Manner, Program, Settings};
 pub use object::OBJECT;
-pub use pins::{Paths, need_own as need_own_pins, open_bpffs};
+pub use pins::{need_own as need_own_pins, open_bpffs};
 pub use places::{Condition, Place};
 pub use privilege::{NEEDED, need_root};
 pub use question::{Answer, Question, ask};
@@ -64,6 +64,7 @@ use flows::TakeOver;
 use spare::Spare;
 
 use crate::config::{Config, InterfacePattern, Mode};
+use crate::paths::Paths;
 use crate::rules::RuleSet;
 
 /// A gate that this process put up or took over. Dropping it leaves the gate standing: links and

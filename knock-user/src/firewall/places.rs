@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::choose::choose;
 use super::interfaces::{self, Interface, XdpMode};
 use super::links::{self, Links};
-use super::pins::Paths;
 use super::waiting::Waiting;
+use crate::paths::Paths;
 
 /// An interface that has the gate, or should have it.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -17,9 +17,9 @@ use rtnetlink::packet_route::address::AddressAttribute;
 use super::arrival::scope_of;
 use super::interfaces::{self, Interface, Layer};
 use super::links;
-use super::pins::Paths;
 use super::sys::{self, FrameContext};
 use crate::host::scope;
+use crate::paths::Paths;
 
 /// A packet that somebody might send.
 #[derive(Clone, Debug)]

@@ -11,23 +11,25 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::{Array, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use knock_common::addr::{Addr, V4_BEGINS};
-use knock_common::attempt::{Attempt, SLOTS, Ticks};
+use knock_common::attempt::{Attempt, Ticks};
 use knock_common::counter::Counter;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
 use knock_common::layout::{TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT, name};
 use knock_common::packet::Transport;
+use knock_common::rules::SLOTS;
 use knock_common::rules::{Door, PortRoles, Role, Service};
 use knock_common::spent::Spent;
 
 use super::change;
 use super::kept::{KeptMaps, PinId};
 use super::layouts::Layout;
-use super::pins::{self, Paths};
+use super::pins;
 use super::places::{self, Place};
 use super::plain::{InMap, Plain};
 use super::privilege::need_root;
 use super::sys::{self, boot_now};
 use crate::host::scope;
+use crate::paths::Paths;
 use crate::settings::Port;
 
 /// The pinned state of a gate, opened by its pins.

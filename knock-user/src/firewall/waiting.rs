@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::pins::Paths;
 use crate::config::{Config, InterfacePattern, fingerprint};
-use crate::runtime;
+use crate::paths::Paths;
+use crate::run_dir::{read_json, write_json};
 
 /// The file.
 pub const WAITING: &str = "interfaces.json";
@@ -65,7 +65,7 @@ impl Waiting {
     /// Reads the file; what cannot be read says nothing.
     #[must_use]
     pub fn read(paths: &Paths) -> Self {
-        let written = runtime::read_json::<Written>(paths, WAITING);
+        let written = read_json::<Written>(paths, WAITING);
         written.map_or_else(Self::default, |written| Self {
             interfaces: written.interfaces.iter().filter_map(|text| InterfacePattern::parse(text).ok()).collect(),
             refused: written.refused,
@@ -81,7 +81,7 @@ impl Waiting {
     pub fn write(self, paths: &Paths) -> Result<()> {
         let interfaces = self.interfaces.iter().map(|pattern| pattern.as_str().to_owned()).collect();
         let written = Written { interfaces, refused: self.refused, source: self.source };
-        runtime::write_json(paths, WAITING, &written)
+        write_json(paths, WAITING, &written)
     }
 }
 

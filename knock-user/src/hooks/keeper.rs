@@ -19,7 +19,8 @@ use super::process::Ending;
 use super::runner::{Begun, Finished, Job, MOST_WAITING, Part, Runner};
 use super::script::{Occasion, Reason, Script};
 use crate::config::{Config, HOOK_TIMEOUT, Hooks, MAX_HOOKS};
-use crate::firewall::{GrantEntry, Paths, State, format_source};
+use crate::firewall::{GrantEntry, State, format_source};
+use crate::paths::Paths;
 
 /// The kernel's table of grants.
 pub trait Table {

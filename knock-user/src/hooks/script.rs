@@ -7,7 +7,7 @@ use knock_common::addr::Addr;
 use knock_common::grant::{GrantKey, HOST_BITS, Prefix};
 use serde::{Deserialize, Serialize};
 
-use super::is_harmless;
+use crate::config::{PATH, is_harmless};
 use crate::firewall::format_source_as;
 use crate::host::scope;
 
@@ -60,9 +60,6 @@ pub struct Script {
     /// The whole environment.
     pub environment: BTreeMap<String, String>,
 }
-
-/// Where programs are looked for.
-pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Script {
     /// Replaces `%IP%`, `%DOOR%` and `%SERVICE%`, all of them at once, so that nothing is replaced

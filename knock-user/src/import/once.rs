@@ -12,7 +12,7 @@ use super::sequence::{self, Step};
 use super::write::Plan;
 use super::{NAME, Request};
 use crate::config::{Diagnostic, Port};
-use crate::onetime::{Line, Sheet, out_of_reach};
+use crate::sequences::{Line, Sheet, out_of_reach};
 
 /// Lines of one file that are told of.
 const MOST_TOLD: usize = 10;

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::meaning::{Close, Commands, Open};
 use super::services::{cut, overlap};
 use crate::config::{PortOwners, PortRange};
-use crate::rules::slots;
+use crate::sequences::slots;
 
 /// What a door does, with its ports known.
 #[derive(Debug)]

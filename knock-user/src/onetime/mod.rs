@@ -4,41 +4,19 @@
 //! whoever lives. User space then marks the line in the file, swaps the next sequence in, and only then lets
 //! the kernel forget the note. So at every moment the note, or the file, or both say that it was used.
 
-mod place;
-mod sheet;
-mod unit;
-
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use knock_common::grant::HOST_BITS;
-use knock_common::hash::fnv1a_64;
-use knock_common::rules::Name;
 use knock_common::spent::Spent;
 use log::Level;
 
-pub use place::{out_of_reach, remedy};
-pub use sheet::{Line, Sheet};
-pub use unit::remarks;
-
 use crate::config::{Config, choose_one_time};
-use crate::firewall::{Paths, State, boot_now, format_source};
-use crate::settings::{Port, PortNames};
-
-/// So few are left that somebody should add some.
-pub const FEW: usize = 3;
-
-/// The number of a door's one-time sequence, by which the kernel knows it; never 0.
-#[must_use]
-pub fn key(door: &Name, sequence: &[Port]) -> u64 {
-    let mut octets = door.tag().to_le_bytes().to_vec();
-    for step in sequence {
-        octets.extend(step.number.to_le_bytes());
-        octets.push(step.transport as u8);
-    }
-    fnv1a_64(&octets).max(1)
-}
+use crate::firewall::{State, boot_now, format_source};
+use crate::paths::Paths;
+use crate::sequences::{FEW, Sheet, key, remedy};
+use crate::settings::PortNames;
 
 /// Something to log about a door's sequences. Never says what they are.
 #[derive(Clone, PartialEq, Eq, Debug)]

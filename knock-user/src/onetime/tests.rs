@@ -5,7 +5,10 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use knock_common::rules::Name;
+
 use super::*;
+use crate::settings::Port;
 
 /// A config with two doors that have files, `a` and `b`.
 struct Lab {

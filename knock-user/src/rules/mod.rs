@@ -1,8 +1,6 @@
 //! The rules: a [`Config`] becomes the tables that the kernel reads. Pure; loading them is the
 //! loader's part.
 
-pub mod slots;
-
 mod check;
 
 #[cfg(test)]
@@ -18,6 +16,7 @@ use knock_common::rules::{Door, Knock, MAX_PREFIXES, PortRole, PortRoles, Role, 
 use knock_common::trust::TrustFilter;
 
 use crate::config::{self, Config, Diagnostic, Port, PortRange, Severity};
+use crate::sequences::slots;
 
 /// [`V4_BEGINS`], among the lengths of prefixes.
 const V4_BITS: u8 = V4_BEGINS as u8;
@@ -145,7 +144,7 @@ fn compile_door(config: &Config, index: usize, door: &config::Door, slot: u8) ->
         target: door.target.map_or(Addr::ANY, Addr::from),
         seq_ticks: Ticks::span(nanoseconds(door.seq_timeout)),
         cmd_timeout: door.cmd_timeout.map_or(0, nanoseconds),
-        once: if door.one_time.is_some() { crate::onetime::key(&door.name, &door.sequence) } else { 0 },
+        once: if door.one_time.is_some() { crate::sequences::key(&door.name, &door.sequence) } else { 0 },
     }
 }
 

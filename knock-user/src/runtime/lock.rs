@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use super::{DaemonInfo, INFO, LOCK, folder, read_json};
 use crate::files::{self, Folder, Way};
-use crate::firewall::Paths;
+use crate::paths::Paths;
 
 /// Who changes the lock's file for another holds a lock on this one, which nobody else was ever able to open.
 const CHANGING: &str = "daemon.pid-new";

@@ -10,6 +10,7 @@ pub(crate) mod duration;
 pub(crate) mod port;
 pub(crate) mod port_names;
 pub(crate) mod report;
+pub(crate) mod span;
 pub(crate) mod suggest;
 pub(crate) mod value;
 

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use fastrand::Rng;
 use socket2::{Domain, Socket, Type};
-use tests::fuzz::mutate::{Mutator, set_source_port};
+use tests::fuzz::edit::set_source_port;
+use tests::fuzz::mutate::Mutator;
 use tests::fuzz::reading::{Segment, read};
 use tests::fuzz::seeds;
 use tests::lab::{

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use knock_common::addr::Addr;
-use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
 use knock_common::flow::{FlowKey, FlowState};
 use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey};
+use knock_common::rules::SLOTS;
 
 use crate::history::Scenario;
 use crate::model::{self, FlowPlace, GrantPlace, Model, Nanos, Source};

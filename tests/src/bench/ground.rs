@@ -4,14 +4,14 @@
 //! [`forged`] are nobody's: what is sent to them ends at the same host.
 
 use std::cell::Cell;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use anyhow::Result;
 use socket2::{Domain, Socket, Type};
 
 use super::server::Server;
-use crate::lab::{Family, Host, Lab, SSH_PORT};
+use crate::lab::{Host, Lab};
 
 /// The lab and its server.
 pub struct Ground {
@@ -59,18 +59,6 @@ fn client(number: u16) -> Ipv4Addr {
 pub fn forged(number: u16) -> Ipv4Addr {
     let [high, low] = number.to_be_bytes();
     Ipv4Addr::new(198, 19, high, low)
-}
-
-/// The guarded port.
-#[must_use]
-pub fn server() -> SocketAddr {
-    server_at(SSH_PORT)
-}
-
-/// A port of the server.
-#[must_use]
-pub fn server_at(port: u16) -> SocketAddr {
-    (Family::V4.address(Host::Server), port).into()
 }
 
 /// A socket for a connection from this client, which leaves nothing behind when it is closed.

@@ -10,7 +10,7 @@ use knock_common::packet::Transport;
 use nix::libc;
 use socket2::Socket;
 
-use super::ground::{self, server_at};
+use super::{ground, server};
 
 /// One packet of a knock.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl Knock {
     pub fn send(&self, source: Ipv4Addr) -> Result<Instant> {
         let mut left = Instant::now();
         for Packet { port, transport, payload } in &self.0 {
-            let to = server_at(*port).into();
+            let to = server::port(*port).into();
             if *transport == Transport::Udp {
                 let socket = ground::datagrams(source)?;
                 left = Instant::now();
@@ -79,7 +79,7 @@ const YOUNG: usize = 32;
 ///
 /// If nobody does within `patience`.
 pub fn reach(source: Ipv4Addr, since: Instant, patience: Duration) -> Result<Reached> {
-    let to = ground::server().into();
+    let to = server::guarded().into();
     let mut tries: VecDeque<(u32, Socket)> = VecDeque::new();
     for number in 0.. {
         let socket = ground::socket(source)?;

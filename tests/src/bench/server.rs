@@ -1,20 +1,31 @@
 //! The server behind the guarded port: it echoes what it is told, or sends without end to who asks for that.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
 use anyhow::Result;
 use socket2::{Domain, Socket, Type};
 
-use super::ground;
 use crate::kernel::stay_on_cpu;
-use crate::lab::Host;
+use crate::lab::{Family, Host, SSH_PORT};
 
 /// The first octet of who wants to be sent to.
 pub const SEND: u8 = b'>';
 /// Connections that may wait to be accepted, as many as a kernel allows by default.
 const BACKLOG: i32 = 4096;
+
+/// The guarded port.
+#[must_use]
+pub fn guarded() -> SocketAddr {
+    port(SSH_PORT)
+}
+
+/// A port of the server.
+#[must_use]
+pub fn port(number: u16) -> SocketAddr {
+    (Family::V4.address(Host::Server), number).into()
+}
 
 /// The server, until it is dropped.
 pub struct Server {
@@ -32,7 +43,7 @@ impl Server {
         let listener = Host::Server.enter(|| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
             socket.set_reuse_address(true)?;
-            socket.bind(&ground::server().into())?;
+            socket.bind(&guarded().into())?;
             socket.listen(BACKLOG)?;
             Ok(socket)
         })?;

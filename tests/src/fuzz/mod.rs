@@ -8,6 +8,7 @@
 //! always does.
 
 mod config;
+pub mod edit;
 mod gate;
 mod history;
 mod import;

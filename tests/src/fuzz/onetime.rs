@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use knock_user::config::{Port, PortNames};
-use knock_user::onetime::{Line, Sheet};
+use knock_user::sequences::{Line, Sheet};
 
 use super::scratch;
 

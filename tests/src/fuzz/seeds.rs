@@ -6,7 +6,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use super::mutate::readdress;
+use super::edit::readdress;
 use crate::packet::extension::{AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, MOBILITY, ROUTING};
 use crate::packet::{
     ACK, CLIENT_V4, CLIENT_V6, Extension, FIN, ICMP, ICMP6, OLD_VLAN, PSH, PacketBuilder, RST, SERVER_V4, SERVER_V6,

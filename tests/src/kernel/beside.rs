@@ -11,10 +11,10 @@ use std::thread;
 
 use anyhow::Result;
 use knock_common::addr::Addr;
-use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
 use knock_common::flow::FlowKey;
 use knock_common::gate::Verdict;
+use knock_common::rules::SLOTS;
 use knock_common::rules::{PortRole, Role};
 use knock_common::world::World as _;
 

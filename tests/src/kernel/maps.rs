@@ -10,13 +10,13 @@ use aya::maps::{Array, HashMap, IterableMap, LpmTrie, Map, MapData, PerCpuArray,
 use aya::util::nr_cpus;
 use aya::{Ebpf, Pod};
 use knock_common::addr::Addr;
-use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
 use knock_common::event::Event;
 use knock_common::flow::{Flow, FlowKey, FlowState};
 use knock_common::grant::{Grant, GrantKey, HOST_BITS};
 use knock_common::layout::{Place, name};
 use knock_common::reject::cells::{ERROR_CELLS, cell_of};
+use knock_common::rules::SLOTS;
 use knock_common::spent::Spent;
 use knock_common::watch;
 use knock_user::firewall::{each_element, read_array, read_per_cpu, write_elements};

@@ -47,7 +47,7 @@ pub use knockctl::{NOBODY, knockctl, knockctl_as_nobody, knockctl_path};
 pub use late::{Late, ip};
 pub use leaks::Mark;
 pub use lines::Lines;
-pub use machine::{BOOT_TIMEOUT, Machine, MachineRoot};
+pub use machine::{Machine, MachineRoot};
 pub use mount::Mount;
 pub use network::{Family, Lab, SERVER_INTERFACES};
 pub use pause::{Pause, pause};
@@ -58,7 +58,7 @@ pub use sshd::{SSH_PORT, Sshd};
 pub use status::Status;
 pub use tunnel::{Device, Frames, Tunnel};
 pub(crate) use wait::patience;
-pub use wait::{TIMEOUT, until};
+pub use wait::{BOOT_TIMEOUT, TIMEOUT, until};
 pub use wire::{Wire, ip_packet};
 
 /// Where the gate keeps its pins: the file system of a sandbox, seen by no other.

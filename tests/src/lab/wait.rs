@@ -10,6 +10,8 @@ use crate::trial::failure::Late;
 
 /// Long enough for anything in the lab on a busy machine: whoever waits that long has failed.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a boot may take on a busy host; on an idle one it is two seconds.
+pub const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often a condition is looked at.
 const INTERVAL: Duration = Duration::from_millis(2);

@@ -1,11 +1,11 @@
 //! The host build as a [`Subject`].
 
 use knock_common::addr::Addr;
-use knock_common::attempt::SLOTS;
 use knock_common::counter::Counter;
 use knock_common::flow::{FlowKey, FlowState};
 use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey};
+use knock_common::rules::SLOTS;
 use knock_common::world::World;
 
 use super::Memory;

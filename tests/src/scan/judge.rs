@@ -1,7 +1,8 @@
 //! What a scan should have seen, and whether it did.
 
-use super::Moment;
-use super::ground::{Deny, Ports};
+use super::ground::Deny;
+use super::moment::Moment;
+use super::ports::Ports;
 use super::row::Row;
 use super::tool::Said;
 use crate::lab::{Family, Host};

@@ -8,6 +8,8 @@
 mod ground;
 mod judge;
 mod matrix;
+mod moment;
+mod ports;
 mod row;
 mod table;
 mod tool;
@@ -22,48 +24,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, ensure};
 
 pub use ground::Deny;
+pub use moment::Moment;
 pub use row::{Row, Tool, Transport};
 
 use crate::lab::{Config, Family, Host, Pause, Probe, pause};
 use ground::{Ground, sockets_with_others};
 use judge::{Cell, expected, is_lost};
 use tool::{Patience, Said, Scanner, rest};
-
-/// When a scan is made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Moment {
-    /// Before the client has knocked.
-    Before,
-    /// After it has. Both the client and the stranger scan then.
-    After,
-}
-
-impl Moment {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Before, Self::After];
-
-    /// In a word.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::After => "after",
-        }
-    }
-
-    /// Who scans, the client first.
-    const fn sources(self) -> &'static [Host] {
-        match self {
-            Self::Before => &[Host::Client],
-            Self::After => &[Host::Client, Host::Stranger],
-        }
-    }
-
-    /// True if a host holds a grant then.
-    const fn grants(self, host: Host) -> bool {
-        matches!((self, host), (Self::After, Host::Client))
-    }
-}
 
 /// What is to be done.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use std::{fs, io::Write as _};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::ground::Ports;
+use super::ports::Ports;
 use super::row::{Row, Tool, Transport};
 use crate::lab::{Background, Family, Host, Pause, SERVER_INTERFACES, TIMEOUT, pause, sandbox};
 

@@ -15,7 +15,7 @@ use anyhow::Result;
 use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::ground::Ports;
+use super::ports::Ports;
 use super::row::Transport;
 use crate::fuzz::reading::{self, Segment};
 use crate::lab::{Family, Host};

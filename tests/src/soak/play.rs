@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 
-use super::{Figures, Plan, Tally};
+use super::figures::Figures;
+use super::plan::{Plan, Tally};
 use crate::lab::figures::wait_for_spare;
 use crate::lab::leaks::Mark;
 use crate::lab::{

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use knock_common::world::Socket;
 
-use super::Vm;
+use super::machine::Vm;
 use super::memory::{SOCKET, TABLES, VALUES};
 
 /// `TCP_ESTABLISHED` and `TCP_LISTEN`, and where `struct bpf_sock` has the state.

@@ -9,10 +9,10 @@ use knock_common::world::Socket;
 use knock_user::firewall::{OBJECT, Settings};
 use knock_user::rules::RuleSet;
 
-use super::code::Instruction;
+use super::instruction::Instruction;
+use super::machine::{Vm, Work};
 use super::map::Table;
 use super::memory::{Memory, TABLES};
-use super::{Vm, Work};
 
 /// The object of this build, with its constants.
 pub struct Object(aya_obj::Object);

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Vm;
-use super::code::{CALL, EXIT, Instruction, LOAD_WIDE};
+use super::instruction::{CALL, EXIT, Instruction, LOAD_WIDE};
+use super::machine::Vm;
 
 /// Registers, a bit each.
 type Set = u16;
@@ -112,7 +112,7 @@ fn effects(one: Instruction) -> (Set, Set) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::code::one;
+    use super::super::instruction::one;
     use super::*;
 
     #[test]

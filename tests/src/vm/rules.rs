@@ -7,7 +7,7 @@ use knock_common::rules::{Door, Knock, PortRoles, Service};
 use knock_common::trust::TrustFilter;
 use knock_user::rules::RuleSet;
 
-use super::Vm;
+use super::machine::Vm;
 
 /// What lies in tables octet for octet.
 ///

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Vm;
-use super::code::{Instruction, LOAD_WIDE};
+use super::instruction::{Instruction, LOAD_WIDE};
+use super::machine::Vm;
 
 /// To so many octets each frame is rounded up. Later kernels round to 16, where code is compiled
 /// (`round_up_stack_depth` of kernel/bpf/verifier.c).
@@ -84,7 +84,7 @@ fn functions(code: &[Instruction]) -> BTreeMap<usize, Function> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::code::{CALL, one};
+    use super::super::instruction::{CALL, one};
     use super::*;
 
     #[test]

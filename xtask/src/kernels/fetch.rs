@@ -5,9 +5,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::Kernel;
 use super::debs::{Apt, LIMIT};
 use crate::{paths, shell, step};
+
+/// A kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kernel {
+    /// How its version begins.
+    pub version: &'static str,
+    /// The Debian release that has it.
+    pub suite: &'static str,
+}
 
 /// What was unpacked.
 pub struct Files {

@@ -18,16 +18,8 @@ use crate::pins::KERNELS;
 use crate::setup::{self, Purpose};
 use crate::{root, shell};
 use emulator::Emulator;
+use fetch::Kernel;
 use guest::Guest;
-
-/// A kernel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Kernel {
-    /// How its version begins.
-    version: &'static str,
-    /// The Debian release that has it.
-    suite: &'static str,
-}
 
 /// All of them, the oldest first.
 fn all() -> impl Iterator<Item = Kernel> {

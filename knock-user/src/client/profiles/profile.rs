@@ -73,7 +73,7 @@ pub(super) fn read(entry: &Entry<'_>, names: &PortNames, report: &Report<'_>) ->
         contradict(item, source.ip, family, report);
     }
     if let (Some(item), Some(Some(open_for)), Some(delay), Some(steps)) = (&open_for_item, open_for, delay, &sequence)
-        && super::super::keep_open::period(open_for, delay, steps.len()).is_none()
+        && super::super::schedule::period(open_for, delay, steps.len()).is_none()
     {
         item.error(report, "the door closes again before the next knock could be made", "write a longer time");
     }

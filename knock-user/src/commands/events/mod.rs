@@ -12,7 +12,7 @@ use self::tail::Tail;
 use super::pause::Pause;
 use crate::exit::Exit;
 use crate::files::{Folder, Way, kind_of};
-use crate::firewall::Paths;
+use crate::paths::Paths;
 use crate::runtime::EVENTS;
 
 /// Arguments of `knockctl events`.

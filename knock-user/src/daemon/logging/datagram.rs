@@ -10,7 +10,7 @@ use std::path::Path;
 
 use log::Level;
 
-use super::Line;
+use super::line::Line;
 use super::stderr::Stderr;
 
 /// A protocol: where its socket is, and how it says a line.

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result};
 use log::Level;
 
-use super::Line;
+use super::line::Line;
 use super::stderr::Stderr;
 
 /// The open file, and how many lines it did not take.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::datagram::Protocol;
-use super::{Line, clean};
+use super::line::{Line, clean};
 
 /// Who speaks, as `journalctl -t` takes it.
 const IDENTIFIER: &str = crate::config::DEFAULT_IDENT;

@@ -5,6 +5,7 @@
 mod datagram;
 mod file;
 mod journal;
+mod line;
 mod stderr;
 mod syslog;
 
@@ -15,60 +16,10 @@ use log::{Level, LevelFilter};
 
 use self::datagram::Remote;
 use self::file::LogFile;
+use self::line::Line;
 use self::stderr::Stderr;
 use super::record::Record;
 use crate::config::{Diagnostic, LogTarget};
-
-/// One line of the log; with `fields` if it tells of an event.
-struct Line<'a> {
-    level: Level,
-    /// The text says itself what it is.
-    named: bool,
-    text: &'a str,
-    fields: &'a [(&'static str, String)],
-}
-
-impl<'a> Line<'a> {
-    const fn plain(level: Level, text: &'a str) -> Self {
-        Self { level, named: false, text, fields: &[] }
-    }
-
-    /// The severity of syslog (RFC 5424, 6.2.1). Events are notices, as knockd's are.
-    const fn severity(&self) -> u8 {
-        match self.level {
-            Level::Error => 3,
-            Level::Warn => 4,
-            Level::Info if !self.fields.is_empty() => 5,
-            Level::Info => 6,
-            Level::Debug | Level::Trace => 7,
-        }
-    }
-
-    /// The text, behind its level where that is not what one expects.
-    fn with_level(&self) -> String {
-        let text = clean(self.text);
-        match self.level {
-            _ if self.named => text,
-            Level::Info => text,
-            level => format!("{}: {text}", level.as_str().to_lowercase()),
-        }
-    }
-}
-
-/// The text without control characters. A line end in it is kept, with the rest indented: no text can
-/// pass for a line of its own.
-fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut ended = false;
-    for c in text.trim_end().chars() {
-        if ended && c != ' ' {
-            clean.push_str("  ");
-        }
-        ended = c == '\n';
-        if c.is_control() && c != '\n' { clean.extend(c.escape_default()) } else { clean.push(c) }
-    }
-    clean
-}
 
 /// The places for lines.
 enum Place {
@@ -203,24 +154,4 @@ pub fn start(log: &Log, verbosity: u8) -> Result<()> {
     log::set_boxed_logger(Box::new(Logger { log: log.clone(), own }))?;
     log::set_max_level(own);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_passes_for_a_line_of_its_own() {
-        let text = "a hook said:\ndid not knock: 192.0.2.7 -> :22/tcp\r\x1b[31m\n  and this\n";
-        let expected = "a hook said:\n  did not knock: 192.0.2.7 -> :22/tcp\\r\\u{1b}[31m\n  and this";
-        assert_eq!(clean(text), expected);
-    }
-
-    #[test]
-    fn events_are_notices() {
-        let fields = [("EVENT", "denied".to_owned())];
-        assert_eq!(Line { level: Level::Info, named: true, text: "", fields: &fields }.severity(), 5);
-        let plain = |level| Line::plain(level, "").severity();
-        assert_eq!([plain(Level::Error), plain(Level::Warn), plain(Level::Info), plain(Level::Debug)], [3, 4, 6, 7]);
-    }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 
-use super::Line;
+use super::line::Line;
 
 /// Standard error, and whether the journal reads it.
 pub(super) struct Stderr {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::Line;
 use super::datagram::Protocol;
+use super::line::Line;
 use crate::config::SyslogOptions;
 
 /// How a line is said.

@@ -15,9 +15,9 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::super::{peer, privileges};
-use crate::commands::status::{BUSY, Reader, Shown};
-use crate::firewall::Paths;
 use crate::memory;
+use crate::paths::Paths;
+use crate::status::{BUSY, Reader, Shown};
 
 /// How old what is shown may be: however many ask, the tables are read once in that time.
 const AGE: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use knock_common::packet::Transport;
 
 use super::settle;
 use crate::bench::peers::Kind;
-use crate::bench::{Plan, Rounds, Sheet, ground};
+use crate::bench::{Plan, Rounds, Sheet, ground, server};
 use crate::lab::figures::{cpu_time, memory};
 use crate::lab::{Barrage, Host, Pause, SSH_PORT, Volley, pause};
 use crate::packet::PacketBuilder;
@@ -91,7 +91,7 @@ fn switches(process: u32) -> Result<u64> {
 
 /// First packets of as many sources as there are, to one port.
 fn syns((port, transport): (u16, Transport)) -> Result<Volley> {
-    let server = ground::server().ip();
+    let server = server::guarded().ip();
     let frames = (0..=u16::MAX).map(|number| {
         let packet = PacketBuilder::between(ground::forged(number), server);
         match transport {

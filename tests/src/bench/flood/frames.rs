@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::bench::ground::{forged, server};
+use crate::bench::ground::forged;
+use crate::bench::server::guarded;
 use crate::lab::{Host, SSH_PORT, Volley};
 use crate::packet::{ACK, PacketBuilder, SYN};
 
@@ -28,6 +29,6 @@ pub fn mixed() -> Result<Volley> {
 }
 
 fn volley(packet: impl Fn(u16, PacketBuilder) -> PacketBuilder) -> Result<Volley> {
-    let frame = |number| packet(number, PacketBuilder::between(forged(number), server().ip())).build();
+    let frame = |number| packet(number, PacketBuilder::between(forged(number), guarded().ip())).build();
     Volley::of(Host::Client, (0..=u16::MAX).map(frame))
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use super::cost::{come_first, cpu};
 use crate::bench::knock::reach;
 use crate::bench::peers::Guard;
-use crate::bench::server::SEND;
+use crate::bench::server::{SEND, guarded};
 use crate::bench::{Plan, ground, median};
 use crate::kernel::stay_on_cpu;
 use crate::lab::{Host, TIMEOUT, Volley};
@@ -70,7 +70,7 @@ pub fn kept(guard: &dyn Guard, source: Ipv4Addr, flood: Option<&Flood<'_>>, plan
 
 fn connect(source: Ipv4Addr) -> Result<TcpStream> {
     let socket = ground::socket(source)?;
-    socket.connect_timeout(&ground::server().into(), PATIENCE).context("no connection behind the knock")?;
+    socket.connect_timeout(&guarded().into(), PATIENCE).context("no connection behind the knock")?;
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     Ok(socket.into())

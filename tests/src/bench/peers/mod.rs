@@ -17,6 +17,7 @@ use knock_common::packet::Transport;
 use super::ground::{self, Ground};
 use super::knock::Knock;
 use super::rounds::{BEFORE, CONTROL};
+use super::server;
 use super::{Rounds, Sheet};
 use crate::lab::{Host, TIMEOUT, until};
 
@@ -156,7 +157,7 @@ fn works(kind: Kind, ground: &Ground) -> Result<()> {
 pub fn is_shut(source: Ipv4Addr) -> Result<bool> {
     Host::Client.enter(|| {
         let socket = ground::socket(source)?;
-        Ok(socket.connect_timeout(&ground::server().into(), WATCHED).is_err())
+        Ok(socket.connect_timeout(&server::guarded().into(), WATCHED).is_err())
     })
 }
 

@@ -8,9 +8,9 @@ use anyhow::Result;
 use knock_common::packet::Transport;
 
 use super::tree::Tree;
-use crate::bench::ground;
 use crate::bench::knock::start;
 use crate::bench::peers::{STEPS, children, end};
+use crate::bench::{ground, server};
 use crate::lab::{Host, Outlet, Volley};
 use crate::packet::{PacketBuilder, SYN};
 
@@ -70,7 +70,7 @@ pub fn all_at_once(sources: &[Ipv4Addr], process: u32, patience: Duration) -> Re
 
 /// Of these, those who do not get in.
 fn still_outside(sources: &[Ipv4Addr]) -> Result<Vec<Ipv4Addr>> {
-    let to = ground::server().into();
+    let to = server::guarded().into();
     let mut under_way = Vec::new();
     for &source in sources {
         let socket = ground::socket(source)?;
@@ -91,7 +91,7 @@ fn knocks(sources: &[Ipv4Addr]) -> Result<Volley> {
     for (index, &source) in sources.iter().enumerate() {
         let mut when = fastrand::f64();
         for (port, transport) in STEPS {
-            let packet = PacketBuilder::between(source, ground::server().ip());
+            let packet = PacketBuilder::between(source, server::guarded().ip());
             let from = 30_000 + (index % 10_000) as u16;
             let packet = match transport {
                 Transport::Tcp => packet.tcp(from, port, SYN),

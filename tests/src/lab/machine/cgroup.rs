@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::super::{Mount, TIMEOUT, sandbox, until};
-use super::BOOT_TIMEOUT;
+use super::super::{BOOT_TIMEOUT, Mount, TIMEOUT, sandbox, until};
 
 /// How the directories of all machines begin.
 const PREFIX: &str = "knock-machine-";

@@ -31,7 +31,6 @@ mod root;
 use std::fs::{self, File};
 use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::pty::{OpenptyResult, openpty};
@@ -39,12 +38,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, ttyname};
 
 use super::host::{Ran, words_to_command};
-use super::{Background, Host, Lines, until};
+use super::{BOOT_TIMEOUT, Background, Host, Lines, until};
 use cgroup::Cgroup;
 pub use root::MachineRoot;
-
-/// How long a boot may take on a busy host; on an idle one it is two seconds.
-pub const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running machine, until it is dropped.
 pub struct Machine {

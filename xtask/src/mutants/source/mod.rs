@@ -1,8 +1,6 @@
 //! The sources that bugs are planted in, and the places of the bugs in them. Neither a move nor another name is to
 //! take a bug its place: see [`Sources::places`].
 
-mod code;
-mod items;
 mod nearest;
 mod places;
 #[cfg(test)]
@@ -15,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-pub use self::code::Code;
-use self::items::Item;
 pub use self::places::{Place, planted};
+pub use crate::rust::Code;
+use crate::rust::{Item, items};
 use crate::tidy;
 
 /// The crates that have bugs.
@@ -38,7 +36,7 @@ impl File {
     /// A file with this text.
     pub fn new(name: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         let code = Code::new(text);
-        let (items, tests) = items::items(&code);
+        let (items, tests) = items(&code);
         Self { name: name.into(), code, items, tests }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::Sources;
-use super::code::{Code, is_name};
+use crate::rust::{Code, is_name};
 
 /// Tokens of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::snapshot::{Attempt, Door, Grant, Interface, Lockout, Service, Snapshot};
-use crate::commands::table;
+use crate::client::table;
 
 /// One line of JSON.
 pub fn json(snapshot: &Snapshot) -> Result<String> {

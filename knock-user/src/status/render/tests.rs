@@ -3,7 +3,7 @@
 use knock_common::counter::Counter;
 
 use super::*;
-use crate::commands::status::{ConfigFile, Daemon};
+use crate::status::{ConfigFile, Daemon};
 
 fn grant(source: &str, door: Option<&str>, origin: &'static str, seconds_left: Option<u64>, age: u64) -> Grant {
     let door = door.map(Into::into);

@@ -8,13 +8,14 @@ use anyhow::Result;
 use knock_common::grant::{GrantKey, HOST_BITS};
 use knock_common::rules::{self, Action};
 
+use super::service;
 use super::snapshot::{Attempt, ConfigFile, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};
-use crate::commands::service;
 use crate::config::{Port, transport_name};
 use crate::firewall::{
-    Condition, FlowEntry, GrantEntry, LockoutEntry, Paths, Place, Source, State, Waiting, XdpMode, boot_now,
-    format_site, format_source, not_there,
+    Condition, FlowEntry, GrantEntry, LockoutEntry, Place, Source, State, Waiting, XdpMode, boot_now, format_site,
+    format_source, not_there,
 };
+use crate::paths::Paths;
 use crate::runtime;
 
 /// Reads the pins, once or again and again: what it has opened it keeps for as long as the pins are the same.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read::Reader;
 use super::render;
-use crate::firewall::Paths;
+use crate::paths::Paths;
 use crate::runtime::status_path;
 
 /// How long the daemon may take: to show a million grants takes seconds, and others may have asked before.

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{Access, access};
 
-use super::place::{out_of_reach, remedy};
 use crate::config::{Config, Diagnostic, Severity};
+use crate::sequences::{out_of_reach, remedy};
 
 /// The service, as it is set up on this host.
 struct Unit {

@@ -3,9 +3,9 @@
 //! A source has [`SLOTS`] attempts at most. Doors that one packet can start, or of which one can
 //! start while the other is under way, need different slots: colouring a graph.
 
-use knock_common::attempt::SLOTS;
+use knock_common::rules::SLOTS;
 
-use crate::config::Port;
+use crate::settings::Port;
 
 /// A door for which no slot is left.
 #[derive(Clone, PartialEq, Eq, Debug)]

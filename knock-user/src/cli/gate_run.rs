@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use anyhow::Result;
 use rustix::fs::Mode;
 
-use super::{allow, check, confirm, events, explain, import, reload, revoke, rules, sequence, status, unload, unlock};
-use crate::cli::{GateCommand as Command, Loud};
+use super::gate::{GateCommand as Command, Loud};
+use crate::commands::{
+    allow, check, confirm, events, explain, import, reload, revoke, rules, sequence, status, unload, unlock,
+};
 use crate::daemon;
 use crate::exit::Exit;
-use crate::firewall::Paths;
+use crate::paths::Paths;
 
 /// Runs one of them.
 ///

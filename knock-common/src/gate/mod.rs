@@ -1,33 +1,27 @@
 //! Packet -> verdict: the gate itself. Read this file to know what passes.
 
+pub mod admission;
+mod flows;
+mod verdict;
+
 use core::borrow::Borrow as _;
+
+pub use verdict::Verdict;
+
+use admission::{is_granted, keep_alive};
 
 use crate::addr::Addr;
 use crate::counter::Counter;
 use crate::event::{Event, Kind};
 use crate::flags::TcpFlags;
-use crate::flow::{self, FlowKey};
+use crate::flow::FlowKey;
 use crate::frame::Frame;
-use crate::grant::{FOR_GOOD, GrantKey};
 use crate::knocking;
 use crate::packet::{self, Other, Packet, Plain, Shape, Transport};
 use crate::reject;
-use crate::rules::{MAX_PREFIXES, PortRole, Role, Service};
+use crate::rules::{PortRole, Role, Service};
 use crate::watch;
 use crate::world::{Socket, World};
-
-/// What becomes of the frame.
-#[must_use]
-#[repr(u32)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// On to the network stack, untouched.
-    Pass,
-    /// Denied, without a word.
-    Deny,
-    /// Denied, and answered as a closed port would (rule 12).
-    Reject,
-}
 
 /// Judges one frame, and moves attempts and grants as it asks.
 #[inline(always)]
@@ -201,7 +195,7 @@ fn admits<W: World>(world: &W, key: &FlowKey, service: &Service, flags: Flags) -
     let flags = TcpFlags(flags.0 as u8);
     let may_belong = key.is_udp() || (shows_flags && !flags.opens());
     // Asked first, since most packets of those that were let in belong to one.
-    let by_flow = may_belong && flow::passes(world, key, flags);
+    let by_flow = may_belong && flows::passes(world, key, flags);
     let counter = if by_flow {
         Counter::PassFlow
     } else if is_granted(world, &key.source, service) {
@@ -215,7 +209,7 @@ fn admits<W: World>(world: &W, key: &FlowKey, service: &Service, flags: Flags) -
         return 1;
     }
     if !by_flow && shows_flags {
-        flow::note(world, key, flags, service.tag);
+        flows::note(world, key, flags, service.tag);
     }
     if key.is_udp() && service.keepalive != 0 { TO_KEEP_ALIVE } else { 1 }
 }
@@ -243,59 +237,6 @@ fn deny<W: World>(world: &W, packet: &Packet, service: &Service, reason: Counter
         log_denial(world, packet, service);
     }
     Verdict::Deny
-}
-
-/// True if a live grant covers the source, under any prefix length that the service uses.
-#[inline(always)]
-pub(crate) fn is_granted<W: World>(world: &W, source: &Addr, service: &Service) -> bool {
-    let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
-    let mut index = 0;
-    while index < MAX_PREFIXES {
-        let prefix = &prefixes[index];
-        if prefix.bits() == 0 {
-            return false;
-        }
-        // Its end alone, or the rest would be read and kept while the clock is.
-        if let Some(until) = world.grant_end(&GrantKey::new(service.tag, source, prefix))
-            && until > world.now()
-        {
-            return true;
-        }
-        index += 1;
-    }
-    false
-}
-
-/// A datagram to a keepalive service moves the end of the grant that covers its source. Written only once an eighth of
-/// the window is gone, so that a stream of datagrams does not write the map for each.
-#[inline(never)]
-fn keep_alive<W: World>(world: &W, flow: &FlowKey, service: &Service) -> bool {
-    let source = &flow.source;
-    let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
-    let now = world.now();
-    let mut index = 0;
-    while index < MAX_PREFIXES && prefixes[index].bits() != 0 {
-        let key = GrantKey::new(service.tag, source, &prefixes[index]);
-        if let Some(mut grant) = world.grant(&key)
-            && grant.is_live(now)
-        {
-            if grant.until == FOR_GOOD || grant.window == 0 {
-                return false;
-            }
-            let (end, most) = (now.saturating_add(grant.window), grant.kept_alive_until());
-            let end = if end < most { end } else { most };
-            if end > grant.until && end - grant.until >= grant.window / 8 {
-                grant.until = end;
-                if world.replace_grant(&key, &grant) {
-                    world.count(Counter::GrantExtended);
-                    return true;
-                }
-            }
-            return false;
-        }
-        index += 1;
-    }
-    false
 }
 
 /// One line in the log, while there are tokens. The daemon refills them; without a daemon there

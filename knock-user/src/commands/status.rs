@@ -1,22 +1,15 @@
 //! `knockctl status`: reads the pins once, or again and again, and shows what they say.
 
-mod read;
-mod render;
-mod shown;
-mod snapshot;
-
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use anyhow::Result;
 
-pub use self::read::Reader;
-pub use self::shown::{BUSY, Shown};
-pub use self::snapshot::{Attempt, ConfigFile, Daemon, Door, Grant, Interface, Service, Snapshot};
-
 use super::pause::Pause;
 use crate::exit::Exit;
-use crate::firewall::{Paths, need_root};
+use crate::firewall::need_root;
+use crate::paths::Paths;
+use crate::status::{Reader, Shown, render};
 
 /// Arguments of `knockctl status`.
 #[derive(clap::Args, Clone, Debug, Default)]

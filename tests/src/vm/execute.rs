@@ -1,34 +1,14 @@
-//! Instructions of BPF (RFC 9669), up to version 3.
+//! What instructions do.
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::instruction::{CALL, EXIT, Instruction, LOAD_WIDE};
+use super::machine::Vm;
 use super::memory::{CONTEXT, Memory, VALUES};
-use super::{Vm, call, object};
-
-/// One of them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Instruction {
-    pub(super) code: u8,
-    pub(super) to: usize,
-    pub(super) from: usize,
-    pub(super) offset: i16,
-    pub(super) number: i32,
-}
-
-impl Instruction {
-    /// The first instruction of the function that it calls, standing at this place itself.
-    pub(super) fn callee(self, at: usize) -> Option<usize> {
-        (self.code == CALL && self.from == 1).then(|| (at + 1).wrapping_add_signed(self.number as isize))
-    }
-}
+use super::{call, object};
 
 /// More than any frame takes.
 const MOST: u32 = 1_000_000;
-
-/// The classes of instructions.
-pub(super) const LOAD_WIDE: u8 = 0x18;
-pub(super) const EXIT: u8 = 0x95;
-pub(super) const CALL: u8 = 0x85;
 
 /// Runs the program to its end and says what it returns.
 pub(super) fn execute(vm: &mut Vm) -> Result<u64> {
@@ -192,10 +172,4 @@ fn read(vm: &mut Vm, address: u64, size: usize) -> Result<u64> {
 fn write(vm: &mut Vm, address: u64, size: usize, value: u64) -> Result<()> {
     vm.octets(address, size)?.copy_from_slice(&value.to_le_bytes()[..size]);
     Ok(())
-}
-
-/// An instruction in one line, for tests.
-#[cfg(test)]
-pub(super) const fn one(code: u8, to: usize, from: usize, offset: i16, number: i32) -> Instruction {
-    Instruction { code, to, from, offset, number }
 }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use knock_common::rules::MAX_STEPS;
 
-use crate::config::Permissions;
+use crate::permissions::Permissions;
 use crate::settings::{Port, PortError, PortNames};
 
 /// Octets of a file; a device or a log named by mistake is larger.

@@ -1,0 +1,42 @@
+//! Rule 19: packets of flows that were let in, and the notes of them.
+
+use crate::counter::Counter;
+use crate::flags::TcpFlags;
+use crate::flow::{Flow, FlowKey, FlowState};
+use crate::world::World;
+
+/// True if a packet with these TCP flags (none for UDP) belongs to a flow that was let in. It asks for no new
+/// connection.
+#[inline(always)]
+pub fn passes<W: World>(world: &W, key: &FlowKey, flags: TcpFlags) -> bool {
+    let Some(flow) = world.flow(key) else { return false };
+    let (state, now) = (FlowState(flow.state.load()), world.now());
+    if !state.is_live(key.is_udp(), now, world.flow_idle()) {
+        return false;
+    }
+    if let Some(next) = state.moved(key.is_udp(), flags, now)
+        && !world.asks()
+    {
+        // A lost race: another packet of the flow was noted at this moment.
+        let _ = flow.state.swap(state.0, next.0);
+    }
+    true
+}
+
+/// Notes the flow of a packet with these TCP flags (none for UDP) that passes under a grant or trust, to the service
+/// with this tag.
+#[inline(always)]
+pub fn note<W: World>(world: &W, key: &FlowKey, flags: TcpFlags, service: u32) {
+    let now = world.now();
+    let Some(begun) = FlowState::begun(key.is_udp(), flags, now) else { return };
+    let Some(flow) = world.flow(key) else {
+        if !world.put_flow(key, Flow::new(begun, service)) {
+            world.count(Counter::FlowLost);
+        }
+        return;
+    };
+    let old = FlowState(flow.state.load());
+    let is_known = old.is_live(key.is_udp(), now, world.flow_idle()) && old.outlives_a_syn();
+    let new = if is_known { old.seen_at(now) } else { begun };
+    let _ = flow.state.swap(old.0, new.0);
+}

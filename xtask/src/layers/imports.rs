@@ -1,0 +1,169 @@
+//! What a file imports: the paths of its `use` lines, and those that it writes out in its code.
+
+use crate::rust::{Code, is_name, items};
+
+/// Where a path may begin that leads into this workspace.
+const BEGINNINGS: [&str; 3] = ["crate", "self", "super"];
+
+/// One path that a file names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Import {
+    /// Its segments: `crate`, `a`, `B`. A glob ends in `*`.
+    pub path: Vec<String>,
+    /// What it is called in this file; nothing if it is no `use` line.
+    pub name: Option<String>,
+    /// True if it is a name for others, too: `pub use`.
+    pub is_for_others: bool,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+/// All of a file but those in its tests. `crates` are the names of others of the workspace.
+pub fn imports(text: &str, crates: &[&str]) -> Vec<Import> {
+    let code = Code::new(text);
+    let (_, tests) = items(&code);
+    let mut found = Vec::new();
+    let mut index = 0;
+    while index < code.len() {
+        if let Some(test) = tests.iter().find(|test| test.contains(&index)) {
+            index = test.end;
+        } else if code.reads(index, &["#", "[", "cfg", "(", "test", ")", "]"]) && code.word(index + 7) == "use" {
+            index = end_of_use(&code, index + 7);
+        } else if code.word(index) == "use" && (index == 0 || code.word(index - 1) != "<") {
+            let is_for_others = index > 0 && ["pub", ")"].contains(&code.word(index - 1));
+            let mut reader =
+                Reader { code: &code, at: index + 1, is_for_others, line: code.line(index), found: &mut found };
+            reader.tree(&[]);
+            index = end_of_use(&code, index);
+        } else if begins(&code, index, crates) {
+            let (path, end) = path(&code, index);
+            found.push(Import { path, name: None, is_for_others: false, line: code.line(index) });
+            index = end;
+        } else {
+            index += 1;
+        }
+    }
+    found
+}
+
+fn end_of_use(code: &Code, from: usize) -> usize {
+    (from..code.len()).find(|at| code.word(*at) == ";").map_or(code.len(), |at| at + 1)
+}
+
+/// True if a path into the workspace begins there, and is no part of a longer one.
+fn begins(code: &Code, index: usize, crates: &[&str]) -> bool {
+    let word = code.word(index);
+    let is_first = index == 0 || code.word(index - 1) != "::";
+    is_first && code.word(index + 1) == "::" && (BEGINNINGS.contains(&word) || crates.contains(&word))
+}
+
+/// The names from there on, with `::` between them, and the token behind them.
+fn path(code: &Code, from: usize) -> (Vec<String>, usize) {
+    let mut path = vec![code.word(from).to_owned()];
+    let mut at = from + 1;
+    while code.word(at) == "::" && (is_name(code.word(at + 1)) || BEGINNINGS.contains(&code.word(at + 1))) {
+        path.push(code.word(at + 1).to_owned());
+        at += 2;
+    }
+    (path, at)
+}
+
+/// Reads the tree of one `use` line.
+struct Reader<'a> {
+    code: &'a Code,
+    at: usize,
+    is_for_others: bool,
+    line: usize,
+    found: &'a mut Vec<Import>,
+}
+
+impl Reader<'_> {
+    /// A branch behind these segments: `a::b`, `a as b`, `a::{...}`, `*`.
+    fn tree(&mut self, before: &[String]) {
+        let mut path = before.to_vec();
+        if self.code.word(self.at) == "::" {
+            self.at += 1;
+        }
+        loop {
+            match self.code.word(self.at) {
+                "{" => return self.group(&path),
+                // A group that names itself.
+                "self" if !path.is_empty() => {}
+                word => path.push(word.to_owned()),
+            }
+            self.at += 1;
+            if self.code.word(self.at) != "::" {
+                break;
+            }
+            self.at += 1;
+        }
+        let mut name = path.last().cloned();
+        if self.code.word(self.at) == "as" {
+            name = Some(self.code.word(self.at + 1).to_owned());
+            self.at += 2;
+        }
+        self.found.push(Import { path, name, is_for_others: self.is_for_others, line: self.line });
+    }
+
+    fn group(&mut self, before: &[String]) {
+        self.at += 1;
+        while self.at < self.code.len() {
+            match self.code.word(self.at) {
+                "}" => {
+                    self.at += 1;
+                    return;
+                }
+                "," => self.at += 1,
+                _ => self.tree(before),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<String> {
+        let shown = |import: Import| {
+            let path = import.path.join("::");
+            import.name.map_or_else(|| format!("({path})"), |name| format!("{path} as {name}"))
+        };
+        imports(text, &["knock_common"]).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn a_use_line_is_as_many_paths_as_it_has_leaves() {
+        let text = "use crate::a::{self, B, c::{D as E, F}, *};\npub(crate) use super::g;\nuse ::std::io;";
+        assert_eq!(
+            read(text),
+            [
+                "crate::a as a",
+                "crate::a::B as B",
+                "crate::a::c::D as E",
+                "crate::a::c::F as F",
+                "crate::a::* as *",
+                "super::g as g",
+                "std::io as io"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_path_in_the_code_counts_as_well() {
+        let text = "fn a() -> crate::b::C { super::super::d(knock_common::e::F, other::g, x::crate_) }";
+        assert_eq!(read(text), ["(crate::b::C)", "(super::super::d)", "(knock_common::e::F)"]);
+    }
+
+    #[test]
+    fn what_only_tests_import_does_not() {
+        let text =
+            "#[cfg(test)]\nuse a::b;\nuse c::d;\n#[cfg(test)]\nmod tests { use super::*; fn e() { crate::f() } }";
+        assert_eq!(read(text), ["c::d as d"]);
+    }
+
+    #[test]
+    fn an_import_has_its_line() {
+        assert_eq!(imports("\n\nuse crate::a;\n", &[])[0].line, 3);
+    }
+}

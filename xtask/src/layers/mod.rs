@@ -1,0 +1,162 @@
+//! Which part of the code may import which: the order in `docs/layers.txt`, and no circles.
+
+mod circles;
+mod imports;
+mod modules;
+mod order;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use self::circles::circles;
+use self::modules::{Edge, File, Modules};
+use self::order::Order;
+use crate::{paths, tidy};
+
+/// The crates whose files are looked at, and their names in code.
+const CRATES: [&str; 5] = ["knock_common", "knock_ebpf", "knock_user", "tests", "xtask"];
+/// The file of the layers.
+const LAYERS: &str = "docs/layers.txt";
+/// The page that shows them, between these lines.
+const PAGE: &str = "ARCHITECTURE.md";
+const BEGIN: &str = "<!-- layers: `cargo xtask layers` writes this table -->\n";
+const END: &str = "<!-- end of layers -->\n";
+
+/// Holds every import, and the table of the page, against the file.
+pub fn check() -> Result<()> {
+    let order = order()?;
+    let files = files()?;
+    let names: Vec<PathBuf> = files.iter().map(|file| file.name.clone()).collect();
+    let edges = Modules::new(files).edges();
+    let owed = order.owed().count();
+    let mut faults = faults(&order, &names, &edges);
+    let page = page()?;
+    if page != with_table(&page, &order)? {
+        faults.push(format!("{PAGE}: the table of layers is another than in {LAYERS}: `cargo xtask layers` writes it"));
+    }
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    println!("[lint] {} imports of {} files go one way, but for {owed} that {LAYERS} names", edges.len(), names.len());
+    Ok(())
+}
+
+/// The verb: writes the table, then checks.
+pub fn verb() -> Result<()> {
+    let page = page()?;
+    let new = with_table(&page, &order()?)?;
+    if page != new {
+        fs::write(paths::workspace().join(PAGE), new).context(PAGE)?;
+    }
+    check()
+}
+
+fn faults(order: &Order, files: &[PathBuf], edges: &[Edge]) -> Vec<String> {
+    let mut faults: Vec<String> = Vec::new();
+    let homeless = files.iter().filter(|file| order.layer_of(file).is_none());
+    faults.extend(homeless.map(|file| format!("{}: is in no layer of {LAYERS}", file.display())));
+    faults.extend(order.without_files(files).into_iter().map(|part| format!("{LAYERS}: there is no {part}")));
+    for [from, to] in order.owed() {
+        if !edges.iter().any(|edge| edge.from == from && edge.to == to) {
+            faults.push(format!("{LAYERS}: {} imports {} no more: take the line out", from.display(), to.display()));
+        }
+    }
+    let edges: Vec<&Edge> = edges.iter().filter(|edge| !order.is_owed(&edge.from, &edge.to)).collect();
+    for edge in &edges {
+        if let (Some(from), Some(to)) = (order.layer_of(&edge.from), order.layer_of(&edge.to))
+            && to > from
+        {
+            let (low, high) = (order.name(from), order.name(to));
+            faults.push(format!("{}, but {low} stands below {high}", shown(edge)));
+        }
+    }
+    for way in circles(&edges) {
+        let way: Vec<String> = way.into_iter().map(shown).collect();
+        faults.push(format!("a circle:\n  {}", way.join("\n  ")));
+    }
+    faults
+}
+
+fn shown(edge: &Edge) -> String {
+    format!("{}:{}: `{}` is of {}", edge.from.display(), edge.line, edge.path, edge.to.display())
+}
+
+fn order() -> Result<Order> {
+    let text = fs::read_to_string(paths::workspace().join(LAYERS)).context(LAYERS)?;
+    Order::parse(&text).context(LAYERS)
+}
+
+fn page() -> Result<String> {
+    fs::read_to_string(paths::workspace().join(PAGE)).context(PAGE)
+}
+
+/// The page with the table as it should be.
+fn with_table(page: &str, order: &Order) -> Result<String> {
+    let (before, rest) = page.split_once(BEGIN).with_context(|| format!("{PAGE}: no line {BEGIN}"))?;
+    let (_, behind) = rest.split_once(END).with_context(|| format!("{PAGE}: no line {END}"))?;
+    Ok(format!("{before}{BEGIN}{}{END}{behind}", order.table()))
+}
+
+fn files() -> Result<Vec<File>> {
+    let root = paths::workspace();
+    let mut files = Vec::new();
+    for krate in CRATES {
+        for path in tidy::files_below(&root.join(krate.replace('_', "-")).join("src"))? {
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+                files.extend(File::new(path.strip_prefix(&root)?, &text, &CRATES));
+            }
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(files: &[(&str, &str)]) -> Vec<String> {
+        faults_but(files, "")
+    }
+
+    fn faults_but(files: &[(&str, &str)], owed: &str) -> Vec<String> {
+        let order = Order::parse(&format!("one\n  low: the ground\n  high lib: above it\n{owed}")).unwrap();
+        let files: Vec<File> = files.iter().filter_map(|(name, text)| File::new(*name, text, &[])).collect();
+        let names: Vec<PathBuf> = files.iter().map(|file| file.name.clone()).collect();
+        faults(&order, &names, &Modules::new(files).edges())
+    }
+
+    #[test]
+    fn an_arrow_upwards_a_circle_and_a_file_without_a_layer_are_faults() {
+        let good = [("one/src/lib.rs", ""), ("one/src/high.rs", "use crate::low::A;"), ("one/src/low.rs", "")];
+        assert_eq!(faults_of(&good), [""; 0]);
+        let mut upwards = good;
+        upwards[1].1 = "";
+        upwards[2].1 = "\nuse crate::high::B;";
+        let expected = "one/src/low.rs:2: `crate::high::B` is of one/src/high.rs, but low stands below high, lib";
+        assert_eq!(faults_of(&upwards), [expected]);
+        let mut circle = good;
+        circle[2].1 = "use super::high::B;";
+        assert_eq!(faults_of(&circle).len(), 2);
+        let other = [&good[..], &[("one/src/other.rs", "")]].concat();
+        assert_eq!(faults_of(&other), ["one/src/other.rs: is in no layer of docs/layers.txt"]);
+    }
+
+    #[test]
+    fn an_import_that_is_owed_is_none_until_it_has_gone() {
+        let owed = "owed one/src/low.rs one/src/high.rs\n";
+        let files = [("one/src/lib.rs", ""), ("one/src/high.rs", "use crate::low::A;")];
+        let low = |text| [&files[..], &[("one/src/low.rs", text)]].concat();
+        assert_eq!(faults_but(&low("use crate::high::B;"), owed), [""; 0]);
+        let gone = "docs/layers.txt: one/src/low.rs imports one/src/high.rs no more: take the line out";
+        assert_eq!(faults_but(&low(""), owed), [gone]);
+    }
+
+    #[test]
+    fn the_table_is_put_between_its_lines() {
+        let order = Order::parse("one\n  low: the ground\n").unwrap();
+        let page = format!("a\n{BEGIN}old\n{END}b\n");
+        assert_eq!(with_table(&page, &order).unwrap(), format!("a\n{BEGIN}{}{END}b\n", order.table()));
+        assert!(with_table("a\n", &order).is_err());
+    }
+}
