@@ -1,6 +1,7 @@
 //! firewalld itself, on a bus of its own, in the network of the lab's server.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -55,8 +56,8 @@ impl Firewalld {
         )?;
         let mut command = Command::new("dbus-daemon");
         command.args(["--nofork", "--nopidfile", "--config-file"]).arg(&bus_config);
-        let dbus = Background::start(Host::Server, command, None).context("Debian: dbus-daemon")?;
-        until("the bus", TIMEOUT, || bus.exists().then_some(()))?;
+        let dbus = Background::start(Host::Server, command, None).context("Debian: dbus")?;
+        until("the bus", TIMEOUT, || UnixStream::connect(&bus).ok())?;
         let mut command = Command::new("firewalld");
         command.args(["--nofork", "--nopid", "--system-config"]).arg(&folder).arg("--log-file").arg(&log);
         command.env("DBUS_SYSTEM_BUS_ADDRESS", address(&bus));
