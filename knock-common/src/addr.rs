@@ -123,13 +123,21 @@ impl Addr {
         self.0[0] & TEN_BITS == ZONELESS
     }
 
+    /// True for a link-local address, and for what [`Self::scoped`] may make of one: in a packet that is an address of a
+    /// group, from which no stack sends.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_near(&self) -> bool {
+        self.0[0] & (TEN_BITS & !MARK) == LINK_LOCAL
+    }
+
     /// The source as it stands in packets: what [`Self::scoped`] has made of it is undone.
     #[inline(always)]
     #[must_use]
     pub const fn on_wire(self) -> Self {
         let [first, second, third, fourth] = self.0;
         // One comparison for all others.
-        if first & (TEN_BITS & !MARK) != LINK_LOCAL {
+        if !self.is_near() {
             self
         } else if self.is_zoneless() {
             Self([first ^ MARK, second, third, fourth])

@@ -77,6 +77,19 @@ fn it_opens_no_door() {
     assert!(host.grants().is_empty());
 }
 
+/// A group's address, from which no stack sends: a grant for it would let in the one that it stands for in the tables.
+#[test]
+fn nobody_knocks_for_it_by_the_address_that_is_stored() {
+    let host = host();
+    let forged = Ipv6Addr::new(0xff80, 0, 1, 2, 0, 0, 0, 7);
+    for knock in [syn(forged, SERVER_V6, 7000), datagram(forged, SERVER_V6, 8000), syn(forged, SERVER_V6, 9000)] {
+        for frame in both(&knock) {
+            judged(&host, "a knock", &frame, Pass, &[KnockPacket]);
+        }
+    }
+    assert!(host.grants().is_empty());
+}
+
 #[test]
 fn it_is_trusted_by_the_address_that_it_has() {
     for (networks, trusted) in [

@@ -57,8 +57,7 @@ pub fn glance<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &mut Pa
     let role = world.ports(plain.dport).of(plain.transport);
     // On which link a link-local source is would have to be asked for: of those, what may end an attempt goes the long way.
     if role.is_unrelated()
-        && !(plain.is_heeded(|flags| world.heeds(flags))
-            && (plain.is_link_local() || may_attempt(world, &plain.source())))
+        && !(plain.is_heeded(|flags| world.heeds(flags)) && (plain.is_near() || may_attempt(world, &plain.source())))
     {
         return Glance::Unrelated;
     }

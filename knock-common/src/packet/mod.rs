@@ -81,7 +81,7 @@ impl Packet {
     /// Says to which interface a link-local source belongs, once the rest of the packet is read. Nobody else is asked for.
     #[inline(always)]
     pub fn came_on(&mut self, scope: impl FnOnce() -> u32) {
-        if self.src.is_link_local() {
+        if self.src.is_near() {
             self.src = self.src.scoped(scope());
             self.group |= self.src.is_zoneless();
         }

@@ -112,13 +112,13 @@ impl<F: Frame + ?Sized> Plain<F> {
         matches!(self.transport, Transport::Udp) || heeds(TcpFlags(self.flags))
     }
 
-    /// True if the source is [link-local](Addr::is_link_local).
+    /// True if the source is [near](Addr::is_near).
     #[inline(always)]
     #[must_use]
-    pub fn is_link_local(&self) -> bool {
+    pub fn is_near(&self) -> bool {
         match &self.head {
             Head::V4(_) => false,
-            Head::V6(h) => Addr::from_words([h.word_at::<{ IP + 8 }>(), 0, 0, 0]).is_link_local(),
+            Head::V6(h) => Addr::from_words([h.word_at::<{ IP + 8 }>(), 0, 0, 0]).is_near(),
         }
     }
 
@@ -161,7 +161,7 @@ impl<F: Frame + ?Sized> Plain<F> {
         packet.group = self.link.octet_at::<0>() & 1 != 0;
         packet.ip = self.tag as u16 + IP as u16;
         packet.l4_len = self.l4_len;
-        if self.is_link_local() {
+        if self.is_near() {
             packet.came_on(scope);
         }
     }

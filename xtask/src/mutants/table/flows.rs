@@ -126,6 +126,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         15 "who cannot be told from others on other links knocks":
             "self.group |= self.src.is_zoneless();" => "";
     }
+    "is_near" {
+        15 "who has the address under which another is stored knocks for him":
+            "self.0[0] & (TEN_BITS & !MARK) == LINK_LOCAL" => "self.0[0] & TEN_BITS == LINK_LOCAL";
+    }
     "on_wire" {
         15 "another address is trusted than the one that came":
             "} else if self.is_zoneless() {" => "} else if false {";

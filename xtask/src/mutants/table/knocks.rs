@@ -90,10 +90,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "glance" {
         4 "at a glance a packet to a closed port ends nothing":
-            "!(plain.is_heeded(|flags| world.heeds(flags)) && (plain.is_link_local() || may_attempt(world, &plain.source())))"
+            "!(plain.is_heeded(|flags| world.heeds(flags)) && (plain.is_near() || may_attempt(world, &plain.source())))"
             => "true";
         15 "at a glance a link-local source ends nothing":
-            "(plain.is_link_local() || may_attempt(world, &plain.source()))" => "may_attempt(world, &plain.source())";
+            "(plain.is_near() || may_attempt(world, &plain.source()))" => "may_attempt(world, &plain.source())";
     }
     "is_right" {
         1 "the checksum of an IPv4 header is not looked at":
