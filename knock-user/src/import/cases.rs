@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::settings::PortNames;
 
 struct Case {
     name: String,

@@ -8,6 +8,7 @@ use knock_common::flags::{FlagTest, TcpFlags};
 use super::grammar::{Entry, Says, Section};
 use super::habits;
 use super::meaning::Commands;
+use super::remark::Remark;
 use super::sequence::Step;
 use crate::config::Port;
 
@@ -19,17 +20,6 @@ const CMD_TIMEOUT: i32 = 10;
 const MAX_SEQ_TIMEOUT: i32 = 24 * 60 * 60;
 /// The same: ten years.
 const MAX_CMD_TIMEOUT: i32 = 10 * 365 * 24 * 60 * 60;
-
-/// What is said of one line.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Remark {
-    /// The index of the entry in its section; `None`: the section itself.
-    pub entry: Option<usize>,
-    /// What is said.
-    pub text: String,
-    /// A person should look at it.
-    pub look: bool,
-}
 
 /// How the door is knocked at.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,8 +1,8 @@
 //! What people write into a knockd.conf as they do into other files, and knockd does not know: remarks behind a value, and
 //! lines that go on in the next one.
 
-use super::draft::Remark;
-use super::grammar::{Refusal, Says, Section};
+use super::file::{Refusal, Says, Section};
+use super::remark::Remark;
 
 const NO_REMARKS: &str = "knockd knows no remark behind a value: the # and what follows are a part of it";
 const NO_JOINING: &str = "knockd joins no lines: the backslash is a part of this one, and the next stands for itself";

@@ -7,6 +7,7 @@
 mod commands;
 mod danger;
 mod draft;
+mod file;
 mod grammar;
 mod habits;
 mod lines;
@@ -15,8 +16,11 @@ mod names;
 mod number;
 mod once;
 mod options;
+mod outcome;
 mod pairs;
 mod ports;
+mod remark;
+mod request;
 mod rules;
 mod sequence;
 mod services;
@@ -32,8 +36,10 @@ mod tests;
 #[cfg(test)]
 mod work;
 
-pub use self::grammar::Refusal;
+pub use self::file::Refusal;
 pub use self::options::DEFAULTS;
+pub use self::outcome::{Imported, Look, Row};
+pub use self::request::{Listing, ReadFile, Request};
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -42,87 +48,15 @@ use self::draft::Draft;
 use self::grammar::{File, Says, Section};
 use self::meaning::Meaning;
 use self::once::Files;
+use self::request::NAME;
+
 use self::ports::{Lookup, Trouble};
 use self::settle::{Candidate, Deed};
 use self::write::Plan;
-use crate::config::{Config, ConfigError, HOOK_TIMEOUT, PortNames, PortRange, sleeps_too_long};
+use crate::config::{Config, ConfigError, HOOK_TIMEOUT, PortRange, sleeps_too_long};
 
 /// In the message about a config that our own reader refuses: a mistake of the import.
 pub const UNEXPECTED: &str = "it becomes a config that is refused";
-
-/// What the config is called where it is read for a check.
-const NAME: &str = "knock.toml";
-
-/// Reads the file with a name as knockd writes it, or says why that cannot be.
-pub type ReadFile<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, String> + 'a;
-
-/// Who lists the rules of the packet filter.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Listing {
-    /// `iptables-save`
-    Iptables,
-    /// `ip6tables-save`
-    Ip6tables,
-    /// `nft list ruleset`
-    Nft,
-}
-
-/// What there is beside the file.
-pub struct Request<'a> {
-    /// What the file is called.
-    pub file: String,
-    /// What the host calls its ports.
-    pub names: PortNames,
-    /// `--interface`
-    pub interface: Option<String>,
-    /// `--ports`: for commands that name none.
-    pub ports: Vec<PortRange>,
-    /// What the packet filter has. Asked only if it matters.
-    pub rules: &'a dyn Fn(Listing) -> Result<String, String>,
-    /// What /etc/default/knockd says, if it is there.
-    pub defaults: Option<String>,
-    /// What is in a one-time file, or why it cannot be opened as knockd does.
-    pub one_time: &'a ReadFile<'a>,
-}
-
-/// A config, and what to say about it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Imported {
-    /// The text, which `Config::parse` takes.
-    pub text: String,
-    /// One for each door of the file.
-    pub rows: Vec<Row>,
-    /// What a person should look at.
-    pub looks: Vec<Look>,
-    /// The ports that are protected: the packet filter must let them through.
-    pub ports: Vec<PortRange>,
-    /// The interfaces on which they are.
-    pub interfaces: Vec<String>,
-}
-
-/// A door of knockd.conf.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Row {
-    /// The line where it begins.
-    pub line: usize,
-    /// Its name here, or that in the file if it is left out.
-    pub name: String,
-    /// How many steps it has.
-    pub steps: String,
-    /// What it becomes.
-    pub becomes: String,
-    /// It is not in the config.
-    pub left_out: bool,
-}
-
-/// Something to look at.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Look {
-    /// The line of the file; 0 if it is about no line.
-    pub line: usize,
-    /// What it is.
-    pub text: String,
-}
 
 /// Reads a knockd.conf and writes our config.
 ///

@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::danger::weakness;
-use super::draft::{Draft, Knock, Remark};
+use super::draft::{Draft, Knock};
 use super::grammar::{Says, Section};
+use super::remark::Remark;
+use super::request::{NAME, Request};
 use super::sequence::{self, Step};
 use super::write::Plan;
-use super::{NAME, Request};
 use crate::config::{Diagnostic, Port};
 use crate::sequences::{Line, Sheet, out_of_reach};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::draft::Remark;
 use super::grammar::{File, Refusal, Says, Section, shown};
 use super::habits;
+use super::remark::Remark;
 use crate::config::InterfacePattern;
 
 /// Where Debian's knockd has its options.

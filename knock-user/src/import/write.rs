@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use knock_common::packet::Transport;
 
-use super::draft::{Draft, Knock, Remark};
+use super::draft::{Draft, Knock};
 use super::grammar::{Entry, File, Says, Section};
 use super::meaning::Commands;
 use super::names::{self, Names};
 use super::options::{self, Options};
+use super::outcome::{Look, Row};
 use super::ports::Lookup;
+use super::remark::Remark;
+use super::request::Request;
 use super::settle::{Candidate, Deed};
 use super::text::Text;
 use super::trusted::Trusted;
-use super::{Look, Request, Row};
 use crate::config::PortRange;
 
 /// Networks that are listed one by one though they are not trusted.

@@ -10,6 +10,7 @@ mod config;
 mod daemon;
 mod dev;
 pub mod devices;
+mod dir;
 mod echo;
 pub mod figures;
 mod flood;

@@ -42,7 +42,7 @@ impl Mount {
     pub fn changes(target: impl AsRef<Path>) -> Result<Self> {
         let target = target.as_ref();
         let name = target.display().to_string().trim_matches('/').replace('/', "-");
-        let memory = Path::new(super::sandbox::DIR).join("changes").join(name);
+        let memory = Path::new(super::dir::DIR).join("changes").join(name);
         let (upper, work) = (memory.join("upper"), memory.join("work"));
         for folder in [&upper, &work] {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;

@@ -18,6 +18,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{Pid, geteuid};
 
+pub use super::dir::DIR;
 use super::{Mount, accounts};
 
 /// Which of the three processes this is. Remove it to start a sandbox within the sandbox.
@@ -26,8 +27,6 @@ pub const STAGE: &str = "KNOCK_SANDBOX";
 const OUTERMOST: &str = "KNOCK_SANDBOX_OUTERMOST";
 /// The process id of the init, as seen from outside.
 const INIT: &str = "KNOCK_SANDBOX_INIT";
-/// For temporary files of ours.
-pub const DIR: &str = "/run/lab";
 /// What on a host of its own would be /var/lib/knock.
 pub const STATE: &str = "/run/state/knock";
 

@@ -6,6 +6,7 @@
 mod model;
 mod names;
 mod nft;
+mod packet;
 mod routing;
 mod save;
 #[cfg(test)]
@@ -16,7 +17,8 @@ mod walk;
 use std::fs;
 
 pub use model::Place;
-pub use walk::{Fate, Packet};
+pub use packet::Packet;
+pub use walk::Fate;
 
 use self::model::{Family, Rule, Table};
 use self::routing::{Kernel, Routing};

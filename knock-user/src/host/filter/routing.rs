@@ -1,6 +1,6 @@
 //! Where packets go on this host, as far as filters ask.
 
-use super::walk::Packet;
+use super::packet::Packet;
 use crate::host::{routes, scope};
 
 /// Where a packet goes.

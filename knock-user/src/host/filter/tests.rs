@@ -7,8 +7,9 @@ use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
 
 use super::model::Family;
+use super::packet::Packet;
 use super::routing::{Routing, Way};
-use super::walk::{Fate, Packet};
+use super::walk::Fate;
 use super::{Filters, nft, save};
 
 const NFTABLES: &str = include_str!("../../../../tests/cases/filter/nftables.json");

@@ -5,9 +5,8 @@
 
 use std::net::IpAddr;
 
-use knock_common::packet::Transport;
-
 use super::model::{Action, Base, Chain, Family, Hook, Key, Place, Rule, Step, Table, Test, Values};
+use super::packet::Packet;
 use super::routing::{Routing, Way};
 
 /// Priorities of chains that come before connection tracking.
@@ -16,33 +15,6 @@ const TRACKED: i64 = -200;
 const DEEPEST: u32 = 16;
 /// So many rules are looked at for one packet, before that is given up.
 const MOST_RULES: u32 = 100_000;
-
-/// A packet that asks for a new connection. What is `None` may be anything.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Packet {
-    /// The name of the device that receives it.
-    pub device: Option<String>,
-    /// That of the interface on which the stack takes it to have come: of a bridge's port, the bridge.
-    pub interface: Option<String>,
-    /// It comes through a port of a bridge.
-    pub is_bridged: bool,
-    /// IPv6, not IPv4.
-    pub is_v6: bool,
-    /// Where it comes from.
-    pub source: Option<IpAddr>,
-    /// Its source port.
-    pub from: Option<u16>,
-    /// Where it goes to.
-    pub dest: Option<IpAddr>,
-    /// That is an address of this host.
-    pub is_own: bool,
-    /// The port that it goes to.
-    pub port: u16,
-    /// TCP or UDP.
-    pub transport: Transport,
-    /// Its TCP flags.
-    pub flags: u8,
-}
 
 /// What becomes of it.
 #[derive(Clone, PartialEq, Eq, Debug)]

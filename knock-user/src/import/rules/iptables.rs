@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use knock_common::packet::Transport;
 
-use super::{Chain, Hook, Key, Line, Verdict, network};
+use super::sets::network;
+use super::verdict::Verdict;
+use super::{Chain, Hook, Key, Line};
 use crate::config::PortNames;
 use crate::import::commands::{interface, ports};
 

@@ -4,6 +4,7 @@
 mod iptables;
 mod nft;
 mod sets;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 use knock_common::packet::Transport;
 
 use self::sets::Set;
+use self::verdict::Verdict;
 use crate::config::{PortNames, PortRange};
 
 /// A table, such as `ip filter`, and a chain of it.
@@ -25,22 +27,6 @@ enum Hook {
     /// For others.
     Forward,
     /// Anywhere else.
-    Other,
-}
-
-/// What a rule does with its packets.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-enum Verdict {
-    /// It lets them pass.
-    Accept,
-    /// It hands them back.
-    Return,
-    /// It hands them on to a chain.
-    To(String),
-    /// It changes where they go: to an address, and to a port, if that changes.
-    Dnat(Option<IpAddr>, Option<u16>),
-    /// Anything else.
-    #[default]
     Other,
 }
 
@@ -347,11 +333,6 @@ impl Rules {
         }
         found.into_iter().collect()
     }
-}
-
-/// A network, or one address.
-fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 #[cfg(test)]

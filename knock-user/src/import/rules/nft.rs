@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use knock_common::packet::Transport;
 
 use super::iptables::to;
-use super::sets::{Element, Set, elements, networks};
-use super::{Chain, Hook, Key, Line, Verdict, network};
+use super::sets::{Element, Set, elements, network, networks};
+use super::verdict::Verdict;
+use super::{Chain, Hook, Key, Line};
 use crate::config::{PortNames, PortRange};
 
 /// Adds its chains, and its sets and maps. What is not understood of a rule makes it odd, never an error: nft has a good

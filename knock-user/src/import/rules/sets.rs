@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 
-use super::Verdict;
+use super::verdict::Verdict;
 
 /// A set, or a verdict map.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -58,9 +58,14 @@ fn element(words: &[&str]) -> Element {
     Element { key, verdict, ends }
 }
 
+/// A network, or one address.
+pub fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
 /// The networks of an address, of a network, or of a range with a dash; `None` for anything else.
 pub fn networks(text: &str) -> Option<Vec<IpNet>> {
-    if let Some(one) = super::network(text) {
+    if let Some(one) = network(text) {
         return Some(vec![one]);
     }
     let (first, last) = text.split_once('-')?;
