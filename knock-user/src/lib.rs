@@ -30,7 +30,7 @@ pub mod onetime;
 #[cfg(feature = "gate")]
 pub mod paths;
 #[cfg(feature = "gate")]
-mod permissions;
+pub mod permissions;
 #[cfg(feature = "gate")]
 pub mod rules;
 #[cfg(feature = "gate")]
