@@ -9,8 +9,8 @@ use crate::maps;
 #[inline(always)]
 pub fn place(ctx: &XdpContext) -> Option<&Place> {
     let index = ctx.ingress_ifindex() as u32;
-    // SAFETY: octets and a word that are only read; the loader replaces a value as a whole, and a removed one is
-    // kept for those that hold it.
+    // SAFETY: octets and a word that are only read. What the loader removes or replaces stays memory of the table, which
+    // the kernel may give to another key; the loader waits for readers before it writes others there.
     unsafe { maps::PLACES.get(index) }
 }
 

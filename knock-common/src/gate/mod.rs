@@ -1,6 +1,6 @@
 //! Packet -> verdict: the gate itself. Read this file to know what passes.
 
-pub mod admission;
+pub(crate) mod admission;
 mod flows;
 mod verdict;
 

@@ -12,6 +12,7 @@ use super::arrival::{above, scope_of};
 use super::interfaces::Interface;
 use super::load::Program;
 use super::plain::Plain;
+use super::sys;
 
 /// What both families start with where nothing is set.
 const DEFAULT_HOPS: u8 = 64;
@@ -42,8 +43,8 @@ impl Answers {
 
     /// Tells of an interface that is about to have the gate. What cannot be told leaves it [silent](Self::silent).
     pub fn put(&mut self, program: &mut Program, interface: &Interface, all: &[Interface]) {
-        let new = changed(&self.told, &places(&[interface], all, self.wanted));
-        self.write(program, &[], new);
+        let now = places(&[interface], all, self.wanted);
+        self.write(program, &outdated(&self.told, &now, interface.index), changed(&self.told, &now));
     }
 
     /// Tells of what has changed on the interfaces that have the gate, and takes out all others.
@@ -69,6 +70,11 @@ impl Answers {
             if matches!(table.remove(index), Ok(()) | Err(MapError::KeyNotFound)) {
                 self.told.remove(index);
             }
+        }
+        if !gone.is_empty() {
+            // The kernel gives what was removed to the next key, also while a program still reads it. Where it cannot be
+            // waited for, what that program reads is of another interface for one frame.
+            let _ = sys::wait_for_readers();
         }
         let (ports, others): (Vec<_>, Vec<_>) = changed.into_iter().partition(|(_, place)| place.scope != 0);
         for (index, place) in ports.into_iter().chain(others) {
@@ -124,6 +130,11 @@ fn gone(told: &Places, now: &Places) -> Vec<u32> {
 }
 
 /// Those that are new, or not what they were.
+/// What was told of an interface that is nothing now: it was the port of a bond, or another had its index.
+fn outdated(told: &Places, now: &Places, index: u32) -> Vec<u32> {
+    gone(told, now).into_iter().filter(|gone| *gone == index).collect()
+}
+
 fn changed(told: &Places, now: &Places) -> Places {
     now.iter().filter(|(index, place)| told.get(index) != Some(*place)).map(|(index, place)| (*index, *place)).collect()
 }
@@ -181,6 +192,15 @@ mod tests {
         let card = |index| Interface { mac: [2, 0, 0, 0, 0, index as u8], ..interface("eth", index) };
         let port = |index| Interface { master: Some(4), ..card(index) };
         [port(2), port(3), bond, card(5)]
+    }
+
+    #[test]
+    fn a_port_that_has_left_its_bond_keeps_nothing_of_it() {
+        let told = Places::from([(2, Place { scope: 4, ..PLACE }), (3, Place { scope: 4, ..PLACE })]);
+        let free = interface("eth0", 2);
+        // As the kernel announces it: nothing is known of the others.
+        assert_eq!(outdated(&told, &places(&[&free], &[], false), 2), [2]);
+        assert_eq!(outdated(&told, &places(&[&free], &[], true), 2), [0_u32; 0]);
     }
 
     #[test]

@@ -85,6 +85,12 @@ impl Settings {
         }
     }
 
+    /// The same for another load: with keys of its own.
+    pub fn anew(&self) -> Self {
+        let reject = if self.reject == 0 { 0 } else { random_key() };
+        Self { reject, errors_key: [random_word(), random_word()], ..self.clone() }
+    }
+
     /// True if a program that was loaded with these does all that one with the others would. The keys of answers may
     /// differ: nobody knows either. A trace has one reader for each program, ever.
     fn serve(&self, others: &Self) -> bool {

@@ -1,4 +1,5 @@
-//! Sequences of one time: the files that list them, and the numbers by which the kernel knows them.
+//! Sequences of one time, the files that list them, and the numbers by which the kernel knows them; and which slot the
+//! attempts at each sequence have.
 
 mod list;
 mod place;

@@ -282,7 +282,7 @@ impl Kernel {
         let _ = self.maps.take_events();
     }
 
-    /// Forgets what packets of these sources have left: attempts, grants, flows, and the errors that they used up.
+    /// Forgets all attempts, grants and flows, and the ICMP errors that these sources have used up.
     pub fn forget_of(&mut self, sources: impl IntoIterator<Item = Addr>) {
         self.maps.forget_of(sources.into_iter());
     }

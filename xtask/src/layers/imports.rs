@@ -22,6 +22,12 @@ pub struct Import {
 pub fn imports(text: &str, crates: &[&str]) -> Vec<Import> {
     let code = Code::new(text);
     let (_, tests) = items(&code);
+    let mut crates = crates.to_vec();
+    // A file may name its parts without more.
+    crates.extend(
+        (0..code.len()).filter(|&at| code.word(at) == "mod" && code.word(at + 2) == ";").map(|at| code.word(at + 1)),
+    );
+    let crates = &crates[..];
     let mut found = Vec::new();
     let mut index = 0;
     while index < code.len() {
@@ -29,7 +35,7 @@ pub fn imports(text: &str, crates: &[&str]) -> Vec<Import> {
             index = test.end;
         } else if code.reads(index, &["#", "[", "cfg", "(", "test", ")", "]"]) && code.word(index + 7) == "use" {
             index = end_of_use(&code, index + 7);
-        } else if code.word(index) == "use" && (index == 0 || code.word(index - 1) != "<") {
+        } else if code.word(index) == "use" && code.word(index + 1) != "<" {
             let is_for_others = index > 0 && ["pub", ")"].contains(&code.word(index - 1));
             let mut reader =
                 Reader { code: &code, at: index + 1, is_for_others, line: code.line(index), found: &mut found };
@@ -81,7 +87,8 @@ impl Reader<'_> {
     /// A branch behind these segments: `a::b`, `a as b`, `a::{...}`, `*`.
     fn tree(&mut self, before: &[String]) {
         let mut path = before.to_vec();
-        if self.code.word(self.at) == "::" {
+        // `::a` is of others, and in a macro `$crate` is ours.
+        if ["::", "$"].contains(&self.code.word(self.at)) {
             self.at += 1;
         }
         loop {
@@ -153,6 +160,17 @@ mod tests {
     fn a_path_in_the_code_counts_as_well() {
         let text = "fn a() -> crate::b::C { super::super::d(knock_common::e::F, other::g, x::crate_) }";
         assert_eq!(read(text), ["(crate::b::C)", "(super::super::d)", "(knock_common::e::F)"]);
+    }
+
+    #[test]
+    fn so_does_a_path_into_a_part_of_the_file() {
+        assert_eq!(read("mod a;\npub mod b;\nfn c() { a::d(); e::f(); x.b::<u8>() }"), ["(a::d)"]);
+    }
+
+    #[test]
+    fn what_a_type_captures_is_no_import_and_a_macro_names_its_crate() {
+        assert_eq!(read("fn a() -> impl B + use<'_> { crate::b::f() }"), ["(crate::b::f)"]);
+        assert_eq!(read("macro_rules! m { () => { use $crate::a::b; } }"), ["crate::a::b as b"]);
     }
 
     #[test]
