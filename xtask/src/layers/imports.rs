@@ -59,7 +59,7 @@ fn end_of_use(code: &Code, from: usize) -> usize {
 /// True if a path into the workspace begins there, and is no part of a longer one.
 fn begins(code: &Code, index: usize, crates: &[&str]) -> bool {
     let word = code.word(index);
-    let is_first = index == 0 || code.word(index - 1) != "::";
+    let is_first = index == 0 || !["::", "."].contains(&code.word(index - 1));
     is_first && code.word(index + 1) == "::" && (BEGINNINGS.contains(&word) || crates.contains(&word))
 }
 
