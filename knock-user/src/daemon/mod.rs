@@ -32,7 +32,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::config::{Config, OnExit, Severity, remarks_on_listeners, remarks_on_published};
+use crate::config::{Config, DEFAULT_CONFIG, OnExit, Severity, remarks_on_listeners, remarks_on_published};
 use crate::firewall::{Firewall, Manner, State, Swept, boot_now};
 use crate::hooks::{Finished, Keeper};
 use crate::paths::Paths;
@@ -58,7 +58,7 @@ use viewers::Viewers;
 #[derive(clap::Args, Clone, Debug)]
 pub struct RunArgs {
     /// The config file
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/knock/knock.toml")]
+    #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
     /// Deny nothing: count and log what would be denied
     #[arg(long)]
