@@ -23,18 +23,8 @@ pub fn scope_of(interface: u32, all: &[Interface]) -> u32 {
 
 /// The bond or team that an interface is a port of, the one that this is a port of, and so on.
 pub fn above(interface: u32, all: &[Interface]) -> Vec<&Interface> {
-    let find = |index: u32| all.iter().find(|one| one.index == index);
-    let mut masters: Vec<&Interface> = Vec::new();
-    let mut open = find(interface);
-    // A list that was read while it changed may have a circle.
-    while let Some(master) = open.and_then(|port| find(port.master?)).filter(|master| master.joins_its_ports())
-        && master.index != interface
-        && !masters.contains(&master)
-    {
-        masters.push(master);
-        open = Some(master);
-    }
-    masters
+    let masters = interfaces::masters(interface, all).into_iter();
+    masters.take_while(|master| master.joins_its_ports()).collect()
 }
 
 /// The interfaces that sources belong to whose packets are for this one, as far as the gate judges them: where it stands

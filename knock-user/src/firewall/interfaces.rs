@@ -141,6 +141,22 @@ fn dump() -> Result<Vec<Interface>> {
     })
 }
 
+/// What an interface is a port of, what that is a port of, and so on, each once.
+pub fn masters(interface: u32, all: &[Interface]) -> Vec<&Interface> {
+    let find = |index: u32| all.iter().find(|one| one.index == index);
+    let mut masters: Vec<&Interface> = Vec::new();
+    let mut open = find(interface);
+    // A list that was read while it changed may have a circle.
+    while let Some(master) = open.and_then(|port| find(port.master?))
+        && master.index != interface
+        && !masters.contains(&master)
+    {
+        masters.push(master);
+        open = Some(master);
+    }
+    masters
+}
+
 /// The interfaces on which packets for this one arrive: itself, the one that it lies on, its ports, and those below these,
 /// such as the ports of a bond under a VLAN.
 #[must_use]

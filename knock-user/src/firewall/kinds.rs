@@ -1,6 +1,8 @@
 //! What kind of interface the gate can stand on, and what to name instead. Pure: decided from what
 //! netlink tells of the interfaces.
 
+use std::iter;
+
 use super::interfaces::{self, Interface, Layer};
 
 /// Whether an interface that the config means gets the gate.
@@ -66,12 +68,8 @@ pub fn without_tags<'a>(interface: &Interface, all: &'a [Interface], takes_off: 
     if interface.lies_on_another() {
         return Vec::new();
     }
-    let mut stack = vec![interface.index];
-    while let Some(master) = all.iter().find(|one| stack.last() == Some(&one.index)).and_then(|one| one.master)
-        && !stack.contains(&master)
-    {
-        stack.push(master);
-    }
+    let masters = interfaces::masters(interface.index, all).into_iter().map(|master| master.index);
+    let stack: Vec<u32> = iter::once(interface.index).chain(masters).collect();
     let is_vlan = |one: &&Interface| one.kind.as_deref() == Some("vlan");
     let has_vlans = all.iter().filter(is_vlan).any(|vlan| vlan.lower.is_some_and(|lower| stack.contains(&lower)));
     let below = interfaces::below(interface.index, all);
