@@ -1,6 +1,8 @@
 //! What a file imports: the paths of its `use` lines, and those that it writes out in its code.
 
-use crate::rust::{Code, is_name, items};
+use std::ops::Range;
+
+use crate::rust::{Code, is_name};
 
 /// Where a path may begin that leads into this workspace.
 const BEGINNINGS: [&str; 3] = ["crate", "self", "super"];
@@ -18,10 +20,8 @@ pub struct Import {
     pub line: usize,
 }
 
-/// All of a file but those in its tests. `crates` are the names of others of the workspace.
-pub fn imports(text: &str, crates: &[&str]) -> Vec<Import> {
-    let code = Code::new(text);
-    let (_, tests) = items(&code);
+/// All of a file but those in its tests, which are at these tokens. `crates` are the names of others of the workspace.
+pub fn imports(code: &Code, tests: &[Range<usize>], crates: &[&str]) -> Vec<Import> {
     let mut crates = crates.to_vec();
     // A file may name its parts without more.
     crates.extend(
@@ -34,15 +34,14 @@ pub fn imports(text: &str, crates: &[&str]) -> Vec<Import> {
         if let Some(test) = tests.iter().find(|test| test.contains(&index)) {
             index = test.end;
         } else if code.reads(index, &["#", "[", "cfg", "(", "test", ")", "]"]) && code.word(index + 7) == "use" {
-            index = end_of_use(&code, index + 7);
+            index = end_of_use(code, index + 7);
         } else if code.word(index) == "use" && code.word(index + 1) != "<" {
             let is_for_others = index > 0 && ["pub", ")"].contains(&code.word(index - 1));
-            let mut reader =
-                Reader { code: &code, at: index + 1, is_for_others, line: code.line(index), found: &mut found };
+            let mut reader = Reader { code, at: index + 1, is_for_others, line: code.line(index), found: &mut found };
             reader.tree(&[]);
-            index = end_of_use(&code, index);
-        } else if begins(&code, index, crates) {
-            let (path, end) = path(&code, index);
+            index = end_of_use(code, index);
+        } else if begins(code, index, crates) {
+            let (path, end) = path(code, index);
             found.push(Import { path, name: None, is_for_others: false, line: code.line(index) });
             index = end;
         } else {
@@ -130,13 +129,19 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rust::items;
+
+    fn all(text: &str, crates: &[&str]) -> Vec<Import> {
+        let code = Code::new(text);
+        imports(&code, &items(&code).1, crates)
+    }
 
     fn read(text: &str) -> Vec<String> {
         let shown = |import: Import| {
             let path = import.path.join("::");
             import.name.map_or_else(|| format!("({path})"), |name| format!("{path} as {name}"))
         };
-        imports(text, &["knock_common"]).into_iter().map(shown).collect()
+        all(text, &["knock_common"]).into_iter().map(shown).collect()
     }
 
     #[test]
@@ -182,6 +187,6 @@ mod tests {
 
     #[test]
     fn an_import_has_its_line() {
-        assert_eq!(imports("\n\nuse crate::a;\n", &[])[0].line, 3);
+        assert_eq!(all("\n\nuse crate::a;\n", &[])[0].line, 3);
     }
 }

@@ -35,9 +35,10 @@ impl File {
         if matches!(module.last().map(String::as_str), Some("mod" | "lib" | "main")) {
             module.pop();
         }
-        let (items, _) = items(&Code::new(text));
+        let code = Code::new(text);
+        let (items, tests) = items(&code);
         let macros = items.iter().filter_map(|item| item.path.strip_suffix('!')).map(str::to_owned).collect();
-        Some(Self { krate: krate.replace('-', "_"), module, imports: imports(text, crates), macros, name })
+        Some(Self { krate: krate.replace('-', "_"), module, imports: imports(&code, &tests, crates), macros, name })
     }
 }
 
