@@ -10,7 +10,7 @@ mod ufw;
 use std::net::TcpListener;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::lab::{Config, Daemon, Family, Host, Probe, knockctl};
+use tests::lab::{Config, Daemon, Family, Host, Probe, knockctl, nft};
 use tests::story::World;
 use tests::trial::{Trial, trials};
 
@@ -38,10 +38,6 @@ const NFT: &str = "table inet guard {\n\
     tcp dport 2222 counter drop\n\
     }\n}\n";
 
-fn nft(text: &str) -> Result<()> {
-    Host::Server.must(&["nft", text]).map(drop)
-}
-
 /// What `knockctl explain` says of the client's next packet, and how it ends.
 fn explained(world: &World) -> Result<(i32, String)> {
     let ran = knockctl(Host::Server, &["explain", &world.address(Host::Client).to_string(), "2222"])?;
@@ -58,7 +54,7 @@ fn a_filter_of_nftables_that_drops_what_the_gate_lets_pass_is_named() -> Result<
         let_in(&world)?;
         ensure!(explained(&world)?.1.contains(": passes\n"), "no filter: {:?}", explained(&world)?);
         ensure!(world.connect(Host::Client)?.0 != Probe::Silent, "no filter");
-        nft(NFT)?;
+        nft(Host::Server, NFT)?;
         let listed = Host::Server.must(&["nft", "-a", "list", "chain", "inet", "guard", "input"])?;
         let rule = listed.lines().find(|line| line.contains("dport 2222")).context("the rule")?;
         let handle = rule.rsplit(' ').next().unwrap_or_default();
@@ -137,8 +133,11 @@ fn what_is_not_understood_is_said_and_where_there_is_nothing_nothing_is() -> Res
     let file = Config::lab().unpublished().write("gate.toml")?.display().to_string();
     let checked = || Ok::<_, anyhow::Error>(knockctl(Host::Server, &["check", &file])?.stdout);
     ensure!(!explained(&world)?.1.contains("filter") && !checked()?.contains("filter"), "{}", checked()?);
-    nft("table inet guard {\n chain input {\n type filter hook input priority 0; policy drop;\n\
-         tcp dport 2222 meta mark 7 accept\n }\n}\n")?;
+    nft(
+        Host::Server,
+        "table inet guard {\n chain input {\n type filter hook input priority 0; policy drop;\n\
+         tcp dport 2222 meta mark 7 accept\n }\n}\n",
+    )?;
     let (code, text) = explained(&world)?;
     ensure!(code == 0 && text.contains("packet filter: cannot tell: nftables inet guard input, handle"), "{text}");
     ensure!(text.contains("meta mark"), "{text}");
@@ -148,12 +147,15 @@ fn what_is_not_understood_is_said_and_where_there_is_nothing_nothing_is() -> Res
         checked()?
     );
     // Who is let in by his address is not said to be kept out, and is told so where he is asked for.
-    nft("flush ruleset")?;
+    nft(Host::Server, "flush ruleset")?;
     let client = world.address(Host::Client);
-    nft(&format!(
-        "table inet guard {{\n chain input {{\n type filter hook input priority 0; policy drop;\n\
+    nft(
+        Host::Server,
+        &format!(
+            "table inet guard {{\n chain input {{\n type filter hook input priority 0; policy drop;\n\
          ip saddr {client} tcp dport 2222 accept\n }}\n}}\n"
-    ))?;
+        ),
+    )?;
     ensure!(explained(&world)?.1.contains("packet filter: passes\n"), "{}", explained(&world)?.1);
     ensure!(!checked()?.contains("IPv4"), "{}", checked()?);
     let _listener = Host::Server.enter(|| Ok(TcpListener::bind(world.server(7777))?))?;
@@ -166,7 +168,7 @@ fn what_is_not_understood_is_said_and_where_there_is_nothing_nothing_is() -> Res
 fn a_tool_that_fails_leaves_it_open() -> Result<()> {
     let world = World::guarded(Family::V4, &Config::lab())?;
     let_in(&world)?;
-    nft(NFT)?;
+    nft(Host::Server, NFT)?;
     let folder = std::path::Path::new("/run/lab/tools");
     std::fs::create_dir_all(folder)?;
     let tool = folder.join("nft");
