@@ -16,8 +16,7 @@ use knock_common::counter::Counter;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
 use knock_common::layout::{TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT, name};
 use knock_common::packet::Transport;
-use knock_common::rules::SLOTS;
-use knock_common::rules::{Door, PortRoles, Role, Service};
+use knock_common::rules::{Door, PortRoles, Role, SLOTS, Service};
 use knock_common::spent::Spent;
 
 use super::change;

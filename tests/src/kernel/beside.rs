@@ -14,8 +14,7 @@ use knock_common::addr::Addr;
 use knock_common::counter::Counter;
 use knock_common::flow::FlowKey;
 use knock_common::gate::Verdict;
-use knock_common::rules::SLOTS;
-use knock_common::rules::{PortRole, Role};
+use knock_common::rules::{PortRole, Role, SLOTS};
 use knock_common::world::World as _;
 
 use super::{Kernel, LEAST, LINEAR, Pool, RealSockets, Room, enter_network, stay_on_cpu};
