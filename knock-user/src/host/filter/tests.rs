@@ -1,6 +1,8 @@
 //! Packets through real listings. Those of `tests/cases/filter` were made in network namespaces, by the commands that
 //! `tests/cases/filter/README.md` names.
 
+mod chains;
+
 use std::net::IpAddr;
 
 use knock_common::flags::TcpFlags;
@@ -81,6 +83,10 @@ impl Routing for Router {
     fn has_way_back(&self, packet: &Packet) -> Option<bool> {
         let is_there = |source: &IpAddr| source.to_string() == "2001:db8::7";
         packet.source.as_ref().filter(|source| is_there(source)).map(|_| packet.interface.as_deref() == Some("eth0"))
+    }
+
+    fn is_plain(&self, _is_v6: bool) -> bool {
+        true
     }
 }
 

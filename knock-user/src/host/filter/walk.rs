@@ -207,8 +207,13 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
             note(ends.why.unwrap_or_else(|| Why::Unread(format!("{place} may send it to another destination"))));
         }
         if ends.leaves {
+            // Nobody knows the packet by which its way is chosen.
+            is_routed = true;
             break;
         }
+    }
+    if !is_routed && let Err(why) = walk.route() {
+        note(why);
     }
     open.map_or(Fate::Passes, Why::fate)
 }
