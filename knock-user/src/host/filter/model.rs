@@ -51,6 +51,19 @@ pub struct Base {
     pub is_nat: bool,
 }
 
+impl Base {
+    /// Its place among the chains of its hook, in order. Chains that translate addresses are all asked at one place, and
+    /// their priority is only their order there.
+    pub const fn rank(&self) -> (i64, i64) {
+        let place = match (self.is_nat, self.hook) {
+            (false, _) => self.priority,
+            (true, Hook::Prerouting) => -100,
+            (true, _) => 100,
+        };
+        (place, self.priority)
+    }
+}
+
 /// A chain.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Chain {

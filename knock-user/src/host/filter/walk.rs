@@ -130,7 +130,7 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
         .flat_map(|table| table.chains.iter().map(move |(name, chain)| (table, name.as_str(), chain)))
         .filter_map(|(table, name, chain)| Some((chain.base.as_ref()?, table, name, chain)))
         .collect();
-    chains.sort_by_key(|(base, ..)| (base.hook, base.priority));
+    chains.sort_by_key(|(base, ..)| (base.hook, base.rank()));
     let mut walk = Walk::new(packet, routing);
     let mut open: Option<Why> = None;
     let mut note = |why: Why| {

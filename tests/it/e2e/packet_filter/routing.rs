@@ -1,4 +1,5 @@
-//! Rules whose work depends on routes: the way back to a source, and what is forwarded.
+//! Rules whose work depends on routes and on the order of the hooks: the way back to a source, what is forwarded, and where
+//! addresses are translated.
 
 use anyhow::{Result, ensure};
 use tests::lab::{Echo, Family, Host, SSH_PORT, ip, nft, setting};
@@ -12,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         "e2e::packet_filter::routing";
         a_source_whose_way_back_is_another_interface_is_dropped_where_that_is_asked,
         what_this_host_does_not_forward_does_not_pass,
+        addresses_are_translated_at_one_place_whatever_the_priority,
     ]
 }
 
@@ -76,6 +78,27 @@ fn what_this_host_does_not_forward_does_not_pass() -> Result<()> {
         setting(Host::Server, name, "0")?;
         assert_true(Host::Client, to, "packet filter: cannot tell: whether this host hands it on")?;
         nft(Host::Server, "flush ruleset\n")?;
+    }
+    Ok(())
+}
+
+fn addresses_are_translated_at_one_place_whatever_the_priority() -> Result<()> {
+    let _world = knocked()?;
+    let _other = Echo::tcp(Host::Server, 5000)?;
+    let to = (Family::V4.address(Host::Server), SSH_PORT).into();
+    let rules = |priority: i32, dropped: u16| {
+        format!(
+            "flush ruleset\ntable inet order {{\n\
+             chain nat {{\ntype nat hook prerouting priority {priority}; policy accept;\n\
+             tcp dport 2222 redirect to :5000\n}}\n\
+             chain pre {{\ntype filter hook prerouting priority 0; policy accept;\ntcp dport {dropped} drop\n}}\n}}\n"
+        )
+    };
+    for priority in [-150, 10] {
+        nft(Host::Server, &rules(priority, 2222))?;
+        assert_true(Host::Client, to, PASSES)?;
+        nft(Host::Server, &rules(priority, 5000))?;
+        assert_true(Host::Client, to, "passes the gate; then nftables inet order pre, handle ")?;
     }
     Ok(())
 }

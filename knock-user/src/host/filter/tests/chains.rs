@@ -28,6 +28,42 @@ fn filters(base: &[Made], other: &[&str]) -> Filters {
     nftables(&format!(r#"{{"nftables": [{}]}}"#, objects.join(", ")))
 }
 
+const DROP: &str = r#"{"drop": null}"#;
+
+fn is(left: &str, right: &str) -> String {
+    format!(r#"{{"match": {{"op": "==", "left": {left}, "right": {right}}}}}"#)
+}
+
+fn port(number: u16) -> String {
+    is(r#"{"payload": {"protocol": "tcp", "field": "dport"}}"#, &number.to_string())
+}
+
+#[test]
+fn chains_that_translate_addresses_are_asked_at_one_place() {
+    let to_22 = format!(r#"{}, {{"redirect": {{"port": 22}}}}"#, port(2222));
+    let [before, behind] = [2222, 22].map(|number| format!("{}, {DROP}", port(number)));
+    for priority in [-199, -100, 10, 300] {
+        let filters = filters(
+            &[
+                Made("nat", "prerouting", priority, "accept", &[&to_22]),
+                Made("filter", "prerouting", -101, "accept", &[&format!("{}, {DROP}", port(2223))]),
+                Made("filter", "prerouting", -99, "accept", &[&before, &behind]),
+            ],
+            &[],
+        );
+        all_say(&filters, &[(tcp(2222), "nftables inet t c2, handle 2, drops it"), (tcp(2224), "passes")]);
+    }
+    // Before that place nothing is translated yet, whatever the priority of the chain that does it.
+    let filters = filters(
+        &[
+            Made("nat", "prerouting", -199, "accept", &[&to_22]),
+            Made("filter", "prerouting", -150, "accept", &[&before]),
+        ],
+        &[],
+    );
+    all_say(&filters, &[(tcp(2222), "nftables inet t c1, handle 1, drops it")]);
+}
+
 #[test]
 fn a_packet_that_goes_nowhere_does_not_pass() {
     let away = r#"{"dnat": {"family": "ip", "addr": "10.0.0.1"}}"#;
