@@ -110,6 +110,8 @@ pub enum Step {
     Act(Action),
     /// Takes the packet out of connection tracking.
     Untrack,
+    /// Gives the packet a mark, which may choose another route.
+    Mark,
 }
 
 /// What a rule decides.
@@ -135,6 +137,8 @@ pub enum Action {
     Redirect(Option<u16>),
     /// To another destination; to which is not understood.
     Divert,
+    /// Writes into this part of the packet; what is not understood.
+    Change(String),
     /// The base chain is done with, and it has another source.
     Hide,
     /// Who knows.

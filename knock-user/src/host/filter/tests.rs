@@ -92,7 +92,12 @@ impl Routing for Router {
 
 /// In a few words.
 fn said(filters: &Filters, packet: &Packet) -> String {
-    match filters.fate_by(packet, &Router) {
+    said_by(filters, packet, &Router)
+}
+
+/// The same with other routes.
+fn said_by(filters: &Filters, packet: &Packet, routing: &dyn Routing) -> String {
+    match filters.fate_by(packet, routing) {
         Fate::Passes => "passes".to_owned(),
         Fate::Dropped { place, is_answered: false } => format!("{place}, drops it"),
         Fate::Dropped { place, is_answered: true } => format!("{place}, rejects it"),

@@ -242,6 +242,8 @@ struct Walk<'a> {
     is_early: bool,
     /// It may never see it.
     is_untracked: bool,
+    /// It may have got a mark.
+    is_marked: bool,
     /// Rules that may still be looked at.
     left: u32,
 }
@@ -256,6 +258,7 @@ impl<'a> Walk<'a> {
             out: None,
             is_early: false,
             is_untracked: false,
+            is_marked: false,
             left: MOST_RULES,
         }
     }
@@ -285,6 +288,9 @@ impl<'a> Walk<'a> {
     fn route(&mut self) -> Result<(), Why> {
         if self.packet.is_own {
             return Ok(());
+        }
+        if self.is_marked && !self.routing.is_plain(self.packet.is_v6) {
+            return Err(Why::Unread("which way its mark chooses".to_owned()));
         }
         match self.routing.way(&self.packet) {
             Some(Way::Here) => self.packet.is_own = true,
@@ -356,6 +362,10 @@ impl<'a> Walk<'a> {
                     self.is_untracked = true;
                     continue;
                 }
+                Step::Mark => {
+                    self.is_marked = true;
+                    continue;
+                }
                 Step::Map(key, entries) => {
                     let mut found = None;
                     for (values, action) in entries {
@@ -420,6 +430,10 @@ impl<'a> Walk<'a> {
             Action::Divert => {
                 ends.leaves = true;
                 ends.because(Some(Why::Unread(format!("{place} sends it to another destination"))));
+            }
+            Action::Change(what) => {
+                ends.leaves = true;
+                ends.because(Some(Why::Unread(format!("{place} changes {what}"))));
             }
             Action::Unread(what) => {
                 ends.accepts = true;

@@ -35,8 +35,7 @@ fn statement(kind: &str, value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
         "vmap" => map(value, sets, steps),
         // An element is added, unless something in it says when.
         "set" if value.get("stmt").is_none() => {}
-        // What marks it leaves address and port alone.
-        "mangle" if value["key"].get("meta").is_some() || value["key"].get("ct").is_some() => {}
+        "mangle" => change(&value["key"], steps),
         "dnat" | "redirect" => send(kind, value, steps),
         "tproxy" | "fwd" => steps.push(Step::Act(Action::Divert)),
         // Of the packet that is a target of iptables, and of one that is a match.
@@ -50,6 +49,24 @@ fn statement(kind: &str, value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
             Some(action) => steps.push(Step::Act(action)),
             None => steps.push(Step::Unread(kind.to_owned())),
         },
+    }
+}
+
+/// What is written into a packet, or noted of it.
+fn change(key: &Value, steps: &mut Vec<Step>) {
+    let payload = key.get("payload");
+    let part = payload.map(|payload| (text_of(&payload["protocol"]), text_of(&payload["field"])));
+    match part.as_ref().map(|(protocol, field)| (protocol.as_str(), field.as_str())) {
+        // What no rule is asked for here.
+        Some(("ip" | "ip6", "dscp" | "ecn")) => {}
+        Some((protocol, field)) if payload.is_some_and(|payload| payload.get("field").is_some()) => {
+            steps.push(Step::Act(Action::Change(format!("{protocol} {field}"))));
+        }
+        Some(_) => steps.push(Step::Act(Action::Change("some octets".to_owned()))),
+        None if key["meta"]["key"] == "mark" => steps.push(Step::Mark),
+        // It leaves address and port alone.
+        None if ["meta", "ct", "tcp option"].iter().any(|kind| key.get(kind).is_some()) => {}
+        None => steps.push(Step::Unread("mangle".to_owned())),
     }
 }
 

@@ -65,6 +65,70 @@ fn chains_that_translate_addresses_are_asked_at_one_place() {
 }
 
 #[test]
+fn what_a_rule_writes_into_a_packet_leaves_all_behind_it_open() {
+    let written = |key: &str| {
+        let rule = format!(r#"{{"mangle": {{"key": {key}, "value": 1}}}}"#);
+        let behind = format!("{}, {DROP}", port(2222));
+        said(
+            &filters(
+                &[
+                    Made("filter", "prerouting", -150, "accept", &[&rule]),
+                    Made("filter", "input", 0, "accept", &[&behind]),
+                ],
+                &[],
+            ),
+            &tcp(2223),
+        )
+    };
+    for (protocol, field) in [("ip", "saddr"), ("ip6", "daddr"), ("tcp", "sport"), ("tcp", "dport")] {
+        let key = format!(r#"{{"payload": {{"protocol": "{protocol}", "field": "{field}"}}}}"#);
+        let expected = format!("cannot tell: nftables inet t c0, handle 1 changes {protocol} {field}");
+        assert_eq!(written(&key), expected);
+    }
+    let raw = r#"{"payload": {"base": "nh", "offset": 128, "len": 32}}"#;
+    assert_eq!(written(raw), "cannot tell: nftables inet t c0, handle 1 changes some octets");
+    for harmless in [
+        r#"{"payload": {"protocol": "ip", "field": "dscp"}}"#,
+        r#"{"meta": {"key": "mark"}}"#,
+        r#"{"ct": {"key": "mark"}}"#,
+        r#"{"tcp option": {"name": "maxseg", "field": "size"}}"#,
+    ] {
+        assert_eq!(written(harmless), "passes", "{harmless}");
+    }
+}
+
+/// The routes of [`Router`], and rules that choose others by mark.
+struct ByMark;
+
+impl Routing for ByMark {
+    fn way(&self, packet: &Packet) -> Option<Way> {
+        Router.way(packet)
+    }
+
+    fn has_way_back(&self, packet: &Packet) -> Option<bool> {
+        Router.has_way_back(packet)
+    }
+
+    fn is_plain(&self, _is_v6: bool) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_mark_leaves_the_way_open_where_marks_choose_one() {
+    let mark = r#"{"mangle": {"key": {"meta": {"key": "mark"}}, "value": 7}}"#;
+    let marked = filters(&[Made("filter", "prerouting", -150, "accept", &[mark])], &[]);
+    let by_iptables = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j MARK --set-xmark 0x7/0xffffffff\nCOMMIT\n";
+    let by_iptables = Filters { tables: save::read(by_iptables, Family::Ip), unread: Vec::new() };
+    let forwarded = Packet { is_own: false, dest: Some("203.0.113.9".parse().unwrap()), ..tcp(22) };
+    for filters in [&marked, &by_iptables] {
+        assert_eq!(said_by(filters, &forwarded, &ByMark), "cannot tell: which way its mark chooses");
+        assert_eq!(said(filters, &forwarded), "passes");
+        assert_eq!(said_by(filters, &tcp(22), &ByMark), "passes");
+    }
+}
+
+#[test]
 fn a_packet_that_goes_nowhere_does_not_pass() {
     let away = r#"{"dnat": {"family": "ip", "addr": "10.0.0.1"}}"#;
     let filters = filters(&[Made("nat", "prerouting", -100, "accept", &[away])], &[]);
