@@ -498,7 +498,9 @@ impl<'a> Walk<'a> {
             Key::Source => address(&packet.source, "the source"),
             Key::Dest => address(&packet.dest, "the destination"),
             Key::Interface => packet.interface.as_deref().map_or(Value::Open("the interface"), Value::Name),
-            Key::State | Key::SentDest | Key::SentPort | Key::Direction if self.is_early || self.is_untracked => {
+            Key::State | Key::Status | Key::SentDest | Key::SentPort | Key::Direction
+                if self.is_early || self.is_untracked =>
+            {
                 Value::Unread("what connection tracking says".to_owned())
             }
             // What has another destination is so called as well, by iptables.

@@ -106,6 +106,14 @@ fn matching(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
     {
         return steps.push(Step::WayBack(is_there != (value["op"] == "!=")));
     }
+    // No packet that is asked for has such a header, so that it is missing in each of IPv6.
+    if let (Some(exthdr), Some(is_there)) = (left.get("exthdr"), right.as_bool())
+        && exthdr.get("field").is_none()
+    {
+        let is_wanted = is_there != (value["op"] == "!=");
+        let versions = if is_wanted { Values::default() } else { Values::number(6_u8) };
+        return steps.push(Step::Test(Test::new(Key::Version, versions)));
+    }
     let operator = value["op"].as_str().unwrap_or_default();
     let key = key(left, steps);
     let mut values = values(&key, right, sets);
@@ -159,7 +167,7 @@ fn map(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
 /// What is tested, and before it whether the packet has such a thing.
 fn key(left: &Value, steps: &mut Vec<Step>) -> Key {
     // Of what no packet has that is asked for.
-    if left.get("exthdr").is_some() {
+    if left.get("exthdr").is_some_and(|exthdr| exthdr.get("field").is_some()) {
         steps.push(Step::Test(Test::new(Key::Version, Values::default())));
         return Key::Version;
     }
@@ -203,7 +211,13 @@ fn key(left: &Value, steps: &mut Vec<Step>) -> Key {
         _ => {}
     }
     let is_sent = left["ct"]["dir"] == "original";
-    match left.get("ct").map(|ct| text_of(&ct["key"])).as_deref() {
+    let tracked = left.get("ct").map(|ct| text_of(&ct["key"]));
+    match tracked.as_deref().and_then(|key| key.split_once(' ')) {
+        Some(("ip", _)) => needs(Key::Version, 4),
+        Some(("ip6", _)) => needs(Key::Version, 6),
+        _ => {}
+    }
+    match tracked.as_deref() {
         Some("state") => return Key::State,
         Some("status") => return Key::Status,
         Some("direction") => return Key::Direction,

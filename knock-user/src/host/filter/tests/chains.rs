@@ -38,6 +38,11 @@ fn port(number: u16) -> String {
     is(r#"{"payload": {"protocol": "tcp", "field": "dport"}}"#, &number.to_string())
 }
 
+/// One rule of an input chain that accepts what it does not drop.
+fn input(rule: &str) -> Filters {
+    filters(&[Made("filter", "input", 0, "accept", &[rule])], &[])
+}
+
 #[test]
 fn chains_that_translate_addresses_are_asked_at_one_place() {
     let to_22 = format!(r#"{}, {{"redirect": {{"port": 22}}}}"#, port(2222));
@@ -149,4 +154,39 @@ fn the_kernel_hands_on_nothing_that_it_does_not_forward() {
     let forwards = fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim() == "1";
     let way = Kernel.way(&to("198.51.100.9", "eth0"));
     assert!(forwards || way.is_none(), "{way:?}");
+}
+
+#[test]
+fn a_header_that_no_packet_has_is_missing_in_each_of_ipv6() {
+    let is_there = |right: &str, operator: &str| {
+        let test = is(r#"{"exthdr": {"name": "frag"}}"#, right).replace("==", operator);
+        input(&format!("{test}, {DROP}"))
+    };
+    let dropped = "nftables inet t c0, handle 1, drops it";
+    for (right, operator) in [("false", "=="), ("true", "!=")] {
+        all_say(&is_there(right, operator), &[(tcp6(1), dropped), (tcp(1), "passes")]);
+    }
+    for (right, operator) in [("true", "=="), ("false", "!=")] {
+        all_say(&is_there(right, operator), &[(tcp6(1), "passes"), (tcp(1), "passes")]);
+    }
+}
+
+#[test]
+fn an_address_that_connection_tracking_keeps_is_of_one_family() {
+    for (key, address, v4, v6) in [
+        ("ip daddr", "10.0.0.1", "nftables inet t c0, handle 1, drops it", "passes"),
+        ("ip6 saddr", "2001:db8::99", "passes", "nftables inet t c0, handle 1, drops it"),
+    ] {
+        let left = format!(r#"{{"ct": {{"key": "{key}", "dir": "original"}}}}"#);
+        let differs = is(&left, &format!("\"{address}\"")).replace("==", "!=");
+        all_say(&input(&format!("{differs}, {DROP}")), &[(tcp(1), v4), (tcp6(1), v6)]);
+    }
+}
+
+#[test]
+fn before_connection_tracking_nobody_knows_its_status() {
+    let status = format!("{}, {DROP}", is(r#"{"ct": {"key": "status"}}"#, r#""dnat""#));
+    let early = filters(&[Made("filter", "prerouting", -300, "accept", &[&status])], &[]);
+    all_say(&early, &[(tcp(1), "cannot tell: nftables inet t c0, handle 1: what connection tracking says")]);
+    all_say(&input(&status), &[(tcp(1), "passes")]);
 }
