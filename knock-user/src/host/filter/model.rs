@@ -45,7 +45,7 @@ pub struct Base {
     pub priority: i64,
     /// What its end does: accept, or drop.
     pub drops: bool,
-    /// On which devices; none for all, or for some that were not said.
+    /// On which devices, as [`Values::names`]; none for all, or for some that were not said.
     pub devices: Vec<String>,
     /// It translates addresses: the first that does so for a packet is the last that is asked.
     pub is_nat: bool,
@@ -243,10 +243,15 @@ impl Values {
 
     /// True if the name is among them.
     pub fn has_name(&self, name: &str) -> bool {
-        self.names.iter().any(|known| match known.strip_suffix(['*', '+']) {
-            Some(front) => name.starts_with(front),
-            None => known == name,
-        })
+        self.names.iter().any(|known| is_meant(known, name))
+    }
+}
+
+/// True if a name is meant by another; by one that ends in `*` or `+`, if it begins so.
+pub fn is_meant(by: &str, name: &str) -> bool {
+    match by.strip_suffix(['*', '+']) {
+        Some(front) => name.starts_with(front),
+        None => by == name,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::model::{Action, Base, Chain, Family, Hook, Key, Place, Rule, Step, Table, Test, Values};
+use super::model::{Action, Base, Chain, Family, Hook, Key, Place, Rule, Step, Table, Test, Values, is_meant};
 use super::packet::Packet;
 use super::routing::{Routing, Way};
 
@@ -168,16 +168,14 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
             (Hook::Prerouting, _) if base.is_nat && walk.is_sent => false,
             (Hook::Ingress | Hook::Prerouting, family) => is_of(family, packet),
         };
-        let on_device = match (&packet.device, base.devices.as_slice()) {
-            (_, []) if base.hook != Hook::Ingress => Some(true),
-            (_, []) | (None, _) => None,
-            (Some(device), devices) => Some(devices.contains(device)),
-        };
+        let (on_device, interface) = arrival(base, packet);
         if !is_asked || on_device == Some(false) {
             continue;
         }
         walk.is_early = base.hook == Hook::Ingress || base.hook == Hook::Prerouting && base.priority <= TRACKED;
+        walk.packet.interface = interface;
         let mut ends = walk.chain(table, name, chain, 0);
+        walk.packet.interface.clone_from(&packet.interface);
         if ends.goes_on {
             if base.drops {
                 let policy = Place { tool: table.tool, table: table.name.clone(), chain: name.to_owned(), rule: None };
@@ -216,6 +214,28 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
         note(why);
     }
     open.map_or(Fate::Passes, Why::fate)
+}
+
+/// Whether a base chain is asked of what comes where this packet does, and on which interface it then comes; `None` for
+/// what cannot be told.
+fn arrival(base: &Base, packet: &Packet) -> (Option<bool>, Option<String>) {
+    if base.hook != Hook::Ingress {
+        return (Some(true), packet.interface.clone());
+    }
+    let sees = |name: &Option<String>| {
+        let name = name.as_ref().filter(|_| !base.devices.is_empty())?;
+        Some(base.devices.iter().any(|device| is_meant(device, name)))
+    };
+    // What comes through a port comes once more through its bridge or bond.
+    match (sees(&packet.device), sees(&packet.interface)) {
+        (Some(false), Some(false)) => (Some(false), None),
+        (Some(true), Some(false) | None) => (Some(true), packet.device.clone()),
+        (Some(false) | None, Some(true)) => (Some(true), packet.interface.clone()),
+        (is_seen, _) => {
+            let only = packet.device.clone().filter(|_| packet.device == packet.interface);
+            (is_seen.filter(|is_seen| *is_seen), only)
+        }
+    }
 }
 
 fn is_of(family: Family, packet: &Packet) -> bool {

@@ -190,3 +190,33 @@ fn before_connection_tracking_nobody_knows_its_status() {
     all_say(&early, &[(tcp(1), "cannot tell: nftables inet t c0, handle 1: what connection tracking says")]);
     all_say(&input(&status), &[(tcp(1), "passes")]);
 }
+
+#[test]
+fn a_chain_of_a_device_sees_the_device_and_not_its_bridge() {
+    let by = |name: &str| format!("{}, {DROP}", is(r#"{"meta": {"key": "iifname"}}"#, &format!("\"{name}\"")));
+    let (port, bridge) = (by("eth0"), by("br1"));
+    let filters = filters(
+        &[
+            Made("filter", "ingress", 0, "accept", &[&port]),
+            Made("filter", "prerouting", 0, "accept", &[&port, &bridge]),
+        ],
+        &[],
+    );
+    let through = |device: &str, interface: &str| Packet {
+        device: Some(device.to_owned()),
+        interface: Some(interface.to_owned()),
+        ..tcp(22)
+    };
+    all_say(
+        &filters,
+        &[
+            (through("eth0", "br0"), "nftables inet t c0, handle 1, drops it"),
+            (through("eth1", "br0"), "passes"),
+            (through("wlan0", "br0"), "passes"),
+            // Behind the port all ask for the bridge.
+            (through("wlan0", "br1"), "nftables inet t c1, handle 2, drops it"),
+            // The chain is asked twice, of the port and of the bridge.
+            (through("eth0", "br1"), "nftables inet t c1, handle 2, drops it"),
+        ],
+    );
+}
