@@ -85,11 +85,20 @@ enum To {
     Address(IpAddr),
 }
 
+/// Where it is dropped.
+struct End {
+    place: Place,
+    /// It is answered.
+    is_answered: bool,
+    /// It comes as far as that, unless it has ended before.
+    is_certain: bool,
+}
+
 /// All ways in which a chain may end.
 #[derive(Default)]
 struct Ends {
     accepts: bool,
-    drops: Option<(Place, bool)>,
+    drops: Option<End>,
     /// It gets another destination.
     sent: Vec<Sent>,
     /// It goes on behind the chain.
@@ -107,11 +116,18 @@ impl Ends {
         }
     }
 
+    /// Notes where it is dropped. Of several places the one is named that is certain, and of such the first.
+    fn drop_at(&mut self, end: End) {
+        if self.drops.as_ref().is_none_or(|known| end.is_certain && !known.is_certain) {
+            self.drops = Some(end);
+        }
+    }
+
     /// Takes over how a chain may end that was jumped to, but for [`Self::goes_on`].
     fn take(&mut self, other: Self) {
         self.accepts |= other.accepts;
         self.leaves |= other.leaves;
-        self.drops = self.drops.take().or(other.drops);
+        other.drops.into_iter().for_each(|end| self.drop_at(end));
         self.sent.extend(other.sent);
         self.because(other.why);
     }
@@ -179,7 +195,7 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
         if ends.goes_on {
             if base.drops {
                 let policy = Place { tool: table.tool, table: table.name.clone(), chain: name.to_owned(), rule: None };
-                ends.drops.get_or_insert((policy, false));
+                ends.drop_at(End { place: policy, is_answered: false, is_certain: true });
             } else {
                 ends.accepts = true;
             }
@@ -190,7 +206,7 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
         }
         if ends.sent.is_empty() {
             match (&ends.drops, ends.passes()) {
-                (Some((place, is_answered)), false) => {
+                (Some(End { place, is_answered, .. }), false) => {
                     return Fate::Dropped { place: place.clone(), is_answered: *is_answered };
                 }
                 (None, true) if !ends.leaves => {}
@@ -438,8 +454,7 @@ impl<'a> Walk<'a> {
                 self.packet.source = None;
             }
             Action::Drop | Action::Reject => {
-                let end = (place, *action == Action::Reject);
-                ends.drops = if is_certain { Some(end) } else { ends.drops.take().or(Some(end)) };
+                ends.drop_at(End { place, is_answered: *action == Action::Reject, is_certain });
             }
             Action::Return => ends.goes_on = true,
             Action::Send(to, port) => {
@@ -458,7 +473,7 @@ impl<'a> Walk<'a> {
             Action::Unread(what) => {
                 ends.accepts = true;
                 ends.because(Some(Why::Unread(format!("{place}: {what}"))));
-                ends.drops.get_or_insert((place, false));
+                ends.drop_at(End { place, is_answered: false, is_certain: false });
                 return false;
             }
             Action::Jump(name) | Action::Goto(name) => {
@@ -467,8 +482,9 @@ impl<'a> Walk<'a> {
                     ends.because(Some(Why::Unread(format!("{place}: there is no chain {name}"))));
                     return is_certain;
                 };
-                let inner = self.chain(table, name, chain, depth + 1);
+                let mut inner = self.chain(table, name, chain, depth + 1);
                 let comes_back = inner.goes_on;
+                inner.drops.iter_mut().for_each(|end| end.is_certain &= is_certain);
                 ends.take(inner);
                 if matches!(action, Action::Goto(_)) {
                     ends.goes_on |= comes_back;

@@ -220,3 +220,25 @@ fn a_chain_of_a_device_sees_the_device_and_not_its_bridge() {
         ],
     );
 }
+
+#[test]
+fn a_certain_drop_is_named_before_an_uncertain_one() {
+    let mark = is(r#"{"meta": {"key": "mark"}}"#, "7");
+    let reject = r#"{"reject": {"type": "tcp reset"}}"#;
+    let maybe = format!("{mark}, {reject}");
+    let jump = r#"{"jump": {"target": "other"}}"#;
+    let maybe_jump = format!("{mark}, {jump}");
+    let policy = "nftables inet t c0, by its policy, drops it";
+    let cases: [(&str, &[&str], &[&str], &str); 6] = [
+        ("drop", &[&maybe], &[], policy),
+        ("drop", &[jump], &[&maybe], policy),
+        ("drop", &[&maybe_jump], &[reject], policy),
+        ("accept", &[&maybe, DROP], &[], "nftables inet t c0, handle 2, drops it"),
+        ("accept", &[&maybe, jump], &[DROP], "nftables inet t other, handle 1, drops it"),
+        ("drop", &[DROP], &[], "nftables inet t c0, handle 1, drops it"),
+    ];
+    for (at_end, rules, other, expected) in cases {
+        let filters = filters(&[Made("filter", "input", 0, at_end, rules)], other);
+        all_say(&filters, &[(tcp(2222), expected)]);
+    }
+}
