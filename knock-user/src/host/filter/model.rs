@@ -45,10 +45,23 @@ pub struct Base {
     pub priority: i64,
     /// What its end does: accept, or drop.
     pub drops: bool,
-    /// On which devices; none for all, or for some that were not said.
+    /// On which devices, as [`Values::names`]; none for all, or for some that were not said.
     pub devices: Vec<String>,
     /// It translates addresses: the first that does so for a packet is the last that is asked.
     pub is_nat: bool,
+}
+
+impl Base {
+    /// Its place among the chains of its hook, in order. Chains that translate addresses are all asked at one place, and
+    /// their priority is only their order there.
+    pub const fn rank(&self) -> (i64, i64) {
+        let place = match (self.is_nat, self.hook) {
+            (false, _) => self.priority,
+            (true, Hook::Prerouting) => -100,
+            (true, _) => 100,
+        };
+        (place, self.priority)
+    }
 }
 
 /// A chain.
@@ -97,6 +110,8 @@ pub enum Step {
     Act(Action),
     /// Takes the packet out of connection tracking.
     Untrack,
+    /// Gives the packet a mark, which may choose another route.
+    Mark,
 }
 
 /// What a rule decides.
@@ -122,6 +137,8 @@ pub enum Action {
     Redirect(Option<u16>),
     /// To another destination; to which is not understood.
     Divert,
+    /// Writes into this part of the packet; what is not understood.
+    Change(String),
     /// The base chain is done with, and it has another source.
     Hide,
     /// Who knows.
@@ -226,10 +243,15 @@ impl Values {
 
     /// True if the name is among them.
     pub fn has_name(&self, name: &str) -> bool {
-        self.names.iter().any(|known| match known.strip_suffix(['*', '+']) {
-            Some(front) => name.starts_with(front),
-            None => known == name,
-        })
+        self.names.iter().any(|known| is_meant(known, name))
+    }
+}
+
+/// True if a name is meant by another; by one that ends in `*` or `+`, if it begins so.
+pub fn is_meant(by: &str, name: &str) -> bool {
+    match by.strip_suffix(['*', '+']) {
+        Some(front) => name.starts_with(front),
+        None => by == name,
     }
 }
 

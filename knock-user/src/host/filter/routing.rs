@@ -1,5 +1,7 @@
 //! Where packets go on this host, as far as filters ask.
 
+use std::net::IpAddr;
+
 use super::packet::Packet;
 use crate::host::{routes, scope};
 
@@ -19,7 +21,13 @@ pub trait Routing {
 
     /// True if there is a way back to the source of a packet by the interface on which it came; `None` if that cannot be told.
     fn has_way_back(&self, packet: &Packet) -> Option<bool>;
+
+    /// True if no mark of a packet chooses another way, as far as is known.
+    fn is_plain(&self, is_v6: bool) -> bool;
 }
+
+/// The name of the loopback interface.
+const LOOPBACK: &str = "lo";
 
 /// The kernel.
 #[derive(Debug)]
@@ -27,17 +35,39 @@ pub struct Kernel;
 
 impl Routing for Kernel {
     fn way(&self, packet: &Packet) -> Option<Way> {
-        let on = packet.interface.as_deref().and_then(|name| scope::index_of(name).ok());
-        match routes::route(packet.dest?, packet.source.zip(on)).ok()? {
+        let (dest, interface) = (packet.dest?, packet.interface.as_deref());
+        // From outside such a packet is a martian, unless a setting says otherwise.
+        if dest.is_loopback() && interface != Some(LOOPBACK) {
+            return None;
+        }
+        let on = interface.and_then(|name| scope::index_of(name).ok());
+        match routes::route(dest, packet.source.zip(on)).ok()? {
             routes::Route::Here => Some(Way::Here),
-            routes::Route::Out(index) => Some(Way::Out(scope::name_of(index))),
+            routes::Route::Out(index) => routes::forwards(dest.is_ipv6()).then(|| Way::Out(scope::name_of(index))),
         }
     }
 
     fn has_way_back(&self, packet: &Packet) -> Option<bool> {
-        let on = scope::index_of(packet.interface.as_deref()?).ok()?;
-        // Where there is none, another kernel may see it in another way: that is left open.
-        let back = routes::route_by(packet.source?, on).ok()?;
-        (back == routes::Route::Out(on)).then_some(true)
+        let (source, interface) = (packet.source?, packet.interface.as_deref()?);
+        // What comes on the loopback interface is never asked for its way back.
+        if interface == LOOPBACK || !self.is_plain(source.is_ipv6()) {
+            return None;
+        }
+        let on = scope::index_of(interface).ok()?;
+        let is_by_it = |source| routes::route_by(source, on).is_ok_and(|route| route == routes::Route::Out(on));
+        match source {
+            // Any of several next hops is enough for the kernel. A route to this host is none back.
+            IpAddr::V4(_) => {
+                let hops = routes::hops(source).ok().filter(|hops| !hops.is_empty())?;
+                Some(hops.contains(&on))
+            }
+            IpAddr::V6(source) if source.is_unicast_link_local() => is_by_it(source).then_some(true),
+            // nftables asks for the best route, and ip6tables for one by that interface: where they differ it is left open.
+            IpAddr::V6(v6) => (routes::hops(source).ok()? == [on] && is_by_it(v6)).then_some(true),
+        }
+    }
+
+    fn is_plain(&self, is_v6: bool) -> bool {
+        routes::are_plain(is_v6).unwrap_or(false)
     }
 }

@@ -12,12 +12,10 @@ use super::names;
 const BARE: [&str; 9] = ["tcp", "udp", "comment", "conntrack", "state", "multiport", "addrtype", "iprange", "standard"];
 
 /// Targets after which the next rule is asked.
-const PASSING: [&str; 19] = [
+const PASSING: [&str; 17] = [
     "LOG",
     "NFLOG",
     "ULOG",
-    "MARK",
-    "CONNMARK",
     "CONNSECMARK",
     "SECMARK",
     "SET",
@@ -252,6 +250,7 @@ impl<'a> Reader<'a> {
             "TPROXY" | "NETMAP" => Action::Divert,
             "SNAT" | "MASQUERADE" => Action::Hide,
             "NOTRACK" => return Some(Step::Untrack),
+            "MARK" | "CONNMARK" => return Some(Step::Mark),
             "CT" if self.words.iter().any(|word| word == "--notrack") => return Some(Step::Untrack),
             "CT" => Action::Continue,
             passing if PASSING.contains(&passing) => Action::Continue,

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::model::{Action, Base, Chain, Family, Hook, Key, Place, Rule, Step, Table, Test, Values};
+use super::model::{Action, Base, Chain, Family, Hook, Key, Place, Rule, Step, Table, Test, Values, is_meant};
 use super::packet::Packet;
 use super::routing::{Routing, Way};
 
@@ -85,11 +85,20 @@ enum To {
     Address(IpAddr),
 }
 
+/// Where it is dropped.
+struct End {
+    place: Place,
+    /// It is answered.
+    is_answered: bool,
+    /// It comes as far as that, unless it has ended before.
+    is_certain: bool,
+}
+
 /// All ways in which a chain may end.
 #[derive(Default)]
 struct Ends {
     accepts: bool,
-    drops: Option<(Place, bool)>,
+    drops: Option<End>,
     /// It gets another destination.
     sent: Vec<Sent>,
     /// It goes on behind the chain.
@@ -107,11 +116,18 @@ impl Ends {
         }
     }
 
+    /// Notes where it is dropped. Of several places the one is named that is certain, and of such the first.
+    fn drop_at(&mut self, end: End) {
+        if self.drops.as_ref().is_none_or(|known| end.is_certain && !known.is_certain) {
+            self.drops = Some(end);
+        }
+    }
+
     /// Takes over how a chain may end that was jumped to, but for [`Self::goes_on`].
     fn take(&mut self, other: Self) {
         self.accepts |= other.accepts;
         self.leaves |= other.leaves;
-        self.drops = self.drops.take().or(other.drops);
+        other.drops.into_iter().for_each(|end| self.drop_at(end));
         self.sent.extend(other.sent);
         self.because(other.why);
     }
@@ -130,7 +146,7 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
         .flat_map(|table| table.chains.iter().map(move |(name, chain)| (table, name.as_str(), chain)))
         .filter_map(|(table, name, chain)| Some((chain.base.as_ref()?, table, name, chain)))
         .collect();
-    chains.sort_by_key(|(base, ..)| (base.hook, base.priority));
+    chains.sort_by_key(|(base, ..)| (base.hook, base.rank()));
     let mut walk = Walk::new(packet, routing);
     let mut open: Option<Why> = None;
     let mut note = |why: Why| {
@@ -168,20 +184,18 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
             (Hook::Prerouting, _) if base.is_nat && walk.is_sent => false,
             (Hook::Ingress | Hook::Prerouting, family) => is_of(family, packet),
         };
-        let on_device = match (&packet.device, base.devices.as_slice()) {
-            (_, []) if base.hook != Hook::Ingress => Some(true),
-            (_, []) | (None, _) => None,
-            (Some(device), devices) => Some(devices.contains(device)),
-        };
+        let (on_device, interface) = arrival(base, packet);
         if !is_asked || on_device == Some(false) {
             continue;
         }
         walk.is_early = base.hook == Hook::Ingress || base.hook == Hook::Prerouting && base.priority <= TRACKED;
+        walk.packet.interface = interface;
         let mut ends = walk.chain(table, name, chain, 0);
+        walk.packet.interface.clone_from(&packet.interface);
         if ends.goes_on {
             if base.drops {
                 let policy = Place { tool: table.tool, table: table.name.clone(), chain: name.to_owned(), rule: None };
-                ends.drops.get_or_insert((policy, false));
+                ends.drop_at(End { place: policy, is_answered: false, is_certain: true });
             } else {
                 ends.accepts = true;
             }
@@ -192,7 +206,7 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
         }
         if ends.sent.is_empty() {
             match (&ends.drops, ends.passes()) {
-                (Some((place, is_answered)), false) => {
+                (Some(End { place, is_answered, .. }), false) => {
                     return Fate::Dropped { place: place.clone(), is_answered: *is_answered };
                 }
                 (None, true) if !ends.leaves => {}
@@ -207,10 +221,37 @@ pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
             note(ends.why.unwrap_or_else(|| Why::Unread(format!("{place} may send it to another destination"))));
         }
         if ends.leaves {
+            // Nobody knows the packet by which its way is chosen.
+            is_routed = true;
             break;
         }
     }
+    if !is_routed && let Err(why) = walk.route() {
+        note(why);
+    }
     open.map_or(Fate::Passes, Why::fate)
+}
+
+/// Whether a base chain is asked of what comes where this packet does, and on which interface it then comes; `None` for
+/// what cannot be told.
+fn arrival(base: &Base, packet: &Packet) -> (Option<bool>, Option<String>) {
+    if base.hook != Hook::Ingress {
+        return (Some(true), packet.interface.clone());
+    }
+    let sees = |name: &Option<String>| {
+        let name = name.as_ref().filter(|_| !base.devices.is_empty())?;
+        Some(base.devices.iter().any(|device| is_meant(device, name)))
+    };
+    // What comes through a port comes once more through its bridge or bond.
+    match (sees(&packet.device), sees(&packet.interface)) {
+        (Some(false), Some(false)) => (Some(false), None),
+        (Some(true), Some(false) | None) => (Some(true), packet.device.clone()),
+        (Some(false) | None, Some(true)) => (Some(true), packet.interface.clone()),
+        (is_seen, _) => {
+            let only = packet.device.clone().filter(|_| packet.device == packet.interface);
+            (is_seen.filter(|is_seen| *is_seen), only)
+        }
+    }
 }
 
 fn is_of(family: Family, packet: &Packet) -> bool {
@@ -237,6 +278,8 @@ struct Walk<'a> {
     is_early: bool,
     /// It may never see it.
     is_untracked: bool,
+    /// It may have got a mark.
+    is_marked: bool,
     /// Rules that may still be looked at.
     left: u32,
 }
@@ -251,6 +294,7 @@ impl<'a> Walk<'a> {
             out: None,
             is_early: false,
             is_untracked: false,
+            is_marked: false,
             left: MOST_RULES,
         }
     }
@@ -280,6 +324,9 @@ impl<'a> Walk<'a> {
     fn route(&mut self) -> Result<(), Why> {
         if self.packet.is_own {
             return Ok(());
+        }
+        if self.is_marked && !self.routing.is_plain(self.packet.is_v6) {
+            return Err(Why::Unread("which way its mark chooses".to_owned()));
         }
         match self.routing.way(&self.packet) {
             Some(Way::Here) => self.packet.is_own = true,
@@ -351,6 +398,10 @@ impl<'a> Walk<'a> {
                     self.is_untracked = true;
                     continue;
                 }
+                Step::Mark => {
+                    self.is_marked = true;
+                    continue;
+                }
                 Step::Map(key, entries) => {
                     let mut found = None;
                     for (values, action) in entries {
@@ -403,8 +454,7 @@ impl<'a> Walk<'a> {
                 self.packet.source = None;
             }
             Action::Drop | Action::Reject => {
-                let end = (place, *action == Action::Reject);
-                ends.drops = if is_certain { Some(end) } else { ends.drops.take().or(Some(end)) };
+                ends.drop_at(End { place, is_answered: *action == Action::Reject, is_certain });
             }
             Action::Return => ends.goes_on = true,
             Action::Send(to, port) => {
@@ -416,10 +466,14 @@ impl<'a> Walk<'a> {
                 ends.leaves = true;
                 ends.because(Some(Why::Unread(format!("{place} sends it to another destination"))));
             }
+            Action::Change(what) => {
+                ends.leaves = true;
+                ends.because(Some(Why::Unread(format!("{place} changes {what}"))));
+            }
             Action::Unread(what) => {
                 ends.accepts = true;
                 ends.because(Some(Why::Unread(format!("{place}: {what}"))));
-                ends.drops.get_or_insert((place, false));
+                ends.drop_at(End { place, is_answered: false, is_certain: false });
                 return false;
             }
             Action::Jump(name) | Action::Goto(name) => {
@@ -428,8 +482,9 @@ impl<'a> Walk<'a> {
                     ends.because(Some(Why::Unread(format!("{place}: there is no chain {name}"))));
                     return is_certain;
                 };
-                let inner = self.chain(table, name, chain, depth + 1);
+                let mut inner = self.chain(table, name, chain, depth + 1);
                 let comes_back = inner.goes_on;
+                inner.drops.iter_mut().for_each(|end| end.is_certain &= is_certain);
                 ends.take(inner);
                 if matches!(action, Action::Goto(_)) {
                     ends.goes_on |= comes_back;
@@ -479,7 +534,9 @@ impl<'a> Walk<'a> {
             Key::Source => address(&packet.source, "the source"),
             Key::Dest => address(&packet.dest, "the destination"),
             Key::Interface => packet.interface.as_deref().map_or(Value::Open("the interface"), Value::Name),
-            Key::State | Key::SentDest | Key::SentPort | Key::Direction if self.is_early || self.is_untracked => {
+            Key::State | Key::Status | Key::SentDest | Key::SentPort | Key::Direction
+                if self.is_early || self.is_untracked =>
+            {
                 Value::Unread("what connection tracking says".to_owned())
             }
             // What has another destination is so called as well, by iptables.

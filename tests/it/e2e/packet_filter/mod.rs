@@ -4,6 +4,7 @@
 mod docker;
 mod firewalld;
 mod random;
+mod routing;
 mod truth;
 mod ufw;
 
@@ -25,7 +26,10 @@ pub fn trials() -> Vec<Trial> {
         what_is_not_understood_is_said_and_where_there_is_nothing_nothing_is,
         a_tool_that_fails_leaves_it_open,
     ];
-    [own, ufw::trials(), firewalld::trials(), docker::trials(), random::trials()].into_iter().flatten().collect()
+    [own, ufw::trials(), firewalld::trials(), docker::trials(), random::trials(), routing::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Accepts what stands and what is guarded, and drops the rest.

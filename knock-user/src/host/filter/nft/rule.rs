@@ -35,8 +35,7 @@ fn statement(kind: &str, value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
         "vmap" => map(value, sets, steps),
         // An element is added, unless something in it says when.
         "set" if value.get("stmt").is_none() => {}
-        // What marks it leaves address and port alone.
-        "mangle" if value["key"].get("meta").is_some() || value["key"].get("ct").is_some() => {}
+        "mangle" => change(&value["key"], steps),
         "dnat" | "redirect" => send(kind, value, steps),
         "tproxy" | "fwd" => steps.push(Step::Act(Action::Divert)),
         // Of the packet that is a target of iptables, and of one that is a match.
@@ -50,6 +49,24 @@ fn statement(kind: &str, value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
             Some(action) => steps.push(Step::Act(action)),
             None => steps.push(Step::Unread(kind.to_owned())),
         },
+    }
+}
+
+/// What is written into a packet, or noted of it.
+fn change(key: &Value, steps: &mut Vec<Step>) {
+    let payload = key.get("payload");
+    let part = payload.map(|payload| (text_of(&payload["protocol"]), text_of(&payload["field"])));
+    match part.as_ref().map(|(protocol, field)| (protocol.as_str(), field.as_str())) {
+        // What no rule is asked for here.
+        Some(("ip" | "ip6", "dscp" | "ecn")) => {}
+        Some((protocol, field)) if payload.is_some_and(|payload| payload.get("field").is_some()) => {
+            steps.push(Step::Act(Action::Change(format!("{protocol} {field}"))));
+        }
+        Some(_) => steps.push(Step::Act(Action::Change("some octets".to_owned()))),
+        None if key["meta"]["key"] == "mark" => steps.push(Step::Mark),
+        // It leaves address and port alone.
+        None if ["meta", "ct", "tcp option"].iter().any(|kind| key.get(kind).is_some()) => {}
+        None => steps.push(Step::Unread("mangle".to_owned())),
     }
 }
 
@@ -88,6 +105,14 @@ fn matching(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
         && matches!(words(&fib["flags"])[..], ["saddr", "iif"] | ["saddr", "mark", "iif"])
     {
         return steps.push(Step::WayBack(is_there != (value["op"] == "!=")));
+    }
+    // No packet that is asked for has such a header, so that it is missing in each of IPv6.
+    if let (Some(exthdr), Some(is_there)) = (left.get("exthdr"), right.as_bool())
+        && exthdr.get("field").is_none()
+    {
+        let is_wanted = is_there != (value["op"] == "!=");
+        let versions = if is_wanted { Values::default() } else { Values::number(6_u8) };
+        return steps.push(Step::Test(Test::new(Key::Version, versions)));
     }
     let operator = value["op"].as_str().unwrap_or_default();
     let key = key(left, steps);
@@ -142,7 +167,7 @@ fn map(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
 /// What is tested, and before it whether the packet has such a thing.
 fn key(left: &Value, steps: &mut Vec<Step>) -> Key {
     // Of what no packet has that is asked for.
-    if left.get("exthdr").is_some() {
+    if left.get("exthdr").is_some_and(|exthdr| exthdr.get("field").is_some()) {
         steps.push(Step::Test(Test::new(Key::Version, Values::default())));
         return Key::Version;
     }
@@ -186,7 +211,13 @@ fn key(left: &Value, steps: &mut Vec<Step>) -> Key {
         _ => {}
     }
     let is_sent = left["ct"]["dir"] == "original";
-    match left.get("ct").map(|ct| text_of(&ct["key"])).as_deref() {
+    let tracked = left.get("ct").map(|ct| text_of(&ct["key"]));
+    match tracked.as_deref().and_then(|key| key.split_once(' ')) {
+        Some(("ip", _)) => needs(Key::Version, 4),
+        Some(("ip6", _)) => needs(Key::Version, 6),
+        _ => {}
+    }
+    match tracked.as_deref() {
         Some("state") => return Key::State,
         Some("status") => return Key::Status,
         Some("direction") => return Key::Direction,
