@@ -3,6 +3,7 @@
 use knock_common::packet::Transport;
 
 use super::iptables::to;
+use super::obstacles::PASSING;
 use super::sets::{Element, Set, elements, network, networks};
 use super::verdict::Verdict;
 use super::{Hook, Key, Line, Rules};
@@ -334,6 +335,14 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
             ("accept", _) => line.verdict = Verdict::Accept,
             ("return", _) => line.verdict = Verdict::Return,
             ("drop" | "reject" | "queue" | "synproxy" | "tproxy" | "fwd", _) => line.verdict = Verdict::Stop,
+            // A target of iptables that nftables has no words for.
+            ("xt", Some("target")) => {
+                words.next();
+                line.odd = true;
+                if !words.next().is_some_and(|name| PASSING.contains(&name)) {
+                    line.verdict = Verdict::Stop;
+                }
+            }
             ("jump", Some(chain)) => {
                 words.next();
                 line.verdict = Verdict::To(chain.to_owned());

@@ -13,7 +13,7 @@ use super::{Key, Line, Verdict};
 const DEEPEST: usize = 16;
 
 /// Targets of iptables after which packets go on to the next rule.
-const PASSING: [&str; 15] = [
+pub(super) const PASSING: [&str; 15] = [
     "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CT", "DSCP", "HMARK", "LOG", "MARK", "NFLOG", "NOTRACK", "SECMARK",
     "SET", "TCPMSS", "TRACE",
 ];

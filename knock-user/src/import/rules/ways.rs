@@ -90,7 +90,10 @@ impl<'a> Reading<'a> {
     pub fn ways(&self, before: &HashMap<&Key, Vec<Rc<Obstacles>>>) -> HashMap<Key, Vec<Way>> {
         let mut next: VecDeque<(Key, Way)> = VecDeque::new();
         for (key, chain) in &self.rules.chains {
-            if let Some(hook @ (Hook::Input | Hook::Forward)) = chain.hook {
+            // What a bridge forwards had no DNAT of this host.
+            if let Some(hook @ (Hook::Input | Hook::Forward)) = chain.hook
+                && family(key) != "bridge"
+            {
                 next.push_back((key.clone(), self.start(key, hook)));
             }
         }
