@@ -17,7 +17,8 @@ use knock_common::packet::Transport;
 
 use self::sets::Set;
 use self::verdict::Verdict;
-pub use self::whitelist::{Entry, Gate};
+pub use self::ways::Gate;
+pub use self::whitelist::Entry;
 use crate::config::{PortNames, PortRange};
 
 /// A table, such as `ip filter`, and a chain of it.

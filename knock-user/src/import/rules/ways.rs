@@ -4,9 +4,14 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use super::obstacles::Obstacles;
-use super::{ALL, Gate, Hook, Key, Line, Rules, Verdict};
+use ipnet::IpNet;
+
+use super::obstacles::{Obstacles, PASSING, anybody};
+use super::{ALL, Hook, Key, Line, Rules, Verdict};
 use crate::config::PortRange;
+
+/// Chains that lead into each other are followed no deeper: the kernel allows no more.
+const DEEPEST: usize = 16;
 
 /// Ways to one chain that are told from each other.
 const MOST: usize = 64;
@@ -55,6 +60,23 @@ impl Way {
         (self.hook, &self.ports, &self.interfaces, &self.doubt)
             == (other.hook, &other.ports, &other.interfaces, &other.doubt)
             && self.before == other.before
+    }
+}
+
+/// What is protected, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    /// The ports that are protected.
+    pub ports: &'a [PortRange],
+    /// The interfaces on which the gate stands, or patterns of them.
+    pub interfaces: &'a [String],
+}
+
+impl Gate<'_> {
+    /// True if it may stand on one of these interfaces; of none if they are all.
+    pub(super) fn is_on(&self, interfaces: &[String]) -> bool {
+        let meets = |name: &String| self.interfaces.iter().any(|own| covers(own, name) || covers(name, own));
+        interfaces.is_empty() || interfaces.iter().any(meets)
     }
 }
 
@@ -193,6 +215,115 @@ impl Way {
         if !stopped.is_empty() && !self.before.contains(stopped) {
             self.before.push(Rc::clone(stopped));
         }
+    }
+}
+
+/// What becomes of a packet that a rule fits.
+enum Effect {
+    /// The next rule sees it, or it is let in.
+    Passes,
+    /// A chain sees it, and then the next rule.
+    Asks(Key),
+    /// A chain sees it, and no rule of this chain any more.
+    Leaves(Key),
+    /// No rule of this chain sees it any more; a caller's rules may.
+    Returns,
+    /// It is dropped, or something else becomes of it.
+    Stops,
+}
+
+impl Reading<'_> {
+    /// Who may be stopped before each line of a chain that leads on or lets in, and who by the chain as a whole; those
+    /// that it hands back are not stopped by it.
+    pub(super) fn obstacles(&self, key: &Key, depth: usize) -> (Vec<Rc<Obstacles>>, Obstacles) {
+        let (mut inside, mut whole) = (Rc::new(Obstacles::default()), Obstacles::default());
+        let mut before = Vec::new();
+        for line in self.rules.chains.get(key).into_iter().flat_map(|chain| &chain.lines) {
+            before.push(if self.leads_on(key, line) { Rc::clone(&inside) } else { Rc::default() });
+            if !self.may_fit(line) {
+                continue;
+            }
+            match self.effect(key, line) {
+                Effect::Passes => {}
+                Effect::Asks(to) => {
+                    let stopped = self.stopped(&to, depth + 1);
+                    if !stopped.is_empty() {
+                        self.limit(key, line, &stopped, Rc::make_mut(&mut inside));
+                        self.limit(key, line, &stopped, &mut whole);
+                    }
+                }
+                Effect::Leaves(to) => {
+                    self.limit(key, line, &self.stopped(&to, depth + 1), &mut whole);
+                    self.limit(key, line, &anybody(), Rc::make_mut(&mut inside));
+                }
+                Effect::Returns => self.limit(key, line, &anybody(), Rc::make_mut(&mut inside)),
+                Effect::Stops => {
+                    self.limit(key, line, &anybody(), Rc::make_mut(&mut inside));
+                    self.limit(key, line, &anybody(), &mut whole);
+                }
+            }
+        }
+        (before, whole)
+    }
+
+    /// Who may be stopped by a chain, known once for each.
+    pub(super) fn stopped(&self, key: &Key, depth: usize) -> Rc<Obstacles> {
+        if depth > DEEPEST {
+            return Rc::new(anybody());
+        }
+        let known = self.known.borrow().get(key).cloned();
+        known.unwrap_or_else(|| {
+            // The kernel allows no circle; in a text there may be one.
+            self.known.borrow_mut().insert(key.clone(), Rc::new(anybody()));
+            let found = Rc::new(self.obstacles(key, depth).1);
+            self.known.borrow_mut().insert(key.clone(), Rc::clone(&found));
+            found
+        })
+    }
+
+    /// True if the line lets in, or hands on to a chain.
+    fn leads_on(&self, key: &Key, line: &Line) -> bool {
+        self.lets_in(key, line) || line.verdict.chain().is_some_and(|to| self.chain(key, to).is_some())
+    }
+
+    fn effect(&self, key: &Key, line: &Line) -> Effect {
+        match &line.verdict {
+            Verdict::To(to) => match self.chain(key, to) {
+                Some(to) => Effect::Asks(to),
+                None if PASSING.contains(&to.as_str()) => Effect::Passes,
+                None => Effect::Stops,
+            },
+            Verdict::Goto(to) => self.chain(key, to).map_or(Effect::Stops, Effect::Leaves),
+            Verdict::Return if !self.lets_in(key, line) => Effect::Returns,
+            Verdict::Stop => Effect::Stops,
+            Verdict::Accept | Verdict::Return | Verdict::Dnat(..) | Verdict::Other => Effect::Passes,
+        }
+    }
+
+    /// Adds those of `stopped` that a line is for, or more if that is not known.
+    fn limit(&self, key: &Key, line: &Line, stopped: &Obstacles, to: &mut Obstacles) {
+        if stopped.is_empty() {
+            return;
+        }
+        match self.sources(key, line) {
+            Some(sources) => sources.iter().for_each(|network| to.add(network.network(), network.broadcast())),
+            None => to.merge(stopped),
+        }
+    }
+
+    /// The sources that a line is for, if they are known.
+    fn sources(&self, key: &Key, line: &Line) -> Option<Vec<IpNet>> {
+        if line.others || (line.sources.is_empty() && line.sets.is_empty()) {
+            return None;
+        }
+        let mut found = line.sources.clone();
+        for name in &line.sets {
+            let set = self.rules.sets.get(&(key.0.clone(), name.clone())).filter(|set| !set.changes)?;
+            for element in &set.elements {
+                found.extend(super::sets::networks(element.key.as_deref()?)?);
+            }
+        }
+        Some(found)
     }
 }
 

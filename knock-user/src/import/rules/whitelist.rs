@@ -5,26 +5,9 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
-use super::ways::{Reading, Way, covers};
+use super::ways::{Gate, Reading, Way, covers};
 use super::{Hook, Line, Rules, Verdict, sets};
 use crate::config::PortRange;
-
-/// What is protected, and where.
-#[derive(Clone, Copy, Debug)]
-pub struct Gate<'a> {
-    /// The ports that are protected.
-    pub ports: &'a [PortRange],
-    /// The interfaces on which the gate stands, or patterns of them.
-    pub interfaces: &'a [String],
-}
-
-impl Gate<'_> {
-    /// True if it may stand on one of these interfaces; of none if they are all.
-    pub(super) fn is_on(&self, interfaces: &[String]) -> bool {
-        let meets = |name: &String| self.interfaces.iter().any(|own| covers(own, name) || covers(name, own));
-        interfaces.is_empty() || interfaces.iter().any(meets)
-    }
-}
 
 /// A whitelist: sources that the filter lets in.
 #[derive(Clone, PartialEq, Eq, Debug)]
