@@ -74,6 +74,15 @@ impl Lookup {
         self.listed.entry(listing).or_insert_with(ask).as_ref().map_err(Clone::clone)
     }
 
+    /// What each of the host's packet filters has, as far as that is known.
+    pub fn all(&mut self, request: &Request<'_>) -> Vec<&Rules> {
+        let listings = [Listing::Iptables, Listing::Ip6tables, Listing::Nft];
+        for listing in listings {
+            self.listed(listing, request).ok();
+        }
+        listings.iter().filter_map(|listing| self.listed.get(listing)?.as_ref().ok()).collect()
+    }
+
     /// For a rule of which only forwarded packets know: the ports to which they were sent.
     fn forwarded(
         &mut self,

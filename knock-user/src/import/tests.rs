@@ -582,3 +582,64 @@ fn the_packet_filter_and_a_file_are_asked_once_however_many_doors_need_them() {
     // Each of the three programs once, and the first of them for the file that was refused.
     assert!(asked.get() == 4 && read.get() == 4, "{} {}", asked.get(), read.get());
 }
+
+/// What becomes of a door to 22/tcp beside these listings.
+fn beside(rules: &dyn Fn(Listing) -> Result<String, String>) -> (Imported, Config) {
+    let request = Request { rules, ..request() };
+    let file = format!("[options]\ninterface = eth0\n{}", door("d", "sequence = 4711:udp,12,30017\ntcpflags = syn"));
+    let imported = import(file.as_bytes(), &request).unwrap_or_else(|refusal| panic!("{refusal}"));
+    let config = Config::parse(&imported.text, "knock.toml").unwrap_or_else(|error| panic!("{error}"));
+    (imported, config.0)
+}
+
+#[test]
+fn of_a_country_as_many_networks_are_trusted_as_there_is_room_for_and_the_rest_are_counted() {
+    let address = |n: u32| std::net::Ipv4Addr::from(0x0a00_0000 + 16 * n);
+    let networks: Vec<String> = (0..60_000).map(|n| format!("{}/30", address(n))).collect();
+    let country =
+        format!("set country {{\ntype ipv4_addr\nflags interval\nelements = {{ {} }}\n}}", networks.join(", "));
+    let lines = "ip saddr 192.0.2.0/25 tcp sport 9 accept\nip saddr @country accept";
+    let input = format!("chain input {{\ntype filter hook input priority filter; policy drop;\n{lines}\n}}");
+    let rules =
+        |_: Listing| -> Result<String, String> { Ok(format!("table inet filter {{\n{country}\n{input}\n}}\n")) };
+    let (imported, config) = beside(&rules);
+    let trusted: Vec<String> = config.options.trusted.iter().map(ToString::to_string).collect();
+    assert_eq!(trusted, networks[..1024]);
+    let says = |text: &str| imported.looks.iter().any(|look| look.text.contains(text));
+    assert!(says("58976 more that the packet filter lets in are not trusted: there is room for 1024 networks"));
+    assert!(says("192.0.2.0/25 is not trusted: the rule that lets it in asks for more than is understood"));
+}
+
+#[test]
+fn what_another_packet_filter_may_drop_is_not_trusted() {
+    let saved = "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 192.0.2.0/25 -j ACCEPT\nCOMMIT\n";
+    // The same rules, as nftables lists them.
+    let chain = |table: &str, name: &str, policy: &str, line: &str| {
+        format!(
+            "table {table} {{\nchain {name} {{\ntype filter hook input priority 5; policy {policy};\n{line}\n}}\n}}\n"
+        )
+    };
+    let same = chain("ip filter", "INPUT", "drop", "ip saddr 192.0.2.0/25 counter packets 0 bytes 0 accept");
+    let more = |line: &str, policy: &str| format!("{same}{}", chain("inet more", "input", policy, line));
+    for (nft, why) in [
+        (same.clone(), None),
+        (more("tcp dport 23 drop", "accept"), None),
+        (more("ip saddr 198.51.100.0/24 drop", "accept"), None),
+        (more("tcp dport 22 drop", "accept"), Some("a rule before that which lets it in may drop it")),
+        (more("tcp dport 22 accept", "drop"), Some("chain input of table inet more may drop it as well")),
+    ] {
+        let rules = |listing: Listing| -> Result<String, String> {
+            match listing {
+                Listing::Iptables => Ok(saved.to_owned()),
+                Listing::Nft => Ok(nft.clone()),
+                Listing::Ip6tables => Err("ip6tables-save: not found".to_owned()),
+            }
+        };
+        let (imported, config) = beside(&rules);
+        assert_eq!(config.options.trusted.len(), usize::from(why.is_none()), "{nft}");
+        let says = |why: &str| {
+            imported.looks.iter().any(|look| look.text.contains(&format!("192.0.2.0/25 is not trusted: {why}")))
+        };
+        assert!(why.is_none_or(says), "{nft}");
+    }
+}

@@ -1,21 +1,36 @@
 //! Whitelists of the packet filter: whom it lets in to the protected ports without a knock.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use ipnet::IpNet;
 use knock_common::layout::MAX_TRUSTED;
 
+use super::Request;
 use super::commands::Place;
 use super::ports::{Lookup, list};
+use super::rules::{Entry, Gate};
 use super::settle::{Candidate, Deed};
-use super::{Listing, Request};
 use crate::config::PortRange;
 
-/// A network that should be trusted here, or might be.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Networks that should be trusted here, or might be.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Trusted {
-    /// Which.
-    pub network: IpNet,
-    /// Why it is only proposed, if so.
-    pub but: Option<String>,
+    /// Those that should, as many as there is room for.
+    pub sure: Vec<IpNet>,
+    /// How many more should.
+    pub left_off: usize,
+    /// Those that are only proposed, and why.
+    pub proposed: Vec<(IpNet, String)>,
+}
+
+/// A network that is found.
+struct Found {
+    network: IpNet,
+    /// How it is let in for certain.
+    entries: Vec<Rc<Entry>>,
+    /// Why one of the rules that let it in is not enough.
+    but: Option<String>,
 }
 
 /// Looks for them, where something is protected.
@@ -25,68 +40,91 @@ pub fn find(
     interfaces: &[String],
     lookup: &mut Lookup,
     request: &Request<'_>,
-) -> Vec<Trusted> {
+) -> Trusted {
     let protected = PortRange::joined(&services.concat());
-    let mut found: Vec<Trusted> = Vec::new();
     if protected.is_empty() {
-        return found;
+        return Trusted::default();
     }
+    let gate = Gate { ports: &protected, interfaces };
+    let mut found: Vec<Found> = Vec::new();
+    let mut places: HashMap<IpNet, usize> = HashMap::new();
     // Rules of the same form as those that knockd adds: which of them are there now says who has knocked.
     let mine: Vec<_> =
         doors.iter().flat_map(Candidate::opened).map(|rule| (rule, PortRange::joined(&rule.ports))).collect();
     // A command may do anything to a set.
     let does_anything = doors.iter().any(|door| matches!(door.deed, Deed::Hooks(_) | Deed::Seek(_)));
-    for listing in [Listing::Iptables, Listing::Ip6tables, Listing::Nft] {
-        let Ok(rules) = lookup.listed(listing, request) else { continue };
-        for white in rules.whitelists() {
-            let here = |name: &String| interfaces.iter().any(|own| own == name || own == "*");
-            let elsewhere = !white.interfaces.is_empty() && !white.interfaces.iter().any(here);
-            let other_ports = !white.ports.is_empty() && !white.ports.iter().any(|port| meets(&protected, *port));
-            if elsewhere || other_ports {
-                continue;
-            }
+    let filters = lookup.all(request);
+    for (index, rules) in filters.iter().enumerate() {
+        let beside = [&filters[..index], &filters[index + 1..]].concat();
+        for white in rules.whitelists(&beside, gate) {
+            let entry = &white.entry;
             let whole = if white.source.addr().is_ipv4() { 32 } else { 128 };
             let knocks = mine.iter().any(|(rule, ports)| {
                 let in_chain = match &rule.place {
                     Place::Everything | Place::Zone(_) => true,
                     Place::Set(_) => false,
-                    place => place.name() == Some(white.chain.as_str()),
+                    place => place.name() == Some(entry.chain.as_str()),
                 };
                 in_chain
                     && rule.prefix.unwrap_or(whole).min(whole) == white.source.prefix_len()
-                    && (ports.is_empty() || *ports == white.ports)
+                    && (ports.is_empty() || *ports == entry.ports)
             });
-            let all = white.ports.is_empty() || protected.iter().all(|port| covers(&white.ports, *port));
             let is_put_into =
                 |set: &&String| mine.iter().any(|(rule, _)| matches!(&rule.place, Place::Set(other) if other == *set));
-            let but = if let Some(set) = white.set.as_ref().filter(is_put_into) {
+            let but = if let Some(set) = entry.set.as_ref().filter(is_put_into) {
                 Some(format!("knockd puts whoever has knocked into set {set}"))
-            } else if let Some(set) = white.set.as_ref().filter(|_| white.ends) {
+            } else if let Some(set) = entry.set.as_ref().filter(|_| white.ends) {
                 Some(format!("it is in set {set} for a while only"))
             } else if knocks {
                 Some("it looks like a rule that knockd has added for whoever has knocked".to_owned())
-            } else if white.source.prefix_len() == whole && (white.set.is_none() || does_anything) {
+            } else if white.source.prefix_len() == whole && (entry.set.is_none() || does_anything) {
                 Some("one address alone may be that of somebody who has knocked".to_owned())
-            } else if all {
-                None
             } else {
-                Some(format!(
-                    "the packet filter lets it in to {} only, and trusted is for all services",
-                    list(&white.ports)
-                ))
+                white.doubt
             };
-            match found.iter_mut().find(|other| other.network == white.source) {
-                Some(other) => other.but = other.but.take().and(but),
-                None => found.push(Trusted { network: white.source, but }),
+            let place = *places.entry(white.source).or_insert_with(|| {
+                found.push(Found { network: white.source, entries: Vec::new(), but: None });
+                found.len() - 1
+            });
+            match but {
+                Some(but) => {
+                    found[place].but.get_or_insert(but);
+                }
+                None => found[place].entries.push(white.entry),
             }
         }
     }
-    found.truncate(MAX_TRUSTED as usize);
-    found
+    let mut trusted = Trusted::default();
+    for Found { network, entries, but } in found {
+        let lacks = if entries.is_empty() { but } else { lacks(&entries, gate) };
+        match lacks {
+            Some(but) => trusted.proposed.push((network, but)),
+            None if trusted.sure.len() < MAX_TRUSTED as usize => trusted.sure.push(network),
+            None => trusted.left_off += 1,
+        }
+    }
+    trusted
 }
 
-fn meets(ports: &[PortRange], port: PortRange) -> bool {
-    ports.iter().any(|other| other.shared(port).is_some())
+/// What is lacking for a network to be trusted: all protected ports, on all interfaces of the gate.
+fn lacks(entries: &[Rc<Entry>], gate: Gate<'_>) -> Option<String> {
+    let ports_of = |entries: &[&Rc<Entry>]| -> Option<Vec<PortRange>> {
+        let all = entries.iter().any(|entry| entry.ports.is_empty());
+        (!all).then(|| PortRange::joined(&entries.iter().flat_map(|entry| entry.ports.clone()).collect::<Vec<_>>()))
+    };
+    let are_in = |ports: &[PortRange]| gate.ports.iter().all(|port| covers(ports, *port));
+    if let Some(ports) = ports_of(&entries.iter().collect::<Vec<_>>()).filter(|ports| !are_in(ports)) {
+        let ports = list(&ports);
+        return Some(format!("the packet filter lets it in to {ports} only, and trusted is for all services"));
+    }
+    let interface = gate.interfaces.iter().find(|interface| {
+        let here: Vec<_> = entries.iter().filter(|entry| entry.is_on(interface)).collect();
+        ports_of(&here).is_some_and(|ports| !are_in(&ports))
+    })?;
+    let place = if interface == "*" { "some interfaces" } else { interface };
+    Some(format!(
+        "on {place} the packet filter does not let it in to all services, and trusted is for all interfaces of the gate"
+    ))
 }
 
 fn covers(ports: &[PortRange], port: PortRange) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use knock_common::layout::MAX_TRUSTED;
 use knock_common::packet::Transport;
 
 use super::draft::{Draft, Knock};
@@ -56,7 +57,7 @@ pub fn write(
     services: Vec<Vec<PortRange>>,
     options: &Options,
     lookup: &Lookup,
-    trusted: &[Trusted],
+    trusted: &Trusted,
     request: &Request<'_>,
 ) -> Written {
     let mut writer = Writer { text: Text::default(), rows: Vec::new(), looks: Vec::new() };
@@ -168,7 +169,7 @@ impl Writer {
         }
     }
 
-    fn options(&mut self, file: &File, options: &Options, trusted: &[Trusted]) {
+    fn options(&mut self, file: &File, options: &Options, trusted: &Trusted) {
         self.text.section("options", "");
         if options.interface_line.is_none() {
             if let Some((because, look)) = &options.because {
@@ -216,23 +217,28 @@ impl Writer {
     }
 
     /// Whom the packet filter lets in without a knock.
-    fn trusted(&mut self, trusted: &[Trusted]) {
-        let (proposed, sure): (Vec<_>, Vec<_>) = trusted.iter().partition(|one| one.but.is_some());
-        let networks = |of: &[&Trusted]| of.iter().map(|one| one.network.to_string()).collect::<Vec<_>>();
-        if !sure.is_empty() {
+    fn trusted(&mut self, trusted: &Trusted) {
+        if !trusted.sure.is_empty() {
             let text = "the packet filter lets these in without a knock; trusted, they need none here either";
             self.text.comment(&format!("LOOK: {text}"));
-            let networks = networks(&sure);
+            let networks: Vec<String> = trusted.sure.iter().map(ToString::to_string).collect();
             self.looks.push(Look { line: 0, text: format!("trusted = {networks:?}: {text}") });
             self.text.strings("trusted", &networks);
         }
-        let more = proposed.len().saturating_sub(MOST_PROPOSED);
-        for one in proposed.into_iter().take(MOST_PROPOSED) {
-            let but = one.but.as_deref().unwrap_or_default();
-            let text = format!("{} is not trusted: {but}; if it is to need no knock, add it to trusted", one.network);
+        if trusted.left_off > 0 {
+            let text = format!(
+                "{} more that the packet filter lets in are not trusted: there is room for {MAX_TRUSTED} networks",
+                trusted.left_off
+            );
             self.text.comment(&format!("LOOK: {text}"));
             self.looks.push(Look { line: 0, text });
         }
+        for (network, but) in trusted.proposed.iter().take(MOST_PROPOSED) {
+            let text = format!("{network} is not trusted: {but}; if it is to need no knock, add it to trusted");
+            self.text.comment(&format!("LOOK: {text}"));
+            self.looks.push(Look { line: 0, text });
+        }
+        let more = trusted.proposed.len().saturating_sub(MOST_PROPOSED);
         if more > 0 {
             let text = format!("{more} more that the packet filter lets in, and that are not trusted");
             self.text.comment(&format!("LOOK: {text}"));

@@ -11,7 +11,7 @@ use super::{Chain, Hook, Key, Line};
 use crate::config::PortNames;
 use crate::import::commands::{interface, ports};
 
-/// Matches that say nothing else of a source.
+/// Matches of which every option is read.
 const PLAIN: [&str; 8] = ["tcp", "udp", "multiport", "state", "conntrack", "comment", "set", "addrtype"];
 
 /// Adds its chains.
@@ -29,7 +29,12 @@ pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>) ->
         // iptables-save -c puts counters in front.
         let line = if line.starts_with('[') { line.split_once(' ').map_or("", |(_, rule)| rule) } else { line };
         if let Some(name) = line.strip_prefix(':').and_then(|rest| rest.split_whitespace().next()) {
-            add(chains, &table, name);
+            add(chains, &table, name).drops |= line.split_whitespace().nth(1) == Some("DROP");
+        } else if let Some(rest) = line.strip_prefix("-P ").or_else(|| line.strip_prefix("-N ")) {
+            let mut words = rest.split_whitespace();
+            if let Some(name) = words.next() {
+                add(chains, &table, name).drops |= words.next() == Some("DROP");
+            }
         } else if line.starts_with("-A ")
             && let Some((name, rule)) = rule(line, &table, names)?
         {
@@ -44,7 +49,8 @@ fn add<'a>(chains: &'a mut BTreeMap<Key, Chain>, table: &str, name: &str) -> &'a
     chain.hook = match (table, name) {
         ("ip filter", "INPUT") => Some(Hook::Input),
         ("ip filter", "FORWARD") => Some(Hook::Forward),
-        (_, "INPUT" | "FORWARD" | "OUTPUT" | "PREROUTING" | "POSTROUTING") => Some(Hook::Other),
+        (_, "INPUT" | "PREROUTING") => Some(Hook::Early),
+        (_, "FORWARD" | "OUTPUT" | "POSTROUTING") => Some(Hook::Other),
         _ => None,
     };
     chain
@@ -52,58 +58,112 @@ fn add<'a>(chains: &'a mut BTreeMap<Key, Chain>, table: &str, name: &str) -> &'a
 
 /// The chain of a rule, and what it says.
 fn rule<'a>(text: &'a str, table: &str, names: &PortNames) -> Result<Option<(&'a str, Line)>, String> {
-    let words = words(text);
-    let at = |names: &[&str]| words.iter().position(|word| names.contains(word));
-    let value = |names: &[&str]| words.get(at(names)? + 1).copied();
-    let negates = |names: &[&str]| at(names).is_some_and(|at| at > 0 && words[at - 1] == "!");
-    let Some(chain) = value(&["-A"]) else { return Ok(None) };
-    let transport = match value(&["-p", "--protocol"]) {
-        Some("tcp") => Some(Transport::Tcp),
-        Some("udp") => Some(Transport::Udp),
-        _ => None,
-    };
-    let sent = ["--dport", "--dports", "--destination-port", "--ctorigdstport"];
-    // Only ports of filters and of DNAT count.
-    let counts = matches!(table, "ip filter" | "ip nat");
-    let ports = match (value(&sent), transport) {
-        (Some(text), Some(transport)) if counts => ports(text, transport, names)?,
-        _ => Vec::new(),
-    };
-    let sources = value(&["-s", "--source"]);
-    let states = value(&["--ctstate", "--state"]);
-    let plain = words.windows(2).filter(|pair| pair[0] == "-m").all(|pair| PLAIN.contains(&pair[1]));
-    let source: Vec<_> = sources.into_iter().flat_map(|text| text.split(',')).filter_map(network).collect();
-    let set = words.windows(3).filter(|three| three[0] == "--match-set" && three[2].starts_with("src"));
-    let verdict = match value(&["-j", "--jump", "-g", "--goto"]) {
-        Some("ACCEPT") => Verdict::Accept,
-        Some("RETURN") => Verdict::Return,
-        Some("DNAT") => {
-            let (address, port) = value(&["--to-destination"]).map_or((None, None), to);
-            Verdict::Dnat(address, port)
+    let mut words = words(text).into_iter();
+    let mut line = Line::default();
+    let mut chain = None;
+    let mut sent = None;
+    let mut negated = false;
+    while let Some(word) = words.next() {
+        if word == "!" {
+            negated = true;
+            continue;
         }
-        Some("REDIRECT") => Verdict::Dnat(None, value(&["--to-ports"]).and_then(|text| text.parse().ok())),
-        Some(other) => Verdict::To(other.to_owned()),
-        None => Verdict::Other,
-    };
-    let line = Line {
-        ports,
-        negated: negates(&sent) || negates(&["-p", "--protocol"]),
-        odd: negates(&["-s", "--source"])
-            || negates(&["--match-set"])
-            || negates(&["-i"])
-            || !plain
-            || states.is_some_and(|states| !states.split(',').any(|state| state == "NEW"))
-            || (sources.is_some() && source.is_empty())
-            || transport.is_none() && value(&["-p", "--protocol"]).is_some(),
-        sources: source,
-        sets: set.map(|three| three[1].to_owned()).collect(),
-        interface: value(&["-i", "--in-interface"]).map(interface),
-        to_loopback: value(&["-d", "--destination"])
-            .and_then(network)
-            .is_some_and(|network| network.addr().is_loopback()),
-        verdict,
-    };
-    Ok(Some((chain, line)))
+        let mut value = || words.next().unwrap_or_default();
+        match word {
+            "-A" => chain = Some(value()),
+            "-p" | "--protocol" => {
+                line.negated |= negated;
+                let transport = match value() {
+                    "tcp" | "6" => Some(Transport::Tcp),
+                    "udp" | "17" => Some(Transport::Udp),
+                    "all" | "0" => None,
+                    // Packets of other protocols have no port that could be protected.
+                    _ => {
+                        line.never |= !negated;
+                        None
+                    }
+                };
+                line.transports = transport.into_iter().filter(|_| !negated).collect();
+            }
+            "-m" | "--match" => line.odd |= !PLAIN.contains(&value()),
+            "--dport" | "--dports" | "--destination-port" | "--destination-ports" | "--ctorigdstport" => {
+                let text = value();
+                line.odd |= sent.is_some();
+                sent.get_or_insert(text);
+                line.negated |= negated;
+            }
+            "-s" | "--source" => {
+                line.others |= negated;
+                line.add_sources(value().split(',').map(network).collect());
+            }
+            "--match-set" => {
+                line.others |= negated;
+                let (set, asked) = (value(), value());
+                line.sets.extend(asked.starts_with("src").then(|| set.to_owned()));
+                // More is asked than who sends.
+                line.odd |= asked != "src";
+            }
+            "-d" | "--destination" => {
+                let found: Option<Vec<_>> = value().split(',').map(network).collect();
+                line.is_to(found.filter(|_| !negated));
+            }
+            "-i" | "--in-interface" => {
+                let name = interface(value());
+                if negated { line.odd = true } else { line.interfaces = vec![name] }
+            }
+            "--ctstate" | "--state" => line.is_in(negated, value().split(',')),
+            // A connection begins with SYN alone.
+            "--syn" => line.never |= negated,
+            "--tcp-flags" => {
+                let (mask, set) = (value(), value());
+                let asks = mask == "ALL" || mask.split(',').any(|flag| flag == "SYN");
+                let fits = set == if asks { "SYN" } else { "NONE" };
+                line.never |= fits == negated;
+            }
+            "--dst-type" => match value() {
+                "LOCAL" if !negated => {}
+                "BROADCAST" | "MULTICAST" | "ANYCAST" if !negated => line.never = true,
+                _ => line.odd = true,
+            },
+            "--comment" => drop(value()),
+            "-j" | "--jump" => line.verdict = target(value()),
+            "-g" | "--goto" => line.verdict = Verdict::Goto(value().to_owned()),
+            "--to-destination" => {
+                if let Verdict::Dnat(..) = line.verdict {
+                    let (address, port) = to(value());
+                    line.verdict = Verdict::Dnat(address, port);
+                }
+            }
+            "--to-ports" => {
+                if let Verdict::Dnat(..) = line.verdict {
+                    line.verdict = Verdict::Dnat(None, value().parse().ok());
+                }
+            }
+            _ => line.odd = true,
+        }
+        negated = false;
+    }
+    match (sent, line.transports.as_slice()) {
+        (None, _) => {}
+        (Some(text), &[transport]) => match ports(text, transport, names) {
+            Ok(ports) => line.ports = ports,
+            // Only ports of filters and of DNAT count.
+            Err(why) if matches!(table, "ip filter" | "ip nat") => return Err(why),
+            Err(_) => line.negated = true,
+        },
+        (Some(_), _) => line.odd = true,
+    }
+    Ok(chain.map(|chain| (chain, line)))
+}
+
+/// What a target does with packets.
+fn target(name: &str) -> Verdict {
+    match name {
+        "ACCEPT" => Verdict::Accept,
+        "RETURN" => Verdict::Return,
+        "DNAT" | "REDIRECT" => Verdict::Dnat(None, None),
+        other => Verdict::To(other.to_owned()),
+    }
 }
 
 /// Where DNAT sends: an address, a port, or both.

@@ -3,8 +3,11 @@
 
 mod iptables;
 mod nft;
+mod obstacles;
 mod sets;
 mod verdict;
+mod ways;
+mod whitelist;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -14,6 +17,8 @@ use knock_common::packet::Transport;
 
 use self::sets::Set;
 use self::verdict::Verdict;
+pub use self::ways::Gate;
+pub use self::whitelist::Entry;
 use crate::config::{PortNames, PortRange};
 
 /// A table, such as `ip filter`, and a chain of it.
@@ -26,8 +31,19 @@ enum Hook {
     Input,
     /// For others.
     Forward,
+    /// From a device or within a bridge: for this host, and for others as well.
+    Device,
+    /// Before those for this host, or beside them: none is let in here for good.
+    Early,
     /// Anywhere else.
     Other,
+}
+
+impl Hook {
+    /// True if packets for this host's ports come here.
+    const fn is_ours(self) -> bool {
+        matches!(self, Self::Input | Self::Device)
+    }
 }
 
 /// A rule, as far as it is understood.
@@ -35,63 +51,94 @@ enum Hook {
 struct Line {
     /// The ports that it is for; empty for all.
     ports: Vec<PortRange>,
-    /// It says for which ports it is not.
+    /// The ports that it is for are not known: it says for which it is not, or names a set of them.
     negated: bool,
+    /// The transports that it is for; empty for all.
+    transports: Vec<Transport>,
     /// The sources that it is for; empty for all.
     sources: Vec<IpNet>,
     /// The sets that the source is looked for in.
     sets: Vec<String>,
-    /// The interface that it is for.
-    interface: Option<String>,
+    /// It is for all sources but these.
+    others: bool,
+    /// The interfaces that it is for; empty for all.
+    interfaces: Vec<String>,
     /// The destination is this host's loopback.
     to_loopback: bool,
-    /// It is not about new connections, or asks for something that is not understood.
+    /// The one address that it is for.
+    destination: Option<IpAddr>,
+    /// No first packet of a connection to a port fits it.
+    never: bool,
+    /// It asks for something that is not understood.
     odd: bool,
     /// What it does.
     verdict: Verdict,
 }
 
 impl Line {
-    /// The interfaces that it is for, in a chain to which packets of `into` come: empty for all; `None` for none.
-    fn interfaces_of(&self, into: &[String]) -> Option<Vec<String>> {
-        match &self.interface {
-            None => Some(into.to_vec()),
-            Some(own) if into.is_empty() || into.contains(own) => Some(vec![own.clone()]),
-            Some(_) => None,
+    /// The ports that it is for; `None` for all.
+    fn asked(&self) -> Option<Vec<PortRange>> {
+        let whole = |&transport: &Transport| PortRange { first: 1, last: u16::MAX, transport };
+        let is_for = |port: &&PortRange| self.transports.is_empty() || self.transports.contains(&port.transport);
+        if self.negated || self.ports.is_empty() {
+            (!self.transports.is_empty()).then(|| self.transports.iter().map(whole).collect())
+        } else {
+            Some(self.ports.iter().filter(is_for).copied().collect())
         }
     }
 
-    /// The ports of forwarded packets that it is for.
-    fn forwards(&self) -> &[PortRange] {
-        const ALL: [PortRange; 2] = [
-            PortRange { first: 1, last: u16::MAX, transport: Transport::Tcp },
-            PortRange { first: 1, last: u16::MAX, transport: Transport::Udp },
-        ];
-        if self.ports.is_empty() { &ALL } else { &self.ports }
+    /// It is for the sources in these networks, or in the others; `None`: networks that are not understood.
+    fn add_sources(&mut self, networks: Option<Vec<IpNet>>) {
+        match networks {
+            Some(networks) => self.sources.extend(networks),
+            None => self.odd = true,
+        }
+    }
+
+    /// It is for these destinations; `None` for those that are not understood, or for all others.
+    fn is_to(&mut self, destinations: Option<Vec<IpNet>>) {
+        let Some(found) = destinations.filter(|found| !found.is_empty()) else { return self.odd = true };
+        let is_group = |network: &IpNet| match network {
+            IpNet::V4(network) => network.network().is_multicast() || network.addr().is_broadcast(),
+            IpNet::V6(network) => network.network().is_multicast(),
+        };
+        if found.iter().any(|network| network.addr().is_loopback()) {
+            self.to_loopback = true;
+        } else if found.iter().all(is_group) {
+            self.never = true;
+        } else {
+            match found.as_slice() {
+                [one] if one.prefix_len() == one.max_prefix_len() => self.destination = Some(one.addr()),
+                _ => self.odd = true,
+            }
+        }
+    }
+
+    /// It is for packets in these states of a connection, or in all others.
+    fn is_in<'a>(&mut self, negated: bool, states: impl IntoIterator<Item = &'a str>) {
+        let states: Vec<String> = states.into_iter().map(str::to_ascii_lowercase).collect();
+        let is_new = states.iter().any(|state| state == "new");
+        let are_later = states.iter().all(|state| matches!(state.as_str(), "established" | "related" | "invalid"));
+        match (negated, is_new, are_later) {
+            (false, true, _) => {}
+            (true, true, _) | (false, false, true) => self.never = true,
+            _ => self.odd = true,
+        }
     }
 }
+
+/// All ports of a host.
+const ALL: [PortRange; 2] = [
+    PortRange { first: 1, last: u16::MAX, transport: Transport::Tcp },
+    PortRange { first: 1, last: u16::MAX, transport: Transport::Udp },
+];
 
 #[derive(Default)]
 struct Chain {
     hook: Option<Hook>,
+    /// What no rule decides about is dropped.
+    drops: bool,
     lines: Vec<Line>,
-}
-
-/// A whitelist: sources that the filter lets in.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Whitelist {
-    /// Who.
-    pub source: IpNet,
-    /// To which ports; empty for all.
-    pub ports: Vec<PortRange>,
-    /// The interfaces that it is for; empty for all.
-    pub interfaces: Vec<String>,
-    /// The chain in which it stands.
-    pub chain: String,
-    /// The set that it is in, if it is in one.
-    pub set: Option<String>,
-    /// It is in that set for a while only.
-    pub ends: bool,
 }
 
 /// Whose packets come to a chain.
@@ -111,6 +158,8 @@ pub struct Rules {
     chains: BTreeMap<Key, Chain>,
     /// Sets and verdict maps of nftables.
     sets: BTreeMap<Key, Set>,
+    /// Tables that are there and do nothing.
+    dormant: BTreeSet<String>,
     /// By the chain into which rules lead: from which, and which line of it.
     jumps: HashMap<Key, Vec<(Key, usize)>>,
     /// From which hooks packets come to a chain.
@@ -126,11 +175,11 @@ impl Rules {
     pub fn parse(text: &str, names: &PortNames) -> Result<Self, String> {
         let mut rules = Self::default();
         iptables::read(text, names, &mut rules.chains)?;
-        nft::read(text, names, &mut rules.chains, &mut rules.sets);
+        nft::read(text, names, &mut rules);
         for (key, chain) in &rules.chains {
             for (index, line) in chain.lines.iter().enumerate() {
-                if let Verdict::To(to) = &line.verdict {
-                    rules.jumps.entry((key.0.clone(), to.clone())).or_default().push((key.clone(), index));
+                if let Some(to) = line.verdict.chain() {
+                    rules.jumps.entry((key.0.clone(), to.to_owned())).or_default().push((key.clone(), index));
                 }
             }
         }
@@ -147,8 +196,8 @@ impl Rules {
                 continue;
             }
             for line in self.chains.get(&key).into_iter().flat_map(|chain| &chain.lines) {
-                if let Verdict::To(to) = &line.verdict {
-                    next.push_back(((key.0.clone(), to.clone()), hook));
+                if let Some(to) = line.verdict.chain() {
+                    next.push_back(((key.0.clone(), to.to_owned()), hook));
                 }
             }
         }
@@ -158,7 +207,7 @@ impl Rules {
     pub fn whose(&self, table: &str, chain: &str) -> Whose {
         let hooks = self.whose.get(&(table.to_owned(), chain.to_owned()));
         match hooks {
-            Some(hooks) if hooks.contains(&Hook::Input) => Whose::Ours,
+            Some(hooks) if hooks.iter().any(|hook| hook.is_ours()) => Whose::Ours,
             Some(hooks) if hooks.contains(&Hook::Forward) => Whose::Forwarded,
             Some(_) | None => Whose::Nobodys,
         }
@@ -170,19 +219,13 @@ impl Rules {
     ///
     /// Why that is not known, as the end of a sentence.
     pub fn ports_into(&self, table: &str, chain: &str) -> Result<Vec<PortRange>, String> {
-        let every = || format!("packets to every port come to chain {chain}");
-        self.led_into(table, chain)?.ok_or_else(every)
-    }
-
-    /// The same; `None`: those of every port.
-    fn led_into(&self, table: &str, chain: &str) -> Result<Option<Vec<PortRange>>, String> {
         let start: Key = (table.to_owned(), chain.to_owned());
         let mut ports = Vec::new();
         let mut seen = HashSet::from([&start]);
         let mut next = VecDeque::from([&start]);
         while let Some(into) = next.pop_front() {
-            if self.chains.get(into).is_some_and(|chain| chain.hook == Some(Hook::Input)) {
-                return Ok(None);
+            if self.chains.get(into).is_some_and(|chain| chain.hook.is_some_and(Hook::is_ours)) {
+                return Err(format!("packets to every port come to chain {chain}"));
             }
             let mut used = false;
             for (from, index) in self.jumps.get(into).into_iter().flatten() {
@@ -203,7 +246,7 @@ impl Rules {
                 return Err(format!("no rule leads into chain {chain}"));
             }
         }
-        if ports.is_empty() { Err(format!("no rule with a port leads into chain {chain}")) } else { Ok(Some(ports)) }
+        if ports.is_empty() { Err(format!("no rule with a port leads into chain {chain}")) } else { Ok(ports) }
     }
 
     /// The ports to which sources in a set are let in.
@@ -216,14 +259,14 @@ impl Rules {
         let mut asked = false;
         for (key, chain) in &self.chains {
             for line in chain.lines.iter().filter(|line| line.sets.iter().any(|other| other == set)) {
-                if !matches!(line.verdict, Verdict::Accept | Verdict::To(_)) {
+                if !matches!(line.verdict, Verdict::Accept | Verdict::To(_) | Verdict::Goto(_)) {
                     continue;
                 }
                 asked = true;
                 if line.negated {
                     return Err(format!("a rule with ! asks set {set}"));
                 } else if self.whose(&key.0, &key.1) == Whose::Forwarded {
-                    ports.extend(self.before_dnat(line.forwards(), None));
+                    ports.extend(self.before_dnat(&line.asked().unwrap_or_else(|| ALL.to_vec()), None));
                 } else if line.ports.is_empty() {
                     ports.extend(self.ports_into(&key.0, &key.1)?);
                 } else {
@@ -257,81 +300,6 @@ impl Rules {
             }
         }
         PortRange::joined(&before)
-    }
-
-    /// The networks that the filter lets in by themselves.
-    pub fn whitelists(&self) -> Vec<Whitelist> {
-        let mut found = Vec::new();
-        for (key, chain) in &self.chains {
-            let whose = self.whose(&key.0, &key.1);
-            let into = self.interfaces_into(key);
-            for line in &chain.lines {
-                let lets_in = match line.verdict {
-                    Verdict::Accept => true,
-                    Verdict::Return => key.1 == "DOCKER-USER",
-                    _ => false,
-                };
-                if !lets_in || line.odd || line.negated {
-                    continue;
-                }
-                let Some(interfaces) = line.interfaces_of(&into) else { continue };
-                let ports = match whose {
-                    Whose::Ours if line.ports.is_empty() => match self.led_into(&key.0, &key.1) {
-                        Ok(ports) => ports.unwrap_or_default(),
-                        Err(_) => continue,
-                    },
-                    Whose::Ours => line.ports.clone(),
-                    Whose::Forwarded => match self.before_dnat(line.forwards(), None) {
-                        ports if ports.is_empty() => continue,
-                        ports => ports,
-                    },
-                    Whose::Nobodys => continue,
-                };
-                let white = |source: IpNet, set: Option<&String>, ends| Whitelist {
-                    source: source.trunc(),
-                    ports: PortRange::joined(&ports),
-                    interfaces: interfaces.clone(),
-                    chain: key.1.clone(),
-                    set: set.cloned(),
-                    ends,
-                };
-                found.extend(line.sources.iter().map(|source| white(*source, None, false)));
-                for name in &line.sets {
-                    let Some(set) = self.sets.get(&(key.0.clone(), name.clone())) else { continue };
-                    let accepted = |element: &&sets::Element| matches!(element.verdict, None | Some(Verdict::Accept));
-                    for element in set.elements.iter().filter(accepted) {
-                        let ends = set.changes || element.ends;
-                        let networks = element.key.as_deref().and_then(sets::networks).unwrap_or_default();
-                        found.extend(networks.into_iter().map(|network| white(network, Some(name), ends)));
-                    }
-                }
-            }
-        }
-        found.retain(|white| {
-            let source = white.source;
-            source.prefix_len() > 0 && !source.addr().is_loopback() && !source.addr().is_multicast()
-        });
-        found
-    }
-
-    /// The interfaces whose packets come to a chain; empty for all.
-    fn interfaces_into(&self, chain: &Key) -> Vec<String> {
-        let mut found = BTreeSet::new();
-        let mut seen = HashSet::from([chain]);
-        let mut next = VecDeque::from([chain]);
-        while let Some(into) = next.pop_front() {
-            if self.chains.get(into).is_some_and(|chain| chain.hook.is_some()) {
-                return Vec::new();
-            }
-            for (from, index) in self.jumps.get(into).into_iter().flatten() {
-                match self.chains.get(from).and_then(|chain| chain.lines.get(*index)) {
-                    Some(Line { interface: Some(name), .. }) => drop(found.insert(name.clone())),
-                    Some(_) if seen.insert(from) => next.push_back(from),
-                    _ => {}
-                }
-            }
-        }
-        found.into_iter().collect()
     }
 }
 

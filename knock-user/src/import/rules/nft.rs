@@ -1,18 +1,18 @@
 //! What `nft list ruleset` prints.
 
-use std::collections::BTreeMap;
-
 use knock_common::packet::Transport;
 
 use super::iptables::to;
+use super::obstacles::PASSING;
 use super::sets::{Element, Set, elements, network, networks};
 use super::verdict::Verdict;
-use super::{Chain, Hook, Key, Line};
+use super::{Hook, Key, Line, Rules};
 use crate::config::{PortNames, PortRange};
 
 /// Adds its chains, and its sets and maps. What is not understood of a rule makes it odd, never an error: nft has a good
 /// deal more to say than is asked here.
-pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>, sets: &mut BTreeMap<Key, Set>) {
+pub fn read(text: &str, names: &PortNames, all: &mut Rules) {
+    let Rules { chains, sets, dormant, .. } = all;
     let mut open: Vec<Block> = Vec::new();
     // Rules may name sets that come behind them.
     let mut rules: Vec<(Key, Vec<String>)> = Vec::new();
@@ -39,13 +39,18 @@ pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>, se
                 let chain = chains.entry(key.clone()).or_default();
                 match words.as_slice() {
                     ["type", kind, "hook", hook, ..] => {
-                        chain.hook = Some(match (*kind, *hook) {
-                            ("filter", "input" | "ingress") => Hook::Input,
-                            ("filter", "forward") => Hook::Forward,
+                        let family = key.0.split(' ').next().unwrap_or_default();
+                        chain.hook = Some(match (*kind, *hook, family) {
+                            (_, _, "arp") => Hook::Other,
+                            ("filter", "input", "ip" | "ip6" | "inet") => Hook::Input,
+                            ("filter", "input" | "ingress", _) => Hook::Device,
+                            ("filter", "forward", _) => Hook::Forward,
+                            (_, "input" | "ingress" | "prerouting", _) => Hook::Early,
                             _ => Hook::Other,
                         });
                     }
-                    [] | ["policy" | "comment" | "flags", ..] => {}
+                    ["policy", policy] => chain.drops = *policy != "accept",
+                    [] | ["comment" | "flags", ..] => {}
                     _ => rules.push((key.clone(), statement.words)),
                 }
                 if end == End::Closes {
@@ -54,6 +59,14 @@ pub fn read(text: &str, names: &PortNames, chains: &mut BTreeMap<Key, Chain>, se
             }
             (Some(Block::Set(key)), end) => {
                 sets.entry(key.clone()).or_default().read(&words);
+                if end == End::Closes {
+                    open.pop();
+                }
+            }
+            (Some(Block::Table(table)), end) => {
+                if words.first() == Some(&"flags") && words.contains(&"dormant") {
+                    dormant.insert(table.clone());
+                }
                 if end == End::Closes {
                     open.pop();
                 }
@@ -202,21 +215,31 @@ fn rule<'a>(words: &[&'a str], names: &PortNames, named: &dyn Fn(&str) -> Option
         (Asked::Source, [name, ..]) if name.starts_with('@') => {
             let sets = vec![name.trim_start_matches('@').to_owned()];
             let mut lines = vec![Line { sets, verdict: Verdict::Accept, ..line.clone() }];
-            let elements = named(&name[1..]).map_or(&[][..], |map| map.elements.as_slice());
-            let chains = elements.iter().filter(|element| matches!(element.verdict, Some(Verdict::To(_))));
-            lines.extend(chains.map(|element| one(line.clone(), &asked, element, names)));
+            let map = named(&name[1..]);
+            let elements = map.map_or(&[][..], |map| map.elements.as_slice());
+            let others = elements.iter().filter(|element| element.verdict != Some(Verdict::Accept));
+            lines.extend(others.map(|element| one(line.clone(), &asked, element, names)));
+            lines.extend(unknown(&line, map));
             lines
         }
         (_, [name, ..]) if name.starts_with('@') => {
-            let elements = named(&name[1..]).map_or(&[][..], |map| map.elements.as_slice());
-            elements.iter().map(|element| one(line.clone(), &asked, element, names)).collect()
+            let map = named(&name[1..]);
+            let elements = map.map_or(&[][..], |map| map.elements.as_slice());
+            let lines = elements.iter().map(|element| one(line.clone(), &asked, element, names));
+            lines.chain(unknown(&line, map)).collect()
         }
         (_, ["{", inside @ ..]) => {
             let end = inside.iter().position(|word| *word == "}").unwrap_or(inside.len());
             elements(&inside[..end]).iter().map(|element| one(line.clone(), &asked, element, names)).collect()
         }
-        _ => vec![Line { odd: true, ..line }],
+        _ => vec![Line { odd: true, verdict: Verdict::Stop, ..line }],
     }
+}
+
+/// A line for what a map may come to say, or says without being listed: anything.
+fn unknown(line: &Line, map: Option<&Set>) -> Option<Line> {
+    let changes = map.is_none_or(|map| map.changes && map.elements.iter().any(Element::stops));
+    changes.then(|| Line { odd: true, verdict: Verdict::Stop, ..line.clone() })
 }
 
 /// A line for one element of a verdict map.
@@ -226,13 +249,13 @@ fn one(mut line: Line, asked: &Asked, element: &Element, names: &PortNames) -> L
     let Some(key) = &element.key else { return Line { odd: true, negated: true, ..line } };
     match asked {
         Asked::Ports(transports) => add_port(&mut line, key, transports, names),
-        Asked::Source => match networks(key) {
-            Some(networks) => line.sources.extend(networks),
-            None => line.odd = true,
-        },
-        Asked::Interface => line.interface = Some(key.clone()),
-        Asked::State => line.odd |= key != "new",
-        Asked::Protocol => line.odd |= !matches!(key.as_str(), "tcp" | "udp" | "6" | "17"),
+        Asked::Source => {
+            line.odd |= !line.sources.is_empty() || !line.sets.is_empty();
+            line.add_sources(networks(key));
+        }
+        Asked::Interface => line.interfaces = vec![key.clone()],
+        Asked::State => line.is_in(false, [key.as_str()]),
+        Asked::Protocol => protocols(&mut line, &[key.as_str()]),
         Asked::Other => line.odd = true,
     }
     line
@@ -253,41 +276,53 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
                 };
                 ports(&mut line, &mut words, transports, names);
             }
+            ("tcp" | "udp", _) => {
+                protocols(&mut line, &[word]);
+                line.odd = true;
+            }
+            ("icmp" | "icmpv6" | "igmp" | "esp" | "ah" | "sctp", _) => line.never = true,
             ("original", Some("proto-dst")) => {
                 words.next();
                 ports(&mut line, &mut words, &[Transport::Tcp], names);
             }
             ("ip" | "ip6", Some("saddr")) => {
                 words.next();
-                line.odd |= negated(&mut words);
+                // It asks for the source twice.
+                line.odd |= !line.sources.is_empty() || !line.sets.is_empty();
+                line.others |= negated(&mut words);
                 for value in values(&mut words) {
                     match value.strip_prefix('@') {
                         Some(set) => line.sets.push(set.to_owned()),
-                        None => match networks(value) {
-                            Some(networks) => line.sources.extend(networks),
-                            None => line.odd = true,
-                        },
+                        None => line.add_sources(networks(value)),
                     }
                 }
             }
             ("ip" | "ip6", Some("daddr")) => {
                 words.next();
-                line.odd |= negated(&mut words);
-                let loopback = |value: &&str| network(value).is_some_and(|network| network.addr().is_loopback());
-                line.to_loopback |= values(&mut words).iter().any(loopback);
+                let negated = negated(&mut words);
+                let found: Option<Vec<_>> = values(&mut words).into_iter().map(network).collect();
+                line.is_to(found.filter(|_| !negated));
             }
             ("iif" | "iifname", Some(_)) => {
-                line.odd |= negated(&mut words);
-                line.interface = values(&mut words).first().map(|&name| name.to_owned());
+                let negated = negated(&mut words);
+                let devices = values(&mut words);
+                // All others, or those of a set.
+                if negated || devices.iter().any(|name| name.starts_with('@')) {
+                    line.odd = true;
+                } else {
+                    line.interfaces.extend(devices.into_iter().map(str::to_owned));
+                }
             }
             ("ct", Some("state")) => {
                 words.next();
-                line.odd |= negated(&mut words) || !values(&mut words).contains(&"new");
+                let negated = negated(&mut words);
+                line.is_in(negated, values(&mut words));
             }
             ("meta", Some("l4proto")) | ("ip", Some("protocol")) | ("ip6", Some("nexthdr")) => {
                 words.next();
-                line.odd |= negated(&mut words);
-                line.odd |= values(&mut words).iter().any(|value| !matches!(*value, "tcp" | "udp" | "6" | "17"));
+                let negated = negated(&mut words);
+                let found = values(&mut words);
+                if negated { line.odd = true } else { protocols(&mut line, &found) }
             }
             ("counter", Some("packets")) => {
                 // packets N bytes N
@@ -295,13 +330,26 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
                     words.next();
                 }
             }
-            ("ct" | "counter" | "log" | "prefix" | "meta", _) => {}
-            ("comment", Some(_)) => drop(words.next()),
+            ("ct" | "counter" | "log" | "meta", _) => {}
+            ("comment" | "prefix" | "level", Some(_)) => drop(words.next()),
             ("accept", _) => line.verdict = Verdict::Accept,
             ("return", _) => line.verdict = Verdict::Return,
-            ("jump" | "goto", Some(chain)) => {
+            ("drop" | "reject" | "queue" | "synproxy" | "tproxy" | "fwd", _) => line.verdict = Verdict::Stop,
+            // A target of iptables that nftables has no words for.
+            ("xt", Some("target")) => {
+                words.next();
+                line.odd = true;
+                if !words.next().is_some_and(|name| PASSING.contains(&name)) {
+                    line.verdict = Verdict::Stop;
+                }
+            }
+            ("jump", Some(chain)) => {
                 words.next();
                 line.verdict = Verdict::To(chain.to_owned());
+            }
+            ("goto", Some(chain)) => {
+                words.next();
+                line.verdict = Verdict::Goto(chain.to_owned());
             }
             ("dnat", Some(_)) => {
                 while words.next_if(|word| matches!(*word, "ip" | "ip6" | "to")).is_some() {}
@@ -319,6 +367,18 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
         }
     }
     line
+}
+
+/// It is for packets of these protocols.
+fn protocols(line: &mut Line, protocols: &[&str]) {
+    let transports = protocols.iter().filter_map(|protocol| match *protocol {
+        "tcp" | "6" => Some(Transport::Tcp),
+        "udp" | "17" => Some(Transport::Udp),
+        _ => None,
+    });
+    line.transports = transports.collect();
+    // Packets of other protocols have no port that could be protected.
+    line.never |= line.transports.is_empty();
 }
 
 type Words<'a, I> = std::iter::Peekable<I>;

@@ -26,6 +26,13 @@ pub struct Element {
     pub ends: bool,
 }
 
+impl Element {
+    /// True if a map lets no packet of this element pass.
+    pub fn stops(&self) -> bool {
+        self.verdict == Some(Verdict::Stop)
+    }
+}
+
 impl Set {
     /// Takes in a statement of its block.
     pub fn read(&mut self, words: &[&str]) {
@@ -49,8 +56,10 @@ fn element(words: &[&str]) -> Element {
     let verdict = behind.get(1..).map(|words| match words {
         ["accept", ..] => Verdict::Accept,
         ["return", ..] => Verdict::Return,
-        ["jump" | "goto", chain, ..] => Verdict::To((*chain).to_owned()),
-        _ => Verdict::Other,
+        ["jump", chain, ..] => Verdict::To((*chain).to_owned()),
+        ["goto", chain, ..] => Verdict::Goto((*chain).to_owned()),
+        ["continue", ..] => Verdict::Other,
+        _ => Verdict::Stop,
     });
     let is_single = front.get(1).is_none_or(|word| matches!(*word, "timeout" | "expires" | "comment" | "counter"));
     let key = front.first().filter(|_| is_single).map(|key| (*key).to_owned());
@@ -91,7 +100,7 @@ mod tests {
         assert_eq!(said("192.0.2.1 timeout 1h expires 5m : accept"), ["Some(\"192.0.2.1\") Some(Accept) true"]);
         assert_eq!(
             said("22 : jump a , 25 : drop"),
-            ["Some(\"22\") Some(To(\"a\")) false", "Some(\"25\") Some(Other) false"]
+            ["Some(\"22\") Some(To(\"a\")) false", "Some(\"25\") Some(Stop) false"]
         );
         assert_eq!(said("192.0.2.1 . 22"), ["None None false"]);
     }
