@@ -55,6 +55,11 @@ pub trait World {
     /// `log_denied`.
     fn log_denied(&self) -> bool;
 
+    /// `--observe`: nothing is denied, and what would be is counted.
+    fn observes(&self) -> bool;
+    /// The boot time in ns at which the gate's trial ends: from then on nothing is denied. 0 if it is not on trial.
+    fn trial_until(&self) -> u64;
+
     /// `deny = "reject"`: denials are answered.
     fn rejects(&self) -> bool;
     /// True if the MAC, its first four octets as they lie in memory and the last two as a number, is

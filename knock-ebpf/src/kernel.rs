@@ -114,6 +114,16 @@ impl World for Kernel<'_> {
     }
 
     #[inline(always)]
+    fn observes(&self) -> bool {
+        settings::observe()
+    }
+
+    #[inline(always)]
+    fn trial_until(&self) -> u64 {
+        settings::trial_until()
+    }
+
+    #[inline(always)]
     fn rejects(&self) -> bool {
         settings::reject() != 0
     }

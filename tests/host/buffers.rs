@@ -2,7 +2,8 @@
 
 use knock_common::counter::Counter::{AttemptEnded, AttemptStarted, DenyNew, KnockPacket};
 use knock_common::gate::Verdict::{Deny, Pass, Reject};
-use tests::memory::{Link, Memory};
+use knock_common::packet::link::Link;
+use tests::memory::Memory;
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 
 use crate::common::{CONFIG, host, host_of, syn};

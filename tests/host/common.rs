@@ -55,9 +55,14 @@ pub fn host() -> Memory {
 
 /// A host with another config, on which the services of [`CONFIG`] run.
 pub fn host_of(config: &str) -> Memory {
+    host_like(Tables::from_toml(config))
+}
+
+/// A host with these tables, on which the services of [`CONFIG`] run.
+pub fn host_like(tables: Tables) -> Memory {
     let listening = [Port(2222, Protocol::Tcp), Port(51820, Protocol::Udp), Port(22, Protocol::Tcp)];
     let sockets = Sockets { listening: listening.into(), ..Sockets::default() };
-    let host = Memory::new(Tables::from_toml(config)).with_sockets(sockets).with_tokens(1000);
+    let host = Memory::new(tables).with_sockets(sockets).with_tokens(1000);
     host.set_now(NOW);
     host
 }

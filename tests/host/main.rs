@@ -13,6 +13,7 @@ mod gate;
 mod histories;
 mod import;
 mod knocks;
+mod lenient;
 mod limits;
 mod link_local;
 mod lockouts;

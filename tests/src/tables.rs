@@ -24,6 +24,10 @@ pub struct Tables {
     pub lockout: bool,
     /// `deny = "reject"`.
     pub reject: bool,
+    /// `--observe`.
+    pub observe: bool,
+    /// The boot time in ns at which the trial ends; 0 without one.
+    pub trial_until: u64,
 }
 
 /// New attempts per second and CPU, where a config says nothing.
@@ -56,6 +60,8 @@ impl Tables {
             log_denied: config.options.log_denied,
             lockout: config.options.lockout.is_some(),
             reject: config.options.deny == Deny::Reject,
+            observe: false,
+            trial_until: 0,
         }
     }
 }
@@ -72,6 +78,6 @@ impl From<&model::Config> for Tables {
             // Its sequence would come from a file, which is all that the gate does not see.
             door.one_time = model.once.then(|| config::OneTime { path: "/nowhere".into(), left: 1 });
         }
-        Self::compile(&parsed)
+        Self { observe: config.observe, trial_until: config.trial_until.unwrap_or(0), ..Self::compile(&parsed) }
     }
 }

@@ -1,7 +1,9 @@
 //! Packet -> verdict: the gate itself. Read this file to know what passes.
 
 pub(crate) mod admission;
+mod fast_path;
 mod flows;
+pub mod pipeline;
 mod verdict;
 
 use core::borrow::Borrow as _;
@@ -10,77 +12,20 @@ pub use verdict::Verdict;
 
 use admission::{is_granted, keep_alive};
 
-use crate::addr::Addr;
 use crate::counter::Counter;
 use crate::event::{Event, Kind};
 use crate::flags::TcpFlags;
 use crate::flow::FlowKey;
 use crate::frame::Frame;
 use crate::knocking;
-use crate::packet::{self, Other, Packet, Plain, Shape, Transport};
+use crate::packet::{Other, Packet, Shape, Transport};
 use crate::reject;
 use crate::rules::{PortRole, Role, Service};
-use crate::watch;
 use crate::world::{Socket, World};
-
-/// Judges one frame, and moves attempts and grants as it asks.
-#[inline(always)]
-pub fn judge<W: World, F: Frame + ?Sized>(world: &W, frame: &F) -> Verdict {
-    let mut packet = Packet::BLANK;
-    let role = match glance(world, frame, &mut packet) {
-        Glance::Unrelated => return Verdict::Pass,
-        Glance::Concerns(role) => role,
-        Glance::NotPlain => match packet::parse(frame, &mut packet) {
-            Ok(()) => role_of(world, &mut packet),
-            Err(other) => return judge_other(world, other),
-        },
-    };
-    judge_role(world, frame, &packet, role, true)
-}
-
-/// What is seen of a frame at a glance.
-#[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Glance {
-    /// A plain packet that is none of our business: passes.
-    Unrelated,
-    /// A plain packet to a port of this role, which was read.
-    Concerns(PortRole),
-    /// To be read by [`packet::parse`].
-    NotPlain,
-}
-
-/// Looks at the few fields that tell most traffic from what concerns the gate, before anything else is read.
-#[inline(always)]
-pub fn glance<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &mut Packet) -> Glance {
-    let Some(plain) = Plain::look(frame) else { return Glance::NotPlain };
-    let role = world.ports(plain.dport).of(plain.transport);
-    // On which link a link-local source is would have to be asked for: of those, what may end an attempt goes the long way.
-    if role.is_unrelated()
-        && !(plain.is_heeded(|flags| world.heeds(flags)) && (plain.is_near() || may_attempt(world, &plain.source())))
-    {
-        return Glance::Unrelated;
-    }
-    plain.read(packet, || world.scope());
-    Glance::Concerns(role)
-}
-
-/// True if an attempt of the source may be under way.
-#[inline(always)]
-fn may_attempt<W: World>(world: &W, source: &Addr) -> bool {
-    world.watch(watch::cell_of(source)).is_some_and(|cell| cell.load() != 0)
-}
-
-/// The role of the port that a packet goes to, which was just read. A link-local source is of its link from here on.
-#[inline(always)]
-pub fn role_of<W: World>(world: &W, packet: &mut Packet) -> PortRole {
-    packet.came_on(|| world.scope());
-    world.ports(packet.dport).of(packet.transport)
-}
 
 /// The verdict on a frame that is no packet to judge by its port.
 #[inline(always)]
-pub fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
+fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
     let (verdict, counter) = match other {
         Other::Foreign => return Verdict::Pass,
         Other::LaterFragment => (Verdict::Pass, Counter::PassLaterFragment),
@@ -93,17 +38,10 @@ pub fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
     verdict
 }
 
-/// The verdict on a TCP or UDP packet that was just read. One whose headers lie across the buffers of a large frame (not
-/// `in_one`) is judged like any other, but it is never a knock, and denied without an answer.
+/// The verdict on a TCP or UDP packet that was just read, to a port of this role. One whose headers lie across the buffers
+/// of a large frame (not `in_one`) is judged like any other, but it is never a knock, and denied without an answer.
 #[inline(always)]
-pub fn judge_packet<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &mut Packet, in_one: bool) -> Verdict {
-    let role = role_of(world, packet);
-    judge_role(world, frame, packet, role, in_one)
-}
-
-/// The same if the role of its port is known.
-#[inline(always)]
-pub fn judge_role<W: World, F: Frame + ?Sized>(
+fn judge_role<W: World, F: Frame + ?Sized>(
     world: &W,
     frame: &F,
     packet: &Packet,

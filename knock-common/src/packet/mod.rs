@@ -7,6 +7,7 @@
 mod ethernet;
 mod ipv4;
 mod ipv6;
+pub mod link;
 mod plain;
 mod transport;
 

@@ -11,10 +11,11 @@ use knock_common::cell::Cell64;
 use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
 use knock_common::layout::name::{PROGRAM, PROGRAM_LINEAR, PROGRAM_RAW, PROGRAM_RAW_LINEAR};
+use knock_common::packet::link::Link;
 use tests::fuzz::mutate::Mutator;
 use tests::fuzz::seeds;
 use tests::kernel::{Kernel, LEAST, LINEAR, RealSockets, Room, enter_network, stay_on_cpu};
-use tests::memory::{Link, Memory};
+use tests::memory::Memory;
 use tests::model::{Port, Protocol, Sockets};
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 use tests::tables::Tables;
@@ -86,8 +87,8 @@ const OPTIONS: [&str; 4] = [
 const PROGRAMS: [(&str, Link, bool); 4] = [
     (PROGRAM, Link::Ethernet, true),
     (PROGRAM_LINEAR, Link::Ethernet, false),
-    (PROGRAM_RAW, Link::Raw, true),
-    (PROGRAM_RAW_LINEAR, Link::Raw, false),
+    (PROGRAM_RAW, Link::Ip, true),
+    (PROGRAM_RAW_LINEAR, Link::Ip, false),
 ];
 
 /// The trials.
@@ -253,7 +254,7 @@ impl Job {
     /// The frame as it comes on this link, if the kernel can run it.
     fn fitting(&self, mut frame: Vec<u8>) -> Option<Vec<u8>> {
         let (_, link, takes_buffers) = self.program;
-        if link == Link::Raw {
+        if link == Link::Ip {
             frame.drain(..HEADER.min(frame.len()));
         }
         (frame.len() >= LEAST && (takes_buffers || frame.len() <= LINEAR)).then_some(frame)

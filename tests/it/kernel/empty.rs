@@ -38,6 +38,8 @@ fn nothing() -> Tables {
         log_denied: true,
         lockout: false,
         reject: false,
+        observe: false,
+        trial_until: 0,
     }
 }
 

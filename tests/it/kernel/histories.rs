@@ -106,7 +106,8 @@ fn loads(seeds: Range<u64>) -> Vec<Vec<u64>> {
                 let config = Scenario::config_of(seed);
                 let flags = [config.stealth, config.verify_checksums, config.log_denied, config.reject];
                 let segments = Tables::from(&config).rules.segments() != Segments::OPENING;
-                (flags, config.lockout, config.trusted.is_empty(), config.attempt_rate, segments)
+                let lenient = (config.observe, config.trial_until);
+                (flags, config.lockout, lenient, config.trusted.is_empty(), config.attempt_rate, segments)
             }
         };
         last = Some((seed / PER_CONFIG, key));

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use fastrand::Rng;
 
-use super::{chance, pick};
+use super::{TICK, chance, pick};
 use crate::model::{Action, Config, Door, Flags, Network, Port, Protocol, Service};
 use crate::packet::{ACK, CWR, ECE, FIN, PSH, RST, SYN, URG};
 
@@ -27,6 +27,9 @@ pub const SOURCES: [&str; 10] = [
 ];
 /// Addresses of the host behind the gate.
 pub const SERVERS: [&str; 4] = ["192.0.2.1", "192.0.2.2", "2001:db8:0:2::1", "2001:db8:0:2::2"];
+/// When trials end, boot time in ns: while histories go on that begin at boot, and while those do that begin before the
+/// tick counter of an attempt wraps.
+const TRIAL_ENDS: [u64; 2] = [5 * SECOND, (1 << 40) * TICK];
 
 const FLAGS: [Flags; 12] = [
     Flags { set: SYN, clear: ACK | FIN },
@@ -66,6 +69,8 @@ pub fn random_config(rng: &mut Rng) -> Config {
         lockout: !reject && chance(rng, 40),
         locked: random_locked(rng),
         reject,
+        observe: false,
+        trial_until: None,
         log_tokens: rng.u64(0..8),
         attempt_rate: if chance(rng, 15) { 2 } else { 4096 },
         services,
@@ -79,6 +84,15 @@ pub fn random_config(rng: &mut Rng) -> Config {
         };
         if !config.doors.iter().any(contradicts) {
             config.doors.push(door);
+        }
+    }
+    // For the same reason: only with the other constants that most configs have.
+    let is_usual = config.stealth && config.verify_checksums && config.log_denied && !config.lockout;
+    if is_usual && config.attempt_rate > 2 && !config.trusted.is_empty() {
+        match rng.u32(..6) {
+            0 => config.observe = true,
+            1 => config.trial_until = Some(pick(rng, &TRIAL_ENDS)),
+            _ => {}
         }
     }
     config

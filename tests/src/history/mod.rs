@@ -78,6 +78,7 @@ impl fmt::Display for Scenario {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{}", self.config.to_toml())?;
         writeln!(out, "# log tokens: {}", self.config.log_tokens)?;
+        writeln!(out, "# observe: {}, trial until: {:?}", self.config.observe, self.config.trial_until)?;
         writeln!(out, "# locked out: {:?}", self.config.locked)?;
         let listening: Vec<_> = self.sockets.listening.iter().map(ToString::to_string).collect();
         writeln!(out, "# listening: {}", listening.join(", "))?;

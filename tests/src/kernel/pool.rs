@@ -22,6 +22,8 @@ struct Constants {
     log_denied: bool,
     lockout: bool,
     reject: bool,
+    observe: bool,
+    trial_until: u64,
     trusted: bool,
     /// Some door takes segments that open no flow.
     segments: bool,
@@ -65,6 +67,8 @@ impl Constants {
             log_denied: tables.log_denied,
             lockout: tables.lockout,
             reject: tables.reject,
+            observe: tables.observe,
+            trial_until: tables.trial_until,
             trusted: !tables.rules.trusted.is_empty(),
             segments: tables.rules.segments() != Segments::OPENING,
             room,

@@ -23,15 +23,15 @@ use knock_common::counter::Counter;
 use knock_common::event::Event;
 use knock_common::flags::Segments;
 use knock_common::flow::{Flow, FlowKey, FlowState};
-use knock_common::gate::{self, Verdict};
+use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey};
+use knock_common::packet::link::Link;
 use knock_common::reject::cells::ERROR_CELLS;
 use knock_common::rules::PortRoles;
 use knock_common::spent::Spent;
 use knock_common::watch::WATCH_CELLS;
 
 pub use self::beside::Beside;
-pub use self::programs::Link;
 use self::slots::Slots;
 use crate::links;
 use crate::model::Sockets;
@@ -204,10 +204,10 @@ impl Memory {
 
     /// Judges one frame.
     pub fn judge(&self, frame: &[u8]) -> Verdict {
-        let Some(beside) = &self.beside else { return gate::judge(self, frame) };
+        let Some(beside) = &self.beside else { return self.judge_linear(Link::Ethernet, frame) };
         let mut beside = lock(beside);
         beside.before(self);
-        let verdict = gate::judge(self, frame);
+        let verdict = self.judge_linear(Link::Ethernet, frame);
         beside.after(self, frame, verdict);
         verdict
     }

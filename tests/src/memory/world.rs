@@ -60,6 +60,14 @@ impl World for Memory {
         self.tables.log_denied
     }
 
+    fn observes(&self) -> bool {
+        self.tables.observe
+    }
+
+    fn trial_until(&self) -> u64 {
+        self.tables.trial_until
+    }
+
     fn rejects(&self) -> bool {
         self.tables.reject
     }

@@ -150,6 +150,10 @@ pub struct Config {
     pub locked: BTreeMap<Network, Nanos>,
     /// Answer what is denied.
     pub reject: bool,
+    /// Deny nothing.
+    pub observe: bool,
+    /// Deny nothing any more after this time; `None`: for good.
+    pub trial_until: Option<Nanos>,
     /// Denials that may be logged, for nobody refills the tokens in a history.
     pub log_tokens: u64,
     /// New attempts per second of 2^30 ns.

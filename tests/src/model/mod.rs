@@ -183,6 +183,8 @@ impl Model {
     pub fn step(&mut self, now: Nanos, packet: &PacketSpec) -> Outcome {
         self.counted.clear();
         let verdict = self.judge(now, packet);
+        let is_over = self.config.trial_until.is_some_and(|until| now > until);
+        let verdict = if self.config.observe || is_over { Verdict::Pass } else { verdict };
         Outcome { verdict, counted: std::mem::take(&mut self.counted) }
     }
 

@@ -32,6 +32,24 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         11 "a question keeps a grant alive":
             "if decide(world, counter) { return 1; }" => "decide(world, counter);", kernel();
     }
+    "act" {
+        9 "what is denied passes":
+            "Verdict::Deny => program.drop()," => "Verdict::Deny => program.pass(),";
+        12 "what is to be answered is dropped":
+            "Verdict::Reject => program.answer()," => "Verdict::Reject => program.drop(),";
+        9 "what would be answered is, where nothing is denied":
+            "Verdict::Deny | Verdict::Reject if is_lenient(program.world())" => "Verdict::Deny if is_lenient(program.world())";
+    }
+    "is_lenient" {
+        9 "a gate that only observes denies":
+            "world.observes() || (" => "(";
+        9 "a gate on trial denies nothing":
+            "until != 0 && world.now() > until" => "until != 0";
+        9 "a gate that is not on trial denies nothing":
+            "until != 0 && world.now() > until" => "world.now() > until";
+        9 "a trial ends a nanosecond too early":
+            "world.now() > until" => "world.now() >= until";
+    }
     "guard" {
         9 "a new connection passes":
             "Transport::Tcp if packet.opens() => Counter::DenyNew,"

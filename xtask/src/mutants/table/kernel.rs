@@ -5,17 +5,23 @@ use super::{Mutant, mutants};
 /// Bugs of it. Only the loaded program has them.
 pub(super) const MUTANTS: &[Mutant] = mutants! {
     in "knock-ebpf"
-    "act" {
+    "pass" {
         6 "in the kernel what passes is dropped":
-            "Verdict::Pass => xdp_action::XDP_PASS," => "Verdict::Pass => xdp_action::XDP_DROP,", kernel();
-        9 "in the kernel what is denied passes":
-            "Verdict::Deny => xdp_action::XDP_DROP," => "Verdict::Deny => xdp_action::XDP_PASS,", kernel();
+            "xdp_action::XDP_PASS" => "xdp_action::XDP_DROP", kernel();
         14 "in the kernel what passes is aborted":
-            "Verdict::Pass => xdp_action::XDP_PASS," => "Verdict::Pass => xdp_action::XDP_ABORTED,", kernel();
+            "xdp_action::XDP_PASS" => "xdp_action::XDP_ABORTED", kernel();
     }
-    "is_lenient" {
+    "drop" {
+        9 "in the kernel what is denied passes":
+            "xdp_action::XDP_DROP" => "xdp_action::XDP_PASS", kernel();
+    }
+    "observes" {
         9 "in the kernel every gate only observes":
-            "settings::observe() || (" => "!settings::observe() || (", kernel();
+            "settings::observe()" => "!settings::observe()", kernel();
+    }
+    "trial_until" {
+        9 "in the kernel no trial ends":
+            "settings::trial_until()" => "0", kernel();
     }
     "send" {
         12 "in the kernel an answer is written over several buffers":

@@ -1,0 +1,48 @@
+//! What is seen of a frame at a glance: most traffic is none of our business, and pays for no more than this.
+
+use crate::addr::Addr;
+use crate::frame::Frame;
+use crate::packet::{Packet, Plain};
+use crate::rules::PortRole;
+use crate::watch;
+use crate::world::World;
+
+/// What is seen of a frame at a glance.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Glance {
+    /// A plain packet that is none of our business: passes.
+    Unrelated,
+    /// A plain packet to a port of this role, which was read.
+    Concerns(PortRole),
+    /// To be read by [`Link::parse`](crate::packet::link::Link::parse).
+    NotPlain,
+}
+
+/// Looks at the few fields that tell most traffic from what concerns the gate, before anything else is read.
+#[inline(always)]
+pub(super) fn glance<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &mut Packet) -> Glance {
+    let Some(plain) = Plain::look(frame) else { return Glance::NotPlain };
+    let role = world.ports(plain.dport).of(plain.transport);
+    // On which link a link-local source is would have to be asked for: of those, what may end an attempt goes the long way.
+    if role.is_unrelated()
+        && !(plain.is_heeded(|flags| world.heeds(flags)) && (plain.is_near() || may_attempt(world, &plain.source())))
+    {
+        return Glance::Unrelated;
+    }
+    plain.read(packet, || world.scope());
+    Glance::Concerns(role)
+}
+
+/// True if an attempt of the source may be under way.
+#[inline(always)]
+fn may_attempt<W: World>(world: &W, source: &Addr) -> bool {
+    world.watch(watch::cell_of(source)).is_some_and(|cell| cell.load() != 0)
+}
+
+/// The role of the port that a packet goes to, which was just read. A link-local source is of its link from here on.
+#[inline(always)]
+pub(super) fn role_of<W: World>(world: &W, packet: &mut Packet) -> PortRole {
+    packet.came_on(|| world.scope());
+    world.ports(packet.dport).of(packet.transport)
+}

@@ -1,0 +1,113 @@
+//! Frame -> action: the one way through the gate. Every program of the kernel runs it, and so does the host build.
+
+use crate::frame::Frame;
+use crate::packet::link::Link;
+use crate::packet::{Other, Packet};
+use crate::rules::Role;
+use crate::world::World;
+
+use super::fast_path::{Glance, glance, role_of};
+use super::verdict::Verdict;
+use super::{judge_other, judge_role};
+
+/// A program that has one frame before it: its surroundings, how it reads, and what it can do with the frame.
+pub trait Program {
+    /// Maps, clock, sockets, constants.
+    type World: World;
+    /// The first buffer of a frame.
+    type Frame: Frame + ?Sized;
+    /// What the program returns.
+    type Action;
+
+    /// How its frames begin.
+    const LINK: Link;
+    /// True if its frames may have several buffers.
+    const HAS_BUFFERS: bool;
+
+    /// The surroundings.
+    fn world(&self) -> &Self::World;
+    /// The first buffer; where there are no others, the frame.
+    fn frame(&self) -> &Self::Frame;
+
+    /// Reads the headers from the first buffer into `packet`, which is blank, by [`Link::parse`].
+    ///
+    /// It is left to the program, because a BPF call chain has 512 octets of stack: in the kernel this is a function of
+    /// its own, which has ended when the judging begins.
+    ///
+    /// # Errors
+    ///
+    /// As [`Link::parse`].
+    fn read(&self, packet: &mut Packet) -> Result<(), Other>;
+    /// The same across all buffers. Never called without [`Self::HAS_BUFFERS`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Link::parse`].
+    fn read_across(&self, packet: &mut Packet) -> Result<(), Other>;
+
+    /// Is told of each verdict before it takes effect.
+    #[inline(always)]
+    fn trace(&self, _verdict: Verdict) {}
+    /// Lets the frame go on.
+    fn pass(&self) -> Self::Action;
+    /// Drops it.
+    fn drop(&self) -> Self::Action;
+    /// Sends the answer to it back; drops it where that cannot be done.
+    fn answer(&self) -> Self::Action;
+}
+
+/// Takes one frame through the gate: looks at it, reads it, judges it, moves attempts, grants and flows as it asks, and
+/// acts on the verdict.
+///
+/// There are several ways out, each with the code of [`act`]: with one for all, the verifier follows every way in to each
+/// way out, and goes beyond what `kernel::cost` allows.
+#[inline(always)]
+pub fn run<P: Program>(program: &P) -> P::Action {
+    let (world, frame) = (program.world(), program.frame());
+    let mut packet = Packet::BLANK;
+    let glimpsed = match P::LINK {
+        Link::Ethernet => glance(world, frame, &mut packet),
+        Link::Ip => Glance::NotPlain,
+    };
+    let (role, in_one) = match glimpsed {
+        Glance::Unrelated => return act(program, Verdict::Pass),
+        // A copy of its own: what a flood hits does not share its registers with the long paths.
+        Glance::Concerns(role) if P::HAS_BUFFERS && matches!(role.role(), Role::Protected(_)) => {
+            return act(program, judge_role(world, frame, &packet, role, true));
+        }
+        Glance::Concerns(role) => (role, true),
+        Glance::NotPlain => {
+            let in_one = match program.read(&mut packet) {
+                Ok(()) => true,
+                // What the first buffer does not hold may lie in the next.
+                Err(Other::Malformed | Other::TinyFragment) if P::HAS_BUFFERS => match program.read_across(&mut packet)
+                {
+                    Ok(()) => false,
+                    Err(other) => return act(program, judge_other(world, other)),
+                },
+                Err(other) => return act(program, judge_other(world, other)),
+            };
+            (role_of(world, &mut packet), in_one)
+        }
+    };
+    act(program, judge_role(world, frame, &packet, role, in_one))
+}
+
+/// What becomes of the frame.
+#[inline(always)]
+fn act<P: Program>(program: &P, verdict: Verdict) -> P::Action {
+    program.trace(verdict);
+    match verdict {
+        Verdict::Pass => program.pass(),
+        Verdict::Deny | Verdict::Reject if is_lenient(program.world()) => program.pass(),
+        Verdict::Deny => program.drop(),
+        Verdict::Reject => program.answer(),
+    }
+}
+
+/// True if nothing is denied: the gate only observes, or nobody has confirmed its trial in time.
+#[inline(always)]
+fn is_lenient<W: World>(world: &W) -> bool {
+    let until = world.trial_until();
+    world.observes() || (until != 0 && world.now() > until)
+}
