@@ -10,11 +10,9 @@ use crate::counter::Counter;
 use crate::desk::Desk;
 use crate::event::{Event, Kind};
 use crate::frame::Frame;
-use crate::gate::admission;
-use crate::grant::{Grant, GrantKey, Origin, Prefix};
+use crate::gate::{admission, effect};
 use crate::packet::Packet;
-use crate::rules::{Action, Door, Knock, MAX_DOORS, MAX_PREFIXES, SLOTS, Service};
-use crate::spent::Spent;
+use crate::rules::{Door, Knock, MAX_DOORS, SLOTS};
 use crate::watch;
 use crate::world::{Socket, World};
 
@@ -185,7 +183,7 @@ fn complete_all<W: World>(world: &W, desk: &Desk) {
         }
         desk.done.set(done >> 8);
         if let Some(door) = world.door((done & 0xff) as u32 - 1) {
-            complete(world, desk, door);
+            effect::complete(world, desk, door);
         }
         count += 1;
     }
@@ -323,90 +321,6 @@ fn end_all<W: World>(world: &W, desk: &Desk) -> u32 {
         slot += 1;
     }
     desk.used.get()
-}
-
-/// The last step of a door: writes or removes the grant (rule 5). Returns the [`Kind`] of what it
-/// did, as its number.
-#[inline(never)]
-fn complete<W: World>(world: &W, desk: &Desk, door: &Door) -> u32 {
-    let (packet, now) = (&desk.packet, desk.now.get());
-    let Some(service) = world.service(u32::from(door.service)) else { return 0 };
-    let prefix = if packet.src.is_v4() { &door.prefix_v4 } else { &door.prefix_v6 };
-    let (kind, until) = if door.once != 0 && !spend(world, packet, door, now) {
-        (Kind::Spent, 0)
-    } else if door.action == Action::Close as u8 {
-        close(world, packet, service);
-        (Kind::Closed, 0)
-    } else {
-        open(world, packet, door, prefix, service, now)
-    };
-    world.count(match kind {
-        Kind::Opened => Counter::GrantOpened,
-        Kind::Extended => Counter::GrantExtended,
-        Kind::Closed => Counter::GrantClosed,
-        Kind::Spent => Counter::GrantSpent,
-        _ => Counter::GrantRefused,
-    });
-    world.emit(desk.event(Event {
-        at: now,
-        until,
-        source: packet.src,
-        door: door.tag,
-        service: service.tag,
-        port: packet.dport,
-        kind: kind as u8,
-        step: door.steps,
-        transport: packet.transport as u8,
-        bits: prefix.bits() as u8,
-        interface: world.interface(),
-        sport: packet.sport,
-        ..Event::NONE
-    }));
-    kind as u32
-}
-
-/// Uses up a one-time sequence, also if there is no room for the grant then: it was on the wire.
-#[inline(always)]
-fn spend<W: World>(world: &W, packet: &Packet, door: &Door, now: u64) -> bool {
-    world.spend(door.once, &Spent { at: now, source: packet.src, door: door.tag, reserved: 0 })
-}
-
-#[inline(always)]
-fn open<W: World>(
-    world: &W,
-    packet: &Packet,
-    door: &Door,
-    prefix: &Prefix,
-    service: &Service,
-    now: u64,
-) -> (Kind, u64) {
-    let key = GrantKey::new(service.tag, &packet.src, prefix);
-    let end = door.grant_end(now);
-    if let Some(mut grant) = world.grant(&key)
-        && grant.is_live(now)
-    {
-        grant.until = if grant.until > end { grant.until } else { end };
-        grant.renewed = now;
-        if world.replace_grant(&key, &grant) {
-            return (Kind::Extended, grant.until);
-        }
-    }
-    let grant = Grant::new(end, now, door.cmd_timeout, door.tag, Origin::Knock);
-    if world.put_grant(&key, &grant) { (Kind::Opened, end) } else { (Kind::Refused, end) }
-}
-
-#[inline(always)]
-fn close<W: World>(world: &W, packet: &Packet, service: &Service) {
-    let prefixes = if packet.src.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
-    let mut index = 0;
-    while index < MAX_PREFIXES {
-        let prefix = &prefixes[index];
-        if prefix.bits() == 0 {
-            return;
-        }
-        world.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix));
-        index += 1;
-    }
 }
 
 /// Tells the daemon of an attempt.

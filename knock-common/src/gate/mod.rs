@@ -1,6 +1,7 @@
 //! Packet -> verdict: the gate itself. Read this file to know what passes.
 
 pub(crate) mod admission;
+pub(crate) mod effect;
 mod fast_path;
 mod flows;
 pub mod pipeline;
@@ -10,7 +11,8 @@ use core::borrow::Borrow as _;
 
 pub use verdict::Verdict;
 
-use admission::{is_granted, keep_alive};
+use admission::is_granted;
+use effect::keep_alive;
 
 use crate::counter::Counter;
 use crate::event::{Event, Kind};
