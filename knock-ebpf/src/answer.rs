@@ -1,13 +1,12 @@
 //! The answer to a denied packet, sent back where the packet came from.
 
-use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::helpers::bpf_get_prandom_u32;
-use aya_ebpf::programs::XdpContext;
 use knock_common::frame::FrameMut as _;
 use knock_common::packet::Packet;
 use knock_common::reject::answer::{self, Sender};
 
 use crate::frame::Linear;
+use crate::hook::Hook;
 use crate::{desk, maps, places, settings};
 
 /// Turns the frame into the answer to the packet on the desk, and sends it. What cannot be answered
@@ -17,33 +16,33 @@ use crate::{desk, maps, places, settings};
 /// ends in the first; and generic XDP, up to Linux 6.18 at least, would then send octets that are not of this frame
 /// (`bpf_prog_run_generic_xdp` leaves in `skb->len` what was taken away with a buffer).
 #[inline(never)]
-pub fn send(ctx: &XdpContext) -> u32 {
-    let frame = Linear::new(ctx);
-    if frame.is_all() { write(ctx, frame) } else { xdp_action::XDP_DROP }
+pub fn send<H: Hook>(hook: H) -> u32 {
+    let frame = Linear::new(hook);
+    if frame.is_all() { write(hook, frame) } else { H::DROP }
 }
 
 /// [`send`] for frames of one buffer.
 #[inline(never)]
-pub fn send_linear(ctx: &XdpContext) -> u32 {
-    write(ctx, Linear::new(ctx))
+pub fn send_linear<H: Hook>(hook: H) -> u32 {
+    write(hook, Linear::new(hook))
 }
 
 #[inline(always)]
-fn write(ctx: &XdpContext, mut frame: Linear<'_>) -> u32 {
+fn write<H: Hook>(hook: H, mut frame: Linear<H>) -> u32 {
     // By reference: of an `Option` of a whole packet the compiler also spills what is not there, which
     // the verifier takes for a use.
-    let Some(packet) = desk::look() else { return xdp_action::XDP_DROP };
-    let Some(place) = places::place(ctx) else { return xdp_action::XDP_DROP };
-    let Some(sheet) = maps::SHEET.get_ptr_mut(0) else { return xdp_action::XDP_DROP };
+    let Some(packet) = desk::look() else { return H::DROP };
+    let Some(place) = places::place(hook) else { return H::DROP };
+    let Some(sheet) = maps::SHEET.get_ptr_mut(0) else { return H::DROP };
     // SAFETY: this CPU's own value, which nobody else touches before the verdict (see `maps`).
     let sheet = unsafe { &mut *sheet };
     // SAFETY: takes nothing, and returns a number.
     let id = unsafe { bpf_get_prandom_u32() } as u16;
     let sender = Sender { ttl: place.ttl, hop_limit: place.hop_limit, id, key: settings::reject() };
     if answer::write(&mut frame, packet, &sender, sheet) && (packet.ip != 0 || name_protocol(&mut frame, packet)) {
-        xdp_action::XDP_TX
+        hook.send_back()
     } else {
-        xdp_action::XDP_DROP
+        H::DROP
     }
 }
 
@@ -51,7 +50,7 @@ fn write(ctx: &XdpContext, mut frame: Linear<'_>) -> u32 {
 /// right before the frame, if what it takes for one has changed in the frame (`bpf_prog_run_generic_xdp`); tunnels
 /// send nothing whose protocol they do not know.
 #[inline(always)]
-fn name_protocol(frame: &mut Linear<'_>, packet: &Packet) -> bool {
+fn name_protocol<H: Hook>(frame: &mut Linear<H>, packet: &Packet) -> bool {
     const HEADER: i32 = 14;
     let protocol = if packet.src.is_v4() { [0x08, 0x00] } else { [0x86, 0xdd] };
     // A device without link headers has a MAC of zeroes: to it.

@@ -1,41 +1,38 @@
 //! The bytes of the frame: the one place that turns an offset into a packet access.
 
-use aya_ebpf::helpers::{
-    bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
-};
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::helpers::bpf_csum_diff;
 use knock_common::frame::{Frame, FrameMut, MAX_OFFSET, View};
 
+use crate::hook::Hook;
 use crate::maps::{self, COPIED};
 
 /// The linear part of a frame: all of it, but for a multi-buffer frame.
-pub struct Linear<'a> {
-    ctx: &'a XdpContext,
+pub struct Linear<H> {
+    hook: H,
 }
 
-impl<'a> Linear<'a> {
+impl<H: Hook> Linear<H> {
     #[inline(always)]
-    pub fn new(ctx: &'a XdpContext) -> Self {
-        Self { ctx }
+    pub const fn new(hook: H) -> Self {
+        Self { hook }
     }
 
-    /// True if there is no other buffer (kernel 5.18).
+    /// True if there is no other buffer.
     #[inline(always)]
     pub fn is_all(&self) -> bool {
-        let first = one_register(self.ctx.data_end() - self.ctx.data()) as u64;
-        // SAFETY: the context is the one that the kernel gave to the program.
-        unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) == first }
+        let first = one_register(self.hook.end() - self.hook.begin()) as u64;
+        self.hook.length() == first
     }
 
-    /// Lets the frame begin so many octets later, or earlier; false if it cannot.
+    /// Lets the frame begin so many octets later, or earlier; false if it cannot. Every view made before is gone, since each
+    /// borrows nothing but an address that is checked anew at its next use.
     #[inline(always)]
     pub fn move_begin(&mut self, by: i32) -> bool {
-        // SAFETY: the context is the one that the kernel gave to the program; views as in `resize`.
-        unsafe { bpf_xdp_adjust_head(self.ctx.ctx, by) == 0 }
+        self.hook.move_begin(by)
     }
 }
 
-impl Frame for Linear<'_> {
+impl<H: Hook> Frame for Linear<H> {
     type View<const N: usize> = Loaded;
 
     #[inline(always)]
@@ -45,14 +42,14 @@ impl Frame for Linear<'_> {
         if offset > MAX_OFFSET as usize {
             return None;
         }
-        let begin = one_register(self.ctx.data() + offset);
-        (begin + N <= self.ctx.data_end()).then_some(Loaded(begin))
+        let begin = one_register(self.hook.begin() + offset);
+        (begin + N <= self.hook.end()).then_some(Loaded(begin))
     }
 
     #[inline(always)]
     fn start<const N: usize>(&self, skipped: u32) -> Option<Loaded> {
-        let begin = self.ctx.data() + skipped as usize;
-        (begin + N <= self.ctx.data_end()).then_some(Loaded(begin))
+        let begin = self.hook.begin() + skipped as usize;
+        (begin + N <= self.hook.end()).then_some(Loaded(begin))
     }
 
     #[inline(always)]
@@ -63,24 +60,19 @@ impl Frame for Linear<'_> {
     #[inline(always)]
     fn reaches(&self, length: u32) -> bool {
         // Bounded for the verifier: no IP packet is longer than this behind its link header.
-        length <= 0x1_0100 && self.ctx.data() + length as usize <= self.ctx.data_end()
+        length <= 0x1_0100 && self.hook.begin() + length as usize <= self.hook.end()
     }
 }
 
-impl FrameMut for Linear<'_> {
+impl<H: Hook> FrameMut for Linear<H> {
     #[inline(always)]
     fn resize(&mut self, added: u32, length: u32) -> bool {
-        let ctx = self.ctx.ctx;
-        // SAFETY: the context is the one that the kernel gave to the program; every view made before is
-        // gone, since each borrows nothing but an address that is checked anew at its next use.
-        unsafe {
-            if added != 0 && !self.move_begin(-(added as i32)) {
-                return false;
-            }
-            // In one piece: the verifier allows no 32-bit arithmetic with packet pointers.
-            let now = one_register(self.ctx.data_end() - self.ctx.data()) as i32;
-            bpf_xdp_adjust_tail(ctx, length as i32 - now) == 0
+        if added != 0 && !self.move_begin(-(added as i32)) {
+            return false;
         }
+        // In one piece: the verifier allows no 32-bit arithmetic with packet pointers.
+        let now = one_register(self.hook.end() - self.hook.begin()) as i32;
+        self.hook.move_end(length as i32 - now)
     }
 
     #[inline(always)]
@@ -185,9 +177,9 @@ fn forget(value: u32) -> u32 {
     }
 }
 
-/// A multi-buffer frame, its headers copied together (kernel 5.18). Slow, and right for every frame.
-pub struct Copied<'a> {
-    ctx: &'a XdpContext,
+/// A frame of several buffers, its headers copied together. Slow, and right for every frame.
+pub struct Copied<H> {
+    hook: H,
     begin: *const u8,
     length: usize,
 }
@@ -195,13 +187,12 @@ pub struct Copied<'a> {
 /// Shorter than any frame that holds an IP header.
 const SHORTEST: usize = 14;
 
-impl<'a> Copied<'a> {
+impl<H: Hook> Copied<H> {
     /// Copies the start of the frame; `None` if the kernel refuses.
     #[inline(always)]
-    pub fn new(ctx: &'a XdpContext) -> Option<Self> {
+    pub fn new(hook: H) -> Option<Self> {
         let buffer = maps::COPY.get_ptr_mut(0)?;
-        // SAFETY: the context is the one that the kernel gave to the program.
-        let total = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as usize;
+        let total = hook.length() as usize;
         let length = one_register(if total > COPIED { COPIED } else { total });
         // Of a comparison with 0 a verifier before 6.8 learns nothing.
         if length < SHORTEST {
@@ -211,12 +202,12 @@ impl<'a> Copied<'a> {
             return None;
         }
         // SAFETY: the buffer is this CPU's own and holds COPIED bytes, which `length` does not pass.
-        let result = unsafe { bpf_xdp_load_bytes(ctx.ctx, 0, buffer.cast(), length as u32) };
-        (result == 0).then_some(Self { ctx, begin: buffer.cast_const().cast(), length })
+        let is_copied = unsafe { hook.copy(buffer.cast(), length as u32) };
+        is_copied.then_some(Self { hook, begin: buffer.cast_const().cast(), length })
     }
 }
 
-impl Frame for Copied<'_> {
+impl<H: Hook> Frame for Copied<H> {
     type View<const N: usize> = Loaded;
 
     #[inline(always)]
@@ -235,7 +226,6 @@ impl Frame for Copied<'_> {
 
     #[inline(always)]
     fn reaches(&self, length: u32) -> bool {
-        // SAFETY: the context is the one that the kernel gave to the program.
-        unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) >= u64::from(length) }
+        self.hook.length() >= u64::from(length)
     }
 }

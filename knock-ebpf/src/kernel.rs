@@ -5,7 +5,6 @@ use core::mem::MaybeUninit;
 use aya_ebpf::bindings::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::programs::XdpContext;
 use knock_common::addr::Addr;
 use knock_common::attempt::Attempts;
 use knock_common::budget::Budget;
@@ -21,6 +20,7 @@ use knock_common::rules::{Door, Knock, PortRoles, Service};
 use knock_common::spent::Spent;
 use knock_common::world::{Socket, World};
 
+use crate::hook::Hook;
 use crate::{desk, explain, maps, places, settings, sockets};
 
 /// A key of the tries for one address. The kernel reads keys eight octets at a time, and so they are written:
@@ -53,18 +53,18 @@ fn halves(addr: &Addr) -> [u64; 2] {
 }
 
 /// The maps and helpers, for one frame.
-pub struct Kernel<'a> {
-    ctx: &'a XdpContext,
+pub struct Kernel<H> {
+    hook: H,
 }
 
-impl<'a> Kernel<'a> {
+impl<H: Hook> Kernel<H> {
     #[inline(always)]
-    pub fn new(ctx: &'a XdpContext) -> Self {
-        Self { ctx }
+    pub const fn new(hook: H) -> Self {
+        Self { hook }
     }
 }
 
-impl World for Kernel<'_> {
+impl<H: Hook> World for Kernel<H> {
     type Desk = &'static Desk;
     type FlowKey = &'static FlowKey;
 
@@ -79,13 +79,12 @@ impl World for Kernel<'_> {
 
     #[inline(always)]
     fn interface(&self) -> u32 {
-        // SAFETY: the context of this frame.
-        unsafe { (*self.ctx.ctx).ingress_ifindex }
+        self.hook.interface()
     }
 
     #[inline(always)]
     fn scope(&self) -> u32 {
-        places::scope(self.ctx)
+        places::scope(self.hook)
     }
 
     #[inline(always)]
@@ -130,7 +129,7 @@ impl World for Kernel<'_> {
 
     #[inline(always)]
     fn is_addressed(&self, high: u32, low: u16) -> bool {
-        places::place(self.ctx).is_some_and(|place| {
+        places::place(self.hook).is_some_and(|place| {
             let [a, b, c, d, e, f] = place.mac;
             u32::from_ne_bytes([a, b, c, d]) == high && u16::from_be_bytes([e, f]) == low
         })
@@ -287,17 +286,17 @@ impl World for Kernel<'_> {
 
     #[inline(always)]
     fn socket_of(&self, flow: &FlowKey) -> Socket {
-        sockets::find(self.ctx, flow)
+        sockets::find(self.hook, flow)
     }
 
     #[inline(always)]
     fn asks(&self) -> bool {
-        explain::asks(self.ctx)
+        explain::asks(self.hook)
     }
 
     #[inline(always)]
     fn explain(&self, counter: Counter) {
-        explain::answer(self.ctx, counter);
+        explain::answer(self.hook, counter);
     }
 
     #[inline(always)]

@@ -8,6 +8,7 @@ mod answer;
 mod desk;
 mod explain;
 mod frame;
+mod hook;
 mod kernel;
 mod maps;
 mod places;

@@ -1,25 +1,24 @@
 //! What the daemon has told of the interface on which a frame came.
 
-use aya_ebpf::programs::XdpContext;
 use knock_common::layout::Place;
 
+use crate::hook::Hook;
 use crate::maps;
 
 /// What it has told; nothing of an interface that needs no word.
 #[inline(always)]
-pub fn place(ctx: &XdpContext) -> Option<&Place> {
-    let index = ctx.ingress_ifindex() as u32;
+pub fn place<'a, H: Hook>(hook: H) -> Option<&'a Place> {
     // SAFETY: octets and a word that are only read. What the loader removes or replaces stays memory of the table, which
     // the kernel may give to another key; the loader waits for readers before it writes others there.
-    unsafe { maps::PLACES.get(index) }
+    unsafe { maps::PLACES.get(hook.interface()) }
 }
 
 /// To which interface a link-local source of the frame belongs. Not inlined, so that it takes nothing of the stack of
 /// those who ask.
 #[inline(never)]
-pub fn scope(ctx: &XdpContext) -> u32 {
-    match place(ctx) {
+pub fn scope<H: Hook>(hook: H) -> u32 {
+    match place(hook) {
         Some(place) if place.scope != 0 => place.scope,
-        _ => ctx.ingress_ifindex() as u32,
+        _ => hook.interface(),
     }
 }

@@ -2,9 +2,10 @@
 
 use aya_ebpf::bindings::{BPF_F_CURRENT_NETNS, bpf_sock_tuple};
 use aya_ebpf::helpers::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp};
-use aya_ebpf::programs::XdpContext;
 use knock_common::flow::FlowKey;
 use knock_common::world::Socket;
+
+use crate::hook::Hook;
 
 /// `TCP_ESTABLISHED` of `include/net/tcp_states.h`, which a connected UDP socket has as well.
 const ESTABLISHED: u32 = 1;
@@ -32,27 +33,27 @@ struct Tuple6 {
 /// Finds the socket that packets of `flow` would reach. The TCP look-up also returns request sockets and
 /// TIME_WAIT (kernel 5.2), so that no packet of a handshake or of a close is taken for a probe.
 #[inline(never)]
-pub fn find(ctx: &XdpContext, flow: &FlowKey) -> Socket {
+pub fn find<H: Hook>(hook: H, flow: &FlowKey) -> Socket {
     let (sport, dport) = (flow.sport.to_be(), flow.dport.to_be());
     if flow.source.is_v4() {
         let mut tuple = Tuple4 { saddr: flow.source.words()[3], daddr: flow.dest.words()[3], sport, dport };
-        find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple4>() as u32, flow.is_udp())
+        find_by(hook, (&raw mut tuple).cast(), size_of::<Tuple4>() as u32, flow.is_udp())
     } else {
         let mut tuple = Tuple6 { saddr: flow.source.on_wire().words(), daddr: flow.dest.words(), sport, dport };
-        find_by(ctx, (&raw mut tuple).cast(), size_of::<Tuple6>() as u32, flow.is_udp())
+        find_by(hook, (&raw mut tuple).cast(), size_of::<Tuple6>() as u32, flow.is_udp())
     }
 }
 
 #[inline(always)]
-fn find_by(ctx: &XdpContext, tuple: *mut bpf_sock_tuple, size: u32, is_udp: bool) -> Socket {
+fn find_by<H: Hook>(hook: H, tuple: *mut bpf_sock_tuple, size: u32, is_udp: bool) -> Socket {
     let netns = u64::from(BPF_F_CURRENT_NETNS as u32) | 0xffff_ffff_0000_0000;
     // SAFETY: the tuple is `size` bytes of one arm of the union, which is how the helper tells the
     // family; a socket that is found is released exactly once.
     unsafe {
         let socket = if is_udp {
-            bpf_sk_lookup_udp(ctx.ctx.cast(), tuple, size, netns, 0)
+            bpf_sk_lookup_udp(hook.context(), tuple, size, netns, 0)
         } else {
-            bpf_skc_lookup_tcp(ctx.ctx.cast(), tuple, size, netns, 0)
+            bpf_skc_lookup_tcp(hook.context(), tuple, size, netns, 0)
         };
         if socket.is_null() {
             return Socket::Nothing;

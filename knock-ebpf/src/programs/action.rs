@@ -1,6 +1,5 @@
-//! What every program gives to the pipeline: how it reads, and a table from verdict to XDP action.
+//! What every program gives to the pipeline: how it reads, and what it returns.
 
-use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::programs::XdpContext;
 use knock_common::gate::Verdict;
 use knock_common::gate::pipeline::Program;
@@ -8,70 +7,72 @@ use knock_common::packet::link::Link;
 use knock_common::packet::{Other, Packet};
 
 use crate::frame::{Copied, Linear};
+use crate::hook::{Hook, Xdp};
 use crate::kernel::Kernel;
 use crate::{answer, desk};
 
-/// An XDP program with a frame before it: whether its frames begin with an Ethernet header, and whether they may have
-/// several buffers.
-pub struct Xdp<'a, const ETHERNET: bool, const HAS_BUFFERS: bool> {
-    ctx: &'a XdpContext,
-    world: Kernel<'a>,
-    frame: Linear<'a>,
+/// A program with a frame before it: whether its frames begin with an Ethernet header, and whether they may have several
+/// buffers.
+pub struct Gate<H, const ETHERNET: bool, const HAS_BUFFERS: bool> {
+    hook: H,
+    world: Kernel<H>,
+    frame: Linear<H>,
 }
 
-impl<'a, const ETHERNET: bool, const HAS_BUFFERS: bool> Xdp<'a, ETHERNET, HAS_BUFFERS> {
+impl<const ETHERNET: bool, const HAS_BUFFERS: bool> Gate<Xdp, ETHERNET, HAS_BUFFERS> {
     #[inline(always)]
-    pub fn new(ctx: &'a XdpContext) -> Self {
-        Self { ctx, world: Kernel::new(ctx), frame: Linear::new(ctx) }
+    pub fn new(ctx: &XdpContext) -> Self {
+        let hook = Xdp::new(ctx);
+        Self { hook, world: Kernel::new(hook), frame: Linear::new(hook) }
     }
 }
 
-impl<'a, const ETHERNET: bool, const HAS_BUFFERS: bool> Program for Xdp<'a, ETHERNET, HAS_BUFFERS> {
-    type World = Kernel<'a>;
-    type Frame = Linear<'a>;
+impl<H: Hook, const ETHERNET: bool, const HAS_BUFFERS: bool> Program for Gate<H, ETHERNET, HAS_BUFFERS> {
+    type World = Kernel<H>;
+    type Frame = Linear<H>;
     type Action = u32;
 
     const LINK: Link = link(ETHERNET);
     const HAS_BUFFERS: bool = HAS_BUFFERS;
 
     #[inline(always)]
-    fn world(&self) -> &Kernel<'a> {
+    fn world(&self) -> &Kernel<H> {
         &self.world
     }
 
     #[inline(always)]
-    fn frame(&self) -> &Linear<'a> {
+    fn frame(&self) -> &Linear<H> {
         &self.frame
     }
 
     #[inline(always)]
     fn read(&self, packet: &mut Packet) -> Result<(), Other> {
-        desk::take(read::<ETHERNET>(self.ctx), packet)
+        desk::take(read::<H, ETHERNET>(self.hook), packet)
     }
 
     #[inline(always)]
     fn read_across(&self, packet: &mut Packet) -> Result<(), Other> {
-        desk::take(read_across::<ETHERNET>(self.ctx), packet)
+        desk::take(read_across::<H, ETHERNET>(self.hook), packet)
     }
 
     #[inline(always)]
     fn trace(&self, verdict: Verdict) {
-        aya_log_ebpf::trace!(self.ctx, "verdict {}", verdict as u32);
+        aya_log_ebpf::trace!(self.hook, "verdict {}", verdict as u32);
     }
 
     #[inline(always)]
     fn pass(&self) -> u32 {
-        xdp_action::XDP_PASS
+        H::PASS
     }
 
     #[inline(always)]
     fn drop(&self) -> u32 {
-        xdp_action::XDP_DROP
+        H::DROP
     }
 
     #[inline(always)]
     fn answer(&self) -> u32 {
-        if HAS_BUFFERS { answer::send(self.ctx) } else { answer::send_linear(self.ctx) }
+        if HAS_BUFFERS { answer::send(self.hook) } else { answer::send_linear(self.hook) }
     }
 }
 
@@ -84,17 +85,17 @@ const fn link(is_ethernet: bool) -> Link {
 /// What that takes of the stack is free again when the judging begins: a BPF call chain has 512 octets of it, and the long
 /// paths take most of them.
 #[inline(never)]
-fn read<const ETHERNET: bool>(ctx: &XdpContext) -> u32 {
+fn read<H: Hook, const ETHERNET: bool>(hook: H) -> u32 {
     desk::say(match desk::blank() {
-        Some(packet) => link(ETHERNET).parse(&Linear::new(ctx), packet),
+        Some(packet) => link(ETHERNET).parse(&Linear::new(hook), packet),
         None => Err(Other::Malformed),
     })
 }
 
 /// As [`read`], across buffers. The packet is made on the desk, since the copy takes much of the stack as well.
 #[inline(never)]
-fn read_across<const ETHERNET: bool>(ctx: &XdpContext) -> u32 {
-    let Some(frame) = Copied::new(ctx) else { return desk::say(Err(Other::Malformed)) };
+fn read_across<H: Hook, const ETHERNET: bool>(hook: H) -> u32 {
+    let Some(frame) = Copied::new(hook) else { return desk::say(Err(Other::Malformed)) };
     let Some(packet) = desk::blank() else { return desk::say(Err(Other::Malformed)) };
     desk::say(link(ETHERNET).parse(&frame, packet))
 }

@@ -5,13 +5,13 @@ use super::{Mutant, mutants};
 /// Bugs of it. Only the loaded program has them.
 pub(super) const MUTANTS: &[Mutant] = mutants! {
     in "knock-ebpf"
-    "pass" {
+    "PASS" {
         6 "in the kernel what passes is dropped":
             "xdp_action::XDP_PASS" => "xdp_action::XDP_DROP", kernel();
         14 "in the kernel what passes is aborted":
             "xdp_action::XDP_PASS" => "xdp_action::XDP_ABORTED", kernel();
     }
-    "drop" {
+    "DROP" {
         9 "in the kernel what is denied passes":
             "xdp_action::XDP_DROP" => "xdp_action::XDP_PASS", kernel();
     }
@@ -27,7 +27,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         12 "in the kernel an answer is written over several buffers":
             "if frame.is_all() {" => "if true {", kernel();
     }
-    "write" {
+    "send_back" {
         12 "in the kernel an answer is dropped":
             "xdp_action::XDP_TX" => "xdp_action::XDP_DROP", kernel();
     }
