@@ -14,6 +14,8 @@ pub struct Layer {
     parts: Vec<String>,
     /// What they are.
     what: String,
+    /// The groups of trials that try them.
+    trials: Vec<String>,
 }
 
 /// All layers, the lowest first.
@@ -26,10 +28,12 @@ pub struct Order {
 
 /// How a line of [`Order::owed`] begins.
 const OWED: &str = "owed ";
+/// How the trials of the layer above them begin.
+const TRIED_BY: &str = "    by ";
 
 impl Order {
-    /// Reads the file: a crate's folder on a line of its own, then its layers, each an indented line of `parts: what`.
-    /// `owed FILE FILE` is an import that the rest of the file does not allow and that is still to go. `#` begins a remark.
+    /// Reads the file: a crate's folder on a line of its own, then its layers, each an indented line of `parts: what`,
+    /// and behind a layer, indented more, `by` and the groups of trials that try it. `owed FILE FILE` is an import that the rest of the file does not allow and that is still to go. `#` begins a remark.
     pub fn parse(text: &str) -> Result<Self> {
         let (mut layers, mut owed) = (Vec::new(), Vec::new());
         let mut krate = "";
@@ -39,6 +43,12 @@ impl Order {
                 owed.push([from.into(), to.into()]);
                 continue;
             }
+            if let Some(trials) = line.strip_prefix(TRIED_BY) {
+                let layer: &mut Layer =
+                    layers.last_mut().with_context(|| format!("line {number}: no layer before it"))?;
+                layer.trials.extend(trials.split_whitespace().map(str::to_owned));
+                continue;
+            }
             if !line.starts_with(' ') {
                 krate = line;
                 continue;
@@ -46,7 +56,7 @@ impl Order {
             let (parts, what) = line.split_once(": ").with_context(|| format!("line {number}: no `parts: what`"))?;
             let parts: Vec<String> = parts.split_whitespace().map(str::to_owned).collect();
             ensure!(!krate.is_empty() && !parts.is_empty(), "line {number}: no crate before it, or no part in it");
-            layers.push(Layer { krate: krate.to_owned(), parts, what: what.trim().to_owned() });
+            layers.push(Layer { krate: krate.to_owned(), parts, what: what.trim().to_owned(), trials: Vec::new() });
         }
         Ok(Self { layers, owed })
     }
@@ -69,6 +79,16 @@ impl Order {
         let of_crate = self.layers.iter().enumerate().filter(|(_, layer)| layer.krate == krate);
         let parts = of_crate.flat_map(|(index, layer)| layer.parts.iter().map(move |part| (part.len(), part, index)));
         parts.filter(|(_, part, _)| holds(part)).max().map(|(_, _, index)| index)
+    }
+
+    /// The groups of trials that try the layer of a file; `None` if it is in no layer.
+    pub fn trials_of(&self, file: &Path) -> Option<&[String]> {
+        self.layer_of(file).map(|layer| &*self.layers[layer].trials)
+    }
+
+    /// All groups of trials that are named.
+    pub fn trials(&self) -> impl Iterator<Item = &str> {
+        self.layers.iter().flat_map(|layer| layer.trials.iter().map(String::as_str))
     }
 
     /// Parts of which a crate has no file.
@@ -98,7 +118,7 @@ impl Order {
     pub fn table(&self) -> String {
         let mut text = String::from("| crate | layer, the lowest first | what it is |\n|---|---|---|\n");
         let mut last = "";
-        for Layer { krate, parts, what } in &self.layers {
+        for Layer { krate, parts, what, .. } in &self.layers {
             let shown = if krate == last { String::new() } else { format!("`{krate}`") };
             let parts = parts.iter().map(|part| format!("`{part}`")).collect::<Vec<_>>().join(", ");
             let _ = writeln!(text, "| {shown} | {parts} | {what} |");
@@ -132,8 +152,17 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_is_tried_by_what_stands_below_it() {
+        let order = Order::parse("one\n  low: the ground\n    by a::b c\n    by d\n  high: above\n").unwrap();
+        let trials = |file: &str| order.trials_of(Path::new(file)).map(<[String]>::to_vec);
+        assert_eq!(trials("one/src/low.rs").unwrap(), ["a::b", "c", "d"]);
+        assert_eq!((trials("one/src/high.rs"), trials("one/src/other.rs")), (Some(Vec::new()), None));
+        assert_eq!(order.trials().collect::<Vec<_>>(), ["a::b", "c", "d"]);
+    }
+
+    #[test]
     fn a_line_that_is_none_is_refused() {
-        for text in ["  a: b", "one\n  a b", "one\n  : b"] {
+        for text in ["  a: b", "one\n  a b", "one\n  : b", "one\n    by a"] {
             assert!(Order::parse(text).is_err(), "{text}");
         }
     }

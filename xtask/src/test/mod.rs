@@ -6,6 +6,7 @@ mod busy;
 mod plan;
 mod repeat;
 mod report;
+mod touched;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,11 +15,12 @@ use anyhow::{Context, Result, bail};
 
 use self::busy::Busy;
 pub use self::plan::TestArgs;
+use self::touched::Touched;
 use crate::checks::{After, Checks};
 use crate::compile::{self, Built, HOST, Profile};
 use crate::dist::Packages;
 use crate::setup::{self, Purpose, Tools, debian};
-use crate::{kernels, paths, root, shell};
+use crate::{changed, kernels, layers, paths, root, shell};
 
 /// The story of `test --quick`: a gate that stands, is knocked at, lets in, and outlives its daemon.
 const STORY: &str = "e2e::story::";
@@ -37,12 +39,13 @@ pub fn verb(args: &TestArgs) -> Result<()> {
         return repeat::verb(args, times);
     }
     let _busy = Busy::start(args.busy)?;
-    report::clear(args.args.is_empty())?;
+    report::clear(args.args.is_empty() && args.changed.is_none())?;
     let after = if args.keep_going { After::GoOn } else { After::Stop };
     let mut checks = Checks::new("test", after);
-    let outcome = match &args.args[..] {
-        [] => all(&mut checks, args),
-        filters => chosen(&mut checks, filters),
+    let outcome = match (&args.changed, &args.args[..]) {
+        (Some(base), _) => of_change(&mut checks, base),
+        (None, []) => all(&mut checks, args),
+        (None, filters) => chosen(&mut checks, filters),
     };
     // The table first, then why it failed: the last screen of a red run is what matters.
     let finished = checks.finish();
@@ -85,6 +88,48 @@ fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
     let skipped = without_devices(checks, &[]);
     checks.run("kernel and end to end", || end_to_end(&tools, &built, &skipped));
     checks.run("packages", || packages(&built, &[]));
+    Ok(())
+}
+
+/// Only the trials of what differs from a revision.
+fn of_change(checks: &mut Checks, base: &str) -> Result<()> {
+    let files = changed::since(base)?;
+    if files.is_empty() {
+        println!("[test] no file differs from {base}: there is nothing to test");
+        return Ok(());
+    }
+    let touched = Touched::by(&files, &layers::order()?);
+    if !touched.unknown.is_empty() {
+        println!("[test] all trials, since these are of no layer: {}", touched.unknown.join(", "));
+    }
+    let Some((tools, built)) = checks.get("set-up and build", || {
+        let tools = setup::setup(Some(Purpose::Test))?;
+        let built = compile::build(&tools, Profile::Release)?;
+        built.build_tests()?;
+        Ok((tools, built))
+    }) else {
+        checks.leave_out("all other stages");
+        return Ok(());
+    };
+    checks.run("unit and host", || report::watched(&mut host(&built), "host"));
+    checks.run("tables in the kernel", || report::watched(&mut built.trials("kernel", NONE), "kernel"));
+    let groups: Vec<String> = touched.groups.iter().flatten().cloned().collect();
+    if touched.groups.is_none() || !groups.is_empty() {
+        let filters = without_devices(checks, &groups);
+        checks.run("kernel and end to end", || end_to_end(&tools, &built, &filters));
+    }
+    if let Some(groups) = &touched.groups {
+        checks.leave_out(&touched::left_out(groups));
+    }
+    if touched.package {
+        checks.run("packages", || packages(&built, &[]));
+    } else {
+        checks.leave_out("packages");
+    }
+    checks.leave_out(&format!(
+        "mutants (`cargo xtask mutants --changed {base}` plants those of the rules that are touched)"
+    ));
+    checks.leave_out("Miri, an older kernel: `cargo xtask test` runs all");
     Ok(())
 }
 

@@ -8,6 +8,10 @@ pub struct TestArgs {
     /// Unit and host tests, the frame tables in the kernel, and one story: minutes, not a quarter of an hour
     #[arg(long, conflicts_with = "args")]
     pub quick: bool,
+    /// Only the trials of what differs from BASE, which is HEAD unless it is given: docs/layers.txt says which those are.
+    /// Unit and host tests and the tables in the kernel are run as always
+    #[arg(long, value_name = "BASE", num_args = 0..=1, default_missing_value = "HEAD", conflicts_with_all = ["args", "quick"])]
+    pub changed: Option<String>,
     /// Go on after a stage that fails
     #[arg(long)]
     pub keep_going: bool,
@@ -32,6 +36,7 @@ impl TestArgs {
     pub fn one_run(&self) -> Vec<String> {
         let mut words = vec!["test".to_owned()];
         words.extend(self.quick.then(|| "--quick".to_owned()));
+        words.extend(self.changed.iter().map(|base| format!("--changed={base}")));
         words.extend(self.keep_going.then(|| "--keep-going".to_owned()));
         if self.busy > 0 {
             words.push(format!("--busy={}", self.busy));
@@ -61,5 +66,7 @@ mod tests {
         assert_eq!(args.one_run(), ["test", "--keep-going", "--busy=2", "--", "e2e::hooks", "--exact"]);
         let quick = TestArgs { quick: true, ..TestArgs::default() };
         assert_eq!(quick.one_run(), ["test", "--quick"]);
+        let changed = TestArgs { changed: Some("main".to_owned()), ..TestArgs::default() };
+        assert_eq!(changed.one_run(), ["test", "--changed=main"]);
     }
 }

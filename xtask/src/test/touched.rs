@@ -1,0 +1,123 @@
+//! `cargo xtask test --changed`: the trials of what a change touches, by the file of the layers.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::changed::Files;
+use crate::layers::Order;
+
+/// What a change asks for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Touched {
+    /// Groups of trials of `it`, none of which is part of another; `None`: all of them.
+    pub groups: Option<BTreeSet<String>>,
+    /// The trials of the packages.
+    pub package: bool,
+    /// Files that could be anybody's: they are why there are all trials.
+    pub unknown: Vec<String>,
+}
+
+/// The groups of one file.
+enum Of {
+    /// These.
+    Groups(Vec<String>),
+    /// Every one.
+    All,
+}
+
+impl Touched {
+    /// What these files ask for. `unit and host` and the tables in the kernel are always run, so tests of theirs ask for
+    /// nothing.
+    pub fn by(files: &Files, order: &Order) -> Self {
+        let (mut groups, mut unknown) = (BTreeSet::new(), Vec::new());
+        for file in files {
+            match of(file, order) {
+                Of::Groups(names) => groups.extend(names),
+                Of::All => unknown.push(file.display().to_string()),
+            }
+        }
+        let package = groups.remove("package") || !unknown.is_empty();
+        let groups = unknown.is_empty().then(|| without_parts(&groups));
+        Self { groups, package, unknown }
+    }
+}
+
+/// What the trials of `it` are called that these groups do not ask for.
+pub fn left_out(groups: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+    match &names[..] {
+        [] => "kernel and end to end: nothing of theirs has changed".to_owned(),
+        names => format!("kernel and end to end, but for {}", names.join(" ")),
+    }
+}
+
+/// Without those that another one holds.
+fn without_parts(groups: &BTreeSet<String>) -> BTreeSet<String> {
+    let is_part = |name: &str| name.split_once("::").is_some_and(|(all, _)| groups.contains(all));
+    groups.iter().filter(|name| !is_part(name)).cloned().collect()
+}
+
+fn of(file: &Path, order: &Order) -> Of {
+    let parts: Vec<&str> = file.iter().filter_map(|part| part.to_str()).collect();
+    let some = |groups: &[&str]| Of::Groups(groups.iter().map(|&name| name.to_owned()).collect());
+    match &parts[..] {
+        [_, "src", ..] => order.trials_of(file).map_or(Of::All, |trials| Of::Groups(trials.to_vec())),
+        ["tests", "it", all @ ("e2e" | "kernel"), "mod.rs"] => some(&[all]),
+        ["tests", "it", all @ ("e2e" | "kernel"), group, ..] => {
+            let group = group.split_once('.').map_or(*group, |(stem, _)| stem);
+            Of::Groups(vec![format!("{all}::{group}")])
+        }
+        ["tests", "package", ..] | ["packaging", ..] => some(&["package"]),
+        ["tests", "cases", "import", ..] => some(&["e2e::import"]),
+        ["tests", "cases", "filter", ..] => some(&["e2e::packet_filter"]),
+        ["tests", "cases", ..] => some(&["kernel"]),
+        ["examples", ..] => some(&["e2e::config", "package"]),
+        // What runs always, and what lint alone reads.
+        ["tests", "host" | "kernel", ..]
+        | ["docs" | "fuzz" | ".ci" | ".gitignore" | "rustfmt.toml" | "deny.toml", ..] => some(&[]),
+        [name] if name.ends_with(".md") || name.starts_with("LICENSE") => some(&[]),
+        _ => Of::All,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by(files: &[&str]) -> Touched {
+        let text =
+            "a\n  low: the ground\n    by kernel e2e::x\n  high: above\n    by e2e::y package\nxtask\n  main: verbs\n";
+        Touched::by(&files.iter().map(Into::into).collect(), &Order::parse(text).unwrap())
+    }
+
+    fn groups(files: &[&str]) -> Vec<String> {
+        by(files).groups.expect("not all").into_iter().collect()
+    }
+
+    #[test]
+    fn a_source_asks_for_the_trials_of_its_layer() {
+        assert_eq!(groups(&["a/src/low/b.rs"]), ["e2e::x", "kernel"]);
+        assert_eq!((groups(&["a/src/high.rs"]), by(&["a/src/high.rs"]).package), (vec!["e2e::y".to_owned()], true));
+        assert_eq!(
+            by(&["xtask/src/main.rs", "README.md", "docs/rules.md", "tests/host/gate.rs"]).groups,
+            Some(BTreeSet::new())
+        );
+    }
+
+    #[test]
+    fn a_trial_asks_for_its_group() {
+        let files = ["tests/it/e2e/links.rs", "tests/it/e2e/flows/udp.rs", "tests/it/kernel/budget.json"];
+        assert_eq!(groups(&files), ["e2e::flows", "e2e::links", "kernel::budget"]);
+        assert_eq!(groups(&["tests/it/kernel/budget.rs", "a/src/low.rs"]), ["e2e::x", "kernel"]);
+        assert_eq!(groups(&["tests/it/e2e/mod.rs", "tests/it/e2e/links.rs"]), ["e2e"]);
+        assert!(by(&["tests/package/life.rs"]).package && by(&["packaging/knockctl.service"]).package);
+    }
+
+    #[test]
+    fn what_is_nobodys_asks_for_all() {
+        for file in ["Cargo.lock", "a/src/other.rs", "a/Cargo.toml", ".cargo/config.toml", "new/file"] {
+            let all = Touched { groups: None, package: true, unknown: vec![file.to_owned()] };
+            assert_eq!(by(&[file, "a/src/low.rs"]), all);
+        }
+    }
+}
