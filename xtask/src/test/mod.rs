@@ -7,7 +7,7 @@ mod plan;
 mod repeat;
 mod report;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -181,9 +181,4 @@ fn itself(args: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("this program")?);
     command.args(args).current_dir(paths::workspace());
     Ok(command)
-}
-
-/// Where the output of a stage is kept.
-fn log(name: &str) -> PathBuf {
-    paths::workspace().join("target/trials").join(name).with_extension("log")
 }
