@@ -35,7 +35,7 @@ use anyhow::{Result, ensure};
 pub use figure::{Beside, Figure};
 pub use machine::Machine;
 pub use plan::Plan;
-pub use rounds::{Rounds, median};
+pub use rounds::Rounds;
 pub use runs::{Row, Runs};
 pub use sheet::{Commit, Missing, Sheet, Short};
 pub use verdict::Verdict;
