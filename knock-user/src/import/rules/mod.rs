@@ -27,14 +27,7 @@ impl Rules {
         let mut rules = Self::default();
         iptables::read(text, names, &mut rules.chains)?;
         nft::read(text, names, &mut rules);
-        for (key, chain) in &rules.chains {
-            for (index, line) in chain.lines.iter().enumerate() {
-                if let Some(to) = line.verdict.chain() {
-                    rules.jumps.entry((key.0.clone(), to.to_owned())).or_default().push((key.clone(), index));
-                }
-            }
-        }
-        rules.reach();
+        rules.connect();
         Ok(rules)
     }
 }

@@ -30,14 +30,26 @@ pub struct Rules {
     /// Tables that are there and do nothing.
     pub(super) dormant: BTreeSet<String>,
     /// By the chain into which rules lead: from which, and which line of it.
-    pub(super) jumps: HashMap<Key, Vec<(Key, usize)>>,
+    jumps: HashMap<Key, Vec<(Key, usize)>>,
     /// From which hooks packets come to a chain.
     whose: HashMap<Key, BTreeSet<Hook>>,
 }
 
 impl Rules {
+    /// Finds out what leads into each chain, once all have been read.
+    pub(super) fn connect(&mut self) {
+        for (key, chain) in &self.chains {
+            for (index, line) in chain.lines.iter().enumerate() {
+                if let Some(to) = line.verdict.chain() {
+                    self.jumps.entry((key.0.clone(), to.to_owned())).or_default().push((key.clone(), index));
+                }
+            }
+        }
+        self.reach();
+    }
+
     /// Finds out from which hooks each chain is reached.
-    pub(super) fn reach(&mut self) {
+    fn reach(&mut self) {
         let mut next: VecDeque<(Key, Hook)> =
             self.chains.iter().filter_map(|(key, chain)| Some((key.clone(), chain.hook?))).collect();
         while let Some((key, hook)) = next.pop_front() {
