@@ -1,6 +1,7 @@
 //! Ethernet II with up to two VLAN tags (IEEE 802.1Q, 802.1ad).
 
-use super::{Other, Packet};
+use super::headers::Packet;
+use super::other::Other;
 use crate::frame::{Frame, View as _};
 
 const HEADER: u32 = 14;

@@ -1,7 +1,9 @@
 //! IPv4 (RFC 791) with options, fragments and an authentication header.
 
+use super::headers::Packet;
+use super::network::Network;
+use super::other::Other;
 use super::transport::{is_gated, later_fragment};
-use super::{Network, Other, Packet};
 use crate::addr::Addr;
 use crate::frame::{Frame, View as _};
 

@@ -4,7 +4,7 @@
 //! so plain is no worse: [`super::parse`] reads it, and would read these to the same end.
 
 use super::ethernet::{IPV4, IPV6, TAG, VLAN};
-use super::{Packet, Shape, Transport};
+use super::headers::{Packet, Shape, Transport};
 use crate::addr::Addr;
 use crate::flags::TcpFlags;
 use crate::frame::{Frame, View as _};

@@ -1,6 +1,8 @@
 //! TCP (RFC 9293) and UDP (RFC 768): ports, flags, lengths.
 
-use super::{Network, Other, Packet, Shape, Transport};
+use super::headers::{Packet, Shape, Transport};
+use super::network::Network;
+use super::other::Other;
 use crate::flags::TcpFlags;
 use crate::frame::{Frame, View};
 

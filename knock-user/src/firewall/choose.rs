@@ -1,5 +1,7 @@
 //! Which interfaces the config means, of those that there are.
 
+use std::collections::BTreeMap;
+
 use log::warn;
 
 use anyhow::{Result, bail};
@@ -22,6 +24,12 @@ pub struct Choice {
     /// Names and patterns that mean nothing that is here, with what may have been meant instead.
     pub absent: Vec<(String, String)>,
 }
+
+/// Interfaces that could not have the gate, as they were then, by index.
+pub type Refused = BTreeMap<u32, (Interface, String)>;
+
+/// Interfaces that need no gate of their own, by index: name and reason.
+pub type Covered = BTreeMap<u32, (String, String)>;
 
 /// The interfaces that the patterns mean.
 #[must_use]

@@ -2,18 +2,14 @@
 //! has changed; what has is read from the kernel each time, so that a message lost or seen twice
 //! changes nothing.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
-use log::warn;
 
 use super::Firewall;
 use super::attach::{self, Attached};
-use super::choose::{Choice, choose, needless};
+use super::choose::{Choice, Covered, choose, needless};
 use super::flows::TakeOver;
 use super::interfaces::{self, Interface};
 use super::links;
-use super::waiting::Waiting;
 
 /// What has become of the gate on an interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,12 +87,6 @@ impl Change {
         }
     }
 }
-
-/// Interfaces that could not have the gate, as they were then, by index.
-pub(super) type Refused = BTreeMap<u32, (Interface, String)>;
-
-/// Interfaces that need no gate of their own, by index: name and reason.
-pub(super) type Covered = BTreeMap<u32, (String, String)>;
 
 impl Firewall {
     /// True if a change of the interface may concern the gate: also that of a port of one that has it.
@@ -250,26 +240,6 @@ impl Firewall {
         self.program.prepare(&interface.layer)?;
         self.answers.put(&mut self.program, interface, all);
         attach::attach_new(&self.paths, interface, all, self.mode, &mut self.program)
-    }
-
-    /// Leaves word for `status` of what the gate waits for.
-    pub(super) fn tell(&mut self) {
-        let refused = self.refused.values().map(|(interface, why)| (interface.name.clone(), why.clone()));
-        let (interfaces, source) = (self.patterns.clone(), Some(self.source.clone()));
-        let outcome = Waiting { interfaces, refused: refused.collect(), source }.write(&self.paths);
-        if let Err(error) = &outcome
-            && !self.is_untold
-        {
-            warn!("{error:#}: `knockctl status` does not know what the gate waits for until it can be written");
-        }
-        self.is_untold = outcome.is_err();
-    }
-
-    /// Does so again if it could not be done.
-    pub fn tell_again(&mut self) {
-        if self.is_untold {
-            self.tell();
-        }
     }
 }
 

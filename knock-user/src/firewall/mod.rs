@@ -60,6 +60,7 @@ use aya::maps::{MapData, RingBuf};
 use log::{error, warn};
 
 use answers::Answers;
+use choose::{Covered, Refused};
 use flows::TakeOver;
 use spare::Spare;
 
@@ -78,10 +79,10 @@ pub struct Firewall {
     source: Source,
     mode: Mode,
     attached: Vec<Attached>,
-    refused: follow::Refused,
+    refused: Refused,
     /// They are tried again, whether or not they have changed.
     again: bool,
-    covered: follow::Covered,
+    covered: Covered,
     /// Names and patterns that mean nothing that is here, with what may have been meant instead.
     absent: Vec<(String, String)>,
     hurried: BTreeSet<u32>,
@@ -236,6 +237,26 @@ impl Firewall {
         };
         this.tell();
         Ok(this)
+    }
+
+    /// Leaves word for `status` of what the gate waits for.
+    fn tell(&mut self) {
+        let refused = self.refused.values().map(|(interface, why)| (interface.name.clone(), why.clone()));
+        let (interfaces, source) = (self.patterns.clone(), Some(self.source.clone()));
+        let outcome = Waiting { interfaces, refused: refused.collect(), source }.write(&self.paths);
+        if let Err(error) = &outcome
+            && !self.is_untold
+        {
+            warn!("{error:#}: `knockctl status` does not know what the gate waits for until it can be written");
+        }
+        self.is_untold = outcome.is_err();
+    }
+
+    /// Does so again if it could not be done.
+    pub fn tell_again(&mut self) {
+        if self.is_untold {
+            self.tell();
+        }
     }
 
     /// Tells the program which addresses are this host's own by now.

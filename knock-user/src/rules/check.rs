@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use knock_common::hash::fnv1a;
 
+use super::span::nanoseconds;
 use crate::config::{Config, Door};
 
 /// The check of the door with this index.
@@ -21,8 +22,8 @@ pub(super) fn of(config: &Config, index: usize, door: &Door, slot: u8) -> u16 {
         words.number(u64::from(step.number) << 8 | step.transport as u64);
     }
     words.number(u64::from(door.tcpflags.set) << 8 | u64::from(door.tcpflags.clear));
-    words.number(super::nanoseconds(door.seq_timeout));
-    words.number(door.cmd_timeout.map_or(0, super::nanoseconds));
+    words.number(nanoseconds(door.seq_timeout));
+    words.number(door.cmd_timeout.map_or(0, nanoseconds));
     words.number(u64::from(door.one_time.is_some()));
     words.text(&door.target.as_ref().map_or_else(String::new, IpAddr::to_string));
     words.number(u64::from(door.grant_prefix_v4) << 8 | u64::from(door.grant_prefix_v6));

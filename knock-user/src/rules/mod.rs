@@ -2,6 +2,7 @@
 //! loader's part.
 
 mod check;
+mod span;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use knock_common::packet::Transport;
 use knock_common::rules::{Door, Knock, MAX_PREFIXES, PortRole, PortRoles, Role, Service};
 use knock_common::trust::TrustFilter;
 
+use self::span::nanoseconds;
 use crate::config::{self, Config, Diagnostic, Port, PortRange, Severity};
 use crate::sequences::slots;
 
@@ -175,10 +177,6 @@ fn compile_network(net: &IpNet) -> (u32, Addr) {
     let above = if matches!(net, IpNet::V4(_)) { V4_BITS } else { 0 };
     let bits = u32::from(above + net.prefix_len());
     (bits, Addr::from(net.addr()).masked(bits))
-}
-
-fn nanoseconds(span: std::time::Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn refuse_crowd(config: &Config, crowd: &slots::Crowd) -> Diagnostic {

@@ -8,7 +8,8 @@ use knock_common::counter::Counter;
 use knock_common::flow::Phase;
 use knock_common::grant::{FOR_GOOD, Grant, GrantKey};
 
-use super::{State, Subject, is_about_rules, stored};
+use super::state::State;
+use super::subject::{Subject, stored};
 use crate::model::{self, Config, GrantPlace, Nanos, Network, Port, Protocol, Source, Stage};
 use crate::tables::Tables;
 
@@ -85,4 +86,12 @@ fn live_grant(key: &GrantKey, grant: &Grant, tables: &Tables) -> Result<PlacedGr
 fn counters(before: &[u64], after: &[u64]) -> Vec<u64> {
     let grown = |counter: &Counter| after[*counter as usize] - before[*counter as usize];
     Counter::ALL.iter().map(|counter| if is_about_rules(*counter) { grown(counter) } else { 0 }).collect()
+}
+
+/// Counters that tell of the machinery around the gate, of which the model knows nothing.
+fn is_about_rules(counter: Counter) -> bool {
+    counter != Counter::EventLost
+        && counter != Counter::FlowLost
+        && counter != Counter::AttemptLost
+        && counter != Counter::GrantRefused
 }

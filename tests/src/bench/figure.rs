@@ -46,3 +46,9 @@ impl Figure {
         self
     }
 }
+
+/// Octets as MiB.
+#[must_use]
+pub fn mib(octets: u64) -> f64 {
+    octets as f64 / f64::from(1 << 20)
+}

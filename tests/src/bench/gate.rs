@@ -9,8 +9,10 @@ use std::os::fd::BorrowedFd;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use super::meter;
 use super::peers::{Kind, Own};
-use super::{Sheet, meter, order};
+use super::rounds::order;
+use super::sheet::Sheet;
 use crate::kernel::crowd::{Crowd, Face, source};
 use crate::kernel::{Loaded, Run, XDP_PASS};
 use crate::lab::{Config, Host};

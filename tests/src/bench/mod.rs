@@ -17,6 +17,7 @@ mod meter;
 mod open;
 pub mod paths;
 mod peers;
+mod plan;
 pub mod plot;
 mod rounds;
 mod runs;
@@ -30,52 +31,14 @@ mod verdict;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use peers::Kind;
 
 pub use figure::{Beside, Figure};
 pub use machine::Machine;
-pub use rounds::{Rounds, median};
+pub use plan::Plan;
+pub use rounds::Rounds;
 pub use runs::{Row, Runs};
 pub use sheet::{Commit, Missing, Sheet, Short};
 pub use verdict::Verdict;
-
-/// What is to be measured, and how long it may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan<'a> {
-    /// Fewer and smaller rounds: under ten minutes in all.
-    pub quick: bool,
-    /// Only the sections with this text in their name.
-    pub only: Option<&'a str>,
-    /// What is measured beside it.
-    pub beside: Option<&'a Commit>,
-}
-
-impl Plan<'_> {
-    /// The number of rounds, or of runs in each, for a full and for a quick bench.
-    #[must_use]
-    pub const fn choose(&self, full: usize, quick: usize) -> usize {
-        if self.quick { quick } else { full }
-    }
-
-    /// The rounds of anything that is cheap to measure: never fewer than seven.
-    #[must_use]
-    pub const fn rounds(&self) -> usize {
-        self.choose(15, 7)
-    }
-
-    /// Those that are ours: another commit and the control are among them if one is measured beside.
-    #[must_use]
-    const fn ours(&self) -> &'static [Kind] {
-        const OURS: [Kind; 3] = [Kind::Own, Kind::Before, Kind::Control];
-        if self.beside.is_some() { &OURS } else { &[Kind::Own] }
-    }
-
-    /// Ours, and these peers.
-    #[must_use]
-    fn ours_and(&self, peers: &[Kind]) -> Vec<Kind> {
-        [self.ours(), peers].concat()
-    }
-}
 
 /// A section by its name, which its figures begin with.
 struct Section {
@@ -91,11 +54,6 @@ const SECTIONS: [Section; 6] = [
     Section { name: "flood", measure: flood::measure },
     Section { name: "scale", measure: scale::measure },
 ];
-
-/// The numbers below `count`, in another order each turn: none always comes behind the same one.
-fn order(count: usize, turn: usize) -> impl Iterator<Item = usize> {
-    (0..count).map(move |index| (index + turn) % count)
-}
 
 /// Measures all that the plan asks for. A section that fails is an error at the end, and keeps no other from being
 /// measured.

@@ -8,7 +8,9 @@ use anyhow::{Result, ensure};
 use super::ground::Ground;
 use super::knock::{Reached, reach};
 use super::peers::{Guard, Kind, is_shut, usable};
-use super::{Plan, Rounds, Sheet, median, order};
+use super::plan::Plan;
+use super::rounds::{Rounds, median, order};
+use super::sheet::Sheet;
 use crate::lab::Host;
 
 const PEERS: [Kind; 3] = [Kind::Knockd, Kind::Fwknop, Kind::Nftables];

@@ -8,6 +8,8 @@ use super::{Beside, Figure};
 pub const BEFORE: &str = "before";
 /// The peer that is the gate once more.
 pub const CONTROL: &str = "control";
+/// The peer that is a program which passes every frame.
+pub const BARE: &str = "xdp_pass";
 
 /// With fewer rounds, what is noise cannot be told.
 const ENOUGH: usize = 5;
@@ -98,6 +100,11 @@ impl Rounds {
             id,
         }
     }
+}
+
+/// The numbers below `count`, in another order each turn: none always comes behind the same one.
+pub fn order(count: usize, turn: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |index| (index + turn) % count)
 }
 
 /// The middle one, or the mean of the two in the middle.

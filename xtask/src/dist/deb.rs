@@ -7,8 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use super::VERSION;
-use super::stage::Stage;
+use super::stage::{Stage, VERSION};
 use crate::setup::tool::CARGO_DEB;
 use crate::{contact, paths, shell, step};
 

@@ -15,9 +15,6 @@ use self::stage::Stage;
 use crate::compile::{self, Built, Profile};
 use crate::setup::{self, Purpose};
 
-/// The version of all of the workspace's packages.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 /// The verb.
 pub fn verb(revision: u32) -> Result<()> {
     let tools = setup::setup(Some(Purpose::Dist))?;

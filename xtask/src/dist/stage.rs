@@ -12,6 +12,9 @@ use super::crates;
 use crate::compile::Built;
 use crate::{paths, shell, step};
 
+/// The version of all of the workspace's packages.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The shells with completions, and what the files are called.
 const SHELLS: [(&str, &str); 3] = [("bash", "knockctl.bash"), ("zsh", "_knockctl"), ("fish", "knockctl.fish")];
 

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::VERSION;
-use super::stage::Stage;
+use super::stage::{Stage, VERSION};
 use crate::compile::Built;
 use crate::{contact, paths, shell, step};
 

@@ -1,7 +1,7 @@
-//! What came of all mutants, in one line.
+//! What came of the mutants: a line for each, and one for all.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::suite::Outcome;
 use super::table::Mutant;
@@ -64,6 +64,15 @@ impl fmt::Display for Figures {
             f,
             "mutants: {planted} planted, {caught} caught, {explained} explained, {survived} survived, in {seconds} s"
         )
+    }
+}
+
+/// The line of a bug; how long it took, if it was planted alone.
+pub fn say(mutant: &Mutant, outcome: &Outcome, time: Option<Duration>) {
+    let time = time.map_or_else(String::new, |time| format!(" ({:.1} s)", time.as_secs_f64()));
+    println!("[mutants] {mutant}: {outcome}{time}");
+    if let Outcome::Broken(text) = outcome {
+        println!("{text}");
     }
 }
 

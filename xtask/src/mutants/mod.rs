@@ -4,6 +4,7 @@
 mod changes;
 mod figures;
 mod heard;
+mod placed;
 mod source;
 mod suite;
 mod table;
@@ -11,16 +12,15 @@ mod together;
 mod tree;
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
-use self::figures::Figures;
-use self::source::{Place, Sources};
+use self::figures::{Figures, say};
+use self::placed::{Placed, placed};
 use self::suite::{Build, Outcome, Suites};
-use self::table::{Mutant, Suite};
+use self::table::Suite;
 use self::tree::Tree;
 use crate::setup::{self, Purpose};
 use crate::{changed, paths, root, step};
@@ -49,16 +49,6 @@ pub struct MutantsArgs {
 /// The rules that have bugs.
 pub fn rules() -> BTreeSet<u8> {
     table::all().map(|mutant| mutant.rule).collect()
-}
-
-/// A bug and its place.
-type Placed = (&'static Mutant, Place);
-
-/// All of them in a workspace, or in a copy of it.
-fn placed(root: &Path) -> Result<Vec<Placed>> {
-    let all: Vec<_> = table::all().collect();
-    let places = Sources::read(root)?.places(&all)?;
-    Ok(all.into_iter().zip(places).collect())
 }
 
 /// The verb.
@@ -149,17 +139,10 @@ fn plant_alone(tree: &Tree, suites: &mut Suites, (mutant, place): &Placed, figur
     Ok(())
 }
 
-/// The line of a bug; how long it took, if it was planted alone.
-fn say(mutant: &Mutant, outcome: &Outcome, time: Option<Duration>) {
-    let time = time.map_or_else(String::new, |time| format!(" ({:.1} s)", time.as_secs_f64()));
-    println!("[mutants] {mutant}: {outcome}{time}");
-    if let Outcome::Broken(text) = outcome {
-        println!("{text}");
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::source::Place;
+    use super::table::Mutant;
     use super::*;
 
     #[test]

@@ -3,12 +3,12 @@
 
 use anyhow::Result;
 
-use super::figures::Figures;
+use super::figures::{Figures, say};
 use super::heard::Heard;
+use super::placed::Placed;
 use super::suite::{Build, Outcome, Suites};
 use super::table::Mutant;
 use super::tree::Tree;
-use super::{Placed, say};
 use crate::step;
 
 /// Plants them, and adds what came of each. The untouched tree is not built: the same tests must pass in the stage

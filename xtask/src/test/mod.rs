@@ -8,7 +8,7 @@ mod repeat;
 mod report;
 mod touched;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -226,9 +226,4 @@ fn itself(args: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("this program")?);
     command.args(args).current_dir(paths::workspace());
     Ok(command)
-}
-
-/// Where the output of a stage is kept.
-fn log(name: &str) -> PathBuf {
-    paths::workspace().join("target/trials").join(name).with_extension("log")
 }

@@ -26,6 +26,11 @@ fn unstable() -> PathBuf {
     paths::workspace().join("target/unstable")
 }
 
+/// Where the output of a stage is kept.
+fn log(name: &str) -> PathBuf {
+    trials().join(name).with_extension("log")
+}
+
 /// Takes away what an earlier run has left. The logs of unstable trials go only with the next run of everything: what
 /// repeats one of them alone must not take them away.
 pub fn clear(is_everything: bool) -> Result<()> {
@@ -40,7 +45,7 @@ pub fn clear(is_everything: bool) -> Result<()> {
 
 /// Runs tests, shows what they print and keeps it. What fails of Rust's own tests is noted for the end.
 pub fn watched(command: &mut Command, name: &str) -> Result<()> {
-    let log = super::log(name);
+    let log = log(name);
     let status = shell::shown(command, &log)?;
     if status.success() {
         return Ok(());

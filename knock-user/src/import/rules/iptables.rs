@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use knock_common::packet::Transport;
 
+use super::chain::{Chain, Hook, Key};
+use super::line::Line;
 use super::sets::network;
 use super::verdict::Verdict;
-use super::{Chain, Hook, Key, Line};
 use crate::config::PortNames;
 use crate::import::commands::{interface, ports};
 

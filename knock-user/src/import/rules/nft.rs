@@ -2,11 +2,13 @@
 
 use knock_common::packet::Transport;
 
+use super::chain::{Hook, Key};
 use super::iptables::to;
+use super::line::Line;
 use super::obstacles::PASSING;
+use super::ruleset::Rules;
 use super::sets::{Element, Set, elements, network, networks};
 use super::verdict::Verdict;
-use super::{Hook, Key, Line, Rules};
 use crate::config::{PortNames, PortRange};
 
 /// Adds its chains, and its sets and maps. What is not understood of a rule makes it odd, never an error: nft has a good

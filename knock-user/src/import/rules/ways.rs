@@ -6,8 +6,11 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
+use super::chain::{Hook, Key};
+use super::line::{ALL, Line};
 use super::obstacles::{Obstacles, PASSING, anybody};
-use super::{ALL, Hook, Key, Line, Rules, Verdict};
+use super::ruleset::Rules;
+use super::verdict::Verdict;
 use crate::config::PortRange;
 
 /// Chains that lead into each other are followed no deeper: the kernel allows no more.

@@ -5,8 +5,12 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
+use super::chain::Hook;
+use super::line::Line;
+use super::ruleset::Rules;
+use super::sets;
+use super::verdict::Verdict;
 use super::ways::{Gate, Reading, Way, covers};
-use super::{Hook, Line, Rules, Verdict, sets};
 use crate::config::PortRange;
 
 /// A whitelist: sources that the filter lets in.

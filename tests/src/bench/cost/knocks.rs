@@ -6,10 +6,12 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::BARE;
 use crate::bench::gate::{self, Gate};
+use crate::bench::meter;
 use crate::bench::paths::{self, CONFIG};
-use crate::bench::{Plan, Rounds, Sheet, meter, order};
+use crate::bench::plan::Plan;
+use crate::bench::rounds::{BARE, Rounds, order};
+use crate::bench::sheet::Sheet;
 use crate::kernel::crowd::{Crowd, Face, source};
 use crate::kernel::{Bare, XDP_PASS};
 use crate::lab::Config;

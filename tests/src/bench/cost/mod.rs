@@ -11,16 +11,16 @@ use std::os::fd::AsFd as _;
 use anyhow::{Context as _, Result};
 
 use super::gate::{self, Gate};
+use super::meter;
 use super::paths::{self, CONFIG, HOLDER_V4, HOLDER_V6, Path};
-use super::{Plan, Rounds, Sheet, meter, order};
+use super::plan::Plan;
+use super::rounds::{BARE, Rounds, order};
+use super::sheet::Sheet;
 use crate::kernel::{self, Bare, RealSockets, Run};
 use crate::lab::Lab;
 use crate::model::Sockets;
 use crate::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 use filter::Filter;
-
-/// A program that passes every frame.
-pub(super) const BARE: &str = "xdp_pass";
 
 /// Measures.
 pub(super) fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {

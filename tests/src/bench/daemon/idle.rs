@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use knock_common::packet::Transport;
 
-use super::settle;
+use super::spare::settle;
 use crate::bench::peers::Kind;
-use crate::bench::{Plan, Rounds, Sheet, ground, server};
+use crate::bench::plan::Plan;
+use crate::bench::rounds::Rounds;
+use crate::bench::sheet::Sheet;
+use crate::bench::{ground, server};
 use crate::lab::figures::{cpu_time, memory};
 use crate::lab::{Barrage, Host, Pause, SSH_PORT, Volley, pause};
 use crate::packet::PacketBuilder;

@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 
-use super::{mib, settle};
+use super::spare::settle;
+use crate::bench::figure::mib;
 use crate::bench::peers::{Kind, Own};
-use crate::bench::{Rounds, Sheet};
+use crate::bench::rounds::Rounds;
+use crate::bench::sheet::Sheet;
 use crate::lab::Config;
 use crate::lab::figures;
 

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::settle;
+use super::spare::settle;
 use crate::bench::peers::{Kind, Own};
-use crate::bench::{Plan, Rounds, Sheet};
+use crate::bench::plan::Plan;
+use crate::bench::rounds::Rounds;
+use crate::bench::sheet::Sheet;
 use crate::lab::grants::fill;
 use crate::lab::{Config, GATE_STANDS};
 

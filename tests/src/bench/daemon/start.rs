@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::mib;
+use crate::bench::figure::mib;
 use crate::bench::peers::{Kind, build};
-use crate::bench::{Plan, Rounds, Sheet};
+use crate::bench::plan::Plan;
+use crate::bench::rounds::Rounds;
+use crate::bench::sheet::Sheet;
 
 pub(super) fn measure(plan: Plan<'_>, kinds: &[Kind], sheet: &mut Sheet) -> Result<()> {
     let (mut start, mut binary) = (Rounds::default(), Rounds::default());

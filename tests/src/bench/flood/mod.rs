@@ -8,7 +8,9 @@ use anyhow::Result;
 
 use super::ground::Ground;
 use super::peers::{Kind, usable};
-use super::{Plan, Rounds, Sheet, order};
+use super::plan::Plan;
+use super::rounds::{Rounds, order};
+use super::sheet::Sheet;
 use crate::kernel::Bare;
 use crate::lab::Host;
 

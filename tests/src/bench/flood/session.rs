@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::cost::{come_first, cpu};
+use crate::bench::ground;
 use crate::bench::knock::reach;
 use crate::bench::peers::Guard;
+use crate::bench::plan::Plan;
+use crate::bench::rounds::median;
 use crate::bench::server::{SEND, guarded};
-use crate::bench::{Plan, ground, median};
 use crate::kernel::stay_on_cpu;
 use crate::lab::{Host, TIMEOUT, Volley};
 

@@ -4,9 +4,12 @@ use std::net::Ipv4Addr;
 
 use anyhow::Result;
 
-use super::Many;
+use super::sources::Many;
 use crate::bench::gate::{self, Gate};
-use crate::bench::{Plan, Rounds, Sheet, meter};
+use crate::bench::meter;
+use crate::bench::plan::Plan;
+use crate::bench::rounds::Rounds;
+use crate::bench::sheet::Sheet;
 use crate::kernel::crowd::{Crowd, Face, source};
 use crate::kernel::{Bare, XDP_PASS};
 use crate::packet::{PacketBuilder, SERVER_V4, SYN};

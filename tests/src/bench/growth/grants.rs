@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Many, one};
+use super::sources::{Many, one};
 use crate::bench::gate::{self, Gate};
-use crate::bench::{Plan, Rounds, Sheet};
+use crate::bench::plan::Plan;
+use crate::bench::rounds::Rounds;
+use crate::bench::sheet::Sheet;
 use crate::kernel::crowd::source;
 use crate::kernel::{Bare, XDP_DROP, XDP_PASS};
 use crate::packet::{PacketBuilder, SERVER_V4, SYN};

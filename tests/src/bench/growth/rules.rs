@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::one;
+use super::sources::one;
 use crate::bench::gate::{self, Gate};
 use crate::bench::peers::Kind;
-use crate::bench::{Plan, Rounds, Sheet};
+use crate::bench::plan::Plan;
+use crate::bench::rounds::Rounds;
+use crate::bench::sheet::Sheet;
 use crate::kernel::{Bare, XDP_DROP, XDP_PASS};
 use crate::packet::{CLIENT_V4, PacketBuilder, SERVER_V4, STRANGER_V4, SYN};
 

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use knock_common::packet::Transport;
 
+use super::guard::Guard;
 use super::iptables::Chain;
-use super::{Guard, Knock};
-use crate::bench::knock::Packet;
+use crate::bench::knock::{Knock, Packet};
 use crate::lab::{Background, Family, Host, Mount, TIMEOUT, sandbox};
 
 /// Where its packets go.

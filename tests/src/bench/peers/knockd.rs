@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::children::{children, end};
+use super::guard::{Guard, STEPS};
 use super::iptables::Chain;
-use super::{Guard, Knock, STEPS, children, end};
+use crate::bench::knock::Knock;
 use crate::knockd::ARTICLE;
 use crate::lab::{Background, Host, TIMEOUT, sandbox, until};
 

@@ -3,7 +3,9 @@
 
 mod children;
 mod fwknop;
+mod guard;
 mod iptables;
+mod kind;
 mod knockd;
 mod nftables;
 mod own;
@@ -12,88 +14,22 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use knock_common::packet::Transport;
 
 use super::ground::{self, Ground};
 use super::knock::Knock;
-use super::rounds::{BEFORE, CONTROL};
 use super::server;
-use super::{Rounds, Sheet};
+use super::sheet::Sheet;
 use crate::lab::{Host, TIMEOUT, until};
 
 pub use children::{children, end};
+pub use guard::{Guard, STEPS};
+pub use kind::Kind;
 pub use own::{Own, build};
-
-/// The knock of all that are opened by a sequence.
-pub const STEPS: [(u16, Transport); 3] = [(7000, Transport::Tcp), (8000, Transport::Udp), (9000, Transport::Tcp)];
 
 /// How long a shut port is watched for an answer.
 const WATCHED: Duration = Duration::from_millis(20);
 
-/// A guard, until it is dropped; nothing of it is left then.
-pub trait Guard {
-    /// Its program, if it runs one.
-    fn process(&self) -> Option<u32>;
-
-    /// From its start until it guarded, without what has to be there before.
-    fn took(&self) -> Duration;
-
-    /// What opens the port to this source, once.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be made.
-    fn knock(&self, source: Ipv4Addr) -> Result<Knock>;
-
-    /// What the first knock of everybody goes to: a flood of these is its worst.
-    fn first_knock(&self) -> (u16, Transport) {
-        STEPS[0]
-    }
-}
-
-/// Who guards.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// Ours in native mode.
-    Own,
-    /// Another commit's, set up in the same way.
-    Before,
-    /// Ours once more: what it differs by is noise.
-    Control,
-    /// Ours in generic mode.
-    Generic,
-    /// Debian's knockd with the article's config, behind the article's chain of iptables.
-    Knockd,
-    /// Debian's fwknopd, which opens the same chain.
-    Fwknop,
-    /// The recipe of nftables' wiki.
-    Nftables,
-    /// Nobody: the port is open.
-    Nobody,
-}
-
 impl Kind {
-    /// Its name in figures.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Own => "own",
-            Self::Before => BEFORE,
-            Self::Control => CONTROL,
-            Self::Generic => "generic",
-            Self::Knockd => "knockd",
-            Self::Fwknop => "fwknop",
-            Self::Nftables => "nftables",
-            Self::Nobody => "none",
-        }
-    }
-
-    /// True for each that is ours in native mode, of whatever commit.
-    #[must_use]
-    pub const fn is_ours(self) -> bool {
-        matches!(self, Self::Own | Self::Before | Self::Control)
-    }
-
     /// Lets it guard; it does by the time that this returns.
     ///
     /// # Errors
@@ -108,14 +44,6 @@ impl Kind {
             Self::Nftables => Box::new(nftables::Recipe::start()?),
             Self::Nobody => Box::new(Nobody),
         })
-    }
-
-    /// Adds a measurement of it.
-    pub fn record(self, rounds: &mut Rounds, value: f64) {
-        match self {
-            Self::Own => rounds.own(value),
-            peer => rounds.peer(peer.name(), value),
-        }
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::guard::{Guard, STEPS};
 use super::iptables::no_rules;
-use super::{Guard, Knock, STEPS};
+use crate::bench::knock::Knock;
 use crate::lab::{Host, sandbox};
 
 const RECIPE: &str = "\

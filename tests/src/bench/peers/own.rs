@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Guard, Kind, Knock, STEPS};
+use super::guard::{Guard, STEPS};
+use super::kind::Kind;
+use crate::bench::knock::Knock;
 use crate::lab::{Config, Daemon, Host, knockctl_path};
 
 /// The daemon and its gate.

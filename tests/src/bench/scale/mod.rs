@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result};
 
 use super::ground::Ground;
 use super::peers::{Kind, STEPS, usable};
-use super::{Plan, Rounds, Sheet};
+use super::plan::Plan;
+use super::rounds::Rounds;
+use super::sheet::Sheet;
 use crate::lab::Status;
 
 use crowd::{Came, all_at_once};

@@ -1,6 +1,6 @@
 //! Rule 12: what is denied is dropped, or answered as a closed port would answer it.
 
-use super::{Mutant, mutants};
+use super::mutant::{Mutant, mutants};
 
 /// Bugs of this rule.
 pub(super) const MUTANTS: &[Mutant] = mutants! {

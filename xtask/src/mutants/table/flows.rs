@@ -1,6 +1,6 @@
 //! Rule 19: connections that were let in.
 
-use super::{Mutant, mutants};
+use super::mutant::{Mutant, mutants};
 
 /// Bugs of this rule.
 pub(super) const MUTANTS: &[Mutant] = mutants! {

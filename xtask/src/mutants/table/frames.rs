@@ -1,6 +1,6 @@
 //! Rules 13 and 14: how frames are read.
 
-use super::{Mutant, mutants};
+use super::mutant::{Mutant, mutants};
 
 /// Bugs of these rules.
 pub(super) const MUTANTS: &[Mutant] = mutants! {

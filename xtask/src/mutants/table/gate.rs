@@ -1,6 +1,6 @@
 //! Rules 8 to 11: the gate.
 
-use super::{Mutant, mutants};
+use super::mutant::{Mutant, mutants};
 
 /// Bugs of these rules.
 pub(super) const MUTANTS: &[Mutant] = mutants! {

@@ -1,6 +1,6 @@
 //! What stands between the rules and the kernel: verdicts as XDP actions, maps, sockets.
 
-use super::{Mutant, mutants};
+use super::mutant::{Mutant, mutants};
 
 /// Bugs of it. Only the loaded program has them.
 pub(super) const MUTANTS: &[Mutant] = mutants! {

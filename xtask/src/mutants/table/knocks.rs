@@ -1,6 +1,6 @@
 //! Rules 1 to 7: knocks.
 
-use super::{Mutant, mutants};
+use super::mutant::{Mutant, mutants};
 
 /// Bugs of these rules.
 pub(super) const MUTANTS: &[Mutant] = mutants! {

@@ -1,6 +1,6 @@
 //! Rules 15 to 18: what is stored, counted and told.
 
-use super::{Mutant, mutants};
+use super::mutant::{Mutant, mutants};
 
 /// Bugs of these rules.
 pub(super) const MUTANTS: &[Mutant] = mutants! {

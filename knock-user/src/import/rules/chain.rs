@@ -1,0 +1,39 @@
+//! A chain of rules, and where the kernel hands packets to it.
+
+use super::line::Line;
+
+/// A table, such as `ip filter`, and a chain of it.
+pub(super) type Key = (String, String);
+
+/// Where the kernel hands packets to a base chain.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Hook {
+    /// For this host.
+    Input,
+    /// For others.
+    Forward,
+    /// From a device or within a bridge: for this host, and for others as well.
+    Device,
+    /// Before those for this host, or beside them: none is let in here for good.
+    Early,
+    /// Anywhere else.
+    Other,
+}
+
+impl Hook {
+    /// True if packets for this host's ports come here.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Input | Self::Device)
+    }
+}
+
+/// A chain and its rules.
+#[derive(Default)]
+pub(super) struct Chain {
+    /// Where the kernel hands it packets, if it is a base chain.
+    pub hook: Option<Hook>,
+    /// What no rule decides about is dropped.
+    pub drops: bool,
+    /// Its rules, in their order.
+    pub lines: Vec<Line>,
+}

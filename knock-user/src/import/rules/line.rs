@@ -1,0 +1,96 @@
+//! A rule of a packet filter, as far as it is understood.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use knock_common::packet::Transport;
+
+use super::verdict::Verdict;
+use crate::config::PortRange;
+
+/// All ports of a host.
+pub(super) const ALL: [PortRange; 2] = [
+    PortRange { first: 1, last: u16::MAX, transport: Transport::Tcp },
+    PortRange { first: 1, last: u16::MAX, transport: Transport::Udp },
+];
+
+/// A rule, as far as it is understood.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Line {
+    /// The ports that it is for; empty for all.
+    pub ports: Vec<PortRange>,
+    /// The ports that it is for are not known: it says for which it is not, or names a set of them.
+    pub negated: bool,
+    /// The transports that it is for; empty for all.
+    pub transports: Vec<Transport>,
+    /// The sources that it is for; empty for all.
+    pub sources: Vec<IpNet>,
+    /// The sets that the source is looked for in.
+    pub sets: Vec<String>,
+    /// It is for all sources but these.
+    pub others: bool,
+    /// The interfaces that it is for; empty for all.
+    pub interfaces: Vec<String>,
+    /// The destination is this host's loopback.
+    pub to_loopback: bool,
+    /// The one address that it is for.
+    pub destination: Option<IpAddr>,
+    /// No first packet of a connection to a port fits it.
+    pub never: bool,
+    /// It asks for something that is not understood.
+    pub odd: bool,
+    /// What it does.
+    pub verdict: Verdict,
+}
+
+impl Line {
+    /// The ports that it is for; `None` for all.
+    pub fn asked(&self) -> Option<Vec<PortRange>> {
+        let whole = |&transport: &Transport| PortRange { first: 1, last: u16::MAX, transport };
+        let is_for = |port: &&PortRange| self.transports.is_empty() || self.transports.contains(&port.transport);
+        if self.negated || self.ports.is_empty() {
+            (!self.transports.is_empty()).then(|| self.transports.iter().map(whole).collect())
+        } else {
+            Some(self.ports.iter().filter(is_for).copied().collect())
+        }
+    }
+
+    /// It is for the sources in these networks, or in the others; `None`: networks that are not understood.
+    pub fn add_sources(&mut self, networks: Option<Vec<IpNet>>) {
+        match networks {
+            Some(networks) => self.sources.extend(networks),
+            None => self.odd = true,
+        }
+    }
+
+    /// It is for these destinations; `None` for those that are not understood, or for all others.
+    pub fn is_to(&mut self, destinations: Option<Vec<IpNet>>) {
+        let Some(found) = destinations.filter(|found| !found.is_empty()) else { return self.odd = true };
+        let is_group = |network: &IpNet| match network {
+            IpNet::V4(network) => network.network().is_multicast() || network.addr().is_broadcast(),
+            IpNet::V6(network) => network.network().is_multicast(),
+        };
+        if found.iter().any(|network| network.addr().is_loopback()) {
+            self.to_loopback = true;
+        } else if found.iter().all(is_group) {
+            self.never = true;
+        } else {
+            match found.as_slice() {
+                [one] if one.prefix_len() == one.max_prefix_len() => self.destination = Some(one.addr()),
+                _ => self.odd = true,
+            }
+        }
+    }
+
+    /// It is for packets in these states of a connection, or in all others.
+    pub fn is_in<'a>(&mut self, negated: bool, states: impl IntoIterator<Item = &'a str>) {
+        let states: Vec<String> = states.into_iter().map(str::to_ascii_lowercase).collect();
+        let is_new = states.iter().any(|state| state == "new");
+        let are_later = states.iter().all(|state| matches!(state.as_str(), "established" | "related" | "invalid"));
+        match (negated, is_new, are_later) {
+            (false, true, _) => {}
+            (true, true, _) | (false, false, true) => self.never = true,
+            _ => self.odd = true,
+        }
+    }
+}
