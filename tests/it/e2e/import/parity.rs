@@ -11,9 +11,9 @@ use tests::lab::{Config, Daemon, Family, GATE_STANDS, Host, Lab, SSH_PORT, Sshd,
 use tests::packet::{ACK, FIN, SYN};
 
 use super::knockd::{Knockd, iptables, shipped};
-use super::runs::{Act, Run, listen, neighbour, play, same};
+use super::runs::{Act, Run, Times, listen, neighbour, play, same};
 use super::syslog::Syslog;
-use Act::{Knock, Segments, Session, Wait};
+use Act::{Again, Knock, Segments, Session, Wait};
 
 /// The article's firewall: a chain that drops, and connections that live on.
 const CHAIN: [&str; 4] = [
@@ -53,7 +53,14 @@ const ARTICLE: [Run; 14] = [
     ),
     Run {
         what: "knocked again while it was open, and the first time is over",
-        acts: &[Wait(3.0), Knock(&["7000:tcp", "8000:udp", "9000:tcp"]), Wait(3.0)],
+        acts: &[
+            // Whatever was open before.
+            Wait(5.5),
+            Knock(&["7000:tcp", "8000:udp", "9000:tcp"]),
+            Wait(3.0),
+            Again(&["7000:tcp", "8000:udp", "9000:tcp"]),
+            Wait(3.0),
+        ],
         port: SSH_PORT,
         knockd: false,
         ours: true,
@@ -176,7 +183,7 @@ pub fn the_articles_file_does_what_it_did_under_knockd() -> Result<()> {
     let _lab = Lab::new()?;
     let _sshd = Sshd::start()?;
     iptables(Family::V4, &CHAIN)?;
-    compare(Family::V4, &file, &ARTICLE, PASS_SSH, || Ok(())).map(drop)
+    compare(Family::V4, &file, &ARTICLE, Times::of(3, 5), PASS_SSH, || Ok(())).map(drop)
 }
 
 pub fn commands_for_ipv6_do_what_they_did_under_knockd() -> Result<()> {
@@ -186,7 +193,7 @@ pub fn commands_for_ipv6_do_what_they_did_under_knockd() -> Result<()> {
     for family in Family::ALL {
         iptables(family, &CHAIN)?;
     }
-    let config = compare(Family::V6, &file, &IPV6, PASS_SSH, || Ok(()))?;
+    let config = compare(Family::V6, &file, &IPV6, Times::of(3, 5), PASS_SSH, || Ok(()))?;
     // One service for both, and nothing that runs.
     ensure!(config.matches("[services.").count() == 1 && !config.contains("\nstart_command"), "{config}");
     Ok(())
@@ -198,7 +205,7 @@ pub fn debians_file_does_what_it_did_under_knockd() -> Result<()> {
     let file = shipped()?;
     iptables(Family::V4, &POLICY)?;
     let pass = "-I INPUT -i eth0 -p tcp -m multiport --dports 22,443 -j ACCEPT";
-    compare(Family::V4, &file, &SHIPPED, pass, || Ok(())).map(drop)
+    compare(Family::V4, &file, &SHIPPED, Times::of(5, 3600), pass, || Ok(())).map(drop)
 }
 
 pub fn one_time_sequences_do_what_they_did_under_knockd() -> Result<()> {
@@ -218,7 +225,7 @@ pub fn one_time_sequences_do_what_they_did_under_knockd() -> Result<()> {
     let _sshd = Sshd::start()?;
     iptables(Family::V4, &CHAIN)?;
     let left = RefCell::default();
-    let config = compare(Family::V4, &file, &ONE_TIME, PASS_SSH, || {
+    let config = compare(Family::V4, &file, &ONE_TIME, Times::of(3, 3), PASS_SSH, || {
         left.replace(fs::read_to_string(&path)?);
         write(FILE)
     })?;
@@ -233,7 +240,7 @@ pub fn one_time_sequences_do_what_they_did_under_knockd() -> Result<()> {
     // What was begun under knockd goes on here.
     write(&left)?;
     let (syslog, _daemon) = gate(&config)?;
-    let seen = play(Family::V4, &GOES_ON, |run| run.ours)?;
+    let seen = play(Family::V4, &GOES_ON, Times::of(3, 3), |run| run.ours)?;
     ensure!(seen == GOES_ON.map(|run| run.ours), "{seen:?}\n{}", syslog.said());
     let ours = fs::read_to_string(&path)?;
     ensure!(ours.starts_with(&knockds[..knockds.len() - " 7200,9200:UDP,8200\n".len()]), "{ours}");
@@ -257,6 +264,7 @@ fn compare(
     family: Family,
     file: &str,
     runs: &[Run],
+    times: Times,
     pass: &str,
     between: impl FnOnce() -> Result<()>,
 ) -> Result<String> {
@@ -268,7 +276,7 @@ fn compare(
     let path = Path::new(sandbox::DIR).join("knockd.conf");
     fs::write(&path, file)?;
     let knockd = Knockd::start(&path)?;
-    let under_knockd = play(family, runs, |run| run.knockd)?;
+    let under_knockd = play(family, runs, times, |run| run.knockd)?;
     let log = knockd.log();
     drop(knockd);
     between()?;
@@ -282,7 +290,7 @@ fn compare(
     }
     iptables(family, &[pass])?;
     let (syslog, _daemon) = gate(&config)?;
-    let under_ours = play(family, runs, |run| run.ours)?;
+    let under_ours = play(family, runs, times, |run| run.ours)?;
 
     let mut wrong = Vec::new();
     for (run, (knockd, ours)) in runs.iter().zip(under_knockd.into_iter().zip(under_ours)) {

@@ -5,10 +5,11 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use socket2::{Domain, Protocol, Socket, Type};
 use tests::lab::{Family, Host, PATIENCE, Pause, Probe, Session, connect, pause};
 use tests::packet::PacketBuilder;
+use tests::trial::failure::Late;
 
 /// How long a port may take to become what it should be: knockd starts a shell, and that iptables.
 const SETTLES: Duration = Duration::from_secs(3);
@@ -22,6 +23,8 @@ pub enum Act {
     Knock(&'static [&'static str]),
     /// Sends bare segments with these flags to these ports.
     Segments(&'static [(u16, u8)]),
+    /// The same while the port is still open by the knock before.
+    Again(&'static [&'static str]),
     /// Does nothing.
     Wait(f64),
     /// Opens an ssh session, which must echo ever after.
@@ -49,25 +52,79 @@ pub const fn same(what: &'static str, acts: &'static [Act], port: u16, open: boo
     Run { what, acts, port, knockd: open, ours: open, because: "" }
 }
 
-/// Plays all runs over one address family, and returns what the port was after each, and what is wrong with that.
+/// The times of a door.
+#[derive(Clone, Copy)]
+pub struct Times {
+    /// For the sequence.
+    pub sequence: Duration,
+    /// Until the port is shut again.
+    pub open: Duration,
+}
+
+impl Times {
+    /// So many seconds each.
+    pub const fn of(sequence: u64, open: u64) -> Self {
+        Self { sequence: Duration::from_secs(sequence), open: Duration::from_secs(open) }
+    }
+}
+
+/// When what a run has done was done.
+struct Done {
+    /// When what came after the last rest began.
+    begun: Instant,
+    /// When it ended.
+    ended: Instant,
+}
+
+impl Done {
+    /// What a port that is shut is for, where it should be open: this machine was too slow for the times of the door.
+    fn excuse(&self, times: Times, asked: Instant) -> Result<()> {
+        let (took, since) = (self.ended - self.begun, asked + PATIENCE - self.begun);
+        if took >= times.sequence || since >= times.open {
+            return Err(Late(format!("a knock took {took:?}, and the port was tried within {since:?}")).into());
+        }
+        Ok(())
+    }
+}
+
+/// Plays all runs over one address family at doors with these times, and returns what the port was after each.
 ///
 /// # Errors
 ///
 /// If one cannot be played.
-pub fn play(family: Family, runs: &[Run], wanted: impl Fn(&Run) -> bool) -> Result<Vec<bool>> {
+pub fn play(family: Family, runs: &[Run], times: Times, wanted: impl Fn(&Run) -> bool) -> Result<Vec<bool>> {
     let mut session: Option<Session> = None;
     let mut seen = Vec::new();
+    let mut done = Done { begun: Instant::now(), ended: Instant::now() };
     for run in runs {
         ensure!((run.knockd != run.ours) != run.because.is_empty(), "{}: a difference has a reason", run.what);
+        let mut has_rested = true;
         for act in run.acts {
+            if let Act::Wait(seconds) = act {
+                pause(Pause::Rest(Duration::from_secs_f64(*seconds)));
+                has_rested = true;
+                continue;
+            }
+            let begun = Instant::now();
             match act {
+                Act::Again(words) => {
+                    knock(family, words)?;
+                    done.excuse(times, Instant::now())?;
+                }
                 Act::Knock(words) => knock(family, words)?,
                 Act::Segments(segments) => segments_to(family, segments)?,
-                Act::Wait(seconds) => pause(Pause::Rest(Duration::from_secs_f64(*seconds))),
                 Act::Session => session = Some(Session::open(family)?),
+                Act::Wait(_) => {}
             }
+            done = Done { begun: if has_rested { begun } else { done.begun }, ended: Instant::now() };
+            has_rested = false;
         }
-        seen.push(is_open(family, run.port, wanted(run))?);
+        let (asked, wanted) = (Instant::now(), wanted(run));
+        let open = is_open(family, run.port, wanted)?;
+        if wanted && !open {
+            done.excuse(times, asked).context(run.what)?;
+        }
+        seen.push(open);
         if let Some(session) = &mut session {
             session.echo()?;
         }
