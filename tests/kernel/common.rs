@@ -6,6 +6,7 @@ mod plain;
 use tests::kernel::KernelBeside;
 use tests::memory::Memory;
 use tests::packet::{SERVER_V4, SERVER_V6};
+use tests::tables::Tables;
 
 pub use plain::{CONFIG, NOW, SECOND, allow, datagram, judged, syn};
 
@@ -15,6 +16,10 @@ pub fn host() -> Memory {
 
 pub fn host_of(config: &str) -> Memory {
     beside(plain::host_of(config))
+}
+
+pub fn host_like(tables: Tables) -> Memory {
+    beside(plain::host_like(tables))
 }
 
 fn beside(memory: Memory) -> Memory {

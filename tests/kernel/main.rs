@@ -17,6 +17,8 @@ mod frames;
 mod gate;
 #[path = "../host/knocks.rs"]
 mod knocks;
+#[path = "../host/lenient.rs"]
+mod lenient;
 #[path = "../host/limits.rs"]
 mod limits;
 #[path = "../host/link_local.rs"]
