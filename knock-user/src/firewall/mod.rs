@@ -162,7 +162,7 @@ impl Firewall {
             choice.refuse_nowhere(&standing.map(|interface| interface.name.as_str()).collect::<Vec<_>>())?;
         }
         attach::refuse_foreign(&links, &choice.fit)?;
-        let settings = Settings::new(config, &interfaces::with_all_below(&choice.fit, &all), manner);
+        let settings = Settings::new(config, &interfaces::with_all_below(&choice.fit, &all), manner)?;
         let answers_denials = settings.reject != 0;
         let verifies_by_kind = settings.verify_checksums && config.options.verify_checksums.is_none();
         let load = Load { rules, settings, adopted: &adopted };
