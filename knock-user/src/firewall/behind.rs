@@ -7,6 +7,7 @@ use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
 use log::warn;
 
+use super::arrival;
 use super::interfaces::{self, Interface};
 use super::privilege::need_root;
 use super::{Answer, Question, choose};
@@ -29,7 +30,7 @@ pub fn remarks_on_filters(config: &Config) -> Vec<Diagnostic> {
     }
     let all = interfaces::list().unwrap_or_default();
     let fit = choose(&config.options.interfaces, &all).fit;
-    let on: Vec<_> = fit.iter().map(|interface| arrival(interface, &all)).collect();
+    let on: Vec<_> = fit.iter().map(|interface| arrival_on(interface, &all)).collect();
     let on = if on.is_empty() { vec![Arrival::default()] } else { on };
     let mut remarks = Vec::new();
     let mut left = MOST_PORTS;
@@ -68,7 +69,7 @@ pub fn behind_gate(question: &Question, answer: &Answer) -> Option<Fate> {
     }
     let all = interfaces::list().unwrap_or_default();
     let interface = all.iter().find(|interface| interface.name == answer.interface);
-    let Arrival { interface, is_bridged, .. } = interface.map_or_else(Arrival::default, |one| arrival(one, &all));
+    let Arrival { interface, is_bridged, .. } = interface.map_or_else(Arrival::default, |one| arrival_on(one, &all));
     let own = own_addresses().ok();
     Some(filters.fate(&Packet {
         device: Some(answer.interface.clone()),
@@ -96,18 +97,16 @@ struct Arrival {
     is_bridged: bool,
 }
 
-fn arrival(interface: &Interface, all: &[Interface]) -> Arrival {
+fn arrival_on(interface: &Interface, all: &[Interface]) -> Arrival {
     let device = Some(interface.name.clone());
-    let Some(master) = interface.master else {
-        return Arrival { interface: device.clone(), device, is_bridged: false };
+    let bonds = arrival::above(interface.index, all);
+    let joined = bonds.last().copied().unwrap_or(interface);
+    let (on, is_bridged) = match joined.master.map(|index| all.iter().find(|one| one.index == index)) {
+        None => (Some(joined), false),
+        Some(Some(bridge)) if bridge.kind.as_deref() == Some("bridge") => (Some(bridge), true),
+        Some(_) => (None, false),
     };
-    let master = all.iter().find(|other| other.index == master);
-    let name = |master: &Interface| Some(master.name.clone());
-    match master.map(|master| (master, master.kind.as_deref())) {
-        Some((bridge, Some("bridge"))) => Arrival { device, interface: name(bridge), is_bridged: true },
-        Some((bond, Some("bond" | "team"))) => Arrival { device, interface: name(bond), is_bridged: false },
-        _ => Arrival { device, ..Arrival::default() },
-    }
+    Arrival { device, interface: on.map(|one| one.name.clone()), is_bridged }
 }
 
 /// What is wrong with a port, in a few words each.
@@ -167,4 +166,39 @@ fn list(ports: &[String]) -> String {
 fn remark(config: &Config, key: &str, message: String) -> Diagnostic {
     Diagnostic::of_file(config.path.display().to_string(), key, Severity::Warning, message)
         .with_help("let the packet filter accept what the gate lets pass: it need not deny that port once more")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::interfaces::tests::interface;
+    use super::*;
+
+    #[test]
+    fn what_comes_on_a_port_comes_to_the_stack_on_what_joins_or_bridges_it() {
+        let kind = |kind: Option<&str>, name: &str, index: u32, master: Option<u32>| Interface {
+            kind: kind.map(str::to_owned),
+            master,
+            ..interface(name, index)
+        };
+        let port = |master: u32| kind(None, "eth0", 2, Some(master));
+        let bond = |of: Option<&str>, master| kind(of, "bond0", 10, master);
+        let bridge = kind(Some("bridge"), "br0", 20, None);
+        let vrf = kind(Some("vrf"), "red", 30, None);
+        let of = |all: &[Interface]| {
+            let Arrival { device, interface, is_bridged } = arrival_on(&all[0], all);
+            assert_eq!(device.as_deref(), Some("eth0"));
+            (interface, is_bridged)
+        };
+        let on = |name: &str, is_bridged: bool| (Some(name.to_owned()), is_bridged);
+        assert_eq!(of(&[kind(None, "eth0", 2, None)]), on("eth0", false));
+        for joining in [Some("bond"), Some("team"), None] {
+            assert_eq!(of(&[port(10), bond(joining, None)]), on("bond0", false), "{joining:?}");
+        }
+        assert_eq!(of(&[port(20), bridge.clone()]), on("br0", true));
+        // A bond that is a port of a bridge.
+        assert_eq!(of(&[port(10), bond(Some("bond"), Some(20)), bridge]), on("br0", true));
+        for (master, vrf) in [(30, vec![vrf]), (99, Vec::new())] {
+            assert_eq!(of(&[vec![port(master)], vrf].concat()), (None, false), "{master}");
+        }
+    }
 }
