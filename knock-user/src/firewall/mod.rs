@@ -204,8 +204,9 @@ impl Firewall {
             error!("the gate still stands on an interface that options.interfaces no longer means: {error:#}");
         }
         choice.warn();
-        for (interface, why) in choice.fit.iter().filter_map(|one| Some((one, answers.silent(one)?))) {
-            warn!("{}: {why}", interface.name);
+        answers.say_again();
+        for (name, what) in answers.news(&all) {
+            warn!("{name}: {what}");
         }
         let attached = interfaces::list().and_then(|all| Ok(attach::attached(&links::read(paths, &all)?, &all)));
         let attached = attached.unwrap_or_else(|error| {

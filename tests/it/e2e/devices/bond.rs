@@ -9,6 +9,7 @@ use tests::lab::devices::{
 use tests::lab::{Family, Host, Line, PATIENCE, Probe, TIMEOUT, connect, ip, must_open, until};
 use tests::trial::{Trial, trials};
 
+use super::super::answers;
 use super::super::flows::{assert_denied, wait_for_end_of_grants};
 use super::{DROP, FREE_PORT, Ground, REJECT, config, knock};
 
@@ -22,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         a_link_local_source_is_named_by_the_bond_and_by_its_ports,
         a_port_that_joins_the_bond_later_has_the_gate,
         a_port_that_leaves_the_bond_is_a_link_of_its_own,
+        a_port_that_finds_no_room_among_those_told_of_is_named,
     ]
 }
 
@@ -184,4 +186,20 @@ fn a_port_that_leaves_the_bond_is_a_link_of_its_own() -> Result<()> {
     must_open(Host::Client, alone)?;
     assert_denied(Host::Client, joined, DROP.denied()[0])?;
     line.echo().context("the line over the bond, whose grant is gone")
+}
+
+/// Also one that the config does not mean: it has the gate by its bond.
+fn a_port_that_finds_no_room_among_those_told_of_is_named() -> Result<()> {
+    let mut ground = Ground::over(BOND, 1, || bond("mode active-backup", &WIRES[..1]))?;
+    ground.world.start(&DROP.of(config(&[BOND], "native")))?;
+    let _table = answers::fill(BOND, 0)?;
+    second_wire()?;
+    let daemon = ground.world.gate()?;
+    let mark = daemon.mark();
+    for host in [Host::Server, Host::Client] {
+        ip(host, &enslaved(WIRES[1]))?;
+    }
+    let text = "link-local addresses there are others than those of the bond: the gate stands on more than";
+    daemon.wait_after(mark, &format!("{}: {text}", WIRES[1]))?;
+    Ok(())
 }
