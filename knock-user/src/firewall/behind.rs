@@ -80,7 +80,7 @@ pub fn behind_gate(question: &Question, answer: &Answer) -> Option<Fate> {
         from: Some(question.from),
         dest: Some(answer.to),
         is_own: own.is_none_or(|own| own.iter().any(|network| network.contains(&answer.to))),
-        port: question.port,
+        port: Some(question.port),
         transport: question.transport,
         flags: question.flags,
     }))
@@ -124,15 +124,19 @@ fn of_port(filters: &Filters, on: &[Arrival], port: Port) -> Vec<String> {
             from: None,
             dest: None,
             is_own: true,
-            port: port.number,
+            port: Some(port.number),
             transport: port.transport,
             flags: TcpFlags::SYN,
         };
         let text = match filters.fate(&packet) {
             Fate::Passes | Fate::Depends(_) => continue,
-            Fate::Dropped { place, is_answered } => {
+            Fate::Dropped { place, is_answered, is_reply } => {
                 let verb = if is_answered { "rejects" } else { "drops" };
-                format!("who passes the gate comes no further: {place}, {verb} it")
+                if is_reply {
+                    format!("who passes the gate gets no answer: {place}, {verb} it")
+                } else {
+                    format!("who passes the gate comes no further: {place}, {verb} it")
+                }
             }
             Fate::Unknown(why) => format!("cannot tell whether the packet filter behind the gate lets it pass: {why}"),
         };

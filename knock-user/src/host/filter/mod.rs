@@ -61,7 +61,7 @@ impl Filters {
         self.unread.is_empty() && !self.tables.iter().any(has_base)
     }
 
-    /// What becomes of a packet that asks for a new connection.
+    /// What becomes of a packet that asks for a new connection, and of the answer to it.
     #[must_use]
     pub fn fate(&self, packet: &Packet) -> Fate {
         self.fate_by(packet, &Kernel)
