@@ -1,7 +1,8 @@
 //! Packet filters behind the gate. What the gate lets pass, they may drop: whoever knocks is let in by the one and kept out
 //! by the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
@@ -11,12 +12,12 @@ use super::arrival;
 use super::interfaces::{self, Interface};
 use super::privilege::need_root;
 use super::{Answer, Question, choose};
-use crate::config::{Config, Diagnostic, Port, PortRange, Severity};
+use crate::config::{Config, Diagnostic, Port, PortRange, Service, Severity};
 use crate::host::addresses::own_addresses;
 use crate::host::filter::{Fate, Filters, Packet};
 
-/// So many ports are looked at.
-const MOST_PORTS: usize = 1024;
+/// So many steps are made for all ports together, also while a start waits for them: [`Filters::fate_within`] says what one is.
+const MOST_STEPS: u32 = 32_000_000;
 /// So many are named in one line.
 const NAMED: usize = 4;
 
@@ -32,21 +33,44 @@ pub fn remarks_on_filters(config: &Config) -> Vec<Diagnostic> {
     let fit = choose(&config.options.interfaces, &all).fit;
     let on: Vec<_> = fit.iter().map(|interface| arrival_on(interface, &all)).collect();
     let on = if on.is_empty() { vec![Arrival::default()] } else { on };
+    let mut left = MOST_STEPS;
+    remarks(config, &filters, &on, &mut left)
+}
+
+/// The same of these filters, for what comes on these interfaces, in no more than so many steps, of which those that were
+/// made are taken.
+fn remarks(config: &Config, filters: &Filters, on: &[Arrival], left: &mut u32) -> Vec<Diagnostic> {
+    let ports_of = |service: &Service| PortRange::joined(&service.ports).into_iter().flat_map(PortRange::ports);
+    let all: Vec<Port> = config.protecting().flat_map(ports_of).collect();
+    // Of each port what is wrong with it; nothing of one that was not looked at.
+    let mut found: HashMap<Port, Rc<[String]>> = HashMap::new();
+    for alike in filters.alike(&all) {
+        let Some(texts) = of_port(filters, on, alike[0], left) else { continue };
+        let texts: Rc<[String]> = texts.into();
+        found.extend(alike.into_iter().map(|port| (port, Rc::clone(&texts))));
+    }
     let mut remarks = Vec::new();
-    let mut left = MOST_PORTS;
     for service in config.protecting() {
-        let ports: Vec<Port> =
-            PortRange::joined(&service.ports).into_iter().flat_map(PortRange::ports).take(left).collect();
-        left -= ports.len();
         // What is said, and of which ports.
-        let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for port in ports {
-            for text in of_port(&filters, &on, port) {
-                said.entry(text).or_default().push(port.to_string());
+        let mut said: BTreeMap<&str, Vec<Port>> = BTreeMap::new();
+        let mut untold = Vec::new();
+        for port in ports_of(service) {
+            match found.get(&port) {
+                Some(texts) => texts.iter().for_each(|text| said.entry(text).or_default().push(port)),
+                None => untold.push(port),
             }
         }
         let key = format!("services.{}.ports", service.name.as_str());
         remarks.extend(said.into_iter().map(|(text, ports)| remark(config, &key, format!("{}: {text}", list(&ports)))));
+        if !untold.is_empty() {
+            let message = format!(
+                "{}: cannot tell for {} whether the packet filter behind the gate lets pass what comes there: it has so \
+                 many rules that not all ports were looked at",
+                list(&untold),
+                if untold.len() == 1 { "1 port".to_owned() } else { format!("{} ports", untold.len()) }
+            );
+            remarks.push(remark(config, &key, message));
+        }
     }
     remarks
 }
@@ -109,8 +133,8 @@ fn arrival_on(interface: &Interface, all: &[Interface]) -> Arrival {
     Arrival { device, interface: on.map(|one| one.name.clone()), is_bridged }
 }
 
-/// What is wrong with a port, in a few words each.
-fn of_port(filters: &Filters, on: &[Arrival], port: Port) -> Vec<String> {
+/// What is wrong with a port, in a few words each; `None` if too few steps were left to find out.
+fn of_port(filters: &Filters, on: &[Arrival], port: Port, left: &mut u32) -> Option<Vec<String>> {
     let ways = || on.iter().flat_map(|on| [false, true].map(|is_v6| (on, is_v6)));
     // Of each text the families and interfaces that it is true of.
     let mut said: BTreeMap<String, Vec<(bool, Option<&str>)>> = BTreeMap::new();
@@ -128,7 +152,11 @@ fn of_port(filters: &Filters, on: &[Arrival], port: Port) -> Vec<String> {
             transport: port.transport,
             flags: TcpFlags::SYN,
         };
-        let text = match filters.fate(&packet) {
+        let fate = filters.fate_within(&packet, left);
+        if *left == 0 {
+            return None;
+        }
+        let text = match fate {
             Fate::Passes | Fate::Depends(_) => continue,
             Fate::Dropped { place, is_answered, is_reply } => {
                 let verb = if is_answered { "rejects" } else { "drops" };
@@ -143,7 +171,8 @@ fn of_port(filters: &Filters, on: &[Arrival], port: Port) -> Vec<String> {
         said.entry(text).or_default().push((is_v6, on.device.as_deref()));
     }
     let all = ways().count();
-    said.into_iter()
+    let texts = said
+        .into_iter()
         .map(|(text, of)| {
             let family = match (of.iter().any(|way| way.0), of.iter().any(|way| !way.0)) {
                 (true, false) => " (IPv6)",
@@ -156,11 +185,12 @@ fn of_port(filters: &Filters, on: &[Arrival], port: Port) -> Vec<String> {
             let place = if is_everywhere { String::new() } else { format!(", on {}", names.join(", ")) };
             format!("{text}{family}{place}")
         })
-        .collect()
+        .collect();
+    Some(texts)
 }
 
-fn list(ports: &[String]) -> String {
-    let named = ports[..ports.len().min(NAMED)].join(", ");
+fn list(ports: &[Port]) -> String {
+    let named = ports.iter().take(NAMED).map(Port::to_string).collect::<Vec<_>>().join(", ");
     match ports.len().saturating_sub(NAMED) {
         0 => named,
         more => format!("{named} and {more} more"),
@@ -204,5 +234,80 @@ mod tests {
         for (master, vrf) in [(30, vec![vrf]), (99, Vec::new())] {
             assert_eq!(of(&[vec![port(master)], vrf].concat()), (None, false), "{master}");
         }
+    }
+
+    /// A gate for these ports.
+    fn config(ports: &str) -> Config {
+        let text = format!(
+            "options.interfaces = [\"eth0\"]\nservices.many.ports = [{ports}]\n\
+             doors.open = {{ service = \"many\", sequence = [\"100/tcp\", \"200/udp\", \"300/tcp\"], cmd_timeout = \"60s\" }}\n"
+        );
+        Config::parse(&text, "k.toml").unwrap_or_else(|error| panic!("{error}")).0
+    }
+
+    /// An input chain of these rules, of which the last drops what comes so far.
+    fn filters(rules: impl Iterator<Item = String>) -> Filters {
+        let rules = rules.chain([r#"{"drop": null}"#.to_owned()]).zip(1..).map(|(rule, handle)| {
+            let of = r#""family": "inet", "table": "t", "chain": "c""#;
+            format!(r#"{{"rule": {{{of}, "handle": {handle}, "expr": [{rule}]}}}}"#)
+        });
+        let base = r#"{"chain": {"family": "inet", "table": "t", "name": "c", "type": "filter", "hook": "input", "prio": 0,
+            "policy": "accept"}}"#;
+        let table = r#"{"table": {"family": "inet", "name": "t"}}"#;
+        let objects = [table.to_owned(), base.to_owned()].into_iter().chain(rules).collect::<Vec<_>>();
+        Filters::listed(&format!(r#"{{"nftables": [{}]}}"#, objects.join(", ")))
+    }
+
+    fn of_port_number(number: u16) -> String {
+        let port = r#"{"payload": {"protocol": "tcp", "field": "dport"}}"#;
+        format!(r#"{{"match": {{"op": "==", "left": {port}, "right": {number}}}}}, {{"counter": null}}"#)
+    }
+
+    /// What tests have time for.
+    const STEPS: u32 = 1_000_000;
+    const RULES: u16 = 10_000;
+    const PORTS: u16 = 1024;
+
+    fn on() -> [Arrival; 1] {
+        [arrival_on(&interface("eth0", 2), &[])]
+    }
+
+    /// What is said, and in how many steps.
+    fn said(ports: &str, filters: &Filters) -> (Vec<String>, u32) {
+        let mut left = STEPS;
+        let remarks = remarks(&config(ports), filters, &on(), &mut left);
+        (remarks.into_iter().map(|remark| remark.message).collect(), STEPS - left)
+    }
+
+    fn all_ports() -> String {
+        format!("\"{}-{}/tcp\"", 2000, 2000 + PORTS - 1)
+    }
+
+    #[test]
+    fn ports_that_no_rule_tells_apart_are_looked_at_once() {
+        // Three of them are told apart by one rule each.
+        let filters = filters((0..RULES).map(|number| of_port_number(if number < 3 { 2010 + number } else { 7 })));
+        let (one, steps_of_one) = said("\"2000/tcp\"", &filters);
+        let place = "who passes the gate comes no further: nftables inet t c, handle 10001, drops it";
+        assert_eq!(one, [format!("2000/tcp: {place}")]);
+        let (all, steps) = said(&all_ports(), &filters);
+        assert_eq!(all, [format!("2000/tcp, 2001/tcp, 2002/tcp, 2003/tcp and 1020 more: {place}")]);
+        assert!(steps <= 4 * steps_of_one, "{steps} of {steps_of_one} for one port");
+    }
+
+    /// Each rule is about another port.
+    #[test]
+    fn of_more_ports_than_can_be_looked_at_their_number_is_said() {
+        let filters = filters((0..RULES).map(of_port_number));
+        let (said, steps) = said(&all_ports(), &filters);
+        assert_eq!((said.len(), steps), (2, STEPS), "{said:?}");
+        let more = |text: &str, before: &str| -> usize {
+            let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{before:?} is missing: {text}"));
+            rest.split(' ').next().unwrap_or_default().parse().unwrap_or_else(|_| panic!("{text}"))
+        };
+        let told = more(&said[0], "2003/tcp and ") + NAMED;
+        let untold = more(&said[1], "more: cannot tell for ");
+        assert_eq!(told + untold, usize::from(PORTS), "{said:?}");
+        assert!(told > 8, "{said:?}");
     }
 }

@@ -65,7 +65,7 @@ fn on(interface: &str, packet: Packet) -> Packet {
 }
 
 fn nftables(listing: &str) -> Filters {
-    Filters { tables: nft::read(listing).unwrap().tables, unread: Vec::new() }
+    Filters::listed(listing)
 }
 
 /// A router to 203.0.113.0/24 by `guest0` and to 198.51.100.0/24 by `eth0`, and nowhere else.
@@ -106,7 +106,7 @@ fn said(filters: &Filters, packet: &Packet) -> String {
 
 /// The same with other routes.
 fn said_by(filters: &Filters, packet: &Packet, routing: &dyn Routing) -> String {
-    match filters.fate_by(packet, routing) {
+    match filters.fate_by(packet, routing, &mut u32::MAX.clone()) {
         Fate::Passes => "passes".to_owned(),
         Fate::Dropped { place, is_answered, is_reply } => {
             let verb = if is_answered { "rejects" } else { "drops" };

@@ -13,8 +13,14 @@ use super::routing::{Routing, Way};
 const TRACKED: i64 = -200;
 /// How deep chains may call each other, as in the kernel.
 const DEEPEST: u32 = 16;
-/// So many rules are looked at for one packet, before that is given up.
-const MOST_RULES: u32 = 100_000;
+/// So many steps are made for one packet, before that is given up: rules that are looked at, or what takes as long.
+const MOST_STEPS: u32 = 1_000_000;
+/// To note why something cannot be told takes as long as so many rules.
+const DOUBT: usize = 10;
+/// To ask the kernel for a route takes as long as so many rules.
+const ROUTE: usize = 2000;
+/// One rule is looked at in the time in which so many values are compared.
+const VALUES: usize = 16;
 
 /// What becomes of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -157,16 +163,22 @@ impl Ends {
 /// A base chain, with its table and its name there.
 type Asked<'a> = (&'a Base, &'a Table, &'a str, &'a Chain);
 
-/// What becomes of the packet in these tables, and of the answer to it.
+/// What becomes of the packet in these tables, and of the answer to it. No more than `left` steps are made,
+/// of which those that were are taken.
 #[must_use]
-pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
+pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing, left: &mut u32) -> Fate {
     let mut chains: Vec<Asked<'_>> = tables
         .iter()
         .flat_map(|table| table.chains.iter().map(move |(name, chain)| (table, name.as_str(), chain)))
         .filter_map(|(table, name, chain)| Some((chain.base.as_ref()?, table, name, chain)))
         .collect();
     chains.sort_by_key(|(base, ..)| (base.hook, base.rank()));
-    Walk::new(packet, routing).there_and_back(&chains)
+    let may = (*left).min(MOST_STEPS);
+    let mut walk = Walk::new(packet, routing, may);
+    walk.spend(chains.len());
+    let fate = walk.there_and_back(&chains);
+    *left -= may - walk.left;
+    fate
 }
 
 /// Whether a base chain is asked of what comes where this packet does, and on which interface it then comes; `None` for
@@ -232,12 +244,12 @@ struct Walk<'a> {
     is_marked: bool,
     /// Nobody knows where it goes, or as what.
     is_lost: bool,
-    /// Rules that may still be looked at.
+    /// Steps that may still be made.
     left: u32,
 }
 
 impl<'a> Walk<'a> {
-    fn new(packet: &'a Packet, routing: &'a dyn Routing) -> Self {
+    fn new(packet: &'a Packet, routing: &'a dyn Routing, left: u32) -> Self {
         Walk {
             packet: packet.clone(),
             came: packet,
@@ -250,7 +262,7 @@ impl<'a> Walk<'a> {
             is_untracked: false,
             is_marked: false,
             is_lost: false,
-            left: MOST_RULES,
+            left,
         }
     }
 
@@ -350,6 +362,10 @@ impl<'a> Walk<'a> {
         Ok(open)
     }
 
+    fn spend(&mut self, steps: usize) {
+        self.left = self.left.saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX));
+    }
+
     /// True if it comes to this host, or from it; else this host forwards it.
     const fn is_local(&self) -> bool {
         match self.reply {
@@ -405,6 +421,7 @@ impl<'a> Walk<'a> {
             transport: self.packet.transport,
             flags,
         };
+        self.spend(self.came.source.map_or(0, |_| ROUTE));
         self.out = match self.came.source {
             // Such a one is on the link on which it came.
             Some(IpAddr::V6(client)) if client.is_unicast_link_local() => self.came.interface.clone(),
@@ -458,6 +475,7 @@ impl<'a> Walk<'a> {
         if self.packet.is_own {
             return Ok(());
         }
+        self.spend(ROUTE);
         if self.is_marked && !self.routing.is_plain(self.packet.is_v6) {
             return Err(Why::Unread("which way its mark chooses".to_owned()));
         }
@@ -477,7 +495,7 @@ impl<'a> Walk<'a> {
                 ends.because(Some(Why::Unread(format!("{} {} {name}: too many rules", table.tool, table.name))));
                 return ends;
             }
-            self.left -= 1;
+            self.spend(1);
             if self.rule(table, name, rule, depth, &mut ends) {
                 return ends;
             }
@@ -508,18 +526,24 @@ impl<'a> Walk<'a> {
         for step in &rule.steps {
             let action = match step {
                 Step::Test(test) => {
+                    self.spend(test.values.numbers.len() / VALUES);
                     match self.holds(test) {
                         Truth::Yes => {}
                         Truth::No => return false,
-                        Truth::Maybe(why) => doubted(&mut doubt, why),
+                        Truth::Maybe(why) => {
+                            self.spend(DOUBT);
+                            doubted(&mut doubt, why);
+                        }
                     }
                     continue;
                 }
                 Step::Unread(what) => {
+                    self.spend(DOUBT);
                     doubted(&mut doubt, Why::Unread(what.clone()));
                     continue;
                 }
                 Step::WayBack(is_wanted) => {
+                    self.spend(ROUTE);
                     match self.routing.has_way_back(&self.packet) {
                         Some(is_there) if is_there == *is_wanted => {}
                         Some(_) => return false,
@@ -536,6 +560,7 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 Step::Map(key, entries) => {
+                    self.spend(entries.len() / VALUES);
                     let mut found = None;
                     for (values, action) in entries {
                         let test = Test::new(key.clone(), values.clone());
@@ -547,6 +572,7 @@ impl<'a> Walk<'a> {
                             }
                             // One of several, or none.
                             Truth::Maybe(why) => {
+                                self.spend(DOUBT);
                                 let why = said(why);
                                 let _ = self.act(table, action, place(), depth, Some(why), ends);
                             }
