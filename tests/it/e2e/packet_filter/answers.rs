@@ -1,7 +1,7 @@
 //! Rules that let a packet in and drop the answer to it: it is said of the connection, and it is so.
 
 use anyhow::{Context as _, Result, ensure};
-use tests::lab::{Daemon, Echo, Family, Host, SSH_PORT, knockctl, nft};
+use tests::lab::{Daemon, Echo, Family, Host, SSH_PORT, knockctl, nft, setting};
 use tests::trial::{Trial, trials};
 
 use super::truth::{assert_true, assert_true_of_both, checked, config, knocked};
@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         a_rule_that_drops_the_answer_of_the_service_is_named,
         an_answer_is_let_out_as_one_of_a_connection_that_stands,
         the_answer_of_a_redirected_port_is_followed,
+        the_answer_of_a_host_behind_this_one_is_followed,
     ]
 }
 
@@ -102,6 +103,38 @@ fn the_answer_of_a_redirected_port_is_followed() -> Result<()> {
                        tcp dport 2222 redirect to :5000\n}\n}\n";
             nft(Host::Server, &(chain(hook, priority, "accept", &format!("tcp sport {port} drop")) + nat))?;
             assert_true(Host::Client, to, said).with_context(|| format!("{hook} {priority}: {port}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether it takes the client for the client or for this host.
+fn the_answer_of_a_host_behind_this_one_is_followed() -> Result<()> {
+    let _world = knocked()?;
+    let _server = Echo::tcp(Host::Stranger, SSH_PORT)?;
+    let to = (Family::V4.address(Host::Server), SSH_PORT).into();
+    setting(Host::Server, "net/ipv4/ip_forward", "1")?;
+    let target = Family::V4.address(Host::Stranger);
+    let dropped = "passes the gate; then nftables inet back out, handle ";
+    for hide in ["", "masquerade"] {
+        let nat = format!(
+            "table ip nat {{\nchain pre {{\ntype nat hook prerouting priority -100; policy accept;\n\
+             tcp dport 2222 dnat to {target}\n}}\n\
+             chain post {{\ntype nat hook postrouting priority 100; policy accept;\n{hide}\n}}\n}}\n"
+        );
+        for (hook, priority, test, said) in [
+            ("prerouting", -150, "iifname eth1 tcp sport 2222", dropped),
+            ("prerouting", 0, "ct direction reply", dropped),
+            ("prerouting", 0, "iifname eth0 tcp sport 2222", PASSES),
+            ("forward", 0, "iifname eth1 oifname eth0 ip daddr 192.0.2.2", dropped),
+            ("forward", 0, "ct state established ct status dnat", dropped),
+            ("forward", 0, "oifname eth1 ct direction reply", PASSES),
+            ("postrouting", 0, "ip saddr 192.0.2.1 ct direction reply", PASSES),
+            ("postrouting", 110, "ip saddr 192.0.2.1 oifname eth0", dropped),
+            ("output", 0, "tcp sport 2222", PASSES),
+        ] {
+            nft(Host::Server, &(chain(hook, priority, "accept", &format!("{test} drop")) + &nat))?;
+            assert_true(Host::Client, to, said).with_context(|| format!("{hook} {priority}: {test} {hide}"))?;
         }
     }
     Ok(())
