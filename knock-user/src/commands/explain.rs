@@ -84,6 +84,9 @@ struct Explanation {
 struct Behind {
     /// `passes`, `drops`, `rejects` or `cannot tell`.
     verdict: &'static str,
+    /// Not the packet is dropped, but the answer to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    of_answer: bool,
     /// Where it is dropped: `nftables inet filter input, handle 12`.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<String>,
@@ -108,7 +111,8 @@ impl From<Fate> for Behind {
     fn from(fate: Fate) -> Self {
         match fate {
             Fate::Passes => Self { verdict: "passes", ..Self::default() },
-            Fate::Dropped { place, is_answered } => Self {
+            Fate::Dropped { place, is_answered, is_reply } => Self {
+                of_answer: is_reply,
                 verdict: if is_answered { "rejects" } else { "drops" },
                 place: Some(place.to_string()),
                 tool: Some(place.tool),
@@ -240,8 +244,9 @@ fn text(explanation: &Explanation, args: &ExplainArgs, port: Port) -> String {
         Transport::Udp => String::new(),
     };
     let verdict = match (explanation.verdict, &explanation.packet_filter) {
-        ("pass", Some(Behind { verdict, place: Some(place), .. })) => {
-            format!("passes the gate; then {place}, {verdict} it")
+        ("pass", Some(Behind { verdict, place: Some(place), of_answer, .. })) => {
+            let what = if *of_answer { "the answer to it" } else { "it" };
+            format!("passes the gate; then {place}, {verdict} {what}")
         }
         ("pass", _) => "passes".to_owned(),
         ("observe", _) => "passes, because the gate only observes; it would be denied".to_owned(),

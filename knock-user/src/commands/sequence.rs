@@ -1,6 +1,5 @@
 //! `knockctl sequence`: a knock sequence that nobody can guess, as a line of the config.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 
 use anyhow::{Context as _, Result};
@@ -9,6 +8,7 @@ use knock_common::rules::MAX_STEPS;
 
 use crate::config::{Port, is_published};
 use crate::exit::Exit;
+use crate::host::random::{self, Generator};
 use crate::host::sockets;
 
 /// Arguments of `knockctl sequence`.
@@ -30,12 +30,10 @@ const LAST: u16 = 32_767;
 ///
 /// If the system gives no random numbers.
 pub fn run(args: &SequenceArgs, out: &mut dyn Write) -> Result<Exit> {
-    const SOURCE: &str = "/dev/urandom";
     let listeners = sockets::listeners().unwrap_or_default();
     let is_free =
         |port: &Port| !listeners.iter().any(|one| one.address.port() == port.number && one.transport == port.transport);
-    let mut source = File::open(SOURCE).context(SOURCE)?;
-    let steps = choose(&mut source, args.steps.into(), is_free).context(SOURCE)?;
+    let steps = choose(&mut Generator, args.steps.into(), is_free).context(random::SAYS_NOTHING)?;
     let texts: Vec<_> = steps.iter().map(|step| format!("\"{step}\"")).collect();
     writeln!(out, "sequence = [{}]", texts.join(", "))?;
     Ok(Exit::Done)

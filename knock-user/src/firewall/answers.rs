@@ -17,7 +17,9 @@ use super::sys;
 /// What both families start with where nothing is set.
 const DEFAULT_HOPS: u8 = 64;
 
-/// What is so where the program answers nothing, and could not be told of a port.
+/// What is so of an interface that could not be told of, if the program answers.
+const MUTE: &str = "what is denied there is dropped, not answered";
+/// The same of a port of a bond, whether it answers or not.
 const ALONE: &str = "link-local addresses there are others than those of the bond";
 
 /// By the index of the interface.
@@ -31,8 +33,18 @@ pub struct Answers {
     /// The program answers at all.
     wanted: bool,
     told: Places,
-    /// Interfaces that it could not be told of, and why.
-    silent: BTreeMap<u32, String>,
+    /// Interfaces that it could not be told of, by index.
+    silent: BTreeMap<u32, Silent>,
+}
+
+/// An interface that the program could not be told of.
+#[derive(PartialEq, Eq, Debug)]
+struct Silent {
+    /// It is a port of a bond, with or without a gate of its own.
+    is_port: bool,
+    why: String,
+    /// Somebody has heard of it.
+    is_said: bool,
 }
 
 impl Answers {
@@ -54,11 +66,38 @@ impl Answers {
         self.write(program, &gone(&self.told, &now), changed(&self.told, &now));
     }
 
-    /// Why the gate answers nothing on an interface, or takes it for a link of its own, if it does.
-    pub fn silent(&self, interface: &Interface) -> Option<String> {
-        let why = self.silent.get(&interface.index)?;
-        let what = if self.wanted { "what is denied there is dropped, not answered" } else { ALONE };
-        Some(format!("{what}: {why}"))
+    /// Where the gate answers nothing, or takes the port of a bond for a link of its own, each said once: the name of the
+    /// interface, and what is so there and why.
+    pub fn news(&mut self, all: &[Interface]) -> Vec<(String, String)> {
+        let mut news = Vec::new();
+        for (index, silent) in self.silent.iter_mut().filter(|(_, silent)| !silent.is_said) {
+            let Some(interface) = all.iter().find(|one| one.index == *index) else { continue };
+            let what = match (self.wanted, silent.is_port) {
+                (true, true) => format!("{MUTE}, and {ALONE}"),
+                (true, false) => MUTE.to_owned(),
+                (false, _) => ALONE.to_owned(),
+            };
+            news.push((interface.name.clone(), format!("{what}: {}", silent.why)));
+            silent.is_said = true;
+        }
+        news
+    }
+
+    /// Says all of it once more, as a reload does.
+    pub fn say_again(&mut self) {
+        self.silent.values_mut().for_each(|silent| silent.is_said = false);
+    }
+
+    /// Nothing is to be said of an interface: it could not have the gate.
+    pub fn forget(&mut self, index: u32) {
+        self.silent.remove(&index);
+    }
+
+    /// Notes one that could not be told of. What was said of it is not said again.
+    fn fall_silent(&mut self, index: u32, is_port: bool, why: String) {
+        let is_said =
+            self.silent.get(&index).is_some_and(|one| one.is_said && one.is_port == is_port && one.why == why);
+        self.silent.insert(index, Silent { is_port, why, is_said });
     }
 
     /// What is gone goes first: it may make room.
@@ -85,14 +124,14 @@ impl Answers {
             {
                 outcome = table.remove(&other).and_then(|()| table.insert(index, Plain(place), 0));
                 self.told.remove(&other);
-                self.silent.insert(other, no_room());
+                self.fall_silent(other, false, no_room());
             }
             match outcome {
                 Ok(()) => {
                     self.told.insert(index, place);
                     self.silent.remove(&index);
                 }
-                Err(error) => drop(self.silent.insert(index, explain(&error))),
+                Err(error) => self.fall_silent(index, place.scope != 0, explain(&error)),
             }
         }
     }
@@ -129,12 +168,12 @@ fn gone(told: &Places, now: &Places) -> Vec<u32> {
     told.keys().filter(|index| !now.contains_key(index)).copied().collect()
 }
 
-/// Those that are new, or not what they were.
 /// What was told of an interface that is nothing now: it was the port of a bond, or another had its index.
 fn outdated(told: &Places, now: &Places, index: u32) -> Vec<u32> {
     gone(told, now).into_iter().filter(|gone| *gone == index).collect()
 }
 
+/// Those that are new, or not what they were.
 fn changed(told: &Places, now: &Places) -> Places {
     now.iter().filter(|(index, place)| told.get(index) != Some(*place)).map(|(index, place)| (*index, *place)).collect()
 }
@@ -152,7 +191,7 @@ fn explain(error: &MapError) -> String {
 }
 
 fn no_room() -> String {
-    format!("the gate stands on more than {MAX_PLACES} interfaces")
+    format!("the gate stands on more than {MAX_PLACES} interfaces, the ports of bonds among them")
 }
 
 fn of(interface: &Interface, scope: u32) -> Place {
@@ -252,6 +291,34 @@ mod tests {
         assert_eq!(mixed.gives_way_to(&port), Some(4));
         assert_eq!(mixed.gives_way_to(&PLACE), None);
         assert_eq!(answers(&[(2, port)]).gives_way_to(&port), None);
+    }
+
+    /// Whether or not it has a gate of its own, or one is meant for it.
+    #[test]
+    fn each_interface_without_room_is_named_once() {
+        let all = all();
+        let mut answers = Answers::new(false);
+        answers.fall_silent(3, true, no_room());
+        let said = |answers: &mut Answers| answers.news(&all);
+        let why = no_room();
+        assert_eq!(said(&mut answers), [("eth".to_owned(), format!("{ALONE}: {why}"))]);
+        // Tried again in vain.
+        answers.fall_silent(3, true, no_room());
+        assert_eq!(said(&mut answers), []);
+        answers.fall_silent(3, true, "out of memory".to_owned());
+        assert_eq!(said(&mut answers), [("eth".to_owned(), format!("{ALONE}: out of memory"))]);
+        answers.say_again();
+        assert_eq!(said(&mut answers).len(), 1);
+        // Where denials are answered: a port, and one that only answers and has given way to a port.
+        let mut answers = Answers::new(true);
+        answers.fall_silent(3, true, no_room());
+        answers.fall_silent(4, false, no_room());
+        let both = [("eth", format!("{MUTE}, and {ALONE}: {why}")), ("bond0", format!("{MUTE}: {why}"))];
+        assert_eq!(said(&mut answers), both.map(|(name, text)| (name.to_owned(), text)));
+        // One that could not have the gate.
+        answers.fall_silent(5, false, no_room());
+        answers.forget(5);
+        assert_eq!(said(&mut answers), []);
     }
 
     #[test]

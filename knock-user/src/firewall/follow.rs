@@ -173,6 +173,7 @@ impl Firewall {
                         changes.push(Change::Refused { name, why: why.clone() });
                     }
                     self.refused.insert(interface.index, (interface.clone(), why));
+                    self.answers.forget(interface.index);
                 }
             }
         }
@@ -202,6 +203,8 @@ impl Firewall {
             let change = if detached.contains(&attached.index) { Change::PutBack } else { Change::Taken };
             changes.push(change(attached.clone()));
         }
+        let news = self.answers.news(&all).into_iter();
+        changes.extend(news.map(|(name, what)| Change::Noted { name, what }));
         if !changes.is_empty() {
             self.tell();
         }
@@ -226,12 +229,7 @@ impl Firewall {
              turns verify_checksums off"
                 .to_owned()
         });
-        let silent = self.answers.silent(interface);
-        remarks
-            .chain(checksums)
-            .chain(silent)
-            .map(|what| Change::Noted { name: interface.name.clone(), what })
-            .collect()
+        remarks.chain(checksums).map(|what| Change::Noted { name: interface.name.clone(), what }).collect()
     }
 
     /// Attaches the program to one more interface.

@@ -49,8 +49,10 @@ pub fn fit(interface: &Interface, all: &[Interface], means: impl Fn(&Interface) 
             "it is a port of {name}, which has the gate: leave it out of options.interfaces, or it may have a gate of its own \
              before it is a port, as at a boot, and a bond with native XDP takes no port that has a program"
         )),
-        Some("team") if means(master) => Fit::Covered(format!("it is a port of {name}, which has the gate")),
-        Some("bond" | "team") => Fit::But(format!(
+        _ if master.joins_its_ports() && means(master) => {
+            Fit::Covered(format!("it is a port of {name}, which has the gate"))
+        }
+        _ if master.joins_its_ports() => Fit::But(format!(
             "a port of {name}: name {name} in options.interfaces, so that the gate is on all its ports"
         )),
         Some("bridge") if !means(master) => Fit::But(format!(
@@ -163,13 +165,15 @@ mod tests {
 
     #[test]
     fn the_ports_of_a_bond_are_resolved_to_it() {
-        for master in ["bond", "team"] {
-            let all = [port_of(5, interface("eth0", 2)), kind(master, interface("bond0", 5))];
-            let Fit::Covered(why) = judge(&all, &["eth0", "bond0"]) else { panic!("{master}") };
+        // Of no kind is the card of a virtual machine that has a faster one as its port.
+        for master in [Some("bond"), Some("team"), None] {
+            let bond = Interface { kind: master.map(str::to_owned), ..interface("bond0", 5) };
+            let all = [port_of(5, interface("eth0", 2)), bond];
+            let Fit::Covered(why) = judge(&all, &["eth0", "bond0"]) else { panic!("{master:?}") };
             assert!(why.starts_with("it is a port of bond0, which has the gate"), "{why}");
             // With a program of its own it could not become one.
-            assert_eq!(why.contains("leave it out of options.interfaces"), master == "bond", "{why}");
-            assert!(matches!(judge(&all, &["eth0"]), Fit::But(why) if why.contains("name bond0")), "{master}");
+            assert_eq!(why.contains("leave it out of options.interfaces"), master == Some("bond"), "{why}");
+            assert!(matches!(judge(&all, &["eth0"]), Fit::But(why) if why.contains("name bond0")), "{master:?}");
         }
     }
 

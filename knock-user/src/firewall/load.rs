@@ -21,6 +21,7 @@ use super::object::OBJECT;
 use super::pins::{PROGRAMS, STATE};
 use super::plain::{InMap, Plain};
 use crate::config::{Config, Deny};
+use crate::host::random;
 use crate::rules::RuleSet;
 
 /// What the kernel program is told once, when it is loaded.
@@ -61,11 +62,14 @@ pub struct Settings {
 
 impl Settings {
     /// What `config` says, for the interfaces that frames come through: those that get the gate, and those below them.
-    #[must_use]
-    pub fn new(config: &Config, interfaces: &[Interface], manner: Manner) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If the kernel gives no random numbers for the keys.
+    pub fn new(config: &Config, interfaces: &[Interface], manner: Manner) -> Result<Self> {
         let options = &config.options;
         let open = interfaces.iter().any(Interface::leaves_checksums_open);
-        Self {
+        Ok(Self {
             stealth: options.stealth,
             flow_idle: u64::try_from(options.flow_idle.as_nanos()).unwrap_or(u64::MAX),
             verify_checksums: options.verify_checksums.unwrap_or(!open),
@@ -73,8 +77,8 @@ impl Settings {
             log_denied: options.log_denied,
             // Who only observes changes nothing.
             lockout: options.lockout.is_some() && !manner.observe,
-            reject: if options.deny == Deny::Reject { random_key() } else { 0 },
-            errors_key: [random_word(), random_word()],
+            reject: if options.deny == Deny::Reject { random_key()? } else { 0 },
+            errors_key: random_words()?,
             observe: manner.observe,
             trial_until: manner.trial_until,
             trace: manner.trace,
@@ -82,13 +86,17 @@ impl Settings {
             max_attempts: options.max_attempts,
             max_flows: options.max_flows,
             test_clock: false,
-        }
+        })
     }
 
     /// The same for another load: with keys of its own.
-    pub fn anew(&self) -> Self {
-        let reject = if self.reject == 0 { 0 } else { random_key() };
-        Self { reject, errors_key: [random_word(), random_word()], ..self.clone() }
+    ///
+    /// # Errors
+    ///
+    /// If the kernel gives no random numbers for them.
+    pub fn anew(&self) -> Result<Self> {
+        let reject = if self.reject == 0 { 0 } else { random_key()? };
+        Ok(Self { reject, errors_key: random_words()?, ..self.clone() })
     }
 
     /// True if a program that was loaded with these does all that one with the others would. The keys of answers may
@@ -123,13 +131,12 @@ pub struct Manner {
 }
 
 /// Never 0.
-fn random_key() -> u32 {
-    random_word() as u32 | 1
+fn random_key() -> Result<u32> {
+    Ok(u32::from_ne_bytes(random::octets()?) | 1)
 }
 
-fn random_word() -> u64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    RandomState::new().hash_one(0)
+fn random_words() -> Result<[u64; 2]> {
+    Ok([u64::from_ne_bytes(random::octets()?), u64::from_ne_bytes(random::octets()?)])
 }
 
 /// As many new attempts as the table holds for the longest sequence: what goes beyond may be pushed out untold; at

@@ -163,7 +163,7 @@ impl Firewall {
             choice.refuse_nowhere(&standing.map(|interface| interface.name.as_str()).collect::<Vec<_>>())?;
         }
         attach::refuse_foreign(&links, &choice.fit)?;
-        let settings = Settings::new(config, &interfaces::with_all_below(&choice.fit, &all), manner);
+        let settings = Settings::new(config, &interfaces::with_all_below(&choice.fit, &all), manner)?;
         let answers_denials = settings.reject != 0;
         let verifies_by_kind = settings.verify_checksums && config.options.verify_checksums.is_none();
         let load = Load { rules, settings, adopted: &adopted };
@@ -205,8 +205,9 @@ impl Firewall {
             error!("the gate still stands on an interface that options.interfaces no longer means: {error:#}");
         }
         choice.warn();
-        for (interface, why) in choice.fit.iter().filter_map(|one| Some((one, answers.silent(one)?))) {
-            warn!("{}: {why}", interface.name);
+        answers.say_again();
+        for (name, what) in answers.news(&all) {
+            warn!("{name}: {what}");
         }
         let attached = interfaces::list().and_then(|all| Ok(attach::attached(&links::read(paths, &all)?, &all)));
         let attached = attached.unwrap_or_else(|error| {

@@ -29,9 +29,10 @@ impl Spare {
 
     /// Begins to load another one like `program`, with the pinned maps.
     pub fn load(&mut self, program: &Program, adopted: BTreeMap<&'static str, PathBuf>) {
-        let (settings, rules) = (program.settings().anew(), program.rules().clone());
+        let (settings, rules) = (program.settings().clone(), program.rules().clone());
         let layers = [Layer::Ethernet, Layer::Ip].map(|layer| program.is_ready(&layer).then_some(layer));
         self.begin(move || {
+            let settings = settings.anew()?;
             let answers = Answers::new(settings.reject != 0);
             let mut program = Program::load(&Load { rules: &rules, settings, adopted: &adopted })?;
             for layer in layers.into_iter().flatten() {

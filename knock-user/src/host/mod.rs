@@ -7,6 +7,7 @@ pub mod filter;
 mod netlink;
 pub mod offloads;
 pub mod processes;
+pub mod random;
 pub mod realtime;
 pub mod routes;
 pub mod scope;

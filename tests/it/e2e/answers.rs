@@ -23,8 +23,9 @@ pub fn trials() -> Vec<Trial> {
 /// The table of the program that runs: by interface index, octets of a [`Place`].
 type Table = HashMap<MapData, u32, [u8; size_of::<Place>()]>;
 
-fn table() -> Result<Table> {
-    let id = program("eth0")?;
+/// That of the program on a device.
+fn table(device: &str) -> Result<Table> {
+    let id = program(device)?;
     let mut programs = aya::programs::loaded_programs().filter_map(Result::ok);
     let program = programs.find(|program| u64::from(program.id()) == id).context("the program is loaded")?;
     for id in program.map_ids()?.context("the kernel tells the maps")? {
@@ -39,16 +40,22 @@ fn indices(table: &Table) -> Result<BTreeSet<u32>> {
     Ok(table.keys().collect::<Result<_, _>>()?)
 }
 
-/// A gate that answers, on what there is and what comes, and its table with room for `room` interfaces more.
-fn nearly_full(room: u32) -> Result<(World, Table, BTreeSet<u32>)> {
-    let config = Config::lab().set("interfaces", "[\"eth0\", \"late*\"]").option("deny", "\"reject\"");
-    let world = World::guarded(Family::V4, &config)?;
-    let mut table = table()?;
+/// The table of the program on a device, in which there is one entry, filled up but for `room` interfaces more.
+pub fn fill(device: &str, room: u32) -> Result<Table> {
+    let mut table = table(device)?;
     let told = indices(&table)?;
     assert_eq!(told.len(), 1, "{told:?}");
     for index in 1_000_000..1_000_000 + MAX_PLACES - 1 - room {
         table.insert(index, [0; size_of::<Place>()], 0)?;
     }
+    Ok(table)
+}
+
+/// A gate that answers, on what there is and what comes, and its table with room for `room` interfaces more.
+fn nearly_full(room: u32) -> Result<(World, Table, BTreeSet<u32>)> {
+    let config = Config::lab().set("interfaces", "[\"eth0\", \"late*\"]").option("deny", "\"reject\"");
+    let world = World::guarded(Family::V4, &config)?;
+    let table = fill("eth0", room)?;
     let told = indices(&table)?;
     Ok((world, table, told))
 }

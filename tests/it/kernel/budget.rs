@@ -129,7 +129,7 @@ fn more_than_a_budget_is_wrong_and_less_is_only_said() -> Result<()> {
 fn programs() -> Result<Vec<(&'static str, Vm)>> {
     let (config, _) = Config::parse(CONFIG, "budget.toml")?;
     let rules = RuleSet::compile(&config)?;
-    let settings = Settings::new(&config, &[], Manner::default());
+    let settings = Settings::new(&config, &[], Manner::default())?;
     let names = [name::PROGRAM, name::PROGRAM_LINEAR, name::PROGRAM_RAW, name::PROGRAM_RAW_LINEAR];
     names.into_iter().map(|name| Ok((name, Object::read(&settings, &rules)?.program(name)?))).collect()
 }
@@ -199,7 +199,7 @@ fn measure() -> Result<BTreeMap<String, Cost>> {
 fn machine() -> Result<Vm> {
     let (config, _) = Config::parse(CONFIG, "budget.toml")?;
     let rules = RuleSet::compile(&config)?;
-    let settings = Settings::new(&config, &[], Manner::default());
+    let settings = Settings::new(&config, &[], Manner::default())?;
     let mut vm = Object::read(&settings, &rules)?.program(name::PROGRAM)?;
     vm.load(&rules)?;
     vm.now = 1 << 40;

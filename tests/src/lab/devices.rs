@@ -64,6 +64,23 @@ pub fn enslaved(wire: &str) -> String {
     format!("link set {wire} down\nlink set {wire} master {BOND}\n")
 }
 
+/// Takes a wire out of [`BOND`] at both ends, which have their link-local addresses there as well, and waits until the
+/// server answers by it.
+///
+/// # Errors
+///
+/// If it does not.
+pub fn release(wire: &str) -> Result<()> {
+    for host in [Host::Server, Host::Client] {
+        let own = link_local(host);
+        let lines = format!(
+            "link set {wire} nomaster\nlink set {wire} addrgenmode none\nlink set {wire} up\naddr add {own}/64 dev {wire} nodad\n"
+        );
+        ip(host, &lines)?;
+    }
+    wait_for(link_local_server(wire, 1)?, wire)
+}
+
 /// Makes a VLAN at both ends on a device that is there.
 ///
 /// # Errors
@@ -118,12 +135,13 @@ pub fn move_addresses(device: &str) -> Result<()> {
 /// If it does not.
 pub fn wait_for_server(device: &str) -> Result<()> {
     let families = Family::ALL.map(|family| (family.address(Host::Server), 1).into());
-    for to in families.into_iter().chain([link_local_server(device, 1)?]) {
-        until(&format!("the way to {to} by {device}"), TIMEOUT, || {
-            (connect(Host::Client, to, PATIENCE).ok()?.0 == Probe::Refused).then_some(())
-        })?;
-    }
-    Ok(())
+    families.into_iter().chain([link_local_server(device, 1)?]).try_for_each(|to| wait_for(to, device))
+}
+
+fn wait_for(to: SocketAddr, device: &str) -> Result<()> {
+    until(&format!("the way to {to} by {device}"), TIMEOUT, || {
+        (connect(Host::Client, to, PATIENCE).ok()?.0 == Probe::Refused).then_some(())
+    })
 }
 
 /// A port of the server by its link-local address, as the client says it.

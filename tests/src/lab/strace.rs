@@ -171,6 +171,15 @@ pub fn no_bpf_in(process: u32, error: &str) -> Result<Background> {
     attach(command, process)
 }
 
+/// A command in which every call of this name fails.
+#[must_use]
+pub fn failing(command: &Command, call: &str, error: &str) -> Command {
+    let mut failing = strace();
+    failing.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:error={error}"), "-o", "/dev/null"]);
+    failing.args(["-D", "--"]).arg(command.get_program()).args(command.get_args());
+    failing
+}
+
 fn attach(command: Command, process: u32) -> Result<Background> {
     let tracer = Background::start(Host::Server, command, None)?;
     until("strace", TIMEOUT, || {

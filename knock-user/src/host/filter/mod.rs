@@ -3,6 +3,7 @@
 //!
 //! What is not understood is said, and never taken for leave to pass.
 
+mod alike;
 mod model;
 mod names;
 mod nft;
@@ -23,6 +24,7 @@ pub use walk::Fate;
 use self::model::{Family, Rule, Table};
 use self::routing::{Kernel, Routing};
 use super::netlink::Dump;
+use crate::settings::Port;
 
 /// `NFNL_SUBSYS_NFTABLES`, in the upper octet, with `NFT_MSG_NEWTABLE` and `NFT_MSG_GETTABLE`.
 const NEW_TABLE: u16 = 10 << 8;
@@ -61,18 +63,38 @@ impl Filters {
         self.unread.is_empty() && !self.tables.iter().any(has_base)
     }
 
-    /// What becomes of a packet that asks for a new connection.
+    /// What becomes of a packet that asks for a new connection, and of the answer to it.
     #[must_use]
     pub fn fate(&self, packet: &Packet) -> Fate {
-        self.fate_by(packet, &Kernel)
+        let mut left = u32::MAX;
+        self.fate_within(packet, &mut left)
     }
 
-    /// The same with other routes.
-    fn fate_by(&self, packet: &Packet, routing: &dyn Routing) -> Fate {
-        match (walk::fate(&self.tables, packet, routing), self.unread.first()) {
+    /// The same in no more than so many steps, of which those that were made are taken. A step is a rule that is looked at,
+    /// or what takes as long.
+    #[must_use]
+    pub fn fate_within(&self, packet: &Packet, left: &mut u32) -> Fate {
+        self.fate_by(packet, &Kernel, left)
+    }
+
+    /// Ports in groups of which all that is told of one is true of the others.
+    #[must_use]
+    pub fn alike(&self, ports: &[Port]) -> Vec<Vec<Port>> {
+        alike::alike(&self.tables, ports)
+    }
+
+    /// With other routes.
+    fn fate_by(&self, packet: &Packet, routing: &dyn Routing, left: &mut u32) -> Fate {
+        match (walk::fate(&self.tables, packet, routing, left), self.unread.first()) {
             (Fate::Passes | Fate::Depends(_), Some(unread)) => Fate::Unknown(unread.clone()),
             (fate, _) => fate,
         }
+    }
+
+    /// Those of a listing of nftables alone.
+    #[cfg(test)]
+    pub fn listed(text: &str) -> Self {
+        Self { tables: nft::read(text).expect("a listing").tables, unread: Vec::new() }
     }
 
     fn add_nftables(&mut self, text: &str) {

@@ -1,4 +1,5 @@
-//! Packet filters as data: chains of rules, as far as they matter to a packet that asks for a new connection.
+//! Packet filters as data: chains of rules, as far as they matter to a packet that asks for a new connection, and to the
+//! answer.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +20,7 @@ pub enum Family {
     Bridge,
 }
 
-/// Where a base chain is asked, in the order in which a packet that comes in passes.
+/// Where a base chain is asked, in the order in which a packet passes, be it forwarded, for this host, or of this host.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Hook {
     /// On its device.
@@ -30,6 +31,8 @@ pub enum Hook {
     Input,
     /// If it is for another.
     Forward,
+    /// If it is of this host.
+    Output,
     /// If it is for another, on its way out.
     Postrouting,
     /// The same, on the device by which it leaves.
@@ -57,7 +60,7 @@ impl Base {
     pub const fn rank(&self) -> (i64, i64) {
         let place = match (self.is_nat, self.hook) {
             (false, _) => self.priority,
-            (true, Hook::Prerouting) => -100,
+            (true, Hook::Prerouting | Hook::Output) => -100,
             (true, _) => 100,
         };
         (place, self.priority)
@@ -187,11 +190,15 @@ pub enum Key {
     SentPort,
     /// The address that it was sent to.
     SentDest,
-    /// In which direction of its connection it goes: as the first packet does.
+    /// The address that the first packet of its connection came from.
+    FirstSource,
+    /// The port that this came from.
+    FirstSourcePort,
+    /// In which direction of its connection it goes: as the first packet does, or back.
     Direction,
     /// What connection tracking makes of it: `new` and such.
     State,
-    /// What connection tracking has done with its connection: nothing, as it is new.
+    /// What connection tracking has done with its connection: nothing, as long as it is new.
     Status,
     /// Of what kind its destination is: `local` and such.
     DestType,
@@ -239,6 +246,11 @@ impl Values {
     /// True if the number is among them.
     pub fn has(&self, number: u128) -> bool {
         self.numbers.iter().any(|(first, last)| (*first..=*last).contains(&number))
+    }
+
+    /// True if this name is all that there is among them.
+    pub fn is_only(&self, name: &str) -> bool {
+        self.unread.is_none() && self.numbers.is_empty() && self.names.iter().all(|known| known == name)
     }
 
     /// True if the name is among them.

@@ -22,6 +22,9 @@ pub trait Routing {
     /// True if there is a way back to the source of a packet by the interface on which it came; `None` if that cannot be told.
     fn has_way_back(&self, packet: &Packet) -> Option<bool>;
 
+    /// By which interface this host answers an address; `None` if that cannot be told.
+    fn way_out(&self, to: IpAddr) -> Option<String>;
+
     /// True if no mark of a packet chooses another way, as far as is known.
     fn is_plain(&self, is_v6: bool) -> bool;
 }
@@ -64,6 +67,17 @@ impl Routing for Kernel {
             IpAddr::V6(source) if source.is_unicast_link_local() => is_by_it(source).then_some(true),
             // nftables asks for the best route, and ip6tables for one by that interface: where they differ it is left open.
             IpAddr::V6(v6) => (routes::hops(source).ok()? == [on] && is_by_it(v6)).then_some(true),
+        }
+    }
+
+    fn way_out(&self, to: IpAddr) -> Option<String> {
+        if !self.is_plain(to.is_ipv6()) {
+            return None;
+        }
+        match routes::route(to, None).ok()? {
+            routes::Route::Here => Some(LOOPBACK.to_owned()),
+            // Of several next hops each may be the one.
+            routes::Route::Out(index) => (routes::hops(to).ok()?.len() <= 1).then(|| scope::name_of(index)),
         }
     }
 

@@ -66,13 +66,14 @@ fn base(table: &str, chain: &str, policy: &str) -> Option<Base> {
         "PREROUTING" => Hook::Prerouting,
         "INPUT" => Hook::Input,
         "FORWARD" => Hook::Forward,
+        "OUTPUT" => Hook::Output,
         "POSTROUTING" => Hook::Postrouting,
         _ => return None,
     };
     let priority = match (table, hook) {
         ("raw", _) => -300,
         ("mangle", _) => -150,
-        ("nat", Hook::Prerouting) => -100,
+        ("nat", Hook::Prerouting | Hook::Output) => -100,
         ("nat", _) => 100,
         ("security", _) => 50,
         _ => 0,
@@ -174,7 +175,8 @@ impl<'a> Reader<'a> {
     fn option(&mut self, option: &str, negated: bool, steps: &mut Vec<Step>) {
         let unread = || Values::unread(format!("the option {option}"));
         let (key, values) = match option {
-            "-s" | "--ctorigsrc" => (Key::Source, names::network(self.value()).unwrap_or_else(unread)),
+            "-s" => (Key::Source, names::network(self.value()).unwrap_or_else(unread)),
+            "--ctorigsrc" => (Key::FirstSource, names::network(self.value()).unwrap_or_else(unread)),
             "-d" => (Key::Dest, names::network(self.value()).unwrap_or_else(unread)),
             "--src-range" => (Key::Source, range(self.value()).unwrap_or_else(unread)),
             "--dst-range" => (Key::Dest, range(self.value()).unwrap_or_else(unread)),
@@ -185,9 +187,8 @@ impl<'a> Reader<'a> {
                 name => (Key::Protocol, names::protocol(name).map_or_else(unread, Values::number)),
             },
             "--dport" | "--dports" => (Key::Port, names::ports(self.value()).unwrap_or_else(unread)),
-            "--sport" | "--sports" | "--ctorigsrcport" => {
-                (Key::SourcePort, names::ports(self.value()).unwrap_or_else(unread))
-            }
+            "--sport" | "--sports" => (Key::SourcePort, names::ports(self.value()).unwrap_or_else(unread)),
+            "--ctorigsrcport" => (Key::FirstSourcePort, names::ports(self.value()).unwrap_or_else(unread)),
             "--ctorigdst" => (Key::SentDest, names::network(self.value()).unwrap_or_else(unread)),
             "--ctorigdstport" => (Key::SentPort, names::ports(self.value()).unwrap_or_else(unread)),
             "--ctproto" => (Key::Protocol, names::protocol(self.value()).map_or_else(unread, Values::number)),

@@ -1,6 +1,7 @@
 //! Packets through real listings. Those of `tests/cases/filter` were made in network namespaces, by the commands that
 //! `tests/cases/filter/README.md` names.
 
+mod answers;
 mod chains;
 
 use std::net::IpAddr;
@@ -37,7 +38,7 @@ fn request(is_v6: bool, port: u16, transport: Transport) -> Packet {
         from: Some(40_000),
         dest: address(dest),
         is_own: true,
-        port,
+        port: Some(port),
         transport,
         flags: TcpFlags::SYN,
     }
@@ -64,7 +65,7 @@ fn on(interface: &str, packet: Packet) -> Packet {
 }
 
 fn nftables(listing: &str) -> Filters {
-    Filters { tables: nft::read(listing).unwrap().tables, unread: Vec::new() }
+    Filters::listed(listing)
 }
 
 /// A router to 203.0.113.0/24 by `guest0` and to 198.51.100.0/24 by `eth0`, and nowhere else.
@@ -85,6 +86,14 @@ impl Routing for Router {
         packet.source.as_ref().filter(|source| is_there(source)).map(|_| packet.interface.as_deref() == Some("eth0"))
     }
 
+    fn way_out(&self, to: IpAddr) -> Option<String> {
+        match to.to_string() {
+            guest if guest.starts_with("203.0.113.") => Some("guest0".to_owned()),
+            outside if outside.starts_with("198.51.100.") || outside == "2001:db8::7" => Some("eth0".to_owned()),
+            _ => None,
+        }
+    }
+
     fn is_plain(&self, _is_v6: bool) -> bool {
         true
     }
@@ -97,10 +106,12 @@ fn said(filters: &Filters, packet: &Packet) -> String {
 
 /// The same with other routes.
 fn said_by(filters: &Filters, packet: &Packet, routing: &dyn Routing) -> String {
-    match filters.fate_by(packet, routing) {
+    match filters.fate_by(packet, routing, &mut u32::MAX.clone()) {
         Fate::Passes => "passes".to_owned(),
-        Fate::Dropped { place, is_answered: false } => format!("{place}, drops it"),
-        Fate::Dropped { place, is_answered: true } => format!("{place}, rejects it"),
+        Fate::Dropped { place, is_answered, is_reply } => {
+            let verb = if is_answered { "rejects" } else { "drops" };
+            format!("{place}, {verb} {}", if is_reply { "the answer" } else { "it" })
+        }
         Fate::Depends(why) => format!("depends: {why}"),
         Fate::Unknown(why) => format!("cannot tell: {why}"),
     }
@@ -291,8 +302,10 @@ fn a_packet_with_another_destination_is_followed_to_it() {
     let at = |chain: &str, handle: u32, verb: &str| format!("nftables inet route {chain}, handle {handle}, {verb} it");
     let to_another =
         |handle: u32| format!("cannot tell: nftables inet route pre, handle {handle} sends it to another destination");
+    let filters = nftables(DESTINATIONS);
+    // Of segments that nobody answers.
     all_say(
-        &nftables(DESTINATIONS),
+        &filters,
         &[
             // To the guest, whom no chain behind sends on: the first that does so for a packet is the last.
             (tcp(2222), "passes"),
@@ -324,8 +337,17 @@ fn a_packet_with_another_destination_is_followed_to_it() {
             (tcp6(2228), "passes"),
             (tcp6(22), "passes"),
             (tcp6(2223), &at("input", 22, "drops")),
-        ],
+        ]
+        .map(|(packet, expected)| (Packet { flags: TcpFlags::FIN, ..packet }, expected)),
     );
+    // The answers of guests nobody lets out.
+    let dropped = at("forward", 26, "drops").replace(" it", " the answer");
+    let policy = "nftables inet route forward, by its policy, drops the answer";
+    for (packet, expected) in
+        [(tcp(2222), &*dropped), (tcp(2224), &dropped), (tcp(2236), &dropped), (from("203.0.113.9", tcp(2235)), policy)]
+    {
+        assert_eq!(said(&filters, &packet), expected, "{packet:?}");
+    }
 }
 
 #[test]
@@ -414,14 +436,16 @@ fn a_chain_of_a_device_is_asked_of_what_that_device_receives() {
 }
 
 #[test]
-fn a_chain_on_the_way_out_of_a_device_leaves_what_is_forwarded_open() {
+fn a_chain_on_the_way_out_of_a_device_leaves_open_what_is_forwarded_and_what_is_answered() {
     let filters = nftables(
         r#"{"nftables": [{"table": {"family": "netdev", "name": "n", "handle": 1}}, {"chain": {"family": "netdev", "table": "n",
         "name": "c", "handle": 1, "dev": "guest0", "type": "filter", "hook": "egress", "prio": 0, "policy": "drop"}}]}"#,
     );
     let forwarded = Packet { is_own: false, dest: Some("203.0.113.9".parse().unwrap()), ..tcp(22) };
     assert_eq!(said(&filters, &forwarded), "cannot tell: nftables netdev n c looks at what leaves");
-    assert_eq!(said(&filters, &tcp(22)), "passes");
+    let answer = "cannot tell: the answer: nftables netdev n c looks at what leaves";
+    assert_eq!(said(&filters, &tcp(22)), answer);
+    assert_eq!(said(&filters, &Packet { flags: TcpFlags::FIN, ..tcp(22) }), "passes");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What becomes of a packet in packet filters: it passes, it is dropped, or that cannot be told.
+//! What becomes of a packet in packet filters, and of the answer to it: it passes, it is dropped, or that cannot be told.
 //!
 //! A test that is not understood may hold or not, so that a chain may end in several ways: all of them are gathered, and
 //! what is said is only what all of them have in common.
@@ -13,8 +13,14 @@ use super::routing::{Routing, Way};
 const TRACKED: i64 = -200;
 /// How deep chains may call each other, as in the kernel.
 const DEEPEST: u32 = 16;
-/// So many rules are looked at for one packet, before that is given up.
-const MOST_RULES: u32 = 100_000;
+/// So many steps are made for one packet, before that is given up: rules that are looked at, or what takes as long.
+const MOST_STEPS: u32 = 1_000_000;
+/// To note why something cannot be told takes as long as so many rules.
+const DOUBT: usize = 10;
+/// To ask the kernel for a route takes as long as so many rules.
+const ROUTE: usize = 2000;
+/// One rule is looked at in the time in which so many values are compared.
+const VALUES: usize = 16;
 
 /// What becomes of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,8 +31,10 @@ pub enum Fate {
     Dropped {
         /// Where.
         place: Place,
-        /// It is answered.
+        /// Its sender is told.
         is_answered: bool,
+        /// Not the packet itself ends there, but the answer to it.
+        is_reply: bool,
     },
     /// It passes or not, by what the packet leaves open: who sends it, mostly.
     Depends(String),
@@ -50,6 +58,20 @@ impl Why {
             Self::Unread(text) => Fate::Unknown(text),
         }
     }
+
+    fn of_reply(self) -> Self {
+        match self {
+            Self::Open(text) => Self::Open(format!("the answer: {text}")),
+            Self::Unread(text) => Self::Unread(format!("the answer: {text}")),
+        }
+    }
+}
+
+/// Notes why; what was not understood weighs more than what is open.
+fn note(known: &mut Option<Why>, why: Why) {
+    if known.is_none() || matches!((&*known, &why), (Some(Why::Open(_)), Why::Unread(_))) {
+        *known = Some(why);
+    }
 }
 
 /// Whether a test holds.
@@ -65,6 +87,8 @@ enum Value<'a> {
     Name(&'a str),
     /// All of them are true of it.
     Names(&'a [&'a str]),
+    /// Any but the one of this name.
+    Not(&'static str, Why),
     Open(&'static str),
     Unread(String),
 }
@@ -109,11 +133,9 @@ struct Ends {
 }
 
 impl Ends {
-    /// Notes why; what was not understood weighs more than what is open.
+    /// Notes why it ends in several ways.
     fn because(&mut self, why: Option<Why>) {
-        if self.why.is_none() || matches!((&self.why, &why), (Some(Why::Open(_)), Some(Why::Unread(_)))) {
-            self.why = why;
-        }
+        why.into_iter().for_each(|why| note(&mut self.why, why));
     }
 
     /// Notes where it is dropped. Of several places the one is named that is certain, and of such the first.
@@ -138,98 +160,25 @@ impl Ends {
     }
 }
 
-/// What becomes of the packet in these tables.
+/// A base chain, with its table and its name there.
+type Asked<'a> = (&'a Base, &'a Table, &'a str, &'a Chain);
+
+/// What becomes of the packet in these tables, and of the answer to it. No more than `left` steps are made,
+/// of which those that were are taken.
 #[must_use]
-pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing) -> Fate {
-    let mut chains: Vec<(&Base, &Table, &str, &Chain)> = tables
+pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing, left: &mut u32) -> Fate {
+    let mut chains: Vec<Asked<'_>> = tables
         .iter()
         .flat_map(|table| table.chains.iter().map(move |(name, chain)| (table, name.as_str(), chain)))
         .filter_map(|(table, name, chain)| Some((chain.base.as_ref()?, table, name, chain)))
         .collect();
     chains.sort_by_key(|(base, ..)| (base.hook, base.rank()));
-    let mut walk = Walk::new(packet, routing);
-    let mut open: Option<Why> = None;
-    let mut note = |why: Why| {
-        if open.is_none() || matches!((&open, &why), (Some(Why::Open(_)), Why::Unread(_))) {
-            open = Some(why);
-        }
-    };
-    if let Some(why) = walk.may_be_bridged() {
-        return why.fate();
-    }
-    let mut is_routed = false;
-    for (base, table, name, chain) in chains {
-        if !is_routed && base.hook >= Hook::Input {
-            is_routed = true;
-            if let Err(why) = walk.route() {
-                note(why);
-                break;
-            }
-        }
-        let is_asked = match (base.hook, table.family) {
-            (_, Family::Bridge) => {
-                if packet.is_bridged {
-                    note(Why::Unread(format!("{} {} {name} looks at what a bridge forwards", table.tool, table.name)));
-                }
-                false
-            }
-            (Hook::Input, family) => walk.packet.is_own && is_of(family, packet),
-            (Hook::Forward | Hook::Postrouting, family) => !walk.packet.is_own && is_of(family, packet),
-            (Hook::Egress, _) => {
-                if !walk.packet.is_own {
-                    note(Why::Unread(format!("{} {} {name} looks at what leaves", table.tool, table.name)));
-                }
-                false
-            }
-            (Hook::Prerouting, _) if base.is_nat && walk.is_sent => false,
-            (Hook::Ingress | Hook::Prerouting, family) => is_of(family, packet),
-        };
-        let (on_device, interface) = arrival(base, packet);
-        if !is_asked || on_device == Some(false) {
-            continue;
-        }
-        walk.is_early = base.hook == Hook::Ingress || base.hook == Hook::Prerouting && base.priority <= TRACKED;
-        walk.packet.interface = interface;
-        let mut ends = walk.chain(table, name, chain, 0);
-        walk.packet.interface.clone_from(&packet.interface);
-        if ends.goes_on {
-            if base.drops {
-                let policy = Place { tool: table.tool, table: table.name.clone(), chain: name.to_owned(), rule: None };
-                ends.drop_at(End { place: policy, is_answered: false, is_certain: true });
-            } else {
-                ends.accepts = true;
-            }
-        }
-        if on_device.is_none() {
-            ends.accepts = true;
-            ends.because(Some(Why::Unread(format!("{} {} {name}: on which device it looks", table.tool, table.name))));
-        }
-        if ends.sent.is_empty() {
-            match (&ends.drops, ends.passes()) {
-                (Some(End { place, is_answered, .. }), false) => {
-                    return Fate::Dropped { place: place.clone(), is_answered: *is_answered };
-                }
-                (None, true) if !ends.leaves => {}
-                (..) => note(ends.why.unwrap_or_else(|| Why::Unread(format!("{} {} {name}", table.tool, table.name)))),
-            }
-        } else if ends.sent.len() == 1 && ends.drops.is_none() && !ends.passes() && !walk.is_untracked {
-            walk.send(&ends.sent[0]);
-        } else {
-            // What comes behind depends on where it goes.
-            ends.leaves = true;
-            let place = &ends.sent[0].place;
-            note(ends.why.unwrap_or_else(|| Why::Unread(format!("{place} may send it to another destination"))));
-        }
-        if ends.leaves {
-            // Nobody knows the packet by which its way is chosen.
-            is_routed = true;
-            break;
-        }
-    }
-    if !is_routed && let Err(why) = walk.route() {
-        note(why);
-    }
-    open.map_or(Fate::Passes, Why::fate)
+    let may = (*left).min(MOST_STEPS);
+    let mut walk = Walk::new(packet, routing, may);
+    walk.spend(chains.len());
+    let fate = walk.there_and_back(&chains);
+    *left -= may - walk.left;
+    fate
 }
 
 /// Whether a base chain is asked of what comes where this packet does, and on which interface it then comes; `None` for
@@ -263,15 +212,28 @@ fn is_of(family: Family, packet: &Packet) -> bool {
     }
 }
 
-/// One packet on its way.
+/// Whose answer it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// This host's.
+    Host,
+    /// That of one to which this host forwards.
+    Another,
+}
+
+/// A packet on its way, and then the answer to it.
 struct Walk<'a> {
     /// As it is by now.
     packet: Packet,
-    /// As it came.
+    /// As the first came.
     came: &'a Packet,
     routing: &'a dyn Routing,
     /// It has got another destination.
     is_sent: bool,
+    /// It has got another source.
+    is_hidden: bool,
+    /// It is the answer; the first was for this host, or forwarded.
+    reply: Option<By>,
     /// The name of the interface by which it goes on, once that is known.
     out: Option<String>,
     /// Connection tracking has not seen it yet.
@@ -280,22 +242,210 @@ struct Walk<'a> {
     is_untracked: bool,
     /// It may have got a mark.
     is_marked: bool,
-    /// Rules that may still be looked at.
+    /// Nobody knows where it goes, or as what.
+    is_lost: bool,
+    /// Steps that may still be made.
     left: u32,
 }
 
 impl<'a> Walk<'a> {
-    fn new(packet: &'a Packet, routing: &'a dyn Routing) -> Self {
+    fn new(packet: &'a Packet, routing: &'a dyn Routing, left: u32) -> Self {
         Walk {
             packet: packet.clone(),
             came: packet,
             routing,
             is_sent: false,
+            is_hidden: false,
+            reply: None,
             out: None,
             is_early: false,
             is_untracked: false,
             is_marked: false,
-            left: MOST_RULES,
+            is_lost: false,
+            left,
+        }
+    }
+
+    fn there_and_back(&mut self, chains: &[Asked<'_>]) -> Fate {
+        if let Some(why) = self.may_be_bridged() {
+            return why.fate();
+        }
+        let mut open = match self.through(chains) {
+            Ok(open) => open,
+            Err(fate) => return fate,
+        };
+        if !self.is_lost
+            && let Some(flags) = self.came.flags_of_answer()
+        {
+            self.turn(flags);
+            match self.through(chains) {
+                Ok(why) => why.into_iter().for_each(|why| note(&mut open, why.of_reply())),
+                Err(fate) => return fate,
+            }
+        }
+        open.map_or(Fate::Passes, Why::fate)
+    }
+
+    /// Leads it through the chains that are asked of it. Where it does not end for certain, says why it may.
+    fn through(&mut self, chains: &[Asked<'_>]) -> Result<Option<Why>, Fate> {
+        let mut open: Option<Why> = None;
+        let mut is_routed = self.reply.is_some();
+        for (base, table, name, chain) in chains {
+            if !is_routed && base.hook >= Hook::Input {
+                is_routed = true;
+                if let Err(why) = self.route() {
+                    self.is_lost = true;
+                    note(&mut open, why);
+                    break;
+                }
+            }
+            let place = || format!("{} {} {name}", table.tool, table.name);
+            if let Some(what) = self.cannot_follow(base.hook, table.family) {
+                note(&mut open, Why::Unread(format!("{} {what}", place())));
+                continue;
+            }
+            if !self.is_asked(base, table.family) {
+                continue;
+            }
+            self.translate_back(base);
+            let (on_device, interface) = arrival(base, &self.packet);
+            if on_device == Some(false) {
+                continue;
+            }
+            let is_before_tracking = base.priority <= TRACKED && matches!(base.hook, Hook::Prerouting | Hook::Output);
+            self.is_early = base.hook == Hook::Ingress || is_before_tracking;
+            let as_it_is = std::mem::replace(&mut self.packet.interface, interface);
+            let mut ends = self.chain(table, name, chain, 0);
+            self.packet.interface = as_it_is;
+            if ends.goes_on {
+                if base.drops {
+                    let policy =
+                        Place { tool: table.tool, table: table.name.clone(), chain: (*name).to_owned(), rule: None };
+                    ends.drop_at(End { place: policy, is_answered: false, is_certain: true });
+                } else {
+                    ends.accepts = true;
+                }
+            }
+            if on_device.is_none() {
+                ends.accepts = true;
+                ends.because(Some(Why::Unread(format!("{}: on which device it looks", place()))));
+            }
+            if ends.sent.is_empty() {
+                match (ends.drops, ends.accepts || ends.leaves) {
+                    (Some(End { place, is_answered, .. }), false) => {
+                        return Err(Fate::Dropped { place, is_answered, is_reply: self.reply.is_some() });
+                    }
+                    (None, true) if !ends.leaves => {}
+                    (..) => note(&mut open, ends.why.unwrap_or_else(|| Why::Unread(place()))),
+                }
+            } else if ends.sent.len() == 1 && ends.drops.is_none() && !ends.passes() && !self.is_untracked {
+                self.send(&ends.sent[0]);
+            } else {
+                // What comes behind depends on where it goes.
+                ends.leaves = true;
+                let place = &ends.sent[0].place;
+                let why =
+                    ends.why.unwrap_or_else(|| Why::Unread(format!("{place} may send it to another destination")));
+                note(&mut open, why);
+            }
+            if ends.leaves {
+                // Nobody knows the packet by which its way is chosen.
+                self.is_lost = true;
+                is_routed = true;
+                break;
+            }
+        }
+        if !is_routed && let Err(why) = self.route() {
+            self.is_lost = true;
+            note(&mut open, why);
+        }
+        Ok(open)
+    }
+
+    fn spend(&mut self, steps: usize) {
+        self.left = self.left.saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX));
+    }
+
+    /// True if it comes to this host, or from it; else this host forwards it.
+    const fn is_local(&self) -> bool {
+        match self.reply {
+            Some(By::Host) => true,
+            Some(By::Another) => false,
+            None => self.packet.is_own,
+        }
+    }
+
+    /// True if a base chain is asked of it, wherever it comes in or goes out.
+    fn is_asked(&self, base: &Base, family: Family) -> bool {
+        let is_reply = self.reply.is_some();
+        // Only of the first packet of a connection chains are asked that translate addresses, and only one.
+        if base.is_nat && (is_reply || base.hook == Hook::Prerouting && self.is_sent) {
+            return false;
+        }
+        let passes_there = match base.hook {
+            Hook::Ingress | Hook::Prerouting => !is_reply || !self.is_local(),
+            Hook::Input => !is_reply && self.is_local(),
+            Hook::Forward => !self.is_local(),
+            Hook::Output => is_reply && self.is_local(),
+            Hook::Postrouting => is_reply || !self.is_local(),
+            Hook::Egress => false,
+        };
+        passes_there && is_of(family, self.came)
+    }
+
+    /// What a chain does that nobody follows here.
+    fn cannot_follow(&self, hook: Hook, family: Family) -> Option<&'static str> {
+        if family == Family::Bridge {
+            return self.came.is_bridged.then_some("looks at what a bridge forwards");
+        }
+        (hook == Hook::Egress && (self.reply.is_some() || !self.is_local())).then_some("looks at what leaves")
+    }
+
+    /// Turns the packet round: from now on it is the answer of whoever it has come to.
+    fn turn(&mut self, flags: u8) {
+        let by = if self.packet.is_own { By::Host } else { By::Another };
+        let interface = match by {
+            By::Host => Some(String::new()),
+            By::Another => self.out.take(),
+        };
+        self.packet = Packet {
+            device: None,
+            interface,
+            is_bridged: false,
+            is_v6: self.packet.is_v6,
+            source: self.packet.dest,
+            from: self.packet.port,
+            dest: self.packet.source,
+            is_own: false,
+            port: if self.is_hidden { None } else { self.packet.from },
+            transport: self.packet.transport,
+            flags,
+        };
+        self.spend(self.came.source.map_or(0, |_| ROUTE));
+        self.out = match self.came.source {
+            // Such a one is on the link on which it came.
+            Some(IpAddr::V6(client)) if client.is_unicast_link_local() => self.came.interface.clone(),
+            client => client.and_then(|client| self.routing.way_out(client)),
+        };
+        (self.is_marked, self.reply) = (false, Some(by));
+    }
+
+    /// Gives an answer back the addresses that its client knows, where that is done.
+    fn translate_back(&mut self, base: &Base) {
+        if self.reply.is_none() {
+            return;
+        }
+        let is_behind = |place: i64| base.rank().0 > place;
+        let has_dest = match base.hook {
+            Hook::Ingress => false,
+            Hook::Prerouting | Hook::Output => is_behind(-100),
+            _ => true,
+        };
+        if has_dest {
+            (self.packet.dest, self.packet.port) = (self.came.source, self.came.from);
+        }
+        if base.hook == Hook::Egress || base.hook == Hook::Postrouting && is_behind(100) {
+            (self.packet.source, self.packet.from) = (self.came.dest, self.came.port);
         }
     }
 
@@ -312,7 +462,7 @@ impl<'a> Walk<'a> {
     /// Gives it another destination.
     fn send(&mut self, sent: &Sent) {
         self.is_sent = true;
-        self.packet.port = sent.port.unwrap_or(self.packet.port);
+        self.packet.port = sent.port.or(self.packet.port);
         match sent.to {
             To::Same => {}
             To::Here => (self.packet.is_own, self.packet.dest) = (true, None),
@@ -325,6 +475,7 @@ impl<'a> Walk<'a> {
         if self.packet.is_own {
             return Ok(());
         }
+        self.spend(ROUTE);
         if self.is_marked && !self.routing.is_plain(self.packet.is_v6) {
             return Err(Why::Unread("which way its mark chooses".to_owned()));
         }
@@ -344,7 +495,7 @@ impl<'a> Walk<'a> {
                 ends.because(Some(Why::Unread(format!("{} {} {name}: too many rules", table.tool, table.name))));
                 return ends;
             }
-            self.left -= 1;
+            self.spend(1);
             if self.rule(table, name, rule, depth, &mut ends) {
                 return ends;
             }
@@ -375,18 +526,24 @@ impl<'a> Walk<'a> {
         for step in &rule.steps {
             let action = match step {
                 Step::Test(test) => {
+                    self.spend(test.values.numbers.len() / VALUES);
                     match self.holds(test) {
                         Truth::Yes => {}
                         Truth::No => return false,
-                        Truth::Maybe(why) => doubted(&mut doubt, why),
+                        Truth::Maybe(why) => {
+                            self.spend(DOUBT);
+                            doubted(&mut doubt, why);
+                        }
                     }
                     continue;
                 }
                 Step::Unread(what) => {
+                    self.spend(DOUBT);
                     doubted(&mut doubt, Why::Unread(what.clone()));
                     continue;
                 }
                 Step::WayBack(is_wanted) => {
+                    self.spend(ROUTE);
                     match self.routing.has_way_back(&self.packet) {
                         Some(is_there) if is_there == *is_wanted => {}
                         Some(_) => return false,
@@ -403,6 +560,7 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 Step::Map(key, entries) => {
+                    self.spend(entries.len() / VALUES);
                     let mut found = None;
                     for (values, action) in entries {
                         let test = Test::new(key.clone(), values.clone());
@@ -414,6 +572,7 @@ impl<'a> Walk<'a> {
                             }
                             // One of several, or none.
                             Truth::Maybe(why) => {
+                                self.spend(DOUBT);
                                 let why = said(why);
                                 let _ = self.act(table, action, place(), depth, Some(why), ends);
                             }
@@ -451,6 +610,7 @@ impl<'a> Walk<'a> {
             Action::Accept => ends.accepts = true,
             Action::Hide => {
                 ends.accepts = true;
+                self.is_hidden = true;
                 self.packet.source = None;
             }
             Action::Drop | Action::Reject => {
@@ -501,6 +661,9 @@ impl<'a> Walk<'a> {
             Value::Number(number) => (test.values.has(number), &test.values.unread),
             Value::Name(name) => (test.values.has_name(name), &test.values.unread),
             Value::Names(names) => (names.iter().any(|name| test.values.has_name(name)), &test.values.unread),
+            // What cannot be this one, and is none of the others for certain.
+            Value::Not(name, _) if test.values.is_only(name) => (false, &test.values.unread),
+            Value::Not(_, why) => return Truth::Maybe(why),
             Value::Open(what) => return self.holds_open(&test.values, what),
             Value::Unread(what) => return Truth::Maybe(Why::Unread(what)),
         };
@@ -508,6 +671,30 @@ impl<'a> Walk<'a> {
             (false, Some(what)) => Truth::Maybe(Why::Unread(what.clone())),
             (is_in, _) if is_in != test.negated => Truth::Yes,
             _ => Truth::No,
+        }
+    }
+
+    /// What connection tracking calls it. What has another destination is so called as well, by iptables.
+    const fn states(&self) -> &'static [&'static str] {
+        match (self.reply.is_some(), self.is_sent, self.is_hidden) {
+            (false, false, _) => &["new"],
+            (false, true, _) => &["new", "dnat"],
+            (true, false, false) => &["established"],
+            (true, true, false) => &["established", "dnat"],
+            (true, false, true) => &["established", "snat"],
+            (true, true, true) => &["established", "dnat", "snat"],
+        }
+    }
+
+    /// What it has done with its connection, as nftables and iptables call it.
+    const fn statuses(&self) -> &'static [&'static str] {
+        match (self.reply.is_some(), self.is_sent, self.is_hidden) {
+            (false, false, _) => &[],
+            (false, true, _) => &["dnat"],
+            (true, false, false) => &["seen-reply", "seen_reply", "confirmed"],
+            (true, true, false) => &["seen-reply", "seen_reply", "confirmed", "dnat"],
+            (true, false, true) => &["seen-reply", "seen_reply", "confirmed", "snat"],
+            (true, true, true) => &["seen-reply", "seen_reply", "confirmed", "dnat", "snat"],
         }
     }
 
@@ -529,28 +716,42 @@ impl<'a> Walk<'a> {
         match key {
             Key::Version => Value::Number(if packet.is_v6 { 6 } else { 4 }),
             Key::Protocol => Value::Number((packet.transport as u8).into()),
-            Key::Port => Value::Number(packet.port.into()),
+            Key::Port => packet.port.map_or(Value::Open("the port"), |port| Value::Number(port.into())),
             Key::SourcePort => packet.from.map_or(Value::Open("the source port"), |port| Value::Number(port.into())),
             Key::Source => address(&packet.source, "the source"),
             Key::Dest => address(&packet.dest, "the destination"),
             Key::Interface => packet.interface.as_deref().map_or(Value::Open("the interface"), Value::Name),
-            Key::State | Key::Status | Key::SentDest | Key::SentPort | Key::Direction
+            Key::State
+            | Key::Status
+            | Key::SentDest
+            | Key::SentPort
+            | Key::FirstSource
+            | Key::FirstSourcePort
+            | Key::Direction
                 if self.is_early || self.is_untracked =>
             {
                 Value::Unread("what connection tracking says".to_owned())
             }
-            // What has another destination is so called as well, by iptables.
-            Key::State if self.is_sent => Value::Names(&["new", "dnat"]),
-            Key::State => Value::Name("new"),
-            Key::Status if self.is_sent => Value::Name("dnat"),
-            Key::Status => Value::Name(""),
+            Key::State => Value::Names(self.states()),
+            Key::Status => Value::Names(self.statuses()),
             Key::SentDest => address(&self.came.dest, "the destination"),
-            Key::SentPort => Value::Number(self.came.port.into()),
-            Key::Direction => Value::Name("original"),
-            Key::Out => match &self.out {
-                Some(name) => Value::Name(name),
-                None => Value::Unread("by which interface it goes on".to_owned()),
+            Key::SentPort => self.came.port.map_or(Value::Open("the port"), |port| Value::Number(port.into())),
+            Key::FirstSource => address(&self.came.source, "the source"),
+            Key::FirstSourcePort => {
+                self.came.from.map_or(Value::Open("the source port"), |port| Value::Number(port.into()))
+            }
+            Key::Direction => Value::Name(if self.reply.is_some() { "reply" } else { "original" }),
+            Key::Out => match (&self.out, &self.came.source) {
+                (Some(name), _) => Value::Name(name),
+                // Who comes by another interface is not this host.
+                (None, None) if self.reply.is_some() && self.came.interface.as_deref() != Some("lo") => {
+                    Value::Not("lo", Why::Open("by which interface it leaves".to_owned()))
+                }
+                (None, _) => Value::Unread("by which interface it goes on".to_owned()),
             },
+            Key::DestType if self.reply.is_some() && self.out.as_deref() != Some("lo") => {
+                Value::Not("local", Why::Unread("of what kind the destination is".to_owned()))
+            }
             Key::DestType if packet.is_own => Value::Name("local"),
             Key::DestType => Value::Unread("of what kind the destination is".to_owned()),
             Key::Flags(mask) => Value::Number((packet.flags & mask).into()),

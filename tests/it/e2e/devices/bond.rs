@@ -3,10 +3,13 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tests::kernel::Bare;
-use tests::lab::devices::{BOND, LINK_LOCAL_CLIENT, WIRES, bond, enslaved, second_wire, wait_for_server};
-use tests::lab::{Family, Host, Line, Probe, TIMEOUT, connect, ip, must_open, until};
+use tests::lab::devices::{
+    BOND, LINK_LOCAL_CLIENT, WIRES, bond, enslaved, link_local_server, release, second_wire, wait_for_server,
+};
+use tests::lab::{Family, Host, Line, PATIENCE, Probe, TIMEOUT, connect, ip, must_open, until};
 use tests::trial::{Trial, trials};
 
+use super::super::answers;
 use super::super::flows::{assert_denied, wait_for_end_of_grants};
 use super::{DROP, FREE_PORT, Ground, REJECT, config, knock};
 
@@ -19,6 +22,8 @@ pub fn trials() -> Vec<Trial> {
         a_link_local_knock_adds_up_over_a_bond_that_spreads,
         a_link_local_source_is_named_by_the_bond_and_by_its_ports,
         a_port_that_joins_the_bond_later_has_the_gate,
+        a_port_that_leaves_the_bond_is_a_link_of_its_own,
+        a_port_that_finds_no_room_among_those_told_of_is_named,
     ]
 }
 
@@ -156,4 +161,45 @@ fn a_port_that_joins_the_bond_later_has_the_gate() -> Result<()> {
     // Before a reload looks at all ports.
     assert_denied(Host::Client, ground.ways()[0].service, Probe::Refused)?;
     ground.assert_guards(&config, REJECT)
+}
+
+/// Whoever has the address of a client there is not that client.
+fn a_port_that_leaves_the_bond_is_a_link_of_its_own() -> Result<()> {
+    let mut ground = active_backup()?;
+    ground.world.start(&DROP.of(config(&WIRES, "native")))?;
+    let joined = ground.link(FREE_PORT)?;
+    let [on_bond, on_wire] = [BOND, WIRES[1]].map(|device| format!("{LINK_LOCAL_CLIENT}%{device}"));
+    ground.world.command(&["allow", &on_bond])?;
+    let mut line = Line::tcp(Host::Client, joined)?;
+    line.echo()?;
+    release(WIRES[1])?;
+    let alone = link_local_server(WIRES[1], FREE_PORT)?;
+    until("word of it", TIMEOUT, || (connect(Host::Client, alone, PATIENCE).ok()?.0 == Probe::Silent).then_some(()))?;
+    assert_denied(Host::Client, alone, DROP.denied()[0])?;
+    must_open(Host::Client, joined)?;
+    line.echo().context("the line over the bond")?;
+    // By its own name, and apart from the bond.
+    let said = ground.world.command(&["allow", &on_wire])?;
+    ensure!(said.contains(&format!("{on_wire}: ")), "{said}");
+    must_open(Host::Client, alone)?;
+    ground.world.command(&["revoke", &on_bond])?;
+    must_open(Host::Client, alone)?;
+    assert_denied(Host::Client, joined, DROP.denied()[0])?;
+    line.echo().context("the line over the bond, whose grant is gone")
+}
+
+/// Also one that the config does not mean: it has the gate by its bond.
+fn a_port_that_finds_no_room_among_those_told_of_is_named() -> Result<()> {
+    let mut ground = Ground::over(BOND, 1, || bond("mode active-backup", &WIRES[..1]))?;
+    ground.world.start(&DROP.of(config(&[BOND], "native")))?;
+    let _table = answers::fill(BOND, 0)?;
+    second_wire()?;
+    let daemon = ground.world.gate()?;
+    let mark = daemon.mark();
+    for host in [Host::Server, Host::Client] {
+        ip(host, &enslaved(WIRES[1]))?;
+    }
+    let text = "link-local addresses there are others than those of the bond: the gate stands on more than";
+    daemon.wait_after(mark, &format!("{}: {text}", WIRES[1]))?;
+    Ok(())
 }

@@ -7,6 +7,7 @@ mod descriptors;
 mod disk;
 mod garbage;
 mod killed;
+mod random;
 mod refused;
 mod removed;
 mod stalled;
@@ -25,6 +26,7 @@ use tests::trial::Trial;
 pub fn trials() -> Vec<Trial> {
     [
         killed::trials(),
+        random::trials(),
         refused::trials(),
         removed::trials(),
         garbage::trials(),

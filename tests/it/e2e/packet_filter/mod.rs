@@ -1,6 +1,7 @@
-//! Packet filters behind the gate, of nftables, iptables, ufw, firewalld and Docker: what they drop is said, by rule, and what
-//! is not understood too.
+//! Packet filters behind the gate, of nftables, iptables, ufw, firewalld and Docker: what they drop is said, by rule, of a
+//! packet and of the answer to it, and what is not understood too.
 
+mod answers;
 mod docker;
 mod firewalld;
 mod random;
@@ -26,7 +27,7 @@ pub fn trials() -> Vec<Trial> {
         what_is_not_understood_is_said_and_where_there_is_nothing_nothing_is,
         a_tool_that_fails_leaves_it_open,
     ];
-    [own, ufw::trials(), firewalld::trials(), docker::trials(), random::trials(), routing::trials()]
+    [own, answers::trials(), ufw::trials(), firewalld::trials(), docker::trials(), random::trials(), routing::trials()]
         .into_iter()
         .flatten()
         .collect()

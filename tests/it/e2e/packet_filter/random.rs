@@ -137,10 +137,14 @@ fn nftables(rng: &mut Rng) -> String {
         let rules: String = (0..rng.u8(1..4)).map(|_| nft_rule(rng, chain)).collect();
         let _ = write!(text, "chain c{chain} {{\n{rules}}}\n");
     }
-    for (name, kind, priority) in [("first", "input", 0), ("second", "input", 10), ("raw", "prerouting", -300)] {
+    for (name, kind, priority) in
+        [("first", "input", 0), ("second", "input", 10), ("raw", "prerouting", -300), ("back", "output", 0)]
+    {
         let policy = if rng.u8(..4) == 0 { "drop" } else { "accept" };
-        let deepest = if kind == "input" { 0 } else { 9 };
-        let rules: String = (0..rng.u8(1..6)).map(|_| nft_rule(rng, deepest)).collect();
+        let deepest = if kind == "prerouting" { 9 } else { 0 };
+        // A few of the answers, else hardly any would come through.
+        let most = if kind == "output" { 3 } else { 6 };
+        let rules: String = (0..rng.u8(1..most)).map(|_| nft_rule(rng, deepest)).collect();
         let _ =
             write!(text, "chain {name} {{\ntype filter hook {kind} priority {priority}; policy {policy};\n{rules}}}\n");
     }
@@ -180,7 +184,7 @@ fn nft_rule(rng: &mut Rng, chain: u8) -> String {
 
 /// No rules at all.
 const NOTHING: &str = "\
-*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n";
+*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n";
 
 const IPTABLES_TESTS: [&str; 30] = [
     "-p tcp -m tcp --dport 2222",
@@ -215,6 +219,24 @@ const IPTABLES_TESTS: [&str; 30] = [
     "-m comment --comment \"which -j DROP is none\"",
 ];
 
+/// Tests of the answer.
+const IPTABLES_BACK: [&str; 14] = [
+    "-p tcp -m tcp --sport 2222",
+    "-p tcp -m tcp ! --sport 2222",
+    "-p tcp -m tcp --dport 2222",
+    "-p tcp -m tcp --tcp-flags SYN,ACK SYN,ACK",
+    "-s 192.0.2.1",
+    "-d 192.0.2.2",
+    "! -d 192.0.2.2",
+    "-o eth0",
+    "! -o eth0",
+    "-o lo",
+    "-m conntrack --ctstate NEW",
+    "-m conntrack ! --ctstate RELATED,ESTABLISHED",
+    "-m conntrack --ctorigsrc 192.0.2.2 --ctdir ORIGINAL",
+    "-p tcp -m conntrack --ctorigdstport 2222 --ctdir REPLY",
+];
+
 /// A filter of iptables.
 fn iptables(rng: &mut Rng) -> String {
     let mut text = "*raw\n:PREROUTING ACCEPT [0:0]\n".to_owned();
@@ -230,7 +252,14 @@ fn iptables(rng: &mut Rng) -> String {
         let _ = writeln!(text, "-A PREROUTING -p tcp {test} -j {target}");
     }
     let policy = if rng.bool() { "DROP" } else { "ACCEPT" };
-    let _ = write!(text, "COMMIT\n*filter\n:INPUT {policy} [0:0]\n:C1 - [0:0]\n:C2 - [0:0]\n:C3 - [0:0]\n");
+    let _ = write!(
+        text,
+        "COMMIT\n*filter\n:INPUT {policy} [0:0]\n:OUTPUT ACCEPT [0:0]\n:C1 - [0:0]\n:C2 - [0:0]\n:C3 - [0:0]\n"
+    );
+    for _ in 0..rng.u8(..3) {
+        let test = one(rng, &IPTABLES_BACK);
+        let _ = writeln!(text, "-A OUTPUT {test} -j {}", one(rng, &["ACCEPT", "DROP"]));
+    }
     for chain in 0..4 {
         let name = if chain == 0 { "INPUT".to_owned() } else { format!("C{chain}") };
         for _ in 0..rng.u8(1..6) {

@@ -116,6 +116,7 @@ fn base(chain: &Value) -> Option<Base> {
         "prerouting" => Hook::Prerouting,
         "input" => Hook::Input,
         "forward" => Hook::Forward,
+        "output" => Hook::Output,
         "postrouting" => Hook::Postrouting,
         "egress" => Hook::Egress,
         _ => return None,

@@ -223,7 +223,8 @@ fn key(left: &Value, steps: &mut Vec<Step>) -> Key {
         Some("direction") => return Key::Direction,
         Some("proto-dst") if is_sent => return Key::SentPort,
         Some("ip daddr" | "ip6 daddr" | "daddr") if is_sent => return Key::SentDest,
-        Some("ip saddr" | "ip6 saddr" | "saddr") if is_sent => return Key::Source,
+        Some("proto-src") if is_sent => return Key::FirstSourcePort,
+        Some("ip saddr" | "ip6 saddr" | "saddr") if is_sent => return Key::FirstSource,
         _ => {}
     }
     if left.get("fib").is_some_and(|fib| fib["result"] == "type" && words(&fib["flags"]) == ["daddr"]) {
@@ -272,7 +273,7 @@ fn number_of(key: &Key, value: &Value) -> Option<u128> {
     match value {
         Value::Number(number) => number.as_u64().map(u128::from),
         Value::String(text) => match key {
-            Key::Source | Key::Dest | Key::SentDest => address(text),
+            Key::Source | Key::Dest | Key::SentDest | Key::FirstSource => address(text),
             Key::Protocol => names::protocol(text).map(u128::from),
             Key::Version => match text.as_str() {
                 "ipv4" | "ip" => Some(4),

@@ -6,10 +6,10 @@ use super::*;
 use crate::host::filter::routing::Kernel;
 
 /// One base chain: its type, hook and priority, its policy, and the expressions of its rules.
-struct Made<'a>(&'a str, &'a str, i64, &'a str, &'a [&'a str]);
+pub struct Made<'a>(pub &'a str, pub &'a str, pub i64, pub &'a str, pub &'a [&'a str]);
 
 /// Filters of base chains `c0`, `c1` and so on, and of the chain `other`. Rules have the handles 1, 2 and so on in each.
-fn filters(base: &[Made], other: &[&str]) -> Filters {
+pub fn filters(base: &[Made], other: &[&str]) -> Filters {
     let mut objects = vec![r#"{"table": {"family": "inet", "name": "t"}}"#.to_owned()];
     let mut add = |name: &str, more: &str, rules: &[&str]| {
         objects.push(format!(r#"{{"chain": {{"family": "inet", "table": "t", "name": "{name}"{more}}}}}"#));
@@ -28,18 +28,18 @@ fn filters(base: &[Made], other: &[&str]) -> Filters {
     nftables(&format!(r#"{{"nftables": [{}]}}"#, objects.join(", ")))
 }
 
-const DROP: &str = r#"{"drop": null}"#;
+pub const DROP: &str = r#"{"drop": null}"#;
 
-fn is(left: &str, right: &str) -> String {
+pub fn is(left: &str, right: &str) -> String {
     format!(r#"{{"match": {{"op": "==", "left": {left}, "right": {right}}}}}"#)
 }
 
-fn port(number: u16) -> String {
+pub fn port(number: u16) -> String {
     is(r#"{"payload": {"protocol": "tcp", "field": "dport"}}"#, &number.to_string())
 }
 
 /// One rule of an input chain that accepts what it does not drop.
-fn input(rule: &str) -> Filters {
+pub fn input(rule: &str) -> Filters {
     filters(&[Made("filter", "input", 0, "accept", &[rule])], &[])
 }
 
@@ -112,6 +112,10 @@ impl Routing for ByMark {
 
     fn has_way_back(&self, packet: &Packet) -> Option<bool> {
         Router.has_way_back(packet)
+    }
+
+    fn way_out(&self, to: IpAddr) -> Option<String> {
+        Router.way_out(to)
     }
 
     fn is_plain(&self, _is_v6: bool) -> bool {
