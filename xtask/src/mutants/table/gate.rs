@@ -33,7 +33,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "if decide(world, counter) { return 1; }" => "decide(world, counter);", kernel();
     }
     "act" {
-        9 "what is denied passes":
+        9 "a verdict of deny lets pass":
             "Verdict::Deny => program.drop()," => "Verdict::Deny => program.pass(),";
         12 "what is to be answered is dropped":
             "Verdict::Reject => program.answer()," => "Verdict::Reject => program.drop(),";
