@@ -88,7 +88,7 @@ fn counters(before: &[u64], after: &[u64]) -> Vec<u64> {
     Counter::ALL.iter().map(|counter| if is_about_rules(*counter) { grown(counter) } else { 0 }).collect()
 }
 
-/// Counters that tell of the machinery around the gate, of which the model knows nothing.
+/// False for counters of the machinery around the gate, of which the model knows nothing.
 fn is_about_rules(counter: Counter) -> bool {
     counter != Counter::EventLost
         && counter != Counter::FlowLost
