@@ -13,8 +13,9 @@ use log::info;
 use lru::LruCache;
 use tokio::time::Instant;
 
-use super::Daemon;
+use super::logbook::Logbook;
 use super::record::Record;
+use super::troubles::Troubles;
 use crate::config::{Config, Lockout};
 use crate::firewall::{Arrivals, GrantEntry, State, boot_now, format_site};
 use crate::host::sockets;
@@ -105,20 +106,18 @@ impl Lockouts {
         self.not_before = now + PAUSE;
         Some((rule, std::mem::take(&mut self.due)))
     }
-}
 
-impl Daemon {
-    /// Counts what is wrong, and lets off whoever has got a grant.
-    pub(super) fn hear_of_lockouts(&mut self, event: &Event, kind: Kind) {
+    /// Counts what is wrong, unless the gate only observes, and lets off whoever has got a grant.
+    pub fn hear_of(&mut self, event: &Event, kind: Kind, observe: bool, state: &State) {
         match kind {
-            Kind::Wrong | Kind::Spent if !self.manner.observe => self.lockouts.hear(event.source, event.at),
-            Kind::Opened if self.lockouts.rule.is_some() => {
+            Kind::Wrong | Kind::Spent if !observe => self.hear(event.source, event.at),
+            Kind::Opened if self.rule.is_some() => {
                 if !event.source.is_v4() {
-                    self.lockouts.granted.insert(event.source.site());
+                    self.granted.insert(event.source.site());
                 }
-                if !self.lockouts.none {
+                if !self.none {
                     // An entry that cannot be removed has no effect while the grant is live.
-                    let _ = self.state.let_off(event.source);
+                    let _ = state.let_off(event.source);
                 }
             }
             _ => {}
@@ -126,22 +125,21 @@ impl Daemon {
     }
 
     /// Locks out who is due, unless the source may come in without a knock, or is in.
-    pub(super) fn lock_out_due(&mut self) {
-        let Some((rule, due)) = self.lockouts.take_due() else { return };
-        let connected = connected(&self.state);
-        let Some(connected) = self.troubles.tell("nobody is locked out, for connections cannot be listed", connected)
-        else {
+    pub fn lock_out_due(&mut self, config: &Config, state: &State, troubles: &mut Troubles, logbook: &mut Logbook) {
+        let Some((rule, due)) = self.take_due() else { return };
+        let connected = connected(state);
+        let Some(connected) = troubles.tell("nobody is locked out, for connections cannot be listed", connected) else {
             return;
         };
         for source in due {
             let who = format_site(source);
-            let why_not = if self.is_trusted(source) {
+            let why_not = if is_trusted(config, source) {
                 Some("it is trusted")
-            } else if self.holds_grant(source) {
+            } else if holds_grant(state, source) {
                 Some("it holds a grant")
             } else if connected.contains(&source.site()) {
                 Some("it has a connection to a service")
-            } else if self.lockouts.granted.contains(&source.site()) {
+            } else if self.granted.contains(&source.site()) {
                 Some("somebody there holds a grant")
             } else {
                 None
@@ -151,54 +149,54 @@ impl Daemon {
                 continue;
             }
             let until = boot_now().saturating_add(u64::try_from(rule.span.as_nanos()).unwrap_or(u64::MAX));
-            let locked = self.state.lock_out(source, until);
-            if self.troubles.tell("a source with too many wrong knocks is not locked out", locked).is_none() {
+            let locked = state.lock_out(source, until);
+            if troubles.tell("a source with too many wrong knocks is not locked out", locked).is_none() {
                 continue;
             }
-            self.lockouts.none = false;
+            self.none = false;
             let span = humantime::format_duration(rule.span);
             let text = format!("{who}: locked out for {span}: {} wrong knocks", rule.after);
             let record = Record { source: Some(who), count: Some(rule.after.into()), ..Record::of("lockout", text) };
-            self.note(&record);
+            logbook.note(&record);
         }
-    }
-
-    fn is_trusted(&self, source: Addr) -> bool {
-        let source = IpAddr::from(source);
-        self.config.options.trusted.iter().any(|network| network.contains(&source))
-    }
-
-    /// If it cannot be read, the kernel still asks before it hears no knock.
-    fn holds_grant(&self, source: Addr) -> bool {
-        let services = self.state.services().unwrap_or_default();
-        services.iter().any(|service| self.state.covers(service, source).unwrap_or(false))
     }
 
     /// The sites that are locked out, or were until a moment ago.
-    pub(super) fn locked_out(&self) -> Result<HashSet<Addr>> {
-        if self.lockouts.rule.is_none() {
+    pub fn locked_out(&self, state: &State) -> Result<HashSet<Addr>> {
+        if self.rule.is_none() {
             return Ok(HashSet::new());
         }
-        Ok(self.state.all_lockouts()?.into_iter().map(|entry| entry.site).collect())
+        Ok(state.all_lockouts()?.into_iter().map(|entry| entry.site).collect())
     }
 
     /// Forgets lockouts that have ended, and those of sites from where somebody holds a grant by now.
-    pub(super) fn sweep_lockouts(&mut self, live: &[GrantEntry]) -> Result<()> {
-        if self.lockouts.rule.is_none() {
+    pub fn sweep(&mut self, state: &State, live: &[GrantEntry]) -> Result<()> {
+        if self.rule.is_none() {
             return Ok(());
         }
-        let all = self.state.all_lockouts()?;
-        self.lockouts.none = all.is_empty();
+        let all = state.all_lockouts()?;
+        self.none = all.is_empty();
         if all.is_empty() {
             return Ok(());
         }
         let now = boot_now();
         let granted: HashSet<Addr> = live.iter().map(|entry| entry.key.source.site()).collect();
         for entry in all.iter().filter(|entry| entry.until <= now || granted.contains(&entry.site)) {
-            self.state.let_off(entry.site)?;
+            state.let_off(entry.site)?;
         }
         Ok(())
     }
+}
+
+fn is_trusted(config: &Config, source: Addr) -> bool {
+    let source = IpAddr::from(source);
+    config.options.trusted.iter().any(|network| network.contains(&source))
+}
+
+/// If it cannot be read, the kernel still asks before it hears no knock.
+fn holds_grant(state: &State, source: Addr) -> bool {
+    let services = state.services().unwrap_or_default();
+    services.iter().any(|service| state.covers(service, source).unwrap_or(false))
 }
 
 /// The sites from where there are connections with protected ports: sockets of this host in any state in which there is

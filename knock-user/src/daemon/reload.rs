@@ -1,0 +1,108 @@
+//! Other rules: on SIGHUP, when a trial ends, and when a one-time sequence is used.
+
+use anyhow::Result;
+use log::{error, info};
+use tokio::time::Instant;
+
+use super::logging::Log;
+use super::record::Record;
+use super::{CALM, Daemon, refusal, tell_of_faults};
+use crate::config::Config;
+use crate::firewall::{Manner, boot_now};
+use crate::memory;
+use crate::runtime::{Force, Trial};
+
+impl Daemon {
+    pub(super) fn on_reload(&mut self) {
+        // Whatever becomes of the config: somebody may have rotated the log.
+        if let Err(error) = self.logbook.output().reopen() {
+            error!("{error:#}: the log goes on in the old file");
+        }
+        info!("re-reading config file: {}", self.config.path.display());
+        self.notify.reloading();
+        let force = Force::take(&self.paths);
+        let error = self.reload(force).err().map(|error| format!("{error:#}"));
+        if error.is_some() && self.trial.is_none() {
+            // What was asked for is not to be tried with the next config.
+            Trial::end(&self.paths);
+        }
+        match &error {
+            None => self.announce(),
+            Some(error) => error!("reload: {error}: the gate goes on as it was"),
+        }
+        let text = error.as_ref().map_or_else(|| "reloaded".to_owned(), |error| format!("reload failed: {error}"));
+        self.leave_word(error.clone());
+        self.logbook.append(&Record::of("reload", text));
+        match &error {
+            Some(error) => self.notify.as_before(error),
+            None => {
+                self.notify.ready(&self.standing());
+                // Behind it: nobody is to wait for this.
+                tell_of_faults(&self.config, self.logbook.output());
+            }
+        }
+    }
+
+    /// Leaves word for who has asked for other rules: they are in force, or why they are not.
+    pub(super) fn leave_word(&mut self, error: Option<String>) {
+        self.notes.leave_word(error, self.config.options.status_group, &mut self.troubles);
+    }
+
+    pub(super) fn reload(&mut self, force: bool) -> Result<()> {
+        let (config, findings) = Config::load(&self.config.path).map_err(refusal)?;
+        findings.iter().for_each(|finding| self.logbook.output().finding(finding));
+        let is_same = config.options.log == self.config.options.log;
+        let output = if is_same { None } else { Some(Log::open(&config.options.log)?) };
+        let before = self.config.clone();
+        self.put_in_force(config, force)?;
+        self.one_time.rehearse(&self.config, &mut self.logbook);
+        self.try_rules(before);
+        if let Some(output) = output {
+            self.logbook.output().replace(&output);
+        }
+        if let Err(error) = self.privileges.settle(&self.config, self.hooks.owed()) {
+            error!("{error:#}");
+        }
+        Ok(())
+    }
+
+    /// Swaps the rules for those of `config`, which take the gate off its last interface only with `force`. With an
+    /// error nothing has changed.
+    pub(super) fn put_in_force(&mut self, mut config: Config, force: bool) -> Result<()> {
+        // A pin that somebody removed a moment ago would be gone with what is in its map.
+        self.put_pins_back();
+        // Also rules of a while ago, whose one-time sequences were used since.
+        let settled = crate::onetime::settle_pinned(&mut config, &self.paths);
+        self.swap(config, force)?;
+        self.one_time.note(settled.said, settled.failed, &mut self.logbook);
+        Ok(())
+    }
+
+    /// The same where one-time sequences are settled.
+    pub(super) fn swap(&mut self, config: Config, force: bool) -> Result<()> {
+        let now = boot_now();
+        let changed = self.firewall.change(&config, Manner { force, ..self.manner });
+        // From its end: the next one would have to wait for a spare program that is being loaded.
+        self.stock_at = Some(Instant::now() + CALM);
+        changed?;
+        self.swapped = true;
+        self.hooks.configure(&config, now);
+        self.lockouts.configure(&config);
+        self.viewers.admit(config.options.status_group);
+        self.reopen();
+        self.logbook.configure(&config, self.manner.observe);
+        self.rounds.hurry_now();
+        self.config = config;
+        memory::give_back();
+        Ok(())
+    }
+
+    /// Opens the pinned state of the rules that are in force.
+    pub(super) fn reopen(&mut self) {
+        let state = self.troubles.tell("the pins cannot be opened", self.firewall.state());
+        self.stale = state.is_none();
+        if let Some(state) = state {
+            self.state = state;
+        }
+    }
+}
