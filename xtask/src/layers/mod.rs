@@ -1,6 +1,7 @@
 //! Which part of the code may import which: the order in `docs/layers.txt`, and no circles.
 
 mod circles;
+mod groups;
 mod imports;
 mod modules;
 mod order;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 
 use self::circles::circles;
+pub use self::groups::{Groups, PACKAGE};
 use self::modules::{Edge, File, Modules};
 pub use self::order::Order;
 use crate::{paths, tidy};
@@ -32,8 +34,10 @@ pub fn check() -> Result<()> {
     let edges = Modules::new(files).edges();
     let owed = order.owed().count();
     let mut faults = faults(&order, &names, &edges);
-    let without = order.trials().filter(|group| !is_group(group));
+    let (groups, named) = (Groups::read()?, order.trials().collect());
+    let without = order.trials().filter(|group| !groups.has(group));
     faults.extend(without.map(|group| format!("{LAYERS}: there is no group of trials {group}")));
+    faults.extend(groups.unnamed(&named).map(|group| format!("{LAYERS}: no layer is tried by {group}")));
     let page = page()?;
     if page != with_table(&page, &order)? {
         faults.push(format!("{PAGE}: the table of layers is another than in {LAYERS}: `cargo xtask layers` writes it"));
@@ -51,13 +55,6 @@ pub fn verb() -> Result<()> {
         fs::write(paths::workspace().join(PAGE), new).context(PAGE)?;
     }
     check()
-}
-
-/// True for the groups of trials that there are: `package`, `e2e`, `kernel`, or one file or folder of the latter.
-fn is_group(name: &str) -> bool {
-    let Some((all, group)) = name.split_once("::") else { return ["package", "e2e", "kernel"].contains(&name) };
-    let path = paths::workspace().join("tests/it").join(all).join(group);
-    !group.is_empty() && (path.is_dir() || path.with_extension("rs").is_file())
 }
 
 fn faults(order: &Order, files: &[PathBuf], edges: &[Edge]) -> Vec<String> {
@@ -160,12 +157,6 @@ mod tests {
         assert_eq!(faults_but(&low("use crate::high::B;"), owed), [""; 0]);
         let gone = "docs/layers.txt: one/src/low.rs imports one/src/high.rs no more: take the line out";
         assert_eq!(faults_but(&low(""), owed), [gone]);
-    }
-
-    #[test]
-    fn a_group_of_trials_is_a_file_or_a_folder_of_them() {
-        assert!(["package", "kernel", "kernel::budget", "e2e::flows", "e2e::story"].into_iter().all(is_group));
-        assert!(!["kernel::none", "e2e::", "package::life", "host", ""].into_iter().any(is_group));
     }
 
     #[test]

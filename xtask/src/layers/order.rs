@@ -32,8 +32,9 @@ const OWED: &str = "owed ";
 const TRIED_BY: &str = "    by ";
 
 impl Order {
-    /// Reads the file: a crate's folder on a line of its own, then its layers, each an indented line of `parts: what`,
-    /// and behind a layer, indented more, `by` and the groups of trials that try it. `owed FILE FILE` is an import that the rest of the file does not allow and that is still to go. `#` begins a remark.
+    /// Reads the file: a crate's folder on a line of its own, then its layers, each an indented line of `parts: what`.
+    /// Behind a layer, indented more, stand `by` and the groups of trials that try it.
+    /// `owed FILE FILE` is an import that the rest of the file does not allow and that is still to go. `#` begins a remark.
     pub fn parse(text: &str) -> Result<Self> {
         let (mut layers, mut owed) = (Vec::new(), Vec::new());
         let mut krate = "";
@@ -44,8 +45,8 @@ impl Order {
                 continue;
             }
             if let Some(trials) = line.strip_prefix(TRIED_BY) {
-                let layer: &mut Layer =
-                    layers.last_mut().with_context(|| format!("line {number}: no layer before it"))?;
+                let layer: Option<&mut Layer> = layers.last_mut().filter(|layer: &&mut Layer| layer.krate == krate);
+                let layer = layer.with_context(|| format!("line {number}: no layer before it"))?;
                 layer.trials.extend(trials.split_whitespace().map(str::to_owned));
                 continue;
             }
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_none_is_refused() {
-        for text in ["  a: b", "one\n  a b", "one\n  : b", "one\n    by a"] {
+        for text in ["  a: b", "one\n  a b", "one\n  : b", "one\n    by a", "one\n  a: b\ntwo\n    by c"] {
             assert!(Order::parse(text).is_err(), "{text}");
         }
     }

@@ -98,7 +98,7 @@ fn of_change(checks: &mut Checks, base: &str) -> Result<()> {
         println!("[test] no file differs from {base}: there is nothing to test");
         return Ok(());
     }
-    let touched = Touched::by(&files, &layers::order()?);
+    let touched = Touched::by(&files, &layers::order()?, &layers::Groups::read()?);
     if !touched.unknown.is_empty() {
         println!("[test] all trials, since these are of no layer: {}", touched.unknown.join(", "));
     }
@@ -115,11 +115,11 @@ fn of_change(checks: &mut Checks, base: &str) -> Result<()> {
     checks.run("tables in the kernel", || report::watched(&mut built.trials("kernel", NONE), "kernel"));
     let groups: Vec<String> = touched.groups.iter().flatten().cloned().collect();
     if touched.groups.is_none() || !groups.is_empty() {
-        let filters = without_devices(checks, &groups);
+        let filters = [groups, without_devices(checks, &[])].concat();
         checks.run("kernel and end to end", || end_to_end(&tools, &built, &filters));
     }
     if let Some(groups) = &touched.groups {
-        checks.leave_out(&touched::left_out(groups));
+        touched::left_out(groups).iter().for_each(|what| checks.leave_out(what));
     }
     if touched.package {
         checks.run("packages", || packages(&built, &[]));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::changed::Files;
-use crate::layers::Order;
+use crate::layers::{Groups, Order, PACKAGE};
 
 /// What a change asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -28,26 +28,27 @@ enum Of {
 impl Touched {
     /// What these files ask for. `unit and host` and the tables in the kernel are always run, so tests of theirs ask for
     /// nothing.
-    pub fn by(files: &Files, order: &Order) -> Self {
+    pub fn by(files: &Files, order: &Order, all: &Groups) -> Self {
         let (mut groups, mut unknown) = (BTreeSet::new(), Vec::new());
         for file in files {
-            match of(file, order) {
+            match of(file, order, all) {
                 Of::Groups(names) => groups.extend(names),
                 Of::All => unknown.push(file.display().to_string()),
             }
         }
-        let package = groups.remove("package") || !unknown.is_empty();
+        let package = groups.remove(PACKAGE) || !unknown.is_empty();
         let groups = unknown.is_empty().then(|| without_parts(&groups));
         Self { groups, package, unknown }
     }
 }
 
-/// What the trials of `it` are called that these groups do not ask for.
-pub fn left_out(groups: &BTreeSet<String>) -> String {
+/// What the trials of `it` are called that these groups do not ask for, if there are any.
+pub fn left_out(groups: &BTreeSet<String>) -> Option<String> {
     let names: Vec<&str> = groups.iter().map(String::as_str).collect();
     match &names[..] {
-        [] => "kernel and end to end: nothing of theirs has changed".to_owned(),
-        names => format!("kernel and end to end, but for {}", names.join(" ")),
+        [] => Some("kernel and end to end: nothing of theirs has changed".to_owned()),
+        ["e2e", "kernel"] => None,
+        names => Some(format!("kernel and end to end, but for {}", names.join(" "))),
     }
 }
 
@@ -57,7 +58,7 @@ fn without_parts(groups: &BTreeSet<String>) -> BTreeSet<String> {
     groups.iter().filter(|name| !is_part(name)).cloned().collect()
 }
 
-fn of(file: &Path, order: &Order) -> Of {
+fn of(file: &Path, order: &Order, groups: &Groups) -> Of {
     let parts: Vec<&str> = file.iter().filter_map(|part| part.to_str()).collect();
     let some = |groups: &[&str]| Of::Groups(groups.iter().map(|&name| name.to_owned()).collect());
     match &parts[..] {
@@ -65,13 +66,14 @@ fn of(file: &Path, order: &Order) -> Of {
         ["tests", "it", all @ ("e2e" | "kernel"), "mod.rs"] => some(&[all]),
         ["tests", "it", all @ ("e2e" | "kernel"), group, ..] => {
             let group = group.split_once('.').map_or(*group, |(stem, _)| stem);
-            Of::Groups(vec![format!("{all}::{group}")])
+            Of::Groups(groups.touched(&format!("{all}::{group}")))
         }
-        ["tests", "package", ..] | ["packaging", ..] => some(&["package"]),
+        ["tests", "package", ..] => some(&[PACKAGE]),
+        ["packaging", ..] => some(&[PACKAGE, "e2e::service", "e2e::fail2ban"]),
         ["tests", "cases", "import", ..] => some(&["e2e::import"]),
         ["tests", "cases", "filter", ..] => some(&["e2e::packet_filter"]),
         ["tests", "cases", ..] => some(&["kernel"]),
-        ["examples", ..] => some(&["e2e::config", "package"]),
+        ["examples", ..] => some(&["e2e::config", PACKAGE]),
         // What runs always, and what lint alone reads.
         ["tests", "host" | "kernel", ..]
         | ["docs" | "fuzz" | ".ci" | ".gitignore" | "rustfmt.toml" | "deny.toml", ..] => some(&[]),
@@ -87,7 +89,9 @@ mod tests {
     fn by(files: &[&str]) -> Touched {
         let text =
             "a\n  low: the ground\n    by kernel e2e::x\n  high: above\n    by e2e::y package\nxtask\n  main: verbs\n";
-        Touched::by(&files.iter().map(Into::into).collect(), &Order::parse(text).unwrap())
+        let groups = ["e2e::links", "e2e::flows", "kernel::budget"].map(|name| (name, format!("\"{name}\"")));
+        let groups = Groups::of(&groups.each_ref().map(|(name, text)| (*name, text.as_str())));
+        Touched::by(&files.iter().map(Into::into).collect(), &Order::parse(text).unwrap(), &groups)
     }
 
     fn groups(files: &[&str]) -> Vec<String> {
@@ -110,6 +114,8 @@ mod tests {
         assert_eq!(groups(&files), ["e2e::flows", "e2e::links", "kernel::budget"]);
         assert_eq!(groups(&["tests/it/kernel/budget.rs", "a/src/low.rs"]), ["e2e::x", "kernel"]);
         assert_eq!(groups(&["tests/it/e2e/mod.rs", "tests/it/e2e/links.rs"]), ["e2e"]);
+        assert_eq!(groups(&["tests/it/kernel/helper.rs"]), ["kernel"]);
+        assert_eq!(left_out(&["e2e", "kernel"].map(str::to_owned).into()), None);
         assert!(by(&["tests/package/life.rs"]).package && by(&["packaging/knockctl.service"]).package);
     }
 
