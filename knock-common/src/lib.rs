@@ -1,8 +1,9 @@
 //! Packet parsing, the attempt machine, the verdict and the map layout of the gate.
 //!
 //! The kernel program and the host compile the same files. Nothing here knows of aya, of a
-//! socket or of a clock: what the kernel has and the host has not comes in through two traits,
-//! [`frame::Frame`] (the bytes) and [`world::World`] (maps, clock, sockets).
+//! socket or of a clock: what the kernel has and the host has not comes in through three traits:
+//! [`frame::Frame`] (the bytes), [`world::World`] (maps, clock, sockets) and [`gate::pipeline::Program`] (what is done
+//! with a frame).
 //!
 //! Read in the order of the data: [`frame`] -> [`packet`] -> [`gate`] -> [`attempt`] -> [`grant`].
 //! Comments cite the rules of the gate by their numbers in `docs/rules.md`.

@@ -57,7 +57,7 @@ pub trait World {
 
     /// `--observe`: nothing is denied, and what would be is counted.
     fn observes(&self) -> bool;
-    /// The boot time in ns at which the gate's trial ends: from then on nothing is denied. 0 if it is not on trial.
+    /// The boot time in ns at which the gate's trial ends: after it nothing is denied. 0 if it is not on trial.
     fn trial_until(&self) -> u64;
 
     /// `deny = "reject"`: denials are answered.

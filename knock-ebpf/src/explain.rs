@@ -17,7 +17,7 @@ pub fn asks<H: Hook>(hook: H) -> bool {
 #[inline(always)]
 pub fn answer<H: Hook>(hook: H, counter: Counter) {
     if let Some(place) = hook.question() {
-        // SAFETY: behind the question there are four octets for the answer.
+        // SAFETY: four octets behind the question are the answer's, by the contract of `Hook`.
         unsafe { place.add(1).write(counter as u32 + 1) };
     }
 }

@@ -8,7 +8,11 @@ use aya_ebpf::programs::XdpContext;
 use knock_common::layout::QUESTION;
 
 /// A frame at a hook point: the kernel's context of it, in one register.
-pub trait Hook: Copy {
+///
+/// # Safety
+///
+/// `begin` and `end` are the bounds of memory that the verifier knows as this frame's, and `question` gives what it says.
+pub unsafe trait Hook: Copy {
     /// Lets the frame go on.
     const PASS: u32;
     /// Drops it.
@@ -25,7 +29,7 @@ pub trait Hook: Copy {
     fn end(self) -> usize;
     /// Octets in all buffers (XDP: kernel 5.18).
     fn length(self) -> u64;
-    /// Copies the first `length` octets, of whatever buffers; false if the kernel refuses.
+    /// Copies the first `length` octets, of whatever buffers; false if the kernel refuses (XDP: kernel 5.18).
     ///
     /// # Safety
     ///
@@ -39,7 +43,8 @@ pub trait Hook: Copy {
     /// Sends the frame out of the interface on which it came. Returns what the program is to return.
     fn send_back(self) -> u32;
 
-    /// Where the answer goes, if the frame asks what decides on it ([`QUESTION`]).
+    /// The place of a question ([`QUESTION`]) and of the answer behind it, if the frame asks what decides on it: eight
+    /// octets that may be written until the frame is moved.
     fn question(self) -> Option<*mut u32>;
 }
 
@@ -55,7 +60,8 @@ impl Xdp {
     }
 }
 
-impl Hook for Xdp {
+// SAFETY: the kernel keeps the bounds in the context, and `question` compares with them.
+unsafe impl Hook for Xdp {
     const PASS: u32 = xdp_action::XDP_PASS;
     const DROP: u32 = xdp_action::XDP_DROP;
 

@@ -5,7 +5,7 @@ use knock_common::layout::Place;
 use crate::hook::Hook;
 use crate::maps;
 
-/// What it has told; nothing of an interface that needs no word.
+/// What it has told; nothing of an interface that needs no word. To be used while this frame is judged.
 #[inline(always)]
 pub fn place<'a, H: Hook>(hook: H) -> Option<&'a Place> {
     // SAFETY: octets and a word that are only read. What the loader removes or replaces stays memory of the table, which

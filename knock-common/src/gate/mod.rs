@@ -1,4 +1,4 @@
-//! Packet -> verdict: the gate itself. Read this file to know what passes.
+//! Packet -> verdict: the gate itself. Read this file and `pipeline.rs` to know what passes.
 
 pub(crate) mod admission;
 pub(crate) mod effect;

@@ -59,8 +59,8 @@ pub trait Program {
 /// Takes one frame through the gate: looks at it, reads it, judges it, moves attempts, grants and flows as it asks, and
 /// acts on the verdict.
 ///
-/// There are several ways out, each with the code that acts on a verdict: with one for all, the verifier follows every way
-/// in to each way out, and goes beyond what `kernel::cost` allows.
+/// Each way out has its own copy of the code that acts. With one shared copy the verifier goes beyond what `kernel::cost`
+/// allows.
 #[inline(always)]
 pub fn run<P: Program>(program: &P) -> P::Action {
     let (world, frame) = (program.world(), program.frame());

@@ -11,6 +11,15 @@ use crate::hook::{Hook, Xdp};
 use crate::kernel::Kernel;
 use crate::{answer, desk};
 
+/// Frames begin with an Ethernet header.
+pub const ETHERNET: bool = true;
+/// Frames begin with the IP header.
+pub const IP: bool = false;
+/// Frames may have several buffers.
+pub const FRAGS: bool = true;
+/// Frames have one buffer.
+pub const LINEAR: bool = false;
+
 /// A program with a frame before it: whether its frames begin with an Ethernet header, and whether they may have several
 /// buffers.
 pub struct Gate<H, const ETHERNET: bool, const HAS_BUFFERS: bool> {

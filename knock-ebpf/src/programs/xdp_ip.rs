@@ -5,18 +5,18 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use knock_common::gate::pipeline;
 
-use super::action::Gate;
+use super::action::{FRAGS, Gate, IP, LINEAR};
 
 /// For kernels that hand over multi-buffer frames (5.18).
 #[expect(clippy::needless_pass_by_value, reason = "the macro calls it so")]
 #[xdp(frags)]
 fn knock_raw(ctx: XdpContext) -> u32 {
-    pipeline::run(&Gate::<_, false, true>::new(&ctx))
+    pipeline::run(&Gate::<_, IP, FRAGS>::new(&ctx))
 }
 
 /// For older kernels, whose frames are always linear.
 #[expect(clippy::needless_pass_by_value, reason = "the macro calls it so")]
 #[xdp]
 fn knock_raw_linear(ctx: XdpContext) -> u32 {
-    pipeline::run(&Gate::<_, false, false>::new(&ctx))
+    pipeline::run(&Gate::<_, IP, LINEAR>::new(&ctx))
 }

@@ -2,7 +2,6 @@
 
 use knock_common::frame::{Frame, FrameMut};
 use knock_common::gate::Verdict;
-use knock_common::packet::link::Link;
 use knock_common::packet::{self, Packet};
 use knock_common::reject::answer::{self, Sender, Sheet};
 
@@ -44,7 +43,7 @@ impl Memory {
     ///
     /// If a packet is rejected that cannot be answered.
     pub fn answer(&self, frame: &[u8], sender: Sender) -> (Verdict, Option<Vec<u8>>) {
-        let verdict = self.judge_linear(Link::Ethernet, frame);
+        let verdict = self.judge_one(frame);
         if verdict != Verdict::Reject {
             return (verdict, None);
         }

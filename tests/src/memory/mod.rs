@@ -25,7 +25,6 @@ use knock_common::flags::Segments;
 use knock_common::flow::{Flow, FlowKey, FlowState};
 use knock_common::gate::Verdict;
 use knock_common::grant::{Grant, GrantKey};
-use knock_common::packet::link::Link;
 use knock_common::reject::cells::ERROR_CELLS;
 use knock_common::rules::PortRoles;
 use knock_common::spent::Spent;
@@ -204,10 +203,10 @@ impl Memory {
 
     /// Judges one frame.
     pub fn judge(&self, frame: &[u8]) -> Verdict {
-        let Some(beside) = &self.beside else { return self.judge_linear(Link::Ethernet, frame) };
+        let Some(beside) = &self.beside else { return self.judge_one(frame) };
         let mut beside = lock(beside);
         beside.before(self);
-        let verdict = self.judge_linear(Link::Ethernet, frame);
+        let verdict = self.judge_one(frame);
         beside.after(self, frame, verdict);
         verdict
     }

@@ -26,20 +26,22 @@ impl Frame for Copied<'_> {
     }
 }
 
-/// A program with a frame before it, as the kernel's: whether its frames begin with an Ethernet header, and whether they
-/// may have several buffers. It returns what is seen of a verdict from outside.
-struct InMemory<'a, const ETHERNET: bool, const HAS_BUFFERS: bool> {
+/// A program with a frame before it, as the kernel's: whether it takes the fast path, and whether its frames may have
+/// several buffers. It returns what is seen of a verdict from outside.
+struct InMemory<'a, const IS_FAST: bool, const HAS_BUFFERS: bool> {
     memory: &'a Memory,
+    link: Link,
     first: &'a [u8],
     all: &'a [u8],
 }
 
-impl<const ETHERNET: bool, const HAS_BUFFERS: bool> Program for InMemory<'_, ETHERNET, HAS_BUFFERS> {
+impl<const IS_FAST: bool, const HAS_BUFFERS: bool> Program for InMemory<'_, IS_FAST, HAS_BUFFERS> {
     type World = Memory;
     type Frame = [u8];
     type Action = Verdict;
 
-    const LINK: Link = if ETHERNET { Link::Ethernet } else { Link::Ip };
+    // Only frames with an Ethernet header have a fast path.
+    const LINK: Link = if IS_FAST { Link::Ethernet } else { Link::Ip };
     const HAS_BUFFERS: bool = HAS_BUFFERS;
 
     fn world(&self) -> &Memory {
@@ -51,13 +53,13 @@ impl<const ETHERNET: bool, const HAS_BUFFERS: bool> Program for InMemory<'_, ETH
     }
 
     fn read(&self, packet: &mut Packet) -> Result<(), Other> {
-        Self::LINK.parse(self.first, packet)
+        self.link.parse(self.first, packet)
     }
 
     fn read_across(&self, packet: &mut Packet) -> Result<(), Other> {
         // What the first buffer held of it is not to be seen.
         *packet = Packet::BLANK;
-        Self::LINK.parse(&Copied(self.all), packet)
+        self.link.parse(&Copied(self.all), packet)
     }
 
     fn pass(&self) -> Verdict {
@@ -75,21 +77,20 @@ impl<const ETHERNET: bool, const HAS_BUFFERS: bool> Program for InMemory<'_, ETH
 }
 
 impl Memory {
-    /// Takes a frame of which the first `linear` octets lie in the first buffer through the gate, as the programs do that
-    /// take such frames.
-    pub fn judge_split(&self, link: Link, frame: &[u8], linear: usize) -> Verdict {
-        let first = &frame[..linear.min(frame.len())];
-        match link {
-            Link::Ethernet => pipeline::run(&InMemory::<true, true> { memory: self, first, all: frame }),
-            Link::Ip => pipeline::run(&InMemory::<false, true> { memory: self, first, all: frame }),
-        }
+    /// Takes a frame with an Ethernet header through the gate, as the program for kernels of today does.
+    pub(super) fn judge_one(&self, frame: &[u8]) -> Verdict {
+        pipeline::run(&InMemory::<true, true> { memory: self, link: Link::Ethernet, first: frame, all: frame })
     }
 
-    /// Takes a frame that lies in one buffer through the gate, as the programs for older kernels do.
+    /// The same without the fast path, for a frame of which the first `linear` octets lie in the first buffer: what the
+    /// kernel sees at a glance is held against what is read at length.
+    pub fn judge_split(&self, link: Link, frame: &[u8], linear: usize) -> Verdict {
+        let first = &frame[..linear.min(frame.len())];
+        pipeline::run(&InMemory::<false, true> { memory: self, link, first, all: frame })
+    }
+
+    /// The same as the programs for older kernels do.
     pub fn judge_linear(&self, link: Link, frame: &[u8]) -> Verdict {
-        match link {
-            Link::Ethernet => pipeline::run(&InMemory::<true, false> { memory: self, first: frame, all: frame }),
-            Link::Ip => pipeline::run(&InMemory::<false, false> { memory: self, first: frame, all: frame }),
-        }
+        pipeline::run(&InMemory::<false, false> { memory: self, link, first: frame, all: frame })
     }
 }

@@ -11,6 +11,11 @@ pub(super) struct Instruction {
 }
 
 impl Instruction {
+    /// The number of the kernel's helper that it calls.
+    pub(super) fn helper(self) -> Option<i32> {
+        (self.code == CALL && self.from == 0).then_some(self.number)
+    }
+
     /// The first instruction of the function that it calls, standing at this place itself.
     pub(super) fn callee(self, at: usize) -> Option<usize> {
         (self.code == CALL && self.from == 1).then(|| (at + 1).wrapping_add_signed(self.number as isize))

@@ -1,6 +1,6 @@
 //! The machine: a program, its memory and its tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use knock_common::world::Socket;
@@ -36,6 +36,12 @@ pub struct Work {
 }
 
 impl Vm {
+    /// The numbers of the kernel's helpers that the program calls anywhere.
+    #[must_use]
+    pub fn helpers(&self) -> BTreeSet<i32> {
+        self.code.iter().filter_map(|one| one.helper()).collect()
+    }
+
     /// Writes an element of a table as the kernel has it.
     ///
     /// # Errors

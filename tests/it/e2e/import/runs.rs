@@ -21,10 +21,10 @@ const WATCHED: Duration = Duration::from_millis(600);
 pub enum Act {
     /// Runs `knock` with these words behind the server's address.
     Knock(&'static [&'static str]),
+    /// Knocks again while the port is still open by the knock before.
+    Again(&'static [&'static str]),
     /// Sends bare segments with these flags to these ports.
     Segments(&'static [(u16, u8)]),
-    /// The same while the port is still open by the knock before.
-    Again(&'static [&'static str]),
     /// Does nothing.
     Wait(f64),
     /// Opens an ssh session, which must echo ever after.
@@ -77,7 +77,7 @@ struct Done {
 }
 
 impl Done {
-    /// What a port that is shut is for, where it should be open: this machine was too slow for the times of the door.
+    /// Forgives a port that is shut and should be open, if this machine was too slow for the times of the door.
     fn excuse(&self, times: Times, asked: Instant) -> Result<()> {
         let (took, since) = (self.ended - self.begun, asked + PATIENCE - self.begun);
         if took >= times.sequence || since >= times.open {
@@ -100,13 +100,13 @@ pub fn play(family: Family, runs: &[Run], times: Times, wanted: impl Fn(&Run) ->
         ensure!((run.knockd != run.ours) != run.because.is_empty(), "{}: a difference has a reason", run.what);
         let mut has_rested = true;
         for act in run.acts {
-            if let Act::Wait(seconds) = act {
-                pause(Pause::Rest(Duration::from_secs_f64(*seconds)));
-                has_rested = true;
-                continue;
-            }
             let begun = Instant::now();
             match act {
+                Act::Wait(seconds) => {
+                    pause(Pause::Rest(Duration::from_secs_f64(*seconds)));
+                    has_rested = true;
+                    continue;
+                }
                 Act::Again(words) => {
                     knock(family, words)?;
                     done.excuse(times, Instant::now())?;
@@ -114,7 +114,6 @@ pub fn play(family: Family, runs: &[Run], times: Times, wanted: impl Fn(&Run) ->
                 Act::Knock(words) => knock(family, words)?,
                 Act::Segments(segments) => segments_to(family, segments)?,
                 Act::Session => session = Some(Session::open(family)?),
-                Act::Wait(_) => {}
             }
             done = Done { begun: if has_rested { begun } else { done.begun }, ended: Instant::now() };
             has_rested = false;
