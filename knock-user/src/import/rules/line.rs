@@ -70,7 +70,7 @@ impl Line {
             IpNet::V4(network) => network.network().is_multicast() || network.addr().is_broadcast(),
             IpNet::V6(network) => network.network().is_multicast(),
         };
-        if found.iter().any(|network| network.addr().is_loopback()) {
+        if found.iter().all(|network| network.addr().is_loopback()) {
             self.to_loopback = true;
         } else if found.iter().all(is_group) {
             self.never = true;

@@ -121,7 +121,16 @@ fn statements(text: &str) -> Vec<Statement> {
     while let Some(c) = rest.next() {
         match c {
             '\n' | ';' if depth == 0 => end(&mut words, End::Line, &mut found),
-            '#' => while rest.next_if(|&c| c != '\n').is_some() {},
+            '#' => {
+                let mut remark = String::new();
+                while let Some(c) = rest.next_if(|&c| c != '\n') {
+                    remark.push(c);
+                }
+                // What older versions list of a target of iptables that they have no words for.
+                if !words.is_empty() && remark.trim_start().starts_with("xt_") {
+                    words.push("xt_".to_owned());
+                }
+            }
             '{' => {
                 // The block of a table, a chain or a set ends its line; the braces of a rule do not.
                 let mut ahead = rest.clone();
@@ -282,7 +291,15 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
                 protocols(&mut line, &[word]);
                 line.odd = true;
             }
+            ("reject", Some("with")) => {
+                line.verdict = Verdict::Stop;
+                // What the answer says.
+                while words.next_if(|word| *word != "comment").is_some() {}
+            }
             ("icmp" | "icmpv6" | "igmp" | "esp" | "ah" | "sctp", _) => line.never = true,
+            ("fib", _) => fib(&mut line, &mut words),
+            // It asks for more than the interface.
+            ("iif" | "iifname", Some(".")) => line.odd = true,
             ("original", Some("proto-dst")) => {
                 words.next();
                 ports(&mut line, &mut words, &[Transport::Tcp], names);
@@ -345,6 +362,10 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
                     line.verdict = Verdict::Stop;
                 }
             }
+            ("xt_", _) => {
+                line.odd = true;
+                line.verdict = Verdict::Stop;
+            }
             ("jump", Some(chain)) => {
                 words.next();
                 line.verdict = Verdict::To(chain.to_owned());
@@ -369,6 +390,22 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
         }
     }
     line
+}
+
+/// What it asks of the routes. Who has no way back to its source is no client.
+fn fib<'a, I: Iterator<Item = &'a str>>(line: &mut Line, words: &mut Words<'a, I>) {
+    const ASKED: [&str; 12] =
+        [".", "!=", "saddr", "daddr", "mark", "iif", "oif", "oifname", "type", "check", "exists", "missing"];
+    let mut asked = Vec::new();
+    while let Some(word) = words.next_if(|word| ASKED.contains(word)) {
+        asked.push(word);
+    }
+    match asked.as_slice() {
+        ["saddr", ".", "iif", "oif", "missing"] | ["saddr", ".", "mark", ".", "iif", "oif", "missing"] => {
+            line.never = true;
+        }
+        _ => line.odd = true,
+    }
 }
 
 /// It is for packets of these protocols.
