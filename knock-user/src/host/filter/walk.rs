@@ -236,6 +236,10 @@ struct Walk<'a> {
     reply: Option<By>,
     /// The name of the interface by which it goes on, once that is known.
     out: Option<String>,
+    /// Where it is.
+    hook: Hook,
+    /// The answer goes to the address of the client, and no more to the one that hides it.
+    is_back: bool,
     /// Connection tracking has not seen it yet.
     is_early: bool,
     /// It may never see it.
@@ -258,6 +262,8 @@ impl<'a> Walk<'a> {
             is_hidden: false,
             reply: None,
             out: None,
+            hook: Hook::Ingress,
+            is_back: false,
             is_early: false,
             is_untracked: false,
             is_marked: false,
@@ -307,6 +313,7 @@ impl<'a> Walk<'a> {
             if !self.is_asked(base, table.family) {
                 continue;
             }
+            self.hook = base.hook;
             self.translate_back(base);
             let (on_device, interface) = arrival(base, &self.packet);
             if on_device == Some(false) {
@@ -441,6 +448,7 @@ impl<'a> Walk<'a> {
             Hook::Prerouting | Hook::Output => is_behind(-100),
             _ => true,
         };
+        self.is_back = has_dest;
         if has_dest {
             (self.packet.dest, self.packet.port) = (self.came.source, self.came.from);
         }
@@ -741,6 +749,8 @@ impl<'a> Walk<'a> {
                 self.came.from.map_or(Value::Open("the source port"), |port| Value::Number(port.into()))
             }
             Key::Direction => Value::Name(if self.reply.is_some() { "reply" } else { "original" }),
+            // It has no route yet.
+            Key::Out if self.hook <= Hook::Input => Value::Name(""),
             Key::Out => match (&self.out, &self.came.source) {
                 (Some(name), _) => Value::Name(name),
                 // Who comes by another interface is not this host.
@@ -749,6 +759,10 @@ impl<'a> Walk<'a> {
                 }
                 (None, _) => Value::Unread("by which interface it goes on".to_owned()),
             },
+            // It goes to an address of this host, which hides the client's.
+            Key::DestType if self.reply.is_some() && self.is_hidden && !self.is_back => {
+                Value::Unread("of what kind the destination is".to_owned())
+            }
             Key::DestType if self.reply.is_some() && self.out.as_deref() != Some("lo") => {
                 Value::Not("local", Why::Unread("of what kind the destination is".to_owned()))
             }

@@ -222,3 +222,27 @@ fn an_answer_is_led_through_the_chains_of_iptables() {
     assert_eq!(with("DROP", "-o lo -j ACCEPT"), policy);
     assert_eq!(with("DROP", "-m conntrack --ctstate NEW -j ACCEPT"), policy);
 }
+
+/// A chain of the prerouting hook that drops answers for which this holds.
+fn early(test: &str, priority: i64) -> Filters {
+    let rule = format!("{}, {test}, {DROP}", ct("direction", "reply"));
+    let hide = r#"{"masquerade": null}"#;
+    let chains = [
+        Made("filter", "prerouting", priority, "accept", &[&rule]),
+        Made("nat", "postrouting", 100, "accept", &[hide]),
+    ];
+    filters(&chains, &[])
+}
+
+#[test]
+fn an_answer_that_comes_in_again_has_no_way_out_yet_and_goes_to_whom_hides_the_client() {
+    let forwarded = Packet { is_own: false, dest: Some("203.0.113.9".parse().unwrap()), ..tcp(22) };
+    let dropped = "nftables inet t c0, handle 1, drops the answer";
+    let another = r#"{"match": {"op": "!=", "left": {"meta": {"key": "oifname"}}, "right": "eth0"}}"#;
+    assert_eq!(said(&early(&meta("oifname", "eth0"), -150), &forwarded), "passes");
+    assert_eq!(said(&early(another, -150), &forwarded), dropped);
+    let local = is(r#"{"fib": {"result": "type", "flags": "daddr"}}"#, "\"local\"");
+    let unread = "cannot tell: the answer: nftables inet t c0, handle 1: of what kind the destination is";
+    assert_eq!(said(&early(&local, -150), &forwarded), unread);
+    assert_eq!(said(&early(&local, -50), &forwarded), "passes");
+}
