@@ -8,6 +8,7 @@ mod common;
 mod events;
 mod flows;
 mod frames;
+mod full;
 mod fuzz;
 mod gate;
 mod histories;
