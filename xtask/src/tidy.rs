@@ -59,6 +59,18 @@ pub fn files_below(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The Rust files below a folder with their texts, by their names from `root`.
+pub fn rust_below(root: &Path, folder: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let is_rust = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "rs");
+    let files = files_below(folder)?.into_iter().filter(is_rust);
+    files
+        .map(|file| {
+            let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            Ok((file.strip_prefix(root)?.to_owned(), text))
+        })
+        .collect()
+}
+
 /// All files below a directory.
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;

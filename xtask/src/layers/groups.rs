@@ -1,16 +1,15 @@
 //! The groups of trials of `it`: each file or folder of `tests/it/kernel` and `tests/it/e2e` that has some.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::{paths, tidy};
 
-/// The folders of groups, and the trials of packages, which are one.
+/// The folders of groups.
 const ALL: [&str; 2] = ["kernel", "e2e"];
-/// The trials of the packages.
+/// The trials of the packages, which are one group.
 pub const PACKAGE: &str = "package";
 
 /// All groups, and who uses what of whom.
@@ -26,11 +25,8 @@ impl Groups {
         let mut texts: BTreeMap<String, String> = BTreeMap::new();
         for all in ALL {
             let folder = paths::workspace().join("tests/it").join(all);
-            for file in
-                tidy::files_below(&folder)?.iter().filter(|file| file.extension().is_some_and(|end| end == "rs"))
-            {
-                let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-                if let Some(name) = name(all, file.strip_prefix(&folder)?) {
+            for (file, text) in tidy::rust_below(&folder, &folder)? {
+                if let Some(name) = name(all, &file) {
                     texts.entry(name).or_default().push_str(&text);
                 }
             }

@@ -108,12 +108,8 @@ fn files() -> Result<Vec<File>> {
     let root = paths::workspace();
     let mut files = Vec::new();
     for krate in CRATES {
-        for path in tidy::files_below(&root.join(krate.replace('_', "-")).join("src"))? {
-            if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-                files.extend(File::new(path.strip_prefix(&root)?, &text, &CRATES));
-            }
-        }
+        let sources = tidy::rust_below(&root, &root.join(krate.replace('_', "-")).join("src"))?;
+        files.extend(sources.iter().filter_map(|(name, text)| File::new(name, text, &CRATES)));
     }
     Ok(files)
 }

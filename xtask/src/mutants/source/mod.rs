@@ -7,11 +7,10 @@ mod places;
 mod tests;
 mod texts;
 
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 pub use self::places::{Place, planted};
 pub use crate::rust::Code;
@@ -64,12 +63,8 @@ impl Sources {
     pub fn read(root: &Path) -> Result<Self> {
         let mut files = Vec::new();
         for name in CRATES {
-            for file in tidy::files_below(&root.join(name).join("src"))? {
-                if file.extension().is_some_and(|extension| extension == "rs") {
-                    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-                    files.push(File::new(file.strip_prefix(root)?, text));
-                }
-            }
+            let sources = tidy::rust_below(root, &root.join(name).join("src"))?;
+            files.extend(sources.into_iter().map(|(name, text)| File::new(&name, text)));
         }
         Ok(Self { files })
     }
