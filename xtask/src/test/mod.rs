@@ -55,23 +55,13 @@ pub fn verb(args: &TestArgs) -> Result<()> {
 
 /// All of it, or what is quick of it.
 fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
-    let Some((tools, built, programs)) = checks.get("set-up and build", || {
-        let tools = setup::setup(Some(Purpose::Test))?;
-        let built = compile::build(&tools, Profile::Release)?;
-        built.build_tests()?;
-        let programs = kernels::Programs::of(built.clone())?;
-        Ok((tools, built, programs))
-    }) else {
-        checks.leave_out("all other stages");
-        return Ok(());
-    };
-    checks.run("unit and host", || report::watched(&mut host(&built), "host"));
-    checks.run("tables in the kernel", || report::watched(&mut built.trials("kernel", NONE), "kernel"));
+    let Some((tools, built)) = begin(checks) else { return Ok(()) };
     if args.quick {
         checks.run("one story", || report::watched(&mut built.trials("it", &[STORY]), "story"));
         NOT_QUICK.iter().for_each(|what| checks.leave_out(what));
         return Ok(());
     }
+    let programs = kernels::Programs::of(built.clone())?;
     let mut old_kernel = itself(&["kernels", "--only", kernels::OLDEST, "--quick", "--built"])?;
     old_kernel.args(programs.words());
     let mut at_once = vec![
@@ -102,17 +92,7 @@ fn of_change(checks: &mut Checks, base: &str) -> Result<()> {
     if !touched.unknown.is_empty() {
         println!("[test] all trials, since these are of no layer: {}", touched.unknown.join(", "));
     }
-    let Some((tools, built)) = checks.get("set-up and build", || {
-        let tools = setup::setup(Some(Purpose::Test))?;
-        let built = compile::build(&tools, Profile::Release)?;
-        built.build_tests()?;
-        Ok((tools, built))
-    }) else {
-        checks.leave_out("all other stages");
-        return Ok(());
-    };
-    checks.run("unit and host", || report::watched(&mut host(&built), "host"));
-    checks.run("tables in the kernel", || report::watched(&mut built.trials("kernel", NONE), "kernel"));
+    let Some((tools, built)) = begin(checks) else { return Ok(()) };
     let groups: Vec<String> = touched.groups.iter().flatten().cloned().collect();
     if touched.groups.is_none() || !groups.is_empty() {
         let filters = [groups, without_devices(checks, &[])].concat();
@@ -131,6 +111,24 @@ fn of_change(checks: &mut Checks, base: &str) -> Result<()> {
     ));
     checks.leave_out("Miri, an older kernel: `cargo xtask test` runs all");
     Ok(())
+}
+
+/// What all runs without names of trials begin with: builds everything, and runs what is quick and needs no whole host.
+/// `None` if it cannot be built.
+fn begin(checks: &mut Checks) -> Option<(Tools, Built)> {
+    let ready = checks.get("set-up and build", || {
+        let tools = setup::setup(Some(Purpose::Test))?;
+        let built = compile::build(&tools, Profile::Release)?;
+        built.build_tests()?;
+        Ok((tools, built))
+    });
+    let Some((tools, built)) = ready else {
+        checks.leave_out("all other stages");
+        return None;
+    };
+    checks.run("unit and host", || report::watched(&mut host(&built), "host"));
+    checks.run("tables in the kernel", || report::watched(&mut built.trials("kernel", NONE), "kernel"));
+    Some((tools, built))
 }
 
 /// Makes what takes its time and later stages find: `knockctl` of another layout, and a Debian for the packages. For
