@@ -300,8 +300,8 @@ impl Daemon {
     fn wake(&self) -> Instant {
         let parts =
             [self.hooks.wake(), self.notify.wake(), self.trial_end(), self.lockouts.wake(), self.logbook.wake()];
-        let own = [Some(self.rounds.wake()), self.breath, self.stock_at];
-        own.into_iter().chain(parts).flatten().min().unwrap_or_else(Instant::now)
+        let own = [self.breath, self.stock_at];
+        own.into_iter().chain(parts).flatten().fold(self.rounds.wake(), Instant::min)
     }
 
     /// A little after the end of the trial, so that it is over then.
