@@ -72,14 +72,17 @@ mod tests {
 
     use super::*;
 
+    /// Those of a daemon that has its lock.
+    fn notes(paths: &Paths, troubles: &mut Troubles) -> Notes {
+        let (lock, locked) = Lock::take_or_go_on(paths).unwrap();
+        Notes::new(paths, DaemonInfo::this(Path::new("/knock.toml"), None), lock, locked, troubles)
+    }
+
     #[test]
     fn what_could_not_be_written_is_written_later() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths { run: folder.path().join("run"), ..Paths::below(folder.path()) };
-        let mut troubles = Troubles::default();
-        let (lock, locked) = Lock::take_or_go_on(&paths).unwrap();
-        let mut notes =
-            Notes::new(&paths, DaemonInfo::this(Path::new("/knock.toml"), None), lock, locked, &mut troubles);
+        let (paths, mut troubles) = (Paths::below(folder.path()), Troubles::default());
+        let mut notes = notes(&paths, &mut troubles);
         let read = || fs::read_to_string(paths.run.join("daemon.json")).unwrap_or_default();
         // A folder in its place.
         fs::create_dir(paths.run.join("daemon.json")).unwrap();
@@ -95,11 +98,8 @@ mod tests {
     #[test]
     fn events_that_were_not_read_are_counted_and_written_once() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths { run: folder.path().join("run"), ..Paths::below(folder.path()) };
-        let mut troubles = Troubles::default();
-        let (lock, locked) = Lock::take_or_go_on(&paths).unwrap();
-        let mut notes =
-            Notes::new(&paths, DaemonInfo::this(Path::new("/knock.toml"), None), lock, locked, &mut troubles);
+        let (paths, mut troubles) = (Paths::below(folder.path()), Troubles::default());
+        let mut notes = notes(&paths, &mut troubles);
         assert!(notes.count_unread(3) && !notes.count_unread(4));
         notes.leave_unread(&mut troubles);
         let text = fs::read_to_string(paths.run.join("daemon.json")).unwrap();
