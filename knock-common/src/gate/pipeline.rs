@@ -1,7 +1,6 @@
 //! Frame -> action: the one way through the gate. Every program of the kernel runs it, and so does the host build.
 
 use crate::frame::Frame;
-use crate::packet::link::Link;
 use crate::packet::{Other, Packet};
 use crate::rules::Role;
 use crate::world::World;
@@ -19,8 +18,8 @@ pub trait Program {
     /// What the program returns.
     type Action;
 
-    /// How its frames begin.
-    const LINK: Link;
+    /// True if its frames begin with an Ethernet header: most of those are told at a glance.
+    const HAS_FAST_PATH: bool;
     /// True if its frames may have several buffers.
     const HAS_BUFFERS: bool;
 
@@ -29,20 +28,21 @@ pub trait Program {
     /// The first buffer; where there are no others, the frame.
     fn frame(&self) -> &Self::Frame;
 
-    /// Reads the headers from the first buffer into `packet`, which is blank, by [`Link::parse`].
+    /// Reads the headers from the first buffer into `packet`, which is blank, by
+    /// [`Link::parse`](crate::packet::link::Link::parse).
     ///
     /// It is left to the program, because a BPF call chain has 512 octets of stack: in the kernel this is a function of
     /// its own, which has ended when the judging begins.
     ///
     /// # Errors
     ///
-    /// As [`Link::parse`].
+    /// What the frame is, if it is no TCP or UDP packet.
     fn read(&self, packet: &mut Packet) -> Result<(), Other>;
     /// The same across all buffers. Never called without [`Self::HAS_BUFFERS`].
     ///
     /// # Errors
     ///
-    /// As [`Link::parse`].
+    /// What the frame is, if it is no TCP or UDP packet.
     fn read_across(&self, packet: &mut Packet) -> Result<(), Other>;
 
     /// Is told of each verdict before it takes effect.
@@ -65,10 +65,7 @@ pub trait Program {
 pub fn run<P: Program>(program: &P) -> P::Action {
     let (world, frame) = (program.world(), program.frame());
     let mut packet = Packet::BLANK;
-    let glimpsed = match P::LINK {
-        Link::Ethernet => glance(world, frame, &mut packet),
-        Link::Ip => Glance::NotPlain,
-    };
+    let glimpsed = if P::HAS_FAST_PATH { glance(world, frame, &mut packet) } else { Glance::NotPlain };
     let (role, in_one) = match glimpsed {
         Glance::Unrelated => return act(program, Verdict::Pass),
         // A copy of its own: what a flood hits does not share its registers with the long paths.

@@ -41,7 +41,7 @@ impl<H: Hook, const ETHERNET: bool, const HAS_BUFFERS: bool> Program for Gate<H,
     type Frame = Linear<H>;
     type Action = u32;
 
-    const LINK: Link = link(ETHERNET);
+    const HAS_FAST_PATH: bool = ETHERNET;
     const HAS_BUFFERS: bool = HAS_BUFFERS;
 
     #[inline(always)]

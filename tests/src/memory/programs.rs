@@ -28,20 +28,19 @@ impl Frame for Copied<'_> {
 
 /// A program with a frame before it, as the kernel's: whether it takes the fast path, and whether its frames may have
 /// several buffers. It returns what is seen of a verdict from outside.
-struct InMemory<'a, const IS_FAST: bool, const HAS_BUFFERS: bool> {
+struct InMemory<'a, const HAS_FAST_PATH: bool, const HAS_BUFFERS: bool> {
     memory: &'a Memory,
     link: Link,
     first: &'a [u8],
     all: &'a [u8],
 }
 
-impl<const IS_FAST: bool, const HAS_BUFFERS: bool> Program for InMemory<'_, IS_FAST, HAS_BUFFERS> {
+impl<const HAS_FAST_PATH: bool, const HAS_BUFFERS: bool> Program for InMemory<'_, HAS_FAST_PATH, HAS_BUFFERS> {
     type World = Memory;
     type Frame = [u8];
     type Action = Verdict;
 
-    // Only frames with an Ethernet header have a fast path.
-    const LINK: Link = if IS_FAST { Link::Ethernet } else { Link::Ip };
+    const HAS_FAST_PATH: bool = HAS_FAST_PATH;
     const HAS_BUFFERS: bool = HAS_BUFFERS;
 
     fn world(&self) -> &Memory {
