@@ -13,6 +13,7 @@ use super::count;
 use crate::client::table;
 use crate::config::{InterfacePattern, PortNames, PortRange};
 use crate::exit::Exit;
+use crate::host::tables;
 use crate::import::{self, DEFAULTS, Imported, Listing, Request};
 
 /// Where knockd has it.
@@ -34,8 +35,8 @@ pub struct ImportArgs {
     /// Overwrite the file that is there
     #[arg(long, requires = "output")]
     pub force: bool,
-    /// What iptables-save or nft list ruleset has printed, which says what chains and sets are for, and who is let in
-    /// without a knock; asked of this host otherwise
+    /// What iptables-save, ip6tables-save or nft list ruleset has printed, or several of them, which says what chains and
+    /// sets are for, and who is let in without a knock; asked of this host otherwise
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
     /// The ports that are meant where a command names none, such as 2222/tcp
@@ -115,27 +116,70 @@ fn ports(texts: &[String], names: &PortNames) -> Result<Vec<PortRange>> {
     texts.iter().map(port).collect()
 }
 
-/// What the packet filter has, or had.
-fn rules(file: Option<&Path>, listing: Listing) -> Result<String, String> {
+/// What the packet filter has, or had; `None` if a program is not installed, and there is nothing that it alone would list.
+fn rules(file: Option<&Path>, listing: Listing) -> Result<Option<String>, String> {
     if let Some(file) = file {
-        return fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()));
+        return match listing {
+            // Of iptables there is one listing for each family in it.
+            Listing::LegacyIptables | Listing::LegacyIp6tables => Ok(None),
+            _ => fs::read_to_string(file).map(Some).map_err(|error| format!("{}: {error}", file.display())),
+        };
     }
-    let (program, words): (_, &[&str]) = match listing {
-        Listing::Iptables => ("iptables-save", &[]),
-        Listing::Ip6tables => ("ip6tables-save", &[]),
-        Listing::Nft => ("nft", &["list", "ruleset"]),
-    };
-    let run = |path: &str| Command::new(path).args(words).stdin(Stdio::null()).output();
+    let program = listing.program();
+    let unknown =
+        |error: io::Error| format!("{program}: whether it would list rules is not known: {error}; run import as root");
+    match listing {
+        // Where it is not installed, others list all that it would.
+        Listing::Iptables | Listing::Ip6tables => match printed(program, &[]) {
+            // It may be the kind that needs nftables, in a kernel that has none.
+            Err(_) if tables::has_nftables().is_ok_and(|has| !has) => Ok(None),
+            other => other,
+        },
+        Listing::LegacyIptables | Listing::LegacyIp6tables => {
+            // Where no table is, it would make some.
+            if !tables::has_iptables(listing.is_of(true)).map_err(unknown)? {
+                return Ok(None);
+            }
+            if let Some(text) = printed(program, &[])? {
+                return Ok(Some(text));
+            }
+            // Before 1.8 there was one kind alone, and it had no other name.
+            let (tool, old) =
+                if listing.is_of(true) { ("iptables", Listing::Iptables) } else { ("ip6tables", Listing::Ip6tables) };
+            let is_old = printed(tool, &["--version"])?.is_some_and(|version| !version.contains("nf_tables"));
+            let text = if is_old { printed(old.program(), &[])? } else { None };
+            text.map(Some).ok_or_else(|| missing(program))
+        }
+        Listing::Nft => match printed(program, &["list", "ruleset"]) {
+            Ok(Some(text)) => Ok(Some(text)),
+            Ok(None) | Err(_) if !tables::has_nftables().map_err(unknown)? => Ok(None),
+            Ok(None) => Err(missing(program)),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+fn missing(program: &str) -> String {
+    format!("{program} is not installed, and the kernel has rules that it alone lists; install it")
+}
+
+/// What a program prints; `None` if it is not installed.
+fn printed(program: &str, words: &[&str]) -> Result<Option<String>, String> {
+    let run = |path: &str| Command::new(path).args(words).env("LC_ALL", "C").stdin(Stdio::null()).output();
     // A user's PATH does not always have it.
-    let output = match run(program) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => run(&format!("/usr/sbin/{program}")),
-        other => other,
-    };
-    let output = output.map_err(|error| format!("{program}: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()));
+    for path in [program.to_owned(), format!("/usr/sbin/{program}"), format!("/sbin/{program}")] {
+        let output = match run(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other.map_err(|error| format!("{program}: {error}"))?,
+        };
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.lines().next().map_or_else(|| output.status.to_string(), str::to_owned);
+            return Err(format!("{program}: {said}"));
+        }
+        return Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()));
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(None)
 }
 
 /// Opens a file as knockd does.

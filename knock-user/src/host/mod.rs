@@ -12,3 +12,4 @@ pub mod realtime;
 pub mod routes;
 pub mod scope;
 pub mod sockets;
+pub mod tables;

@@ -35,7 +35,7 @@ fn cases() -> Vec<Case> {
 
 /// What is wrong with what a file becomes.
 fn faults(case: &Case) -> Vec<String> {
-    let rules = |_| case.rules.clone().ok_or_else(|| "no rules are known here".to_owned());
+    let rules = |_| case.rules.clone().map(Some).ok_or_else(|| "no rules are known here".to_owned());
     let request = Request {
         file: "knockd.conf".into(),
         names: PortNames::parse("ssh 22/tcp\nhttp 80/tcp\nhttps 443/tcp\nopenvpn 1194/udp\n"),

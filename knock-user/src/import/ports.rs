@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::commands::{Families, Note, Place, Rule};
 use super::grammar::Refusal;
-use super::rules::{Rules, Whose};
+use super::rules::{Filters, Rules, Whose};
 use super::{Listing, Request};
 use crate::config::PortRange;
 
@@ -25,8 +25,11 @@ pub struct Lookup {
     places: HashMap<Vec<PortRange>, Place>,
     /// The first of all.
     first: Option<Place>,
-    /// What the host's packet filter has, by who was asked.
+    /// What the host's packet filter has, by who was asked: as it was printed, all of it for questions about ports, and
+    /// what that program alone lists.
+    texts: HashMap<Listing, Result<Option<String>, String>>,
     listed: HashMap<Listing, Result<Rules, String>>,
+    parts: HashMap<Listing, Result<Rules, String>>,
 }
 
 impl Lookup {
@@ -70,17 +73,35 @@ impl Lookup {
 
     /// What the host's packet filter has, asked once.
     pub fn listed(&mut self, listing: Listing, request: &Request<'_>) -> Result<&Rules, String> {
-        let ask = || Rules::parse(&(request.rules)(listing)?, &request.names);
-        self.listed.entry(listing).or_insert_with(ask).as_ref().map_err(Clone::clone)
+        let text = self.texts.entry(listing).or_insert_with(|| (request.rules)(listing));
+        let parse = || match text {
+            Ok(Some(text)) => Rules::parse(text, &request.names, listing),
+            Ok(None) => Err(format!("{} lists nothing", listing.program())),
+            Err(why) => Err(why.clone()),
+        };
+        self.listed.entry(listing).or_insert_with(parse).as_ref().map_err(Clone::clone)
     }
 
-    /// What each of the host's packet filters has, as far as that is known.
-    pub fn all(&mut self, request: &Request<'_>) -> Vec<&Rules> {
-        let listings = [Listing::Iptables, Listing::Ip6tables, Listing::Nft];
-        for listing in listings {
-            self.listed(listing, request).ok();
+    /// What each of the host's packet filters has, and what is not known of it.
+    pub fn all(&mut self, request: &Request<'_>) -> Filters<'_> {
+        for listing in Listing::ALL {
+            let text = self.texts.entry(listing).or_insert_with(|| (request.rules)(listing));
+            let parse = || match text {
+                Ok(Some(text)) => Rules::part(text, &request.names, listing),
+                Ok(None) => Ok(Rules::default()),
+                Err(why) => Err(why.clone()),
+            };
+            self.parts.entry(listing).or_insert_with(parse);
         }
-        listings.iter().filter_map(|listing| self.listed.get(listing)?.as_ref().ok()).collect()
+        let mut filters = Filters::default();
+        for listing in Listing::ALL {
+            match self.parts.get(&listing) {
+                Some(Ok(rules)) => filters.read.push((listing, rules)),
+                Some(Err(why)) => filters.unread.push((listing, why.clone())),
+                None => {}
+            }
+        }
+        filters
     }
 
     /// For a rule of which only forwarded packets know: the ports to which they were sent.
@@ -184,7 +205,7 @@ impl Lookup {
 /// Who lists the chain of a rule, its table there, and its name.
 fn filter(rule: &Rule) -> Option<(Listing, &str, &str)> {
     match &rule.place {
-        Place::Chain(chain) if rule.families == Families::V6 => Some((Listing::Ip6tables, "ip filter", chain)),
+        Place::Chain(chain) if rule.families == Families::V6 => Some((Listing::Ip6tables, "ip6 filter", chain)),
         Place::Chain(chain) => Some((Listing::Iptables, "ip filter", chain)),
         Place::Nft(table, chain) => Some((Listing::Nft, table, chain)),
         Place::Set(_) | Place::Zone(_) | Place::Everything => None,

@@ -19,12 +19,8 @@ fn one_time(path: &[u8]) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|_| "No such file or directory".to_owned())
 }
 
-fn saved(listing: Listing) -> Result<String, String> {
-    match listing {
-        Listing::Iptables => Ok(SAVED.to_owned()),
-        Listing::Ip6tables => Err("ip6tables-save: not found".to_owned()),
-        Listing::Nft => Err("nft: not found".to_owned()),
-    }
+fn saved(listing: Listing) -> Result<Option<String>, String> {
+    Ok((listing == Listing::Iptables).then(|| SAVED.to_owned()))
 }
 
 fn request() -> Request<'static> {
@@ -339,9 +335,9 @@ fn ports_that_nobody_names_are_asked_for() {
     assert_eq!(imported.rows[1].becomes, "opens none (2222/tcp) for good");
     for (command, said) in [
         ("iptables -I INPUT -s %IP% -j ACCEPT", "lets the source in to all of them"),
-        ("ip6tables -I SSH2 -s %IP% -j ACCEPT", "ip6tables-save: not found"),
+        ("ip6tables -I SSH2 -s %IP% -j ACCEPT", "ip6tables-save lists nothing"),
         ("ufw allow from %IP%", "the firewall does not say which"),
-        ("nft add element t s { %IP% }", "nft: not found"),
+        ("nft add element t s { %IP% }", "nft lists nothing"),
     ] {
         let refusal = refused(&format!("[d]\nsequence=7,9,8\ncommand={command}\n"));
         assert!(refusal.contains(said), "{command}: {refusal}");
@@ -579,12 +575,12 @@ fn the_packet_filter_and_a_file_are_asked_once_however_many_doors_need_them() {
     assert_eq!((asked.get(), read.get()), (1, 2));
     let text = text.replace("iptables -I C", "ip6tables -I SSH2 -s %IP% -m comment --comment C");
     assert!(import(text.as_bytes(), &request).is_ok());
-    // Each of the three programs once, and the first of them for the file that was refused.
-    assert!(asked.get() == 4 && read.get() == 4, "{} {}", asked.get(), read.get());
+    // Each of the five programs once, and the first of them for the file that was refused.
+    assert!(asked.get() == 6 && read.get() == 4, "{} {}", asked.get(), read.get());
 }
 
 /// What becomes of a door to 22/tcp beside these listings.
-fn beside(rules: &dyn Fn(Listing) -> Result<String, String>) -> (Imported, Config) {
+fn beside(rules: &dyn Fn(Listing) -> Result<Option<String>, String>) -> (Imported, Config) {
     let request = Request { rules, ..request() };
     let file = format!("[options]\ninterface = eth0\n{}", door("d", "sequence = 4711:udp,12,30017\ntcpflags = syn"));
     let imported = import(file.as_bytes(), &request).unwrap_or_else(|refusal| panic!("{refusal}"));
@@ -600,8 +596,7 @@ fn of_a_country_as_many_networks_are_trusted_as_there_is_room_for_and_the_rest_a
         format!("set country {{\ntype ipv4_addr\nflags interval\nelements = {{ {} }}\n}}", networks.join(", "));
     let lines = "ip saddr 192.0.2.0/25 tcp sport 9 accept\nip saddr @country accept";
     let input = format!("chain input {{\ntype filter hook input priority filter; policy drop;\n{lines}\n}}");
-    let rules =
-        |_: Listing| -> Result<String, String> { Ok(format!("table inet filter {{\n{country}\n{input}\n}}\n")) };
+    let rules = |_: Listing| Ok(Some(format!("table inet filter {{\n{country}\n{input}\n}}\n")));
     let (imported, config) = beside(&rules);
     let trusted: Vec<String> = config.options.trusted.iter().map(ToString::to_string).collect();
     assert_eq!(trusted, networks[..1024]);
@@ -625,21 +620,112 @@ fn what_another_packet_filter_may_drop_is_not_trusted() {
         (same.clone(), None),
         (more("tcp dport 23 drop", "accept"), None),
         (more("ip saddr 198.51.100.0/24 drop", "accept"), None),
-        (more("tcp dport 22 drop", "accept"), Some("a rule before that which lets it in may drop it")),
-        (more("tcp dport 22 accept", "drop"), Some("chain input of table inet more may drop it as well")),
+        (more("tcp dport 22 drop", "accept"), Some("\"tcp dport 22 drop\", which nft lists, may drop it")),
+        (
+            more("tcp dport 23 accept", "drop"),
+            Some("chain input of table inet more, which nft lists, may drop it: no rule of it lets it in for certain"),
+        ),
     ] {
-        let rules = |listing: Listing| -> Result<String, String> {
-            match listing {
-                Listing::Iptables => Ok(saved.to_owned()),
-                Listing::Nft => Ok(nft.clone()),
-                Listing::Ip6tables => Err("ip6tables-save: not found".to_owned()),
-            }
-        };
-        let (imported, config) = beside(&rules);
+        let (imported, config) = beside_each(&[("Iptables", Ok(saved)), ("Nft", Ok(&nft))]);
         assert_eq!(config.options.trusted.len(), usize::from(why.is_none()), "{nft}");
         let says = |why: &str| {
             imported.looks.iter().any(|look| look.text.contains(&format!("192.0.2.0/25 is not trusted: {why}")))
         };
         assert!(why.is_none_or(says), "{nft}");
     }
+}
+
+/// What becomes of the door beside what each program prints; the others print nothing.
+fn beside_each(listings: &[(&str, Result<&str, &str>)]) -> (Imported, Config) {
+    beside(&|listing| {
+        let found = listings.iter().find(|(name, _)| *name == format!("{listing:?}"));
+        found.map(|(_, said)| said.map(str::to_owned).map_err(str::to_owned)).transpose()
+    })
+}
+
+#[track_caller]
+fn assert_trusted(listings: &[(&str, Result<&str, &str>)], trusted: &[&str], why: &[&str]) {
+    let (imported, config) = beside_each(listings);
+    let found: Vec<_> = config.options.trusted.iter().map(ToString::to_string).collect();
+    assert_eq!(found, trusted, "{}", imported.text);
+    for why in why {
+        assert!(imported.looks.iter().any(|look| look.text.contains(why)), "{why}: {}", imported.text);
+    }
+}
+
+const LETS_IN: &str = "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 192.0.2.0/25 -j ACCEPT\n\
+    -A INPUT -s 203.0.113.0/25 -j ACCEPT\nCOMMIT\n";
+
+/// A listing of nftables with these rules in the chain that iptables calls INPUT.
+fn listed(lines: &str) -> String {
+    format!("table ip filter {{\nchain INPUT {{\ntype filter hook input priority 0; policy drop;\n{lines}\n}}\n}}\n")
+}
+
+#[test]
+fn what_one_listing_is_sure_of_and_another_doubts_is_not_trusted() {
+    for line in [
+        "ip saddr 192.0.2.0/25 tcp sport 1024-65535 accept",
+        "ip saddr 192.0.2.0/24 limit rate 3/minute accept",
+        "ip saddr 192.0.2.0/26 accept",
+        "ip saddr 192.0.2.0/25 tcp dport 80 accept",
+        "ip saddr 192.0.2.0/25 iifname \"eth1\" accept",
+        "",
+    ] {
+        let nft = listed(&format!("{line}\nip saddr 203.0.113.0/24 accept"));
+        let why = if line.contains("eth1") { "may drop it" } else { "192.0.2.0/25 is not trusted" };
+        let mut trusted = vec!["203.0.113.0/25"];
+        // Both let a part of it in.
+        trusted.extend(line.contains("/26").then_some("192.0.2.0/26"));
+        assert_trusted(&[("Iptables", Ok(LETS_IN)), ("Nft", Ok(&nft))], &trusted, &[why]);
+    }
+}
+
+#[test]
+fn chains_of_the_same_name_in_two_listings_need_not_be_the_same() {
+    // The tables of iptables itself, beside one of nftables that somebody called the same.
+    let nft = listed("tcp dport 22 drop\nip saddr 192.0.2.0/25 accept");
+    assert_trusted(&[("Iptables", Ok(LETS_IN)), ("Nft", Ok(&nft))], &[], &["\"tcp dport 22 drop\", which nft lists"]);
+}
+
+#[test]
+fn tables_of_old_iptables_are_asked_as_well() {
+    let legacy = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 192.0.2.7/32 -j DROP\nCOMMIT\n";
+    let listings = [("Iptables", Ok(LETS_IN)), ("LegacyIptables", Ok(legacy))];
+    assert_trusted(
+        &listings,
+        &["203.0.113.0/25"],
+        &["\"-A INPUT -s 192.0.2.7/32 -j DROP\", which iptables-legacy-save lists"],
+    );
+    let old = "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 2001:db8:7::/48 -j ACCEPT\nCOMMIT\n";
+    assert_trusted(&[("LegacyIp6tables", Ok(old))], &["2001:db8:7::/48"], &[]);
+}
+
+#[test]
+fn what_a_listing_that_fails_may_drop_is_not_trusted() {
+    let both = "table inet filter {\nchain input {\ntype filter hook input priority 0; policy drop;\n\
+        ip saddr 192.0.2.0/25 accept\nip6 saddr 2001:db8:7::/48 accept\n}\n}\n";
+    let (v4, v6) = ("192.0.2.0/25", "2001:db8:7::/48");
+    for (name, trusted) in
+        [("Iptables", &[v6] as &[_]), ("Ip6tables", &[v4]), ("LegacyIptables", &[v6]), ("LegacyIp6tables", &[v4])]
+    {
+        let listings = [("Nft", Ok(both)), (name, Err("it is out of order"))];
+        assert_trusted(&listings, trusted, &["is not trusted: it is out of order"]);
+        // What is not understood, or is cut off.
+        for text in ["*filter\n-A INPUT -p tcp --dport x -j ACCEPT\nCOMMIT\n", "*filter\n:INPUT ACCEPT [0:0]\n"] {
+            let text =
+                if name.contains("Ip6") { format!("# Generated by ip6tables-save\n{text}") } else { text.into() };
+            assert_trusted(&[("Nft", Ok(both)), (name, Ok(&text))], trusted, &["is not trusted"]);
+        }
+    }
+    let listings = [("Iptables", Ok(LETS_IN)), ("Nft", Err("nft: not permitted"))];
+    assert_trusted(
+        &listings,
+        &[],
+        &["192.0.2.0/25 is not trusted: nft: not permitted", "203.0.113.0/25 is not trusted"],
+    );
+    let cut = &both[..both.len() - 3];
+    assert_trusted(&[("Iptables", Ok(LETS_IN)), ("Nft", Ok(cut))], &[], &["it is cut off"]);
+    // It is said also where nobody is let in.
+    let (imported, _) = beside_each(&[("Nft", Err("nft: not permitted"))]);
+    assert!(imported.text.contains("# Whom the packet filter lets in is not wholly known: nft: not permitted"));
 }

@@ -9,7 +9,7 @@ use knock_common::layout::MAX_TRUSTED;
 use super::Request;
 use super::commands::Place;
 use super::ports::{Lookup, list};
-use super::rules::{Entry, Gate};
+use super::rules::{Certain, Entry, Gate};
 use super::settle::{Candidate, Deed};
 use crate::config::PortRange;
 
@@ -22,6 +22,8 @@ pub struct Trusted {
     pub left_off: usize,
     /// Those that are only proposed, and why.
     pub proposed: Vec<(IpNet, String)>,
+    /// Why it is not known what else the packet filter has.
+    pub unread: Vec<String>,
 }
 
 /// A network that is found.
@@ -54,9 +56,9 @@ pub fn find(
     // A command may do anything to a set.
     let does_anything = doors.iter().any(|door| matches!(door.deed, Deed::Hooks(_) | Deed::Seek(_)));
     let filters = lookup.all(request);
-    for (index, rules) in filters.iter().enumerate() {
-        let beside = [&filters[..index], &filters[index + 1..]].concat();
-        for white in rules.whitelists(&beside, gate) {
+    let certain = Certain::new(&filters, gate);
+    for (_, rules) in &filters.read {
+        for white in rules.whitelists(gate) {
             let entry = &white.entry;
             let whole = if white.source.addr().is_ipv4() { 32 } else { 128 };
             let knocks = mine.iter().any(|(rule, ports)| {
@@ -95,8 +97,18 @@ pub fn find(
         }
     }
     let mut trusted = Trusted::default();
+    for (_, why) in &filters.unread {
+        if !trusted.unread.contains(why) {
+            trusted.unread.push(why.clone());
+        }
+    }
     for Found { network, entries, but } in found {
-        let lacks = if entries.is_empty() { but } else { lacks(&entries, gate) };
+        let lacks = if entries.is_empty() {
+            but
+        } else {
+            // One listing may be sure of what another one drops.
+            lacks(&entries, gate).or_else(|| certain.doubt(network))
+        };
         match lacks {
             Some(but) => trusted.proposed.push((network, but)),
             None if trusted.sure.len() < MAX_TRUSTED as usize => trusted.sure.push(network),

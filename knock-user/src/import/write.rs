@@ -218,6 +218,9 @@ impl Writer {
 
     /// Whom the packet filter lets in without a knock.
     fn trusted(&mut self, trusted: &Trusted) {
+        for why in &trusted.unread {
+            self.text.comment(&format!("Whom the packet filter lets in is not wholly known: {why}"));
+        }
         if !trusted.sure.is_empty() {
             let text = "the packet filter lets these in without a knock; trusted, they need none here either";
             self.text.comment(&format!("LOOK: {text}"));

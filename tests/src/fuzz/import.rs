@@ -24,7 +24,7 @@ pub fn run(file: &[u8]) {
         names: NAMES.clone(),
         interface: None,
         ports: if given { port().collect() } else { Vec::new() },
-        rules: &|_: Listing| Ok(String::from_utf8_lossy(file).into_owned()),
+        rules: &|_: Listing| Ok(Some(String::from_utf8_lossy(file).into_owned())),
         defaults: None,
         one_time: &|path| {
             if path == b"/once" { Ok(b"7000,8000\n".to_vec()) } else { Err("No such file or directory".into()) }

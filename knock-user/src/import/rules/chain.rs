@@ -16,6 +16,8 @@ pub(super) enum Hook {
     Device,
     /// Before those for this host, or beside them: none is let in here for good.
     Early,
+    /// On the way out, of those for others as well.
+    Late,
     /// Anywhere else.
     Other,
 }

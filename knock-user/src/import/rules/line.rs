@@ -39,11 +39,30 @@ pub(super) struct Line {
     pub never: bool,
     /// It asks for something that is not understood.
     pub odd: bool,
+    /// It is for IPv4 alone, or for IPv6.
+    pub is_v4: Option<bool>,
+    /// It is for all interfaces but these.
+    pub elsewhere: Vec<String>,
+    /// Its ports are those before DNAT.
+    pub as_sent: bool,
+    /// It asks for the state of a connection.
+    pub by_state: bool,
+    /// It may take a connection out of tracking.
+    pub untracks: bool,
+    /// Where its DNAT sends is not understood.
+    pub astray: bool,
+    /// The rule as it is listed.
+    pub text: String,
     /// What it does.
     pub verdict: Verdict,
 }
 
 impl Line {
+    /// True if not all that it asks is understood, or it is for all interfaces but some.
+    pub fn is_odd(&self) -> bool {
+        self.odd || self.negated || !self.elsewhere.is_empty()
+    }
+
     /// The ports that it is for; `None` for all.
     pub fn asked(&self) -> Option<Vec<PortRange>> {
         let whole = |&transport: &Transport| PortRange { first: 1, last: u16::MAX, transport };
@@ -84,6 +103,7 @@ impl Line {
 
     /// It is for packets in these states of a connection, or in all others.
     pub fn is_in<'a>(&mut self, negated: bool, states: impl IntoIterator<Item = &'a str>) {
+        self.by_state = true;
         let states: Vec<String> = states.into_iter().map(str::to_ascii_lowercase).collect();
         let is_new = states.iter().any(|state| state == "new");
         let are_later = states.iter().all(|state| matches!(state.as_str(), "established" | "related" | "invalid"));
@@ -93,4 +113,14 @@ impl Line {
             _ => self.odd = true,
         }
     }
+}
+
+/// A rule in no more than a line, for messages.
+pub(super) fn short(text: &str) -> String {
+    const MOST: usize = 160;
+    let mut short: String = text.chars().filter(|c| !c.is_control()).take(MOST).collect();
+    if text.chars().nth(MOST).is_some() {
+        short += " ...";
+    }
+    short
 }

@@ -1,6 +1,7 @@
 //! What the packet filter of a host has, from what `iptables-save` or `nft list ruleset` prints: which ports lead into
 //! a chain, whether its packets are for this host, and which ports they had before DNAT.
 
+mod certain;
 mod chain;
 mod iptables;
 mod line;
@@ -8,25 +9,46 @@ mod nft;
 mod obstacles;
 mod ruleset;
 mod sets;
+mod stacked;
 mod verdict;
 mod ways;
 mod whitelist;
 
+pub use self::certain::{Certain, Filters};
 pub use self::ruleset::{Rules, Whose};
 pub use self::ways::Gate;
 pub use self::whitelist::Entry;
+use super::request::Listing;
 use crate::config::PortNames;
 
 impl Rules {
-    /// Reads what one of the two programs prints, or both in one text.
+    /// Reads what one of the two programs prints, or both in one text, for what is asked of a listing. Rules of iptables are
+    /// for its family, unless the text has others for that.
     ///
     /// # Errors
     ///
     /// Of which rule the ports are not understood, as the end of a sentence.
-    pub fn parse(text: &str, names: &PortNames) -> Result<Self, String> {
+    pub fn parse(text: &str, names: &PortNames, listing: Listing) -> Result<Self, String> {
         let mut rules = Self::default();
-        iptables::read(text, names, &mut rules.chains)?;
-        nft::read(text, names, &mut rules);
+        // What else may be wrong with it does not matter to what is found in it.
+        let _ = iptables::read(text, names, listing.is_of(true), true, &mut rules.chains)?;
+        let _ = nft::read(text, names, &mut rules);
+        rules.connect();
+        Ok(rules)
+    }
+
+    /// Reads what one program alone prints, of a text in which others may have printed as well.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not all that it has, as the end of a sentence.
+    pub fn part(text: &str, names: &PortNames, listing: Listing) -> Result<Self, String> {
+        let mut rules = Self::default();
+        let whole = match listing {
+            Listing::Nft => nft::read(text, names, &mut rules),
+            _ => iptables::read(text, names, listing.is_of(true), false, &mut rules.chains).and_then(|whole| whole),
+        };
+        whole.map_err(|why| format!("what {} lists is not understood: {why}", listing.program()))?;
         rules.connect();
         Ok(rules)
     }
@@ -58,7 +80,7 @@ COMMIT
 ";
 
     fn into(chain: &str) -> Result<String, String> {
-        let ports = Rules::parse(SAVED, &PortNames::default())?.ports_into("ip filter", chain)?;
+        let ports = Rules::parse(SAVED, &PortNames::default(), Listing::Iptables)?.ports_into("ip filter", chain)?;
         Ok(ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
 

@@ -3,9 +3,9 @@
 use knock_common::packet::Transport;
 
 use super::chain::{Hook, Key};
-use super::iptables::to;
+use super::iptables::{is_plain, to};
 use super::line::Line;
-use super::obstacles::PASSING;
+use super::obstacles::{PASSING, UNTRACKING};
 use super::ruleset::Rules;
 use super::sets::{Element, Set, elements, network, networks};
 use super::verdict::Verdict;
@@ -13,12 +13,17 @@ use crate::config::{PortNames, PortRange};
 
 /// Adds its chains, and its sets and maps. What is not understood of a rule makes it odd, never an error: nft has a good
 /// deal more to say than is asked here.
-pub fn read(text: &str, names: &PortNames, all: &mut Rules) {
+///
+/// # Errors
+///
+/// If it ends within a block.
+pub fn read(text: &str, names: &PortNames, all: &mut Rules) -> Result<(), String> {
     let Rules { chains, sets, dormant, .. } = all;
     let mut open: Vec<Block> = Vec::new();
     // Rules may name sets that come behind them.
     let mut rules: Vec<(Key, Vec<String>)> = Vec::new();
-    for statement in statements(text) {
+    let (statements, mut whole) = statements(text);
+    for statement in statements {
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
         match (open.last(), statement.end) {
             (_, End::Opens) => open.push(match (open.last(), words.as_slice()) {
@@ -48,6 +53,7 @@ pub fn read(text: &str, names: &PortNames, all: &mut Rules) {
                             ("filter", "input" | "ingress", _) => Hook::Device,
                             ("filter", "forward", _) => Hook::Forward,
                             (_, "input" | "ingress" | "prerouting", _) => Hook::Early,
+                            (_, "postrouting", _) => Hook::Late,
                             _ => Hook::Other,
                         });
                     }
@@ -77,12 +83,16 @@ pub fn read(text: &str, names: &PortNames, all: &mut Rules) {
             _ => {}
         }
     }
+    whole &= open.is_empty();
     for (key, words) in rules {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let named = |name: &str| sets.get(&(key.0.clone(), name.to_owned()));
         let lines = rule(&words, names, &named);
+        let text = said(&words);
+        let lines = lines.into_iter().map(|line| Line { text: text.clone(), ..line });
         chains.entry(key).or_default().lines.extend(lines);
     }
+    if whole { Ok(()) } else { Err("it is cut off".to_owned()) }
 }
 
 /// What is open in braces.
@@ -109,8 +119,9 @@ struct Statement {
     end: End,
 }
 
-/// Statements with their words; braces of sets within a rule are words, those of blocks are not.
-fn statements(text: &str) -> Vec<Statement> {
+/// Statements with their words, and true if all braces are closed; braces of sets within a rule are words, those of blocks
+/// are not.
+fn statements(text: &str) -> (Vec<Statement>, bool) {
     let mut found = Vec::new();
     let mut words: Vec<String> = Vec::new();
     let mut depth = 0_usize;
@@ -184,7 +195,7 @@ fn statements(text: &str) -> Vec<Statement> {
         }
     }
     end(&mut words, End::Line, &mut found);
-    found
+    (found, depth == 0)
 }
 
 /// What a verdict map asks of a packet.
@@ -220,7 +231,12 @@ fn rule<'a>(words: &[&'a str], names: &PortNames, named: &dyn Fn(&str) -> Option
         Asked::Interface => at - 1,
         _ => at.saturating_sub(2),
     };
-    let line = plain(&words[..tests], names);
+    let mut line = plain(&words[..tests], names);
+    match words.get(tests) {
+        Some(&"ip") => line.is_v4 = Some(true),
+        Some(&"ip6") => line.is_v4 = Some(false),
+        _ => {}
+    }
     match (&asked, &words[at + 1..]) {
         // Who is in it is asked for by its name.
         (Asked::Source, [name, ..]) if name.starts_with('@') => {
@@ -259,12 +275,18 @@ fn one(mut line: Line, asked: &Asked, element: &Element, names: &PortNames) -> L
     line.odd |= element.ends;
     let Some(key) = &element.key else { return Line { odd: true, negated: true, ..line } };
     match asked {
-        Asked::Ports(transports) => add_port(&mut line, key, transports, names),
+        Asked::Ports(transports) => {
+            line.odd |= !line.ports.is_empty();
+            add_port(&mut line, key, transports, names);
+        }
         Asked::Source => {
             line.odd |= !line.sources.is_empty() || !line.sets.is_empty();
             line.add_sources(networks(key));
         }
-        Asked::Interface => line.interfaces = vec![key.clone()],
+        Asked::Interface => {
+            line.odd |= !line.interfaces.is_empty();
+            line.interfaces = vec![key.clone()];
+        }
         Asked::State => line.is_in(false, [key.as_str()]),
         Asked::Protocol => protocols(&mut line, &[key.as_str()]),
         Asked::Other => line.odd = true,
@@ -277,7 +299,14 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
     let mut line = Line::default();
     let mut words = words.iter().copied().peekable();
     while let Some(word) = words.next() {
+        if let "ip" | "ip6" = word {
+            line.is_v4 = Some(word == "ip");
+        }
         match (word, words.peek().copied()) {
+            ("tcp", Some("flags")) => {
+                words.next();
+                flags(&mut line, &mut words);
+            }
             ("tcp" | "udp" | "th", Some("dport")) => {
                 words.next();
                 let transports: &[Transport] = match word {
@@ -302,7 +331,10 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
             ("iif" | "iifname", Some(".")) => line.odd = true,
             ("original", Some("proto-dst")) => {
                 words.next();
-                ports(&mut line, &mut words, &[Transport::Tcp], names);
+                line.as_sent = true;
+                let of_line = line.transports.clone();
+                let transports = if of_line.is_empty() { &[Transport::Tcp] } else { of_line.as_slice() };
+                ports(&mut line, &mut words, transports, names);
             }
             ("ip" | "ip6", Some("saddr")) => {
                 words.next();
@@ -325,11 +357,14 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
             ("iif" | "iifname", Some(_)) => {
                 let negated = negated(&mut words);
                 let devices = values(&mut words);
-                // All others, or those of a set.
-                if negated || devices.iter().any(|name| name.starts_with('@')) {
+                let devices = devices.into_iter().map(str::to_owned);
+                if devices.clone().any(|name| name.starts_with('@')) {
                     line.odd = true;
+                } else if negated {
+                    line.elsewhere.extend(devices);
                 } else {
-                    line.interfaces.extend(devices.into_iter().map(str::to_owned));
+                    line.odd |= !line.interfaces.is_empty();
+                    line.interfaces.extend(devices);
                 }
             }
             ("ct", Some("state")) => {
@@ -349,8 +384,26 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
                     words.next();
                 }
             }
+            ("meta", Some("nfproto")) => {
+                words.next();
+                let negated = negated(&mut words);
+                match values(&mut words).as_slice() {
+                    [family @ ("ipv4" | "ipv6")] => line.is_v4 = Some((*family == "ipv4") != negated),
+                    _ => line.odd = true,
+                }
+            }
             ("ct" | "counter" | "log" | "meta", _) => {}
+            ("notrack", _) => line.untracks = true,
             ("comment" | "prefix" | "level", Some(_)) => drop(words.next()),
+            // What follows is a name, whatever it looks like.
+            (
+                "name" | "oif" | "oifname" | "ibrname" | "obrname" | "set" | "helper" | "timeout" | "label" | "group",
+                Some(_),
+            ) => {
+                line.odd = true;
+                negated(&mut words);
+                values(&mut words);
+            }
             ("accept", _) => line.verdict = Verdict::Accept,
             ("return", _) => line.verdict = Verdict::Return,
             ("drop" | "reject" | "queue" | "synproxy" | "tproxy" | "fwd", _) => line.verdict = Verdict::Stop,
@@ -358,7 +411,9 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
             ("xt", Some("target")) => {
                 words.next();
                 line.odd = true;
-                if !words.next().is_some_and(|name| PASSING.contains(&name)) {
+                let target = words.next().unwrap_or_default();
+                line.untracks |= UNTRACKING.contains(&target);
+                if !PASSING.contains(&target) {
                     line.verdict = Verdict::Stop;
                 }
             }
@@ -376,14 +431,18 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
             }
             ("dnat", Some(_)) => {
                 while words.next_if(|word| matches!(*word, "ip" | "ip6" | "to")).is_some() {}
-                let (address, port) = words.next().map_or((None, None), to);
+                let text = words.next().unwrap_or_default();
+                let (address, port) = to(text);
+                line.astray = !is_plain(text);
                 line.verdict = Verdict::Dnat(address, port);
             }
             ("redirect", next) => {
-                let port = next.filter(|word| *word == "to").and_then(|_| {
+                let is_sent = next == Some("to");
+                let port = next.filter(|_| is_sent).and_then(|_| {
                     words.next();
                     words.next()?.strip_prefix(':')?.parse().ok()
                 });
+                line.astray = is_sent && port.is_none();
                 line.verdict = Verdict::Dnat(None, port);
             }
             _ => line.odd = true,
@@ -404,18 +463,46 @@ fn fib<'a, I: Iterator<Item = &'a str>>(line: &mut Line, words: &mut Words<'a, I
         ["saddr", ".", "iif", "oif", "missing"] | ["saddr", ".", "mark", ".", "iif", "oif", "missing"] => {
             line.never = true;
         }
+        // What comes to this host.
+        ["daddr", "type"] if words.next_if_eq(&"local").is_some() => {}
         _ => line.odd = true,
     }
 }
 
+/// It is for segments with these flags. The first one of a connection has SYN alone.
+fn flags<'a, I: Iterator<Item = &'a str>>(line: &mut Line, words: &mut Words<'a, I>) {
+    const KNOWN: [&str; 6] = ["fin", "syn", "rst", "psh", "ack", "urg"];
+    protocols(line, &["tcp"]);
+    let negated = negated(words);
+    let set = values(words);
+    let mask = if words.next_if_eq(&"/").is_some() { values(words) } else { Vec::new() };
+    if mask.is_empty() || mask.iter().any(|flag| !KNOWN.contains(flag)) {
+        return line.odd = true;
+    }
+    let right = if mask.contains(&"syn") { "syn" } else { "0x0" };
+    line.never |= (set == [right]) == negated;
+}
+
+/// A rule in a few words.
+fn said(words: &[&str]) -> String {
+    super::line::short(&words.join(" "))
+}
+
 /// It is for packets of these protocols.
 fn protocols(line: &mut Line, protocols: &[&str]) {
+    // A range, or a set.
+    if protocols.iter().any(|protocol| protocol.contains(['-', '@'])) {
+        return line.odd = true;
+    }
     let transports = protocols.iter().filter_map(|protocol| match *protocol {
         "tcp" | "6" => Some(Transport::Tcp),
         "udp" | "17" => Some(Transport::Udp),
         _ => None,
     });
-    line.transports = transports.collect();
+    let found: Vec<_> = transports.collect();
+    // It asks twice.
+    line.odd |= !line.transports.is_empty() && line.transports != found;
+    line.transports = found;
     // Packets of other protocols have no port that could be protected.
     line.never |= line.transports.is_empty();
 }
@@ -432,6 +519,7 @@ fn ports<'a, I: Iterator<Item = &'a str>>(
     transports: &[Transport],
     names: &PortNames,
 ) {
+    line.odd |= !line.ports.is_empty() || line.negated;
     line.negated |= negated(words);
     for value in values(words) {
         add_port(line, value, transports, names);

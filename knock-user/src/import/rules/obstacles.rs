@@ -5,11 +5,29 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Targets of iptables after which packets go on to the next rule.
-pub(super) const PASSING: [&str; 15] = [
-    "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CT", "DSCP", "HMARK", "LOG", "MARK", "NFLOG", "NOTRACK", "SECMARK",
-    "SET", "TCPMSS", "TRACE",
+/// Targets of iptables that drop no packet and send none elsewhere.
+pub(super) const PASSING: [&str; 17] = [
+    "AUDIT",
+    "CHECKSUM",
+    "CLASSIFY",
+    "CONNMARK",
+    "CT",
+    "DSCP",
+    "HMARK",
+    "LOG",
+    "MARK",
+    "MASQUERADE",
+    "NFLOG",
+    "NOTRACK",
+    "SECMARK",
+    "SET",
+    "SNAT",
+    "TCPMSS",
+    "TRACE",
 ];
+
+/// Those of them after which the connection may not be tracked.
+pub(super) const UNTRACKING: [&str; 2] = ["CT", "NOTRACK"];
 
 /// Who may be stopped.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -29,6 +47,12 @@ impl Obstacles {
     pub(super) fn meets(&self, network: IpNet) -> bool {
         let before = || self.ranges.range(..=network.broadcast()).next_back();
         self.anybody || before().is_some_and(|(_, last)| *last >= network.network())
+    }
+
+    /// True if each address of the network is in one of the ranges.
+    pub(super) fn holds(&self, network: IpNet) -> bool {
+        let before = self.ranges.range(..=network.network()).next_back();
+        before.is_some_and(|(_, last)| *last >= network.broadcast())
     }
 
     /// All of the addresses may be stopped.
@@ -79,6 +103,17 @@ mod tests {
             ("::/8", false),
         ] {
             assert_eq!(obstacles.meets(net(network)), meets, "{network}");
+        }
+        for (network, holds) in [
+            ("192.0.2.128/25", true),
+            ("192.0.2.0/24", true),
+            ("192.0.2.0/23", false),
+            ("198.51.100.6/31", false),
+            ("2001:db8::/65", true),
+            ("2001:db8::/63", false),
+            ("::/128", false),
+        ] {
+            assert_eq!(obstacles.holds(net(network)), holds, "{network}");
         }
         assert!(anybody().meets(net("192.0.3.0/24")) && !Obstacles::default().meets(net("::/0")));
     }

@@ -14,7 +14,7 @@ use super::verdict::Verdict;
 use crate::config::PortRange;
 
 /// Chains that lead into each other are followed no deeper: the kernel allows no more.
-const DEEPEST: usize = 16;
+pub(super) const DEEPEST: usize = 16;
 
 /// Ways to one chain that are told from each other.
 const MOST: usize = 64;
@@ -87,8 +87,6 @@ impl Gate<'_> {
 pub(super) struct Reading<'a> {
     pub rules: &'a Rules,
     pub gate: Gate<'a>,
-    /// What other programs list, and may be asked as well.
-    beside: Vec<Self>,
     /// The protected ports as DNAT makes them.
     after: Vec<PortRange>,
     /// Who may be stopped by a chain.
@@ -96,8 +94,8 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Reads them, and those that stand beside them.
-    pub fn new(rules: &'a Rules, beside: &[&'a Rules], gate: Gate<'a>) -> Self {
+    /// Reads them.
+    pub fn new(rules: &'a Rules, gate: Gate<'a>) -> Self {
         let mut after = Vec::new();
         for line in rules.chains.values().flat_map(|chain| &chain.lines) {
             let Verdict::Dnat(_, port) = line.verdict else { continue };
@@ -107,8 +105,7 @@ impl<'a> Reading<'a> {
                 PortRange { first, last, ..*range }
             }));
         }
-        let beside = beside.iter().map(|rules| Self::new(rules, &[], gate)).collect();
-        Self { rules, gate, beside, after: PortRange::joined(&after), known: RefCell::default() }
+        Self { rules, gate, after: PortRange::joined(&after), known: RefCell::default() }
     }
 
     /// The ways to each chain, from the hooks for this host and for others.
@@ -136,7 +133,7 @@ impl<'a> Reading<'a> {
             for (line, stopped) in lines.zip(before.get(&key).into_iter().flatten()) {
                 let Some(to) = line.verdict.chain().and_then(|to| self.chain(&key, to)) else { continue };
                 let Some(mut on) = way.through(line) else { continue };
-                if line.odd || line.negated || line.others || line.destination.is_some() {
+                if line.is_odd() || line.others || line.destination.is_some() {
                     let doubt = || format!("a rule that leads into chain {} asks for more than is understood", to.1);
                     on.doubt.get_or_insert_with(doubt);
                 } else if !line.sources.is_empty() || !line.sets.is_empty() {
@@ -156,28 +153,22 @@ impl<'a> Reading<'a> {
         if self.rules.dormant.contains(&key.0) {
             way.doubt = Some(format!("table {} is dormant", key.0));
         }
-        let own = self.rules.chains.iter().map(|(other, chain)| (self, other, chain));
-        // What nftables lists of the rules of iptables is the same.
-        let beside = self.beside.iter().flat_map(|reading| {
-            let more = reading.rules.chains.iter().filter(|(other, _)| !self.rules.chains.contains_key(*other));
-            more.map(move |(other, chain)| (reading, other, chain))
-        });
-        for (reading, other, chain) in own.chain(beside) {
+        for (other, chain) in &self.rules.chains {
             let asks = match chain.hook {
                 Some(Hook::Early | Hook::Device) => true,
                 Some(Hook::Input | Hook::Forward) => chain.hook == Some(hook),
-                Some(Hook::Other) | None => false,
+                Some(Hook::Late | Hook::Other) | None => false,
             };
             let (one, two) = (family(key), family(other));
             let is_asked = !matches!((one, two), ("ip", "ip6") | ("ip6", "ip"));
-            if !asks || !is_asked || other == key || reading.rules.dormant.contains(&other.0) {
+            if !asks || !is_asked || other == key || self.rules.dormant.contains(&other.0) {
                 continue;
             }
             if chain.drops {
                 let doubt = || format!("chain {} of table {} may drop it as well", other.1, other.0);
                 way.doubt.get_or_insert_with(doubt);
             }
-            way.stop(&reading.stopped(other, 0));
+            way.stop(&self.stopped(other, 0));
         }
         way
     }
@@ -330,7 +321,7 @@ impl Reading<'_> {
     }
 }
 
-fn family(key: &Key) -> &str {
+pub(super) fn family(key: &Key) -> &str {
     key.0.split(' ').next().unwrap_or_default()
 }
 

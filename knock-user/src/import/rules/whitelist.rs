@@ -10,7 +10,7 @@ use super::line::Line;
 use super::ruleset::Rules;
 use super::sets;
 use super::verdict::Verdict;
-use super::ways::{Gate, Reading, Way, covers};
+use super::ways::{Gate, Reading, Way, covers, family};
 use crate::config::PortRange;
 
 /// A whitelist: sources that the filter lets in.
@@ -48,10 +48,10 @@ impl Entry {
 
 impl Rules {
     /// The networks that the filter lets in by themselves to ports of a gate. Only those without a doubt are sure: each
-    /// rule that lets them in is understood as a whole, and none before it, or of what stands beside these rules, may
-    /// drop them.
-    pub fn whitelists(&self, beside: &[&Self], gate: Gate<'_>) -> Vec<Whitelist> {
-        let reading = Reading::new(self, beside, gate);
+    /// rule that lets them in is understood as a whole, and none before it may drop them. What other filters do, and where
+    /// DNAT sends them, is not asked here.
+    pub fn whitelists(&self, gate: Gate<'_>) -> Vec<Whitelist> {
+        let reading = Reading::new(self, gate);
         let before: HashMap<_, _> = self.chains.keys().map(|key| (key, reading.obstacles(key, 0).0)).collect();
         let ways = reading.ways(&before);
         let mut found = Vec::new();
@@ -83,7 +83,12 @@ impl Rules {
                         Whitelist { source: source.trunc(), entry: Rc::clone(entry), ends, doubt }
                     };
                     let own = entry(None);
-                    found.extend(line.sources.iter().map(|source| white(*source, &own, false)));
+                    let foreign = |source: &IpNet| {
+                        let v4 = source.addr().is_ipv4();
+                        matches!((family(key), v4), ("ip", false) | ("ip6", true))
+                    };
+                    let sources = line.sources.iter().filter(|source| !foreign(source));
+                    found.extend(sources.map(|source| white(*source, &own, false)));
                     for name in &line.sets {
                         let Some(set) = self.sets.get(&(key.0.clone(), name.clone())) else { continue };
                         let own = entry(Some(name));
@@ -109,7 +114,7 @@ impl Rules {
 /// Why it is not certain that a line lets in what comes on a way.
 fn doubt(way: &Way, line: &Line) -> Option<String> {
     let here = || match line.destination {
-        _ if line.odd || line.negated => Some("the rule that lets it in asks for more than is understood".to_owned()),
+        _ if line.is_odd() => Some("the rule that lets it in asks for more than is understood".to_owned()),
         Some(address) if way.hook == Hook::Input => {
             Some(format!("the packet filter lets it in to the address {address} only"))
         }

@@ -1,0 +1,137 @@
+//! What is certain of rules, and what is not.
+
+use super::*;
+use crate::settings::PortNames;
+
+/// Why it is not certain that a network is let in to ports by way of eth0, beside what each program lists.
+fn doubt_of(listings: &[(Listing, &str)], ports: &str, source: &str) -> Option<String> {
+    let names = PortNames::default();
+    let rules: Vec<_> = listings.iter().map(|(listing, text)| Rules::part(text, &names, *listing).unwrap()).collect();
+    let read = listings.iter().zip(&rules).map(|((listing, _), rules)| (*listing, rules)).collect();
+    let ports: Vec<_> = ports.split(' ').map(|port| PortRange::parse(port, &names).unwrap()).collect();
+    let filters = Filters { read, unread: Vec::new() };
+    let gate = Gate { ports: &PortRange::joined(&ports), interfaces: &["eth0".to_owned()] };
+    Certain::new(&filters, gate).doubt(source.parse().unwrap())
+}
+
+fn nft(lines: &str) -> String {
+    format!("table inet t {{\nchain c {{\ntype filter hook input priority 0; policy drop;\n{lines}\n}}\n}}\n")
+}
+
+/// Behind such a rule of nftables, to 22/tcp and 53/udp.
+fn doubt_behind(line: &str) -> Option<String> {
+    let text = nft(&format!("{line}\nip saddr 192.0.2.0/24 accept\nip6 saddr 2001:db8::/32 accept"));
+    doubt_of(&[(Listing::Nft, &text)], "22/tcp 53/udp", "192.0.2.0/25")
+}
+
+#[test]
+fn what_may_drop_is_a_doubt() {
+    for line in [
+        "tcp dport 22 counter name \"icmp\" drop",
+        "oifname \"esp\" drop",
+        "oifname != \"ah\" drop",
+        "meta l4proto 6-17 drop",
+        "meta l4proto @protocols drop",
+        "meta l4proto udp ct original proto-dst 53 drop",
+        "ct original proto-dst 53 drop",
+        "ip saddr 192.0.2.9 drop",
+        "ip saddr != 198.51.100.0/24 drop",
+        "iifname != \"eth1\" drop",
+        "iifname \"bond0\" drop",
+        "ip protocol udp drop",
+        "meta nfproto ipv4 drop",
+        "tcp flags syn / fin,syn,rst,ack drop",
+        "tcp flags syn drop",
+        "tcp flags != 0x0 / fin,syn drop",
+        "fib daddr type local drop",
+        "xt target \"TARPIT\"",
+    ] {
+        assert!(doubt_behind(line).is_some_and(|why| why.contains("may drop it")), "{line}");
+    }
+}
+
+#[test]
+fn what_cannot_drop_is_none() {
+    for line in [
+        "",
+        "tcp dport 23 drop",
+        "ip saddr 192.0.2.128/25 drop",
+        "ip6 saddr != 2001:db8::/32 drop",
+        "ip6 nexthdr tcp drop",
+        "meta nfproto ipv6 drop",
+        "meta nfproto != ipv4 drop",
+        "iifname \"eth1\" drop",
+        "iifname != { \"eth0\", \"eth1\" } drop",
+        "tcp flags != syn / fin,syn,rst,ack ct state new drop",
+        "tcp flags 0x0 / fin,syn,rst,psh,ack,urg drop",
+        "tcp flags fin,syn / fin,syn drop",
+        "tcp flags fin,psh,urg / fin,psh,ack,urg drop",
+        "ct state invalid drop",
+        "meta l4proto icmp drop",
+        "tcp dport 22 counter packets 0 bytes 0 xt target \"LOG\"",
+    ] {
+        assert_eq!(doubt_behind(line), None, "{line}");
+    }
+}
+
+#[test]
+fn who_is_let_in_by_rules_that_may_not_fit_is_not_let_in_for_certain() {
+    for (line, source) in [
+        ("ip saddr 192.0.2.0/24 tcp dport 22 tcp dport 23 accept", "192.0.2.0/24"),
+        ("ip saddr 192.0.2.0/24 iifname \"eth1\" iifname \"eth0\" accept", "192.0.2.0/24"),
+        ("meta l4proto tcp meta l4proto udp accept", "192.0.2.0/24"),
+        ("ip saddr 192.0.2.0/25 accept", "192.0.2.0/24"),
+        ("ip protocol tcp accept", "2001:db8::/32"),
+        ("ip6 nexthdr tcp accept", "192.0.2.0/24"),
+        ("ip saddr != @some accept", "2001:db8::/32"),
+        ("ip saddr != 198.51.100.0/24 accept", "2001:db8::/32"),
+        ("tcp flags ack / fin,syn,rst,ack accept", "192.0.2.0/24"),
+    ] {
+        assert!(doubt_of(&[(Listing::Nft, &nft(line))], "22/tcp", source).is_some(), "{line}");
+    }
+    // One rule for each of two ports that stand beside each other.
+    let lines = "tcp dport 80 accept\ntcp dport { 81, 82-83 } accept\ntcp dport 84 accept";
+    assert_eq!(doubt_of(&[(Listing::Nft, &nft(lines))], "80/tcp 81/tcp 82-84/tcp", "192.0.2.0/24"), None);
+    assert!(doubt_of(&[(Listing::Nft, &nft(lines))], "80/tcp 81-85/tcp", "192.0.2.0/24").is_some());
+}
+
+#[test]
+fn an_address_that_dnat_sends_to_may_be_one_of_this_host() {
+    let forward = |chain: &str, input: &str| {
+        format!(
+            "*nat\n:PREROUTING ACCEPT [0:0]\n:{chain} - [0:0]\n-A PREROUTING -j {chain}\n\
+             -A {chain} -p tcp -m tcp --dport 8080 -j DNAT --to-destination 198.51.100.9:80\nCOMMIT\n\
+             *filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n\
+             -A DOCKER-USER -s 192.0.2.0/25 -j ACCEPT\n-A DOCKER-USER -s 192.0.2.128/25 -j RETURN\n{input}COMMIT\n"
+        )
+    };
+    let doubt = |chain, input, source| doubt_of(&[(Listing::Iptables, &forward(chain, input))], "8080/tcp", source);
+    assert_eq!(doubt("DOCKER", "", "192.0.2.0/25"), None);
+    assert_eq!(doubt("DOCKER", "", "192.0.2.128/25"), None);
+    let why = "if 198.51.100.9 is an address of this host";
+    assert!(doubt("MINE", "", "192.0.2.0/25").is_some_and(|said| said.contains(why)));
+    let input = "-A INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 80 -j ACCEPT\n";
+    assert_eq!(doubt("MINE", input, "192.0.2.0/25"), None);
+    // Docker does not let in what others publish.
+    assert!(doubt("MINE", input, "192.0.2.128/25").is_some_and(|said| said.contains("chain FORWARD")));
+}
+
+#[test]
+fn dnat_to_an_address_of_the_other_family_is_for_others() {
+    let nat = "table inet n {\nchain p {\ntype nat hook prerouting priority dstnat; policy accept;\n\
+        tcp dport 22 dnat ip to 198.51.100.9:22\n}\n}\n";
+    let text = format!("{nat}{}", nft("ip6 saddr 2001:db8::/48 accept"));
+    assert_eq!(doubt_of(&[(Listing::Nft, &text)], "22/tcp", "2001:db8::/48"), None);
+    let text = format!("{nat}{}", nft("ip6 saddr 2001:db8:9::/48 accept"));
+    assert!(doubt_of(&[(Listing::Nft, &text)], "22/tcp", "2001:db8::/48").is_some());
+}
+
+#[test]
+fn chains_that_lead_into_each_other_again_and_again_come_to_an_end() {
+    let chain = |n: usize| format!(":C{n} - [0:0]\n{}", format!("-A C{n} -j C{}\n", n + 1).repeat(8));
+    let chains: String = (0..12).map(chain).collect();
+    let text = |last| format!("*filter\n:INPUT DROP [0:0]\n{chains}:C12 - [0:0]\n-A INPUT -j C0\n{last}COMMIT\n");
+    let doubt = |last| doubt_of(&[(Listing::Iptables, &text(last))], "22/tcp", "192.0.2.0/24");
+    assert_eq!(doubt("-A C12 -s 192.0.2.0/24 -j ACCEPT\n"), None);
+    assert!(doubt("-A C12 -s 192.0.2.0/24 -j C0\n").is_some());
+}
