@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use knock_user::config::{PortNames, PortRange};
 use knock_user::import::{Listing, Request, import};
 use tests::knockd::{bent, built};
-use tests::lab::{Family, Host, Lab, knockctl, sandbox};
+use tests::lab::{Family, Host, Lab, Ran, knockctl, knockctl_as_nobody, knockctl_path, sandbox};
 
 use super::knockd::iptables;
 use crate::e2e::assert_says;
@@ -86,5 +86,54 @@ pub fn the_command_writes_what_the_daemon_reads() -> Result<()> {
     assert_says(&knockctl(Host::Server, &["check", "--loads", &to])?, 0, &["EVERYBODY KNOWS THIS SEQUENCE"]);
     assert_says(&knockctl(Host::Server, &["check", &to])?, 1, &["faulty (1 error, "]);
     assert_says(&knockctl(Host::Server, &["import", &from, "-o", &to])?, 2, &["is there already", "--force"]);
+    Ok(())
+}
+
+/// Who is trusted in what comes of a file with one door, and what is said.
+fn trusted(mut knockctl: Command) -> Result<(Vec<String>, Ran)> {
+    let from = Path::new(sandbox::DIR).join("whitelist.conf");
+    fs::write(
+        &from,
+        "[options]\n interface = eth0\n[ssh]\n sequence = 4711:udp,12,30017\n tcpflags = syn\n \
+         command = iptables -I INPUT -s %IP% -p tcp --dport 22 -j ACCEPT\n",
+    )?;
+    fs::set_permissions(&from, fs::Permissions::from_mode(0o644))?;
+    let ran = Host::Server.run(knockctl.arg("import").arg(from))?;
+    ensure!(ran.code == 0, "{ran}");
+    let line = ran.stdout.lines().find_map(|line| line.strip_prefix("trusted = "));
+    let networks = line.unwrap_or_default().split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    Ok((networks, ran))
+}
+
+pub fn who_is_trusted_is_let_in_by_all_that_the_kernel_has() -> Result<()> {
+    let _lab = Lab::new()?;
+    let as_root = || knockctl_path().map(Command::new);
+    let (home, office, six) = ("192.0.2.128/25", "203.0.113.0/26", "2001:db8:7::/48");
+    iptables(Family::V4, &["-P INPUT DROP"])?;
+    for source in [home, office] {
+        iptables(Family::V4, &[&format!("-A INPUT -s {source} -p tcp --dport 22 --syn -j ACCEPT")])?;
+    }
+    iptables(Family::V6, &["-P INPUT DROP", &format!("-A INPUT -s {six} -j ACCEPT")])?;
+    let (networks, ran) = trusted(as_root()?)?;
+    ensure!(networks == [home, office, six], "{ran}");
+    // The tables of iptables itself stand beside those that it has in nftables.
+    Host::Server.must(&["iptables-legacy", "-A", "INPUT", "-s", "192.0.2.200", "-j", "DROP"])?;
+    let (networks, ran) = trusted(as_root()?)?;
+    ensure!(networks == [office, six], "{ran}");
+    assert_says(
+        &ran,
+        0,
+        &["192.0.2.128/25 is not trusted", "192.0.2.200/32 -j DROP", "which iptables-legacy-save lists"],
+    );
+    let more =
+        "table inet more { chain c { type filter hook input priority 9; ip saddr 203.0.113.9 tcp dport 22 drop; }; }";
+    Host::Server.must(&["nft", more])?;
+    let (networks, ran) = trusted(as_root()?)?;
+    ensure!(networks == [six], "{ran}");
+    assert_says(&ran, 0, &["203.0.113.0/26 is not trusted", "which nft lists, may drop it"]);
+    // Who may not ask is not told that there is nothing.
+    let (networks, ran) = trusted(knockctl_as_nobody()?)?;
+    ensure!(networks.is_empty(), "{ran}");
+    ensure!(ran.stdout.contains("# Whom the packet filter lets in is not wholly known: iptables-save: "), "{ran}");
     Ok(())
 }

@@ -10,7 +10,10 @@ use tests::trial::{Trial, waiting_trials};
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    use files::{knockd_takes_what_the_import_takes, the_command_writes_what_the_daemon_reads};
+    use files::{
+        knockd_takes_what_the_import_takes, the_command_writes_what_the_daemon_reads,
+        who_is_trusted_is_let_in_by_all_that_the_kernel_has,
+    };
     use parity::{
         commands_for_ipv6_do_what_they_did_under_knockd, debians_file_does_what_it_did_under_knockd,
         one_time_sequences_do_what_they_did_under_knockd, the_articles_file_does_what_it_did_under_knockd,
@@ -19,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         "e2e::import";
         knockd_takes_what_the_import_takes,
         the_command_writes_what_the_daemon_reads,
+        who_is_trusted_is_let_in_by_all_that_the_kernel_has,
         the_articles_file_does_what_it_did_under_knockd,
         debians_file_does_what_it_did_under_knockd,
         one_time_sequences_do_what_they_did_under_knockd,
