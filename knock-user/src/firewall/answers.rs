@@ -20,7 +20,8 @@ const DEFAULT_HOPS: u8 = 64;
 /// What is so of an interface that could not be told of, if the program answers.
 const MUTE: &str = "what is denied there is dropped, not answered";
 /// The same of a port of a bond, whether it answers or not.
-const ALONE: &str = "link-local addresses there are others than those of the bond";
+const ALONE: &str =
+    "clients with link-local addresses (fe80::) must knock there once more, as knocks on the bond do not count there";
 
 /// By the index of the interface.
 type Places = BTreeMap<u32, Place>;

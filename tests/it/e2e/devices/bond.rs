@@ -199,7 +199,7 @@ fn a_port_that_finds_no_room_among_those_told_of_is_named() -> Result<()> {
     for host in [Host::Server, Host::Client] {
         ip(host, &enslaved(WIRES[1]))?;
     }
-    let text = "link-local addresses there are others than those of the bond: the gate stands on more than";
-    daemon.wait_after(mark, &format!("{}: {text}", WIRES[1]))?;
+    let text = "must knock there once more, as knocks on the bond do not count there: the gate stands on more than";
+    daemon.wait_after(mark, &format!("{}: clients with link-local addresses (fe80::) {text}", WIRES[1]))?;
     Ok(())
 }
