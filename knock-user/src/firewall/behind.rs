@@ -1,37 +1,40 @@
 //! Packet filters behind the gate. What the gate lets pass, they may drop: whoever knocks is let in by the one and kept out
 //! by the other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
+use knock_common::counter::Counter;
 use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
 use log::warn;
 
-use super::arrival;
 use super::interfaces::{self, Interface};
 use super::privilege::need_root;
+use super::ways::{Arrival, arrivals_on};
 use super::{Answer, Question, choose};
 use crate::config::{Config, Diagnostic, Port, PortRange, Service, Severity};
 use crate::host::addresses::own_addresses;
-use crate::host::filter::{Fate, Filters, Packet};
+use crate::host::filter::{Fate, Filters, InOrder, Packet, Tracked};
 
 /// So many steps are made for all ports together, also while a start waits for them: [`Filters::fate_within`] says what one is.
 const MOST_STEPS: u32 = 32_000_000;
 /// So many are named in one line.
 const NAMED: usize = 4;
+/// What to do about a filter that drops.
+const LET_PASS: &str = "let the packet filter accept what the gate lets pass: it need not deny that port once more";
 
 /// What to know of packet filters that drop protected ports, or that cannot be understood. Nothing where there are none,
 /// nor where they cannot be asked for want of rights.
 #[must_use]
 pub fn remarks_on_filters(config: &Config) -> Vec<Diagnostic> {
-    let filters = if need_root().is_ok() { Filters::read() } else { Filters::default() };
+    let mut filters = if need_root().is_ok() { Filters::read() } else { Filters::default() };
     if filters.is_empty() {
         return Vec::new();
     }
-    let all = interfaces::list().unwrap_or_default();
+    let all = interfaces_for(&mut filters);
     let fit = choose(&config.options.interfaces, &all).fit;
-    let on: Vec<_> = fit.iter().map(|interface| arrival_on(interface, &all)).collect();
+    let on: Vec<_> = fit.iter().flat_map(|interface| arrivals_on(interface, &all)).collect();
     let on = if on.is_empty() { vec![Arrival::default()] } else { on };
     let mut left = MOST_STEPS;
     remarks(config, &filters, &on, &mut left)
@@ -42,10 +45,14 @@ pub fn remarks_on_filters(config: &Config) -> Vec<Diagnostic> {
 fn remarks(config: &Config, filters: &Filters, on: &[Arrival], left: &mut u32) -> Vec<Diagnostic> {
     let ports_of = |service: &Service| PortRange::joined(&service.ports).into_iter().flat_map(PortRange::ports);
     let all: Vec<Port> = config.protecting().flat_map(ports_of).collect();
+    let packets: Vec<_> = on.iter().map(Arrival::packet).collect();
+    let groups = filters.alike_arrivals(&packets);
+    let ways: Vec<Vec<&Arrival>> = groups.iter().map(|group| group.iter().map(|place| &on[*place]).collect()).collect();
+    let in_order = filters.in_order();
     // Of each port what is wrong with it; nothing of one that was not looked at.
     let mut found: HashMap<Port, Rc<[String]>> = HashMap::new();
     for alike in filters.alike(&all) {
-        let Some(texts) = of_port(filters, on, alike[0], left) else { continue };
+        let Some(texts) = of_port(&in_order, &ways, alike[0], left) else { break };
         let texts: Rc<[String]> = texts.into();
         found.extend(alike.into_iter().map(|port| (port, Rc::clone(&texts))));
     }
@@ -61,15 +68,16 @@ fn remarks(config: &Config, filters: &Filters, on: &[Arrival], left: &mut u32) -
             }
         }
         let key = format!("services.{}.ports", service.name.as_str());
-        remarks.extend(said.into_iter().map(|(text, ports)| remark(config, &key, format!("{}: {text}", list(&ports)))));
+        let texts = said.into_iter().map(|(text, ports)| format!("{}: {text}", list(&ports)));
+        remarks.extend(texts.map(|text| remark(config, &key, text, LET_PASS)));
         if !untold.is_empty() {
             let message = format!(
-                "{}: cannot tell for {} whether the packet filter behind the gate lets pass what comes there: it has so \
-                 many rules that not all ports were looked at",
+                "{}: not checked: the packet filter behind the gate has too many rules to check every port. What comes to \
+                 {} may be dropped there",
                 list(&untold),
-                if untold.len() == 1 { "1 port".to_owned() } else { format!("{} ports", untold.len()) }
+                if untold.len() == 1 { "this port".to_owned() } else { format!("these {} ports", untold.len()) }
             );
-            remarks.push(remark(config, &key, message));
+            remarks.push(remark(config, &key, message, "ask about one of them: `knockctl explain SOURCE PORT`"));
         }
     }
     remarks
@@ -87,71 +95,81 @@ pub fn warn_of_filters(config: &Config) {
 #[must_use]
 pub fn behind_gate(question: &Question, answer: &Answer) -> Option<Fate> {
     let asks = question.transport == Transport::Udp || TcpFlags(question.flags).opens();
-    let filters = if asks { Filters::read() } else { Filters::default() };
+    let mut filters = if asks { Filters::read() } else { Filters::default() };
     if filters.is_empty() {
         return None;
     }
-    let all = interfaces::list().unwrap_or_default();
+    let all = interfaces_for(&mut filters);
+    let is_own = own_addresses().ok().is_none_or(|own| own.iter().any(|network| network.contains(&answer.to)));
+    Some(fate_of(&filters, question, answer, &all, is_own))
+}
+
+/// The same of these filters, on a host with these interfaces: what is so on all ways on which it may come.
+fn fate_of(filters: &Filters, question: &Question, answer: &Answer, all: &[Interface], is_own: bool) -> Fate {
     let interface = all.iter().find(|interface| interface.name == answer.interface);
-    let Arrival { interface, is_bridged, .. } = interface.map_or_else(Arrival::default, |one| arrival_on(one, &all));
-    let own = own_addresses().ok();
-    Some(filters.fate(&Packet {
-        device: Some(answer.interface.clone()),
-        interface,
-        is_bridged,
-        is_v6: question.source.is_ipv6(),
-        source: Some(question.source),
-        from: Some(question.from),
-        dest: Some(answer.to),
-        is_own: own.is_none_or(|own| own.iter().any(|network| network.contains(&answer.to))),
-        port: Some(question.port),
-        transport: question.transport,
-        flags: question.flags,
-    }))
+    let on = interface.map_or_else(Vec::new, |one| arrivals_on(one, all));
+    let on = if on.is_empty() { vec![Arrival::default()] } else { on };
+    let in_order = filters.in_order();
+    let fates = on.iter().map(|on| {
+        let fate = in_order.fate(&Packet {
+            is_v6: question.source.is_ipv6(),
+            source: Some(question.source),
+            from: Some(question.from),
+            dest: Some(answer.to),
+            is_own,
+            port: Some(question.port),
+            transport: question.transport,
+            flags: question.flags,
+            tracked: match answer.counter {
+                Some(Counter::PassConnected) => Tracked::OfSocket,
+                Some(Counter::PassFlow) => Tracked::OfFlow,
+                _ => Tracked::New,
+            },
+            ..on.packet()
+        });
+        (on, fate)
+    });
+    in_common(&fates.collect::<Vec<_>>())
 }
 
-/// How packets come.
-#[derive(Clone, Default)]
-struct Arrival {
-    /// The interface with the gate; `None` if it is not there yet.
-    device: Option<String>,
-    /// The one on which the stack takes them to have come, where that is for certain.
-    interface: Option<String>,
-    /// A bridge sees them.
-    is_bridged: bool,
+/// What is so on all ways.
+fn in_common(fates: &[(&Arrival, Fate)]) -> Fate {
+    let first = &fates[0].1;
+    if fates.iter().all(|(_, fate)| fate == first) {
+        return first.clone();
+    }
+    // Of those that meet the same, the first is enough.
+    let mut others: Vec<&(&Arrival, Fate)> = Vec::new();
+    for one in fates {
+        if others.iter().all(|(_, fate)| *fate != one.1) {
+            others.push(one);
+        }
+    }
+    let said: Vec<_> = others.iter().map(|(on, fate)| format!("as {}, {}", on.said(), fate.in_words())).collect();
+    Fate::Unknown(format!("it may have a VLAN tag, or be for a device on this one: {}", said.join("; ")))
 }
 
-fn arrival_on(interface: &Interface, all: &[Interface]) -> Arrival {
-    let device = Some(interface.name.clone());
-    let bonds = arrival::above(interface.index, all);
-    let joined = bonds.last().copied().unwrap_or(interface);
-    let (on, is_bridged) = match joined.master.map(|index| all.iter().find(|one| one.index == index)) {
-        None => (Some(joined), false),
-        Some(Some(bridge)) if bridge.kind.as_deref() == Some("bridge") => (Some(bridge), true),
-        Some(_) => (None, false),
-    };
-    Arrival { device, interface: on.map(|one| one.name.clone()), is_bridged }
+/// The interfaces of this host, and what filters must know of them.
+fn interfaces_for(filters: &mut Filters) -> Vec<Interface> {
+    match interfaces::list() {
+        Ok(all) => {
+            if filters.look_at_what_leaves() {
+                filters.know_below(interfaces::names_below(&all));
+            }
+            all
+        }
+        Err(_) => Vec::new(),
+    }
 }
 
-/// What is wrong with a port, in a few words each; `None` if too few steps were left to find out.
-fn of_port(filters: &Filters, on: &[Arrival], port: Port, left: &mut u32) -> Option<Vec<String>> {
-    let ways = || on.iter().flat_map(|on| [false, true].map(|is_v6| (on, is_v6)));
-    // Of each text the families and interfaces that it is true of.
-    let mut said: BTreeMap<String, Vec<(bool, Option<&str>)>> = BTreeMap::new();
-    for (on, is_v6) in ways() {
-        let packet = Packet {
-            device: on.device.clone(),
-            interface: on.interface.clone(),
-            is_bridged: on.is_bridged,
-            is_v6,
-            source: None,
-            from: None,
-            dest: None,
-            is_own: true,
-            port: Some(port.number),
-            transport: port.transport,
-            flags: TcpFlags::SYN,
-        };
+/// What is wrong with a port, in a few words each; `None` if too few steps were left to find out. Of each group of ways the
+/// first is looked at.
+fn of_port(filters: &InOrder<'_>, groups: &[Vec<&Arrival>], port: Port, left: &mut u32) -> Option<Vec<String>> {
+    let ways = || groups.iter().flat_map(|group| [false, true].map(|is_v6| (group, is_v6)));
+    // Of each text the families and ways that it is true of.
+    let mut said: BTreeMap<String, Vec<(bool, &Arrival)>> = BTreeMap::new();
+    for (group, is_v6) in ways() {
+        let packet = Packet { is_v6, port: Some(port.number), transport: port.transport, ..group[0].packet() };
         let fate = filters.fate_within(&packet, left);
         if *left == 0 {
             return None;
@@ -168,9 +186,9 @@ fn of_port(filters: &Filters, on: &[Arrival], port: Port, left: &mut u32) -> Opt
             }
             Fate::Unknown(why) => format!("cannot tell whether the packet filter behind the gate lets it pass: {why}"),
         };
-        said.entry(text).or_default().push((is_v6, on.device.as_deref()));
+        said.entry(text).or_default().extend(group.iter().map(|on| (is_v6, *on)));
     }
-    let all = ways().count();
+    let all: usize = ways().map(|(group, _)| group.len()).sum();
     let texts = said
         .into_iter()
         .map(|(text, of)| {
@@ -179,14 +197,22 @@ fn of_port(filters: &Filters, on: &[Arrival], port: Port, left: &mut u32) -> Opt
                 (false, true) => " (IPv4)",
                 _ => "",
             };
-            let mut names: Vec<&str> = of.iter().filter_map(|way| way.1).collect();
-            names.dedup();
+            let names: BTreeSet<&str> = of.iter().filter_map(|(_, on)| on.name.as_deref()).collect();
             let is_everywhere = of.len() == all || (!family.is_empty() && of.len() * 2 == all);
-            let place = if is_everywhere { String::new() } else { format!(", on {}", names.join(", ")) };
+            let place = if is_everywhere { String::new() } else { format!(", on {}", interfaces_named(&names)) };
             format!("{text}{family}{place}")
         })
         .collect();
     Some(texts)
+}
+
+/// `eth0, eth1`, or `9 interfaces: eth0, eth1, eth2, eth3 and 5 more`.
+fn interfaces_named(names: &BTreeSet<&str>) -> String {
+    let named = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{} interfaces: {named} and {more} more", names.len()),
+    }
 }
 
 fn list(ports: &[Port]) -> String {
@@ -197,44 +223,14 @@ fn list(ports: &[Port]) -> String {
     }
 }
 
-fn remark(config: &Config, key: &str, message: String) -> Diagnostic {
-    Diagnostic::of_file(config.path.display().to_string(), key, Severity::Warning, message)
-        .with_help("let the packet filter accept what the gate lets pass: it need not deny that port once more")
+fn remark(config: &Config, key: &str, message: String, help: &str) -> Diagnostic {
+    Diagnostic::of_file(config.path.display().to_string(), key, Severity::Warning, message).with_help(help)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::interfaces::tests::interface;
     use super::*;
-
-    #[test]
-    fn what_comes_on_a_port_comes_to_the_stack_on_what_joins_or_bridges_it() {
-        let kind = |kind: Option<&str>, name: &str, index: u32, master: Option<u32>| Interface {
-            kind: kind.map(str::to_owned),
-            master,
-            ..interface(name, index)
-        };
-        let port = |master: u32| kind(None, "eth0", 2, Some(master));
-        let bond = |of: Option<&str>, master| kind(of, "bond0", 10, master);
-        let bridge = kind(Some("bridge"), "br0", 20, None);
-        let vrf = kind(Some("vrf"), "red", 30, None);
-        let of = |all: &[Interface]| {
-            let Arrival { device, interface, is_bridged } = arrival_on(&all[0], all);
-            assert_eq!(device.as_deref(), Some("eth0"));
-            (interface, is_bridged)
-        };
-        let on = |name: &str, is_bridged: bool| (Some(name.to_owned()), is_bridged);
-        assert_eq!(of(&[kind(None, "eth0", 2, None)]), on("eth0", false));
-        for joining in [Some("bond"), Some("team"), None] {
-            assert_eq!(of(&[port(10), bond(joining, None)]), on("bond0", false), "{joining:?}");
-        }
-        assert_eq!(of(&[port(20), bridge.clone()]), on("br0", true));
-        // A bond that is a port of a bridge.
-        assert_eq!(of(&[port(10), bond(Some("bond"), Some(20)), bridge]), on("br0", true));
-        for (master, vrf) in [(30, vec![vrf]), (99, Vec::new())] {
-            assert_eq!(of(&[vec![port(master)], vrf].concat()), (None, false), "{master}");
-        }
-    }
 
     /// A gate for these ports.
     fn config(ports: &str) -> Config {
@@ -268,14 +264,18 @@ mod tests {
     const RULES: u16 = 10_000;
     const PORTS: u16 = 1024;
 
-    fn on() -> [Arrival; 1] {
-        [arrival_on(&interface("eth0", 2), &[])]
+    fn on() -> Vec<Arrival> {
+        arrivals_on(&interface("eth0", 2), &[])
     }
 
     /// What is said, and in how many steps.
     fn said(ports: &str, filters: &Filters) -> (Vec<String>, u32) {
+        said_on(&on(), ports, filters)
+    }
+
+    fn said_on(on: &[Arrival], ports: &str, filters: &Filters) -> (Vec<String>, u32) {
         let mut left = STEPS;
-        let remarks = remarks(&config(ports), filters, &on(), &mut left);
+        let remarks = remarks(&config(ports), filters, on, &mut left);
         (remarks.into_iter().map(|remark| remark.message).collect(), STEPS - left)
     }
 
@@ -306,8 +306,110 @@ mod tests {
             rest.split(' ').next().unwrap_or_default().parse().unwrap_or_else(|_| panic!("{text}"))
         };
         let told = more(&said[0], "2003/tcp and ") + NAMED;
-        let untold = more(&said[1], "more: cannot tell for ");
+        let untold = more(&said[1], "What comes to these ");
         assert_eq!(told + untold, usize::from(PORTS), "{said:?}");
         assert!(told > 8, "{said:?}");
+    }
+
+    /// What `explain` says of a datagram to port 2222 of 192.0.2.1 on eth0.
+    fn of_datagram(filters: &Filters, counter: Counter, all: &[Interface]) -> Fate {
+        let question = Question {
+            source: "198.51.100.7".parse().unwrap(),
+            from: 40_000,
+            to: None,
+            port: 2222,
+            transport: Transport::Udp,
+            flags: TcpFlags::SYN,
+            interface: None,
+            scope: 0,
+        };
+        let to = "192.0.2.1".parse().unwrap();
+        let answer = Answer { interface: "eth0".to_owned(), to, counter: Some(counter) };
+        fate_of(filters, &question, &answer, all, true)
+    }
+
+    fn is(left: &str, right: &str) -> String {
+        format!(r#"{{"match": {{"op": "==", "left": {left}, "right": "{right}"}}}}"#)
+    }
+
+    fn is_state(state: &str) -> String {
+        is(r#"{"ct": {"key": "state"}}"#, state)
+    }
+
+    fn came_by(name: &str) -> String {
+        is(r#"{"meta": {"key": "iifname"}}"#, name)
+    }
+
+    const ACCEPT: &str = r#"{"accept": null}"#;
+    const DROP: &str = r#"{"drop": null}"#;
+
+    fn is_dropped(fate: &Fate) -> bool {
+        matches!(fate, Fate::Dropped { .. })
+    }
+
+    #[test]
+    fn a_datagram_of_a_connection_is_new_or_established() {
+        let eth0 = [interface("eth0", 2)];
+        let known = || filters([format!("{}, {ACCEPT}", is_state("established"))].into_iter());
+        let new = || filters([format!("{}, {ACCEPT}", is_state("new"))].into_iter());
+        let either = || filters([ACCEPT.to_owned()].into_iter());
+        let neither = || filters(std::iter::empty());
+        // One that a grant lets in may be the first of its connection.
+        assert!(is_dropped(&of_datagram(&known(), Counter::PassGranted, &eth0)));
+        assert_eq!(of_datagram(&new(), Counter::PassGranted, &eth0), Fate::Passes);
+        for counter in [Counter::PassConnected, Counter::PassFlow] {
+            for filters in [known(), new()] {
+                let fate = of_datagram(&filters, counter, &eth0);
+                assert!(matches!(&fate, Fate::Unknown(why) if why.contains("connection")), "{counter:?}: {fate:?}");
+            }
+            assert_eq!(of_datagram(&either(), counter, &eth0), Fate::Passes);
+            assert!(is_dropped(&of_datagram(&neither(), counter, &eth0)));
+        }
+    }
+
+    /// A card with a VLAN.
+    fn with_vlan() -> [Interface; 2] {
+        let vlan = Interface { kind: Some("vlan".to_owned()), lower: Some(2), ..interface("lan", 3) };
+        [interface("eth0", 2), vlan]
+    }
+
+    #[test]
+    fn what_has_a_tag_comes_on_the_vlan() {
+        let drops = |name: &str| filters([format!("{}, {DROP}", came_by(name)), ACCEPT.to_owned()].into_iter());
+        let alone = [interface("eth0", 2)];
+        let said = |filters: &Filters, all: &[Interface]| of_datagram(filters, Counter::PassGranted, all);
+        assert!(is_dropped(&said(&drops("eth0"), &alone)));
+        assert_eq!(said(&drops("lan"), &alone), Fate::Passes);
+        for name in ["eth0", "lan"] {
+            let fate = said(&drops(name), &with_vlan());
+            assert!(matches!(&fate, Fate::Unknown(why) if why.contains("as lan")), "{name}: {fate:?}");
+        }
+        assert_eq!(said(&drops("eth1"), &with_vlan()), Fate::Passes);
+        assert!(is_dropped(&said(&filters(std::iter::empty()), &with_vlan())));
+        // Of ports both are told.
+        let all = with_vlan();
+        for name in ["eth0", "lan"] {
+            let (said, _) = said_on(&arrivals_on(&all[0], &all), "\"2222/tcp\"", &drops(name));
+            let place = "who passes the gate comes no further: nftables inet t c, handle 1, drops it";
+            assert_eq!(said, [format!("2222/tcp: {place}, on {name}")]);
+        }
+    }
+
+    #[test]
+    fn interfaces_that_no_rule_tells_apart_are_looked_at_once() {
+        let many: Vec<_> = (0..64).map(|number| interface(&format!("eth{number}"), 2 + number)).collect();
+        let on: Vec<_> = many.iter().flat_map(|one| arrivals_on(one, &many)).collect();
+        let rules = |except: &str| {
+            let first = format!("{}, {ACCEPT}", came_by(except));
+            filters(std::iter::once(first).chain((1..RULES).map(|_| of_port_number(7))))
+        };
+        let (one, steps_of_one) = said_on(&on[..1], "\"2000/tcp\"", &rules("wlan0"));
+        let place = "who passes the gate comes no further: nftables inet t c, handle 10001, drops it";
+        assert_eq!(one, [format!("2000/tcp: {place}")]);
+        let (all, steps) = said_on(&on, "\"2000/tcp\"", &rules("wlan0"));
+        assert_eq!((all, steps), (one, steps_of_one));
+        let (most, steps) = said_on(&on, "\"2000/tcp\"", &rules("eth7"));
+        assert_eq!(most, [format!("2000/tcp: {place}, on 63 interfaces: eth0, eth1, eth10, eth11 and 59 more")]);
+        assert!(steps <= 2 * steps_of_one, "{steps} of {steps_of_one} for one interface");
     }
 }

@@ -1,6 +1,6 @@
 //! Network interfaces, by netlink: which there are, of what kind, and what XDP program they carry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
@@ -71,6 +71,13 @@ impl Interface {
     #[must_use]
     pub fn lies_on_another(&self) -> bool {
         const KINDS: [&str; 5] = ["vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"];
+        self.kind.as_deref().is_some_and(|kind| KINDS.contains(&kind))
+    }
+
+    /// True for a kind of device that hands frames of the one below it to this host as its own.
+    #[must_use]
+    pub fn takes_from_below(&self) -> bool {
+        const KINDS: [&str; 3] = ["vlan", "macvlan", "ipvlan"];
         self.kind.as_deref().is_some_and(|kind| KINDS.contains(&kind))
     }
 
@@ -169,6 +176,14 @@ pub fn below(interface: u32, all: &[Interface]) -> BTreeSet<u32> {
         open.extend(ports.chain(lower).filter(|index| found.insert(*index)));
     }
     found
+}
+
+/// Of each interface the names of what is [below](below) it.
+#[must_use]
+pub fn names_below(all: &[Interface]) -> BTreeMap<String, BTreeSet<String>> {
+    let names: BTreeMap<u32, &String> = all.iter().map(|one| (one.index, &one.name)).collect();
+    let of = |index: u32| below(index, all).iter().filter_map(|index| Some((*names.get(index)?).clone())).collect();
+    all.iter().map(|one| (one.name.clone(), of(one.index))).collect()
 }
 
 /// Interfaces with all that is [below](below) them.
@@ -294,6 +309,8 @@ pub(super) mod tests {
         assert_eq!(below(2), [2]);
         assert_eq!(below(4), [2, 3, 4], "a bond");
         assert_eq!(below(5), [2, 3, 4, 5], "a VLAN on a bond");
+        let names: Vec<_> = names_below(&all)["bond0.5"].iter().cloned().collect();
+        assert_eq!(names, ["bond0", "bond0.5", "eth0", "eth1"]);
         assert_eq!(below(7), [2, 3, 4, 6, 7], "a bridge with a VLAN on a bond as its port");
         assert_eq!(below(8), [8]);
         assert_eq!(below(10), [10, 11]);

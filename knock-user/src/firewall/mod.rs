@@ -28,6 +28,7 @@ mod standing;
 mod state;
 mod sys;
 mod waiting;
+mod ways;
 
 pub use arrival::{Arrivals, gates_for, scope_meant};
 pub use attach::Attached;

@@ -1,9 +1,10 @@
 //! Ports that no rule tells apart: what becomes of one of them becomes of all.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::model::{Key, Step, Table, Values};
+use super::model::{Action, Key, Step, Table, Values};
 use crate::settings::Port;
 
 /// The ports in groups, each of those that every rule of these tables takes for the same. Order and number of groups follow
@@ -26,7 +27,7 @@ pub fn alike(tables: &[Table], ports: &[Port]) -> Vec<Vec<Port>> {
 
 /// For each number from which on others of the sets of ports hold it: the sum of their marks.
 fn marks(tables: &[Table]) -> BTreeMap<u32, u128> {
-    let sets: BTreeSet<Vec<(u32, u32)>> = tables.iter().flat_map(sets).map(ranges).collect();
+    let sets: BTreeSet<Vec<(u32, u32)>> = tables.iter().flat_map(sets).map(|set| ranges(&set)).collect();
     let mut changes: BTreeMap<u32, u128> = BTreeMap::new();
     for (number, set) in sets.iter().enumerate() {
         let mark = mark_of(number);
@@ -45,14 +46,18 @@ fn marks(tables: &[Table]) -> BTreeMap<u32, u128> {
     changes
 }
 
-/// The sets of ports that rules test, of the ports that a connection is to.
-fn sets(table: &Table) -> impl Iterator<Item = &Values> {
+/// The sets of ports that rules test, of the ports that a connection is to, and the ports that they send it to: whether that
+/// is another it may be asked for.
+fn sets(table: &Table) -> impl Iterator<Item = Cow<'_, Values>> {
     // The answer comes from the port that the first packet goes to.
     let is_port = |key: &Key| matches!(key, Key::Port | Key::SentPort | Key::SourcePort);
     let steps = table.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.steps);
     steps.flat_map(move |step| match step {
-        Step::Test(test) if is_port(&test.key) => vec![&test.values],
-        Step::Map(key, entries) if is_port(key) => entries.iter().map(|(values, _)| values).collect(),
+        Step::Test(test) if is_port(&test.key) => vec![Cow::Borrowed(&test.values)],
+        Step::Map(key, entries) if is_port(key) => entries.iter().map(|(values, _)| Cow::Borrowed(values)).collect(),
+        Step::Act(Action::Send(_, Some(port)) | Action::Redirect(Some(port))) => {
+            vec![Cow::Owned(Values::number(*port))]
+        }
         _ => Vec::new(),
     })
 }
@@ -91,7 +96,7 @@ fn mark_of(number: usize) -> u128 {
 mod tests {
     use knock_common::packet::Transport;
 
-    use super::super::model::{Action, Chain, Family, Rule, Test};
+    use super::super::model::{Chain, Family, Rule, Test};
     use super::*;
 
     fn table(steps: Vec<Step>) -> Table {

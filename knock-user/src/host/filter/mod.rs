@@ -4,6 +4,8 @@
 //! What is not understood is said, and never taken for leave to pass.
 
 mod alike;
+mod arrivals;
+mod fate;
 mod model;
 mod names;
 mod nft;
@@ -17,12 +19,14 @@ mod walk;
 
 use std::fs;
 
+pub use fate::Fate;
 pub use model::Place;
-pub use packet::Packet;
-pub use walk::Fate;
+pub use packet::{Packet, Tracked};
+pub use routing::Below;
 
-use self::model::{Family, Rule, Table};
+use self::model::{Family, Hook, Rule, Table};
 use self::routing::{Kernel, Routing};
+use self::walk::Course;
 use super::netlink::Dump;
 use crate::settings::Port;
 
@@ -36,6 +40,8 @@ pub struct Filters {
     tables: Vec<Table>,
     /// What could not be read.
     unread: Vec<String>,
+    /// What is below the interfaces of this host, if somebody has said so.
+    below: Option<Below>,
 }
 
 impl Filters {
@@ -59,22 +65,29 @@ impl Filters {
     /// True if there is nothing that could drop a packet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let has_base = |table: &Table| table.chains.values().any(|chain| chain.base.is_some());
-        self.unread.is_empty() && !self.tables.iter().any(has_base)
+        self.unread.is_empty() && self.hooks().next().is_none()
     }
 
-    /// What becomes of a packet that asks for a new connection, and of the answer to it.
+    /// True if it matters [what is below](Self::know_below) interfaces.
     #[must_use]
-    pub fn fate(&self, packet: &Packet) -> Fate {
-        let mut left = u32::MAX;
-        self.fate_within(packet, &mut left)
+    pub fn look_at_what_leaves(&self) -> bool {
+        self.hooks().any(|hook| hook == Hook::Egress)
     }
 
-    /// The same in no more than so many steps, of which those that were made are taken. A step is a rule that is looked at,
-    /// or what takes as long.
+    fn hooks(&self) -> impl Iterator<Item = Hook> {
+        let chains = self.tables.iter().flat_map(|table| table.chains.values());
+        chains.filter_map(|chain| Some(chain.base.as_ref()?.hook))
+    }
+
+    /// Takes over what is below the interfaces of this host.
+    pub fn know_below(&mut self, below: Below) {
+        self.below = Some(below);
+    }
+
+    /// All of them in the order in which they are asked.
     #[must_use]
-    pub fn fate_within(&self, packet: &Packet, left: &mut u32) -> Fate {
-        self.fate_by(packet, &Kernel, left)
+    pub fn in_order(&self) -> InOrder<'_> {
+        InOrder { filters: self, course: Course::of(&self.tables) }
     }
 
     /// Ports in groups of which all that is told of one is true of the others.
@@ -83,18 +96,23 @@ impl Filters {
         alike::alike(&self.tables, ports)
     }
 
+    /// The places of packets in groups of which all that is told of one is true of the others, if they differ in nothing but
+    /// how they come, and nobody knows their source.
+    #[must_use]
+    pub fn alike_arrivals(&self, packets: &[Packet]) -> Vec<Vec<usize>> {
+        arrivals::alike(&self.tables, packets)
+    }
+
     /// With other routes.
+    #[cfg(test)]
     fn fate_by(&self, packet: &Packet, routing: &dyn Routing, left: &mut u32) -> Fate {
-        match (walk::fate(&self.tables, packet, routing, left), self.unread.first()) {
-            (Fate::Passes | Fate::Depends(_), Some(unread)) => Fate::Unknown(unread.clone()),
-            (fate, _) => fate,
-        }
+        self.in_order().fate_by(packet, routing, left)
     }
 
     /// Those of a listing of nftables alone.
     #[cfg(test)]
     pub fn listed(text: &str) -> Self {
-        Self { tables: nft::read(text).expect("a listing").tables, unread: Vec::new() }
+        Self { tables: nft::read(text).expect("a listing").tables, ..Self::default() }
     }
 
     fn add_nftables(&mut self, text: &str) {
@@ -125,6 +143,34 @@ impl Filters {
                 Some(Err(error)) => self.unread.push(error),
                 None => self.unread.push(format!("{tool} has tables, and {tool}-save is not installed")),
             }
+        }
+    }
+}
+
+/// Packet filters in the order in which they are asked.
+pub struct InOrder<'a> {
+    filters: &'a Filters,
+    course: Course<'a>,
+}
+
+impl InOrder<'_> {
+    /// What becomes of a packet that asks for a new connection or belongs to one, and of the answer to it.
+    #[must_use]
+    pub fn fate(&self, packet: &Packet) -> Fate {
+        self.fate_within(packet, &mut u32::MAX.clone())
+    }
+
+    /// The same in no more than so many steps, of which those that were made are taken. A step is a rule that is looked at,
+    /// or what takes as long.
+    #[must_use]
+    pub fn fate_within(&self, packet: &Packet, left: &mut u32) -> Fate {
+        self.fate_by(packet, &Kernel { below: self.filters.below.as_ref() }, left)
+    }
+
+    fn fate_by(&self, packet: &Packet, routing: &dyn Routing, left: &mut u32) -> Fate {
+        match (walk::fate(&self.course, packet, routing, left), self.filters.unread.first()) {
+            (Fate::Passes | Fate::Depends(_), Some(unread)) => Fate::Unknown(unread.clone()),
+            (fate, _) => fate,
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum Family {
     Netdev,
     /// Frames of bridges.
     Bridge,
+    /// ARP.
+    Arp,
 }
 
 /// Where a base chain is asked, in the order in which a packet passes, be it forwarded, for this host, or of this host.
@@ -48,8 +50,8 @@ pub struct Base {
     pub priority: i64,
     /// What its end does: accept, or drop.
     pub drops: bool,
-    /// On which devices, as [`Values::names`]; none for all, or for some that were not said.
-    pub devices: Vec<String>,
+    /// On which devices; none for all, or for some that were not said.
+    pub devices: Vec<Name>,
     /// It translates addresses: the first that does so for a packet is the last that is asked.
     pub is_nat: bool,
 }
@@ -111,7 +113,7 @@ pub enum Step {
     Map(Key, Vec<(Values, Action)>),
     /// Decides.
     Act(Action),
-    /// Takes the packet out of connection tracking.
+    /// Takes the packet out of connection tracking, or to a zone of it, where nobody knows its connection.
     Untrack,
     /// Gives the packet a mark, which may choose another route.
     Mark,
@@ -213,8 +215,8 @@ pub enum Key {
 pub struct Values {
     /// From and to, both with.
     pub numbers: Vec<(u128, u128)>,
-    /// Names; one that ends in `*` or `+` stands for all that begin so.
-    pub names: Vec<String>,
+    /// Names.
+    pub names: Vec<Name>,
     /// There are more, which were not understood.
     pub unread: Option<String>,
 }
@@ -227,8 +229,8 @@ impl Values {
     }
 
     /// One name.
-    pub fn name(name: &str) -> Self {
-        Self { names: vec![name.to_owned()], ..Self::default() }
+    pub fn name(name: Name) -> Self {
+        Self { names: vec![name], ..Self::default() }
     }
 
     /// What was not understood.
@@ -250,20 +252,57 @@ impl Values {
 
     /// True if this name is all that there is among them.
     pub fn is_only(&self, name: &str) -> bool {
-        self.unread.is_none() && self.numbers.is_empty() && self.names.iter().all(|known| known == name)
+        let is_it = |known: &Name| matches!(known, Name::Whole(known) if known == name);
+        self.unread.is_none() && self.numbers.is_empty() && self.names.iter().all(is_it)
     }
 
     /// True if the name is among them.
     pub fn has_name(&self, name: &str) -> bool {
-        self.names.iter().any(|known| is_meant(known, name))
+        self.names.iter().any(|known| known.means(name))
     }
 }
 
-/// True if a name is meant by another; by one that ends in `*` or `+`, if it begins so.
-pub fn is_meant(by: &str, name: &str) -> bool {
-    match by.strip_suffix(['*', '+']) {
-        Some(front) => name.starts_with(front),
-        None => by == name,
+/// A name in a rule, or what names begin with.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Name {
+    /// This one.
+    Whole(String),
+    /// All that begin so.
+    Front(String),
+}
+
+impl Name {
+    /// As nftables writes it: `eth*` for all that begin so, and `eth\*` for one that ends in a star itself.
+    pub fn of_nft(text: &str) -> Self {
+        match (text.strip_suffix("\\*"), text.strip_suffix('*')) {
+            (Some(front), _) => Self::Whole(format!("{front}*")),
+            (None, Some(front)) => Self::Front(front.to_owned()),
+            (None, None) => Self::Whole(text.to_owned()),
+        }
+    }
+
+    /// As iptables writes it: `eth+` for all that begin so.
+    pub fn of_iptables(text: &str) -> Self {
+        match text.strip_suffix('+') {
+            Some(front) => Self::Front(front.to_owned()),
+            None => Self::Whole(text.to_owned()),
+        }
+    }
+
+    /// What names begin with that it means, if it means several.
+    pub fn as_front(&self) -> Option<&str> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Front(front) => Some(front),
+        }
+    }
+
+    /// True if it means this name.
+    pub fn means(&self, name: &str) -> bool {
+        match self {
+            Self::Whole(whole) => whole == name,
+            Self::Front(front) => name.starts_with(front),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where packets go on this host, as far as filters ask.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::packet::Packet;
@@ -25,6 +26,10 @@ pub trait Routing {
     /// By which interface this host answers an address; `None` if that cannot be told.
     fn way_out(&self, to: IpAddr) -> Option<String>;
 
+    /// The names of all devices by which what goes out by this interface may leave, its own among them; `None` if that cannot
+    /// be told.
+    fn below(&self, interface: &str) -> Option<BTreeSet<String>>;
+
     /// True if no mark of a packet chooses another way, as far as is known.
     fn is_plain(&self, is_v6: bool) -> bool;
 }
@@ -32,11 +37,17 @@ pub trait Routing {
 /// The name of the loopback interface.
 const LOOPBACK: &str = "lo";
 
-/// The kernel.
-#[derive(Debug)]
-pub struct Kernel;
+/// Of each interface, by its name: those by which what goes out by it may leave, itself among them.
+pub type Below = BTreeMap<String, BTreeSet<String>>;
 
-impl Routing for Kernel {
+/// The kernel.
+#[derive(Default, Debug)]
+pub struct Kernel<'a> {
+    /// What is below its interfaces, if that is known.
+    pub below: Option<&'a Below>,
+}
+
+impl Routing for Kernel<'_> {
     fn way(&self, packet: &Packet) -> Option<Way> {
         let (dest, interface) = (packet.dest?, packet.interface.as_deref());
         // From outside such a packet is a martian, unless a setting says otherwise.
@@ -79,6 +90,10 @@ impl Routing for Kernel {
             // Of several next hops each may be the one.
             routes::Route::Out(index) => (routes::hops(to).ok()?.len() <= 1).then(|| scope::name_of(index)),
         }
+    }
+
+    fn below(&self, interface: &str) -> Option<BTreeSet<String>> {
+        self.below?.get(interface).cloned()
     }
 
     fn is_plain(&self, is_v6: bool) -> bool {

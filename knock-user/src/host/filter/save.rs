@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use knock_common::flags::TcpFlags;
 
-use super::model::{Action, Base, Chain, Family, Hook, Key, Rule, Step, Table, Test, Values};
+use super::model::{Action, Base, Chain, Family, Hook, Key, Name, Rule, Step, Table, Test, Values};
 use super::names;
 
 /// Matches that say nothing by themselves: their options do.
@@ -180,8 +180,8 @@ impl<'a> Reader<'a> {
             "-d" => (Key::Dest, names::network(self.value()).unwrap_or_else(unread)),
             "--src-range" => (Key::Source, range(self.value()).unwrap_or_else(unread)),
             "--dst-range" => (Key::Dest, range(self.value()).unwrap_or_else(unread)),
-            "-i" => (Key::Interface, Values::name(self.value())),
-            "-o" => (Key::Out, Values::name(self.value())),
+            "-i" => (Key::Interface, Values::name(Name::of_iptables(self.value()))),
+            "-o" => (Key::Out, Values::name(Name::of_iptables(self.value()))),
             "-p" => match self.value() {
                 "all" | "0" => return,
                 name => (Key::Protocol, names::protocol(name).map_or_else(unread, Values::number)),
@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
 
     /// Names with commas between them, which other tools write in small letters.
     fn names(&mut self) -> Values {
-        let names = self.value().split(',').map(str::to_ascii_lowercase).collect();
+        let names = self.value().split(',').map(|name| Name::Whole(name.to_ascii_lowercase())).collect();
         Values { names, ..Values::default() }
     }
 
@@ -252,7 +252,9 @@ impl<'a> Reader<'a> {
             "SNAT" | "MASQUERADE" => Action::Hide,
             "NOTRACK" => return Some(Step::Untrack),
             "MARK" | "CONNMARK" => return Some(Step::Mark),
-            "CT" if self.words.iter().any(|word| word == "--notrack") => return Some(Step::Untrack),
+            "CT" if self.words.iter().any(|word| word == "--notrack" || word.starts_with("--zone")) => {
+                return Some(Step::Untrack);
+            }
             "CT" => Action::Continue,
             passing if PASSING.contains(&passing) => Action::Continue,
             chain if self.chains.contains_key(chain) && how == "-g" => Action::Goto(chain.to_owned()),

@@ -3,17 +3,19 @@
 
 mod answers;
 mod chains;
+mod classes;
+mod tracking;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
 
 use super::model::Family;
-use super::packet::Packet;
+use super::packet::{Packet, Tracked};
 use super::routing::{Routing, Way};
-use super::walk::Fate;
-use super::{Filters, nft, save};
+use super::{Fate, Filters, nft, save};
 
 const NFTABLES: &str = include_str!("../../../../tests/cases/filter/nftables.json");
 const VERDICTS: &str = include_str!("../../../../tests/cases/filter/verdicts.json");
@@ -30,7 +32,7 @@ fn request(is_v6: bool, port: u16, transport: Transport) -> Packet {
     let (source, dest) = if is_v6 { ("2001:db8::7", "2001:db8::1") } else { ("198.51.100.7", "192.0.2.1") };
     let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
     Packet {
-        device: Some("eth0".to_owned()),
+        devices: vec!["eth0".to_owned()],
         interface: Some("eth0".to_owned()),
         is_bridged: false,
         is_v6,
@@ -41,6 +43,7 @@ fn request(is_v6: bool, port: u16, transport: Transport) -> Packet {
         port: Some(port),
         transport,
         flags: TcpFlags::SYN,
+        tracked: Tracked::New,
     }
 }
 
@@ -68,7 +71,7 @@ fn nftables(listing: &str) -> Filters {
     Filters::listed(listing)
 }
 
-/// A router to 203.0.113.0/24 by `guest0` and to 198.51.100.0/24 by `eth0`, and nowhere else.
+/// A router to 203.0.113.0/24 by `guest0`, a bridge of `card0` and `card1`, and to 198.51.100.0/24 by `eth0`, and nowhere else.
 struct Router;
 
 impl Routing for Router {
@@ -92,6 +95,11 @@ impl Routing for Router {
             outside if outside.starts_with("198.51.100.") || outside == "2001:db8::7" => Some("eth0".to_owned()),
             _ => None,
         }
+    }
+
+    fn below(&self, interface: &str) -> Option<BTreeSet<String>> {
+        let cards: &[&str] = if interface == "guest0" { &["guest0", "card0", "card1"] } else { &[interface] };
+        Some(cards.iter().map(|card| (*card).to_owned()).collect())
     }
 
     fn is_plain(&self, _is_v6: bool) -> bool {
@@ -183,7 +191,7 @@ fn each_verdict_and_test_does_what_it_says() {
             // Of no family but IPv4.
             (tcp6(3004), "passes"),
             (tcp(3005), &format!("{last} 17, drops it")),
-            (Packet { flags: TcpFlags::FIN, ..tcp(3005) }, "passes"),
+            (Packet { flags: TcpFlags::ACK, ..tcp(3005) }, "passes"),
             // One way or the other.
             (tcp(3006), &format!("{last} 19, drops it")),
             (tcp(3007), &format!("{last} 20, drops it")),
@@ -246,10 +254,10 @@ fn the_rules_of_firewalld_are_followed() {
 #[test]
 fn the_rules_of_ufw_are_followed_where_iptables_says_them() {
     let mut listing = nft::read(UFW).unwrap();
-    let bare = Filters { tables: listing.tables.clone(), unread: Vec::new() };
+    let bare = Filters { tables: listing.tables.clone(), ..Filters::default() };
     listing.fill_in(&save::read(UFW_SAVE, Family::Ip));
     listing.fill_in(&save::read(UFW6_SAVE, Family::Ip6));
-    let filters = Filters { tables: listing.tables, unread: Vec::new() };
+    let filters = Filters { tables: listing.tables, ..Filters::default() };
     all_say(
         &filters,
         &[
@@ -270,7 +278,7 @@ fn the_rules_of_ufw_are_followed_where_iptables_says_them() {
 
 #[test]
 fn the_rules_of_iptables_are_followed() {
-    let filters = Filters { tables: save::read(IPTABLES, Family::Ip), unread: Vec::new() };
+    let filters = Filters { tables: save::read(IPTABLES, Family::Ip), ..Filters::default() };
     let policy = "iptables filter INPUT, by its policy, drops it";
     all_say(
         &filters,
@@ -338,7 +346,7 @@ fn a_packet_with_another_destination_is_followed_to_it() {
             (tcp6(22), "passes"),
             (tcp6(2223), &at("input", 22, "drops")),
         ]
-        .map(|(packet, expected)| (Packet { flags: TcpFlags::FIN, ..packet }, expected)),
+        .map(|(packet, expected)| (Packet { flags: TcpFlags::ACK, ..packet }, expected)),
     );
     // The answers of guests nobody lets out.
     let dropped = at("forward", 26, "drops").replace(" it", " the answer");
@@ -367,7 +375,7 @@ fn a_way_back_is_asked_for() {
             (elsewhere(4002), "passes"),
         ],
     );
-    let filters = Filters { tables: save::read(DESTINATIONS_SAVE, Family::Ip6), unread: Vec::new() };
+    let filters = Filters { tables: save::read(DESTINATIONS_SAVE, Family::Ip6), ..Filters::default() };
     all_say(
         &filters,
         &[
@@ -380,7 +388,7 @@ fn a_way_back_is_asked_for() {
 
 #[test]
 fn a_packet_that_iptables_sends_elsewhere_is_followed() {
-    let filters = Filters { tables: save::read(DESTINATIONS_SAVE, Family::Ip), unread: Vec::new() };
+    let filters = Filters { tables: save::read(DESTINATIONS_SAVE, Family::Ip), ..Filters::default() };
     let at = |place: &str, verb: &str| format!("iptables {place}, {verb} it");
     let to_another =
         |rule: u32| format!("cannot tell: iptables nat DOCKER, rule {rule} sends it to another destination");
@@ -395,7 +403,8 @@ fn a_packet_that_iptables_sends_elsewhere_is_followed() {
             (tcp(2224), &at("filter DOCKER, rule 2", "drops")),
             (tcp(2225), &at("filter INPUT, rule 2", "rejects")),
             (tcp(2226), &to_another(5)),
-            (tcp(2227), &at("filter INPUT, rule 3", "drops")),
+            // To the address of the interface, which may be the one that it has.
+            (tcp(2227), "cannot tell: iptables filter INPUT, rule 3: what connection tracking says"),
             (tcp(2228), &to_another(7)),
             (tcp(2230), "passes"),
         ],
@@ -429,23 +438,40 @@ fn a_chain_of_a_device_is_asked_of_what_that_device_receives() {
             r#"{"nftables": [{"table": {"family": "netdev", "name": "n", "handle": 1}}, {"chain": {"family": "netdev", "table": "n",
             "name": "c", "handle": 1, "dev": "eth0", "type": "filter", "hook": "ingress", "prio": 0, "policy": "drop"}}]}"#,
         );
-        said(&filters, &Packet { device: Some(device.to_owned()), interface: Some("br0".to_owned()), ..tcp(22) })
+        said(&filters, &Packet { devices: vec![device.to_owned()], interface: Some("br0".to_owned()), ..tcp(22) })
     };
     assert_eq!(on("eth0"), "nftables netdev n c, by its policy, drops it");
     assert_eq!(on("eth1"), "passes");
 }
 
 #[test]
-fn a_chain_on_the_way_out_of_a_device_leaves_open_what_is_forwarded_and_what_is_answered() {
-    let filters = nftables(
-        r#"{"nftables": [{"table": {"family": "netdev", "name": "n", "handle": 1}}, {"chain": {"family": "netdev", "table": "n",
-        "name": "c", "handle": 1, "dev": "guest0", "type": "filter", "hook": "egress", "prio": 0, "policy": "drop"}}]}"#,
-    );
-    let forwarded = Packet { is_own: false, dest: Some("203.0.113.9".parse().unwrap()), ..tcp(22) };
-    assert_eq!(said(&filters, &forwarded), "cannot tell: nftables netdev n c looks at what leaves");
+fn a_chain_on_the_way_out_of_a_device_leaves_open_what_may_leave_by_that() {
+    let on_device = |device: &str| {
+        nftables(&format!(
+            r#"{{"nftables": [{{"table": {{"family": "netdev", "name": "n", "handle": 1}}}}, {{"chain": {{"family": "netdev",
+            "table": "n", "name": "c", "handle": 1, "dev": "{device}", "type": "filter", "hook": "egress", "prio": 0,
+            "policy": "drop"}}}}]}}"#
+        ))
+    };
+    let filters = on_device("guest0");
+    let guest = "203.0.113.9";
+    let forwarded = Packet { is_own: false, dest: Some(guest.parse().unwrap()), ..tcp(22) };
+    let unknown = "cannot tell: nftables netdev n c looks at what leaves";
     let answer = "cannot tell: the answer: nftables netdev n c looks at what leaves";
-    assert_eq!(said(&filters, &tcp(22)), answer);
+    assert_eq!(said(&filters, &forwarded), unknown);
     assert_eq!(said(&filters, &Packet { flags: TcpFlags::FIN, ..tcp(22) }), "passes");
+    // The answer goes where its client is, by the cards of a bridge if that is behind one.
+    assert_eq!(said(&filters, &from(guest, tcp(22))), answer);
+    assert_eq!(said(&filters, &tcp(22)), "passes");
+    assert_eq!(said(&on_device("eth0"), &tcp(22)), answer);
+    assert_eq!(said(&on_device("card1"), &from(guest, tcp(22))), answer);
+    assert_eq!(said(&on_device("card1"), &tcp(22)), "passes");
+    // Nobody knows the client: most are where their packets come.
+    let everybody = Packet { source: None, from: None, dest: None, ..tcp(22) };
+    assert_eq!(said(&on_device("eth0"), &everybody), answer);
+    assert_eq!(said(&on_device("lo"), &everybody), "passes");
+    let depends = "depends: the answer: nftables netdev n c: by which interface it leaves";
+    assert_eq!(said(&filters, &everybody), depends);
 }
 
 #[test]

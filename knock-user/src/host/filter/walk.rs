@@ -5,8 +5,11 @@
 
 use std::net::IpAddr;
 
-use super::model::{Action, Base, Chain, Family, Hook, Key, Place, Rule, Step, Table, Test, Values, is_meant};
-use super::packet::Packet;
+use knock_common::packet::Transport;
+
+use super::fate::Fate;
+use super::model::{Action, Base, Chain, Family, Hook, Key, Name, Place, Rule, Step, Table, Values};
+use super::packet::{Packet, Tracked};
 use super::routing::{Routing, Way};
 
 /// Priorities of chains that come before connection tracking.
@@ -22,25 +25,12 @@ const ROUTE: usize = 2000;
 /// One rule is looked at in the time in which so many values are compared.
 const VALUES: usize = 16;
 
-/// What becomes of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fate {
-    /// It passes all filters.
-    Passes,
-    /// It ends here.
-    Dropped {
-        /// Where.
-        place: Place,
-        /// Its sender is told.
-        is_answered: bool,
-        /// Not the packet itself ends there, but the answer to it.
-        is_reply: bool,
-    },
-    /// It passes or not, by what the packet leaves open: who sends it, mostly.
-    Depends(String),
-    /// Not everything was understood.
-    Unknown(String),
-}
+/// The name of the loopback interface.
+const LOOPBACK: &str = "lo";
+/// What cannot be told of a packet that connection tracking may know, or not.
+const TRACKING: &str = "what connection tracking says";
+/// What cannot be told of one that may have got another source.
+const HIDDEN: &str = "whether a rule has hidden the source";
 
 /// Why it cannot be told.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,12 +75,33 @@ enum Truth {
 enum Value<'a> {
     Number(u128),
     Name(&'a str),
-    /// All of them are true of it.
-    Names(&'a [&'a str]),
+    Tracked(Connection),
     /// Any but the one of this name.
     Not(&'static str, Why),
     Open(&'static str),
     Unread(String),
+}
+
+/// What connection tracking calls a packet.
+struct Connection {
+    /// All of them are true of it.
+    names: &'static [&'static str],
+    /// It has got another destination, or may have.
+    is_sent: Option<bool>,
+    /// It has got another source, or may have.
+    is_hidden: Option<bool>,
+}
+
+impl Connection {
+    /// Whether one of its names is among these, if that is known.
+    fn is_among(&self, values: &Values) -> Option<bool> {
+        let translated = [("dnat", self.is_sent), ("snat", self.is_hidden)];
+        let named = || translated.iter().filter(|(name, _)| values.has_name(name)).map(|(_, is_so)| *is_so);
+        if self.names.iter().any(|name| values.has_name(name)) || named().any(|is_so| is_so == Some(true)) {
+            return Some(true);
+        }
+        (!named().any(|is_so| is_so.is_none())).then_some(false)
+    }
 }
 
 /// Another destination, and who gives it.
@@ -125,6 +136,8 @@ struct Ends {
     drops: Option<End>,
     /// It gets another destination.
     sent: Vec<Sent>,
+    /// It gets another source.
+    hides: bool,
     /// It goes on behind the chain.
     goes_on: bool,
     /// It goes to another destination, or nobody knows where.
@@ -149,9 +162,15 @@ impl Ends {
     fn take(&mut self, other: Self) {
         self.accepts |= other.accepts;
         self.leaves |= other.leaves;
+        self.hides |= other.hides;
         other.drops.into_iter().for_each(|end| self.drop_at(end));
         self.sent.extend(other.sent);
         self.because(other.why);
+    }
+
+    /// It gets another source for certain.
+    fn is_only_hidden(&self) -> bool {
+        self.hides && !self.accepts && !self.leaves && !self.goes_on && self.drops.is_none() && self.sent.is_empty()
     }
 
     /// It may pass here, or leave for who knows where.
@@ -163,22 +182,39 @@ impl Ends {
 /// A base chain, with its table and its name there.
 type Asked<'a> = (&'a Base, &'a Table, &'a str, &'a Chain);
 
-/// What becomes of the packet in these tables, and of the answer to it. No more than `left` steps are made,
+/// All base chains, in the order in which they are asked.
+pub struct Course<'a>(Vec<Asked<'a>>);
+
+impl<'a> Course<'a> {
+    /// Of these tables.
+    pub fn of(tables: &'a [Table]) -> Self {
+        let mut chains: Vec<Asked<'_>> = tables
+            .iter()
+            .flat_map(|table| table.chains.iter().map(move |(name, chain)| (table, name.as_str(), chain)))
+            .filter_map(|(table, name, chain)| Some((chain.base.as_ref()?, table, name, chain)))
+            .collect();
+        chains.sort_by_key(|(base, ..)| (base.hook, base.rank()));
+        Self(chains)
+    }
+}
+
+/// What becomes of the packet in these chains, and of the answer to it. No more than `left` steps are made,
 /// of which those that were are taken.
 #[must_use]
-pub fn fate(tables: &[Table], packet: &Packet, routing: &dyn Routing, left: &mut u32) -> Fate {
-    let mut chains: Vec<Asked<'_>> = tables
-        .iter()
-        .flat_map(|table| table.chains.iter().map(move |(name, chain)| (table, name.as_str(), chain)))
-        .filter_map(|(table, name, chain)| Some((chain.base.as_ref()?, table, name, chain)))
-        .collect();
-    chains.sort_by_key(|(base, ..)| (base.hook, base.rank()));
-    let may = (*left).min(MOST_STEPS);
-    let mut walk = Walk::new(packet, routing, may);
-    walk.spend(chains.len());
-    let fate = walk.there_and_back(&chains);
-    *left -= may - walk.left;
-    fate
+pub fn fate(course: &Course<'_>, packet: &Packet, routing: &dyn Routing, left: &mut u32) -> Fate {
+    let mut with = |is_known: bool| {
+        if *left == 0 {
+            return Fate::Unknown("too many rules".to_owned());
+        }
+        let may = (*left).min(MOST_STEPS);
+        let mut walk = Walk { is_known, ..Walk::new(packet, routing, may) };
+        walk.spend(course.0.len());
+        let fate = walk.there_and_back(&course.0);
+        *left -= may - walk.left;
+        fate
+    };
+    let new = with(false);
+    if packet.tracked == Tracked::New { new } else { new.or(with(true)) }
 }
 
 /// Whether a base chain is asked of what comes where this packet does, and on which interface it then comes; `None` for
@@ -187,19 +223,18 @@ fn arrival(base: &Base, packet: &Packet) -> (Option<bool>, Option<String>) {
     if base.hook != Hook::Ingress {
         return (Some(true), packet.interface.clone());
     }
-    let sees = |name: &Option<String>| {
-        let name = name.as_ref().filter(|_| !base.devices.is_empty())?;
-        Some(base.devices.iter().any(|device| is_meant(device, name)))
-    };
     // What comes through a port comes once more through its bridge or bond.
-    match (sees(&packet.device), sees(&packet.interface)) {
-        (Some(false), Some(false)) => (Some(false), None),
-        (Some(true), Some(false) | None) => (Some(true), packet.device.clone()),
-        (Some(false) | None, Some(true)) => (Some(true), packet.interface.clone()),
-        (is_seen, _) => {
-            let only = packet.device.clone().filter(|_| packet.device == packet.interface);
-            (is_seen.filter(|is_seen| *is_seen), only)
-        }
+    let mut names: Vec<&String> = packet.devices.iter().chain(&packet.interface).collect();
+    names.dedup();
+    if base.devices.is_empty() {
+        return (None, names.first().filter(|_| names.len() == 1).map(|name| (*name).clone()));
+    }
+    let seen: Vec<_> = names.iter().filter(|name| base.devices.iter().any(|device| device.means(name))).collect();
+    let are_all_known = !packet.devices.is_empty() && packet.interface.is_some();
+    match seen[..] {
+        [] => (are_all_known.then_some(false), None),
+        [one] => (Some(true), Some((*one).clone())),
+        [..] => (Some(true), None),
     }
 }
 
@@ -208,7 +243,7 @@ fn is_of(family: Family, packet: &Packet) -> bool {
         Family::Inet | Family::Netdev => true,
         Family::Ip => !packet.is_v6,
         Family::Ip6 => packet.is_v6,
-        Family::Bridge => false,
+        Family::Bridge | Family::Arp => false,
     }
 }
 
@@ -228,10 +263,14 @@ struct Walk<'a> {
     /// As the first came.
     came: &'a Packet,
     routing: &'a dyn Routing,
-    /// It has got another destination.
+    /// A rule has sent it to a destination.
     is_sent: bool,
-    /// It has got another source.
-    is_hidden: bool,
+    /// That is another than before, if that is known.
+    is_elsewhere: Option<bool>,
+    /// It has got another source, if that is known.
+    is_hidden: Option<bool>,
+    /// Connection tracking knows its connection.
+    is_known: bool,
     /// It is the answer; the first was for this host, or forwarded.
     reply: Option<By>,
     /// The name of the interface by which it goes on, once that is known.
@@ -259,13 +298,15 @@ impl<'a> Walk<'a> {
             came: packet,
             routing,
             is_sent: false,
-            is_hidden: false,
+            is_elsewhere: Some(false),
+            is_hidden: Some(false),
+            is_known: false,
             reply: None,
             out: None,
             hook: Hook::Ingress,
             is_back: false,
             is_early: false,
-            is_untracked: false,
+            is_untracked: packet.is_invalid(),
             is_marked: false,
             is_lost: false,
             left,
@@ -306,8 +347,14 @@ impl<'a> Walk<'a> {
                 }
             }
             let place = || format!("{} {} {name}", table.tool, table.name);
-            if let Some(what) = self.cannot_follow(base.hook, table.family) {
-                note(&mut open, Why::Unread(format!("{} {what}", place())));
+            if let Some(why) = self.cannot_follow(base, table.family, chain) {
+                note(
+                    &mut open,
+                    match why {
+                        Why::Open(what) => Why::Open(format!("{}: {what}", place())),
+                        Why::Unread(what) => Why::Unread(format!("{} {what}", place())),
+                    },
+                );
                 continue;
             }
             if !self.is_asked(base, table.family) {
@@ -320,10 +367,25 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let is_before_tracking = base.priority <= TRACKED && matches!(base.hook, Hook::Prerouting | Hook::Output);
-            self.is_early = base.hook == Hook::Ingress || is_before_tracking;
+            // Chains that translate addresses saw the first packet of a known connection, and what it was called then.
+            let was_of_first = base.is_nat && self.is_known;
+            self.is_early = base.hook == Hook::Ingress || is_before_tracking || was_of_first;
             let as_it_is = std::mem::replace(&mut self.packet.interface, interface);
             let mut ends = self.chain(table, name, chain, 0);
             self.packet.interface = as_it_is;
+            if ends.hides {
+                self.hide(ends.is_only_hidden());
+                ends.accepts = true;
+            }
+            if was_of_first {
+                if ends.sent.is_empty() && !ends.leaves {
+                    continue;
+                }
+                note(&mut open, Why::Unread(format!("{} may have sent its connection elsewhere", place())));
+                self.is_lost = true;
+                is_routed = true;
+                break;
+            }
             if ends.goes_on {
                 if base.drops {
                     let policy =
@@ -332,6 +394,10 @@ impl<'a> Walk<'a> {
                 } else {
                     ends.accepts = true;
                 }
+            }
+            if base.is_nat && base.hook != Hook::Prerouting && self.is_hidden.is_none() {
+                ends.accepts = true;
+                ends.because(Some(Why::Unread(format!("{}: {HIDDEN}", place()))));
             }
             if on_device.is_none() {
                 ends.accepts = true;
@@ -385,8 +451,10 @@ impl<'a> Walk<'a> {
     /// True if a base chain is asked of it, wherever it comes in or goes out.
     fn is_asked(&self, base: &Base, family: Family) -> bool {
         let is_reply = self.reply.is_some();
-        // Only of the first packet of a connection chains are asked that translate addresses, and only one.
-        if base.is_nat && (is_reply || base.hook == Hook::Prerouting && self.is_sent) {
+        // Only of the first packet of a connection chains are asked that translate addresses, and only until one has done so.
+        let is_translated = if base.hook == Hook::Prerouting { self.is_sent } else { self.is_hidden == Some(true) };
+        let is_of_socket = self.is_known && self.came.tracked == Tracked::OfSocket;
+        if base.is_nat && (is_reply || is_translated || is_of_socket) {
             return false;
         }
         let passes_there = match base.hook {
@@ -401,11 +469,36 @@ impl<'a> Walk<'a> {
     }
 
     /// What a chain does that nobody follows here.
-    fn cannot_follow(&self, hook: Hook, family: Family) -> Option<&'static str> {
-        if family == Family::Bridge {
-            return self.came.is_bridged.then_some("looks at what a bridge forwards");
+    fn cannot_follow(&self, base: &Base, family: Family, chain: &Chain) -> Option<Why> {
+        let unread = |what: &str| Some(Why::Unread(what.to_owned()));
+        match (family, base.hook) {
+            (Family::Bridge, _) if self.came.is_bridged => unread("looks at what a bridge forwards"),
+            // Without it nobody finds the other on a wire.
+            (Family::Arp, _) if !self.came.is_v6 && self.came.interface.as_deref() != Some(LOOPBACK) => {
+                if base.drops || !chain.rules.is_empty() { unread("looks at ARP") } else { None }
+            }
+            (Family::Bridge | Family::Arp, _) => None,
+            (_, Hook::Egress) if self.reply.is_some() || !self.is_local() => self.may_leave_by(&base.devices),
+            _ => None,
         }
-        (hook == Hook::Egress && (self.reply.is_some() || !self.is_local())).then_some("looks at what leaves")
+    }
+
+    /// Whether it leaves by one of these devices.
+    fn may_leave_by(&self, devices: &[Name]) -> Option<Why> {
+        let is_meant = |name: &String| devices.iter().any(|device| device.means(name));
+        let unread = || Some(Why::Unread("looks at what leaves".to_owned()));
+        let is_below = |name: &str| self.routing.below(name).is_none_or(|below| below.iter().any(is_meant));
+        if devices.is_empty() {
+            return unread();
+        }
+        match (&self.out, &self.came.interface) {
+            (Some(out), _) if is_below(out) => unread(),
+            (Some(_), _) => None,
+            // Most clients are where their packets come.
+            (None, on) if self.came.devices.iter().any(is_meant) || on.as_deref().is_none_or(is_below) => unread(),
+            (None, Some(_)) if devices.iter().all(|device| *device == Name::Whole(LOOPBACK.to_owned())) => None,
+            (None, _) => Some(Why::Open("by which interface it leaves".to_owned())),
+        }
     }
 
     /// Turns the packet round: from now on it is the answer of whoever it has come to.
@@ -416,7 +509,7 @@ impl<'a> Walk<'a> {
             By::Another => self.out.take(),
         };
         self.packet = Packet {
-            device: None,
+            devices: Vec::new(),
             interface,
             is_bridged: false,
             is_v6: self.packet.is_v6,
@@ -424,9 +517,10 @@ impl<'a> Walk<'a> {
             from: self.packet.port,
             dest: self.packet.source,
             is_own: false,
-            port: if self.is_hidden { None } else { self.packet.from },
+            port: if self.is_hidden == Some(false) { self.packet.from } else { None },
             transport: self.packet.transport,
             flags,
+            tracked: self.packet.tracked,
         };
         self.spend(self.came.source.map_or(0, |_| ROUTE));
         self.out = match self.came.source {
@@ -467,9 +561,29 @@ impl<'a> Walk<'a> {
         (!goes_elsewhere).then(|| Why::Unread("whether a bridge hands it on, or this host".to_owned()))
     }
 
+    /// Gives it another source, for certain or maybe.
+    fn hide(&mut self, is_certain: bool) {
+        if self.is_hidden != Some(true) {
+            self.is_hidden = is_certain.then_some(true);
+        }
+        self.packet.source = None;
+    }
+
     /// Gives it another destination.
     fn send(&mut self, sent: &Sent) {
         self.is_sent = true;
+        let is_other_port = sent.port.map_or(Some(false), |to| self.packet.port.map(|port| port != to));
+        let is_other_dest = match sent.to {
+            To::Same => Some(false),
+            // It may have that address already.
+            To::Here => (!self.packet.is_own).then_some(true),
+            To::Address(to) => self.packet.dest.map(|dest| dest != to),
+        };
+        self.is_elsewhere = match (is_other_port, is_other_dest) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (Some(false), Some(false)) => Some(false),
+            _ => None,
+        };
         self.packet.port = sent.port.or(self.packet.port);
         match sent.to {
             To::Same => {}
@@ -489,7 +603,12 @@ impl<'a> Walk<'a> {
         }
         match self.routing.way(&self.packet) {
             Some(Way::Here) => self.packet.is_own = true,
-            Some(Way::Out(name)) => self.out = Some(name),
+            Some(Way::Out(name)) => {
+                if self.is_sent && self.came.is_own {
+                    self.is_elsewhere = Some(true);
+                }
+                self.out = Some(name);
+            }
             None => return Err(Why::Unread("whether this host hands it on, and by which interface".to_owned())),
         }
         Ok(())
@@ -535,7 +654,7 @@ impl<'a> Walk<'a> {
             let action = match step {
                 Step::Test(test) => {
                     self.spend(test.values.numbers.len() / VALUES);
-                    match self.holds(test) {
+                    match self.holds(&test.key, test.negated, &test.values) {
                         Truth::Yes => {}
                         Truth::No => return false,
                         Truth::Maybe(why) => {
@@ -568,11 +687,11 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 Step::Map(key, entries) => {
-                    self.spend(entries.len() / VALUES);
+                    let values: usize = entries.iter().map(|(values, _)| 1 + values.numbers.len()).sum();
+                    self.spend(values / VALUES);
                     let mut found = None;
                     for (values, action) in entries {
-                        let test = Test::new(key.clone(), values.clone());
-                        match self.holds(&test) {
+                        match self.holds(key, false, values) {
                             Truth::No => {}
                             Truth::Yes => {
                                 found = Some(action);
@@ -616,11 +735,7 @@ impl<'a> Walk<'a> {
         match action {
             Action::Continue => {}
             Action::Accept => ends.accepts = true,
-            Action::Hide => {
-                ends.accepts = true;
-                self.is_hidden = true;
-                self.packet.source = None;
-            }
+            Action::Hide => ends.hides = true,
             Action::Drop | Action::Reject => {
                 ends.drop_at(End { place, is_answered: *action == Action::Reject, is_certain });
             }
@@ -664,45 +779,50 @@ impl<'a> Walk<'a> {
         is_certain
     }
 
-    fn holds(&self, test: &Test) -> Truth {
-        let (is_in, unread) = match self.value(&test.key) {
-            Value::Number(number) => (test.values.has(number), &test.values.unread),
-            Value::Name(name) => (test.values.has_name(name), &test.values.unread),
-            Value::Names(names) => (names.iter().any(|name| test.values.has_name(name)), &test.values.unread),
+    fn holds(&self, key: &Key, is_negated: bool, values: &Values) -> Truth {
+        let is_in = match self.value(key) {
+            Value::Number(number) => values.has(number),
+            Value::Name(name) => values.has_name(name),
+            Value::Tracked(connection) => match connection.is_among(values) {
+                Some(is_in) => is_in,
+                None => return Truth::Maybe(Why::Unread(TRACKING.to_owned())),
+            },
             // What cannot be this one, and is none of the others for certain.
-            Value::Not(name, _) if test.values.is_only(name) => (false, &test.values.unread),
+            Value::Not(name, _) if values.is_only(name) => false,
             Value::Not(_, why) => return Truth::Maybe(why),
-            Value::Open(what) => return self.holds_open(&test.values, what),
+            Value::Open(what) => return self.holds_open(values, what),
             Value::Unread(what) => return Truth::Maybe(Why::Unread(what)),
         };
-        match (is_in, unread) {
+        match (is_in, &values.unread) {
             (false, Some(what)) => Truth::Maybe(Why::Unread(what.clone())),
-            (is_in, _) if is_in != test.negated => Truth::Yes,
+            (is_in, _) if is_in != is_negated => Truth::Yes,
             _ => Truth::No,
         }
     }
 
-    /// What connection tracking calls it. What has another destination is so called as well, by iptables.
-    const fn states(&self) -> &'static [&'static str] {
-        match (self.reply.is_some(), self.is_sent, self.is_hidden) {
-            (false, false, _) => &["new"],
-            (false, true, _) => &["new", "dnat"],
-            (true, false, false) => &["established"],
-            (true, true, false) => &["established", "dnat"],
-            (true, false, true) => &["established", "snat"],
-            (true, true, true) => &["established", "dnat", "snat"],
+    /// What connection tracking calls it by these names, beside what it has done with its addresses.
+    const fn connection(&self, names: &'static [&'static str]) -> Connection {
+        // Those of a known connection may have got other addresses at any time.
+        let (is_sent, is_hidden) = if self.is_known { (None, None) } else { (self.is_elsewhere, self.is_hidden) };
+        Connection { names, is_sent, is_hidden }
+    }
+
+    /// What it calls it. What has another destination or source is so called as well, by iptables.
+    fn state(&self) -> Value<'_> {
+        match (self.is_known || self.reply.is_some(), self.packet.transport) {
+            (false, _) => Value::Tracked(self.connection(&["new"])),
+            // What looks like no part of the connection is of no state.
+            (true, Transport::Tcp) if self.is_known => Value::Unread(TRACKING.to_owned()),
+            (true, _) => Value::Tracked(self.connection(&["established"])),
         }
     }
 
     /// What it has done with its connection, as nftables and iptables call it.
-    const fn statuses(&self) -> &'static [&'static str] {
-        match (self.reply.is_some(), self.is_sent, self.is_hidden) {
-            (false, false, _) => &[],
-            (false, true, _) => &["dnat"],
-            (true, false, false) => &["seen-reply", "seen_reply", "confirmed"],
-            (true, true, false) => &["seen-reply", "seen_reply", "confirmed", "dnat"],
-            (true, false, true) => &["seen-reply", "seen_reply", "confirmed", "snat"],
-            (true, true, true) => &["seen-reply", "seen_reply", "confirmed", "dnat", "snat"],
+    fn status(&self) -> Value<'_> {
+        match (self.is_known, self.reply.is_some()) {
+            (true, _) => Value::Unread(TRACKING.to_owned()),
+            (false, false) => Value::Tracked(self.connection(&[])),
+            (false, true) => Value::Tracked(self.connection(&["seen-reply", "seen_reply", "confirmed"])),
         }
     }
 
@@ -726,22 +846,18 @@ impl<'a> Walk<'a> {
             Key::Protocol => Value::Number((packet.transport as u8).into()),
             Key::Port => packet.port.map_or(Value::Open("the port"), |port| Value::Number(port.into())),
             Key::SourcePort => packet.from.map_or(Value::Open("the source port"), |port| Value::Number(port.into())),
+            Key::Source if self.is_hidden.is_none() && packet.source.is_none() => Value::Unread(HIDDEN.to_owned()),
             Key::Source => address(&packet.source, "the source"),
             Key::Dest => address(&packet.dest, "the destination"),
             Key::Interface => packet.interface.as_deref().map_or(Value::Open("the interface"), Value::Name),
-            Key::State
-            | Key::Status
-            | Key::SentDest
-            | Key::SentPort
-            | Key::FirstSource
-            | Key::FirstSourcePort
-            | Key::Direction
-                if self.is_early || self.is_untracked =>
+            Key::State | Key::Status if self.is_early || self.is_untracked => Value::Unread(TRACKING.to_owned()),
+            Key::State => self.state(),
+            Key::Status => self.status(),
+            Key::SentDest | Key::SentPort | Key::FirstSource | Key::FirstSourcePort | Key::Direction
+                if self.is_early || self.is_untracked || self.is_known =>
             {
-                Value::Unread("what connection tracking says".to_owned())
+                Value::Unread(TRACKING.to_owned())
             }
-            Key::State => Value::Names(self.states()),
-            Key::Status => Value::Names(self.statuses()),
             Key::SentDest => address(&self.came.dest, "the destination"),
             Key::SentPort => self.came.port.map_or(Value::Open("the port"), |port| Value::Number(port.into())),
             Key::FirstSource => address(&self.came.source, "the source"),
@@ -754,16 +870,16 @@ impl<'a> Walk<'a> {
             Key::Out => match (&self.out, &self.came.source) {
                 (Some(name), _) => Value::Name(name),
                 // Who comes by another interface is not this host.
-                (None, None) if self.reply.is_some() && self.came.interface.as_deref() != Some("lo") => {
-                    Value::Not("lo", Why::Open("by which interface it leaves".to_owned()))
+                (None, None) if self.reply.is_some() && self.came.interface.as_deref() != Some(LOOPBACK) => {
+                    Value::Not(LOOPBACK, Why::Open("by which interface it leaves".to_owned()))
                 }
                 (None, _) => Value::Unread("by which interface it goes on".to_owned()),
             },
             // It goes to an address of this host, which hides the client's.
-            Key::DestType if self.reply.is_some() && self.is_hidden && !self.is_back => {
+            Key::DestType if self.reply.is_some() && self.is_hidden != Some(false) && !self.is_back => {
                 Value::Unread("of what kind the destination is".to_owned())
             }
-            Key::DestType if self.reply.is_some() && self.out.as_deref() != Some("lo") => {
+            Key::DestType if self.reply.is_some() && self.out.as_deref() != Some(LOOPBACK) => {
                 Value::Not("local", Why::Unread("of what kind the destination is".to_owned()))
             }
             Key::DestType if packet.is_own => Value::Name("local"),

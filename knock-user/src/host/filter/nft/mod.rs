@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::model::{Action, Base, Chain, Family, Hook, Rule, Step, Table};
+use super::model::{Action, Base, Chain, Family, Hook, Name, Rule, Step, Table};
 use rule::Sets;
 
 /// A listing.
@@ -73,6 +73,7 @@ fn family(text: &str) -> Option<Family> {
         "ip6" => Family::Ip6,
         "netdev" => Family::Netdev,
         "bridge" => Family::Bridge,
+        "arp" => Family::Arp,
         _ => return None,
     })
 }
@@ -122,8 +123,8 @@ fn base(chain: &Value) -> Option<Base> {
         _ => return None,
     };
     let devices = match &chain["dev"] {
-        Value::String(device) => vec![device.clone()],
-        Value::Array(devices) => devices.iter().filter_map(|device| Some(device.as_str()?.to_owned())).collect(),
+        Value::String(device) => vec![Name::of_nft(device)],
+        Value::Array(devices) => devices.iter().filter_map(|device| Some(Name::of_nft(device.as_str()?))).collect(),
         _ => Vec::new(),
     };
     let drops = chain["policy"].as_str() == Some("drop");

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use knock_common::flags::TcpFlags;
 use serde_json::Value;
 
-use crate::host::filter::model::{Action, Key, Rule, Step, Test, Values};
+use crate::host::filter::model::{Action, Key, Name, Rule, Step, Test, Values};
 use crate::host::filter::names;
 
 /// The sets and maps of a table, by name.
@@ -64,6 +64,7 @@ fn change(key: &Value, steps: &mut Vec<Step>) {
         }
         Some(_) => steps.push(Step::Act(Action::Change("some octets".to_owned()))),
         None if key["meta"]["key"] == "mark" => steps.push(Step::Mark),
+        None if key["ct"]["key"] == "zone" => steps.push(Step::Untrack),
         // It leaves address and port alone.
         None if ["meta", "ct", "tcp option"].iter().any(|kind| key.get(kind).is_some()) => {}
         None => steps.push(Step::Unread("mangle".to_owned())),
@@ -256,7 +257,8 @@ fn values(key: &Key, right: &Value, sets: &Sets) -> Values {
             }
             _ => Values::unread(describe(right)),
         },
-        Value::String(name) if is_named(key) => Values::name(name),
+        Value::String(name) if matches!(key, Key::Interface | Key::Out) => Values::name(Name::of_nft(name)),
+        Value::String(name) if is_named(key) => Values::name(Name::Whole(name.clone())),
         _ => number_of(key, right).map_or_else(|| Values::unread(describe(right)), Values::number),
     }
 }
@@ -313,7 +315,7 @@ fn flags_of(value: &Value) -> Option<u8> {
 
 /// Of what the values are names.
 const fn is_named(key: &Key) -> bool {
-    matches!(key, Key::Interface | Key::Out | Key::State | Key::Status | Key::DestType | Key::Direction)
+    matches!(key, Key::State | Key::Status | Key::DestType | Key::Direction)
 }
 
 /// One word, or several.

@@ -204,7 +204,7 @@ fn a_packet_that_may_pass_has_an_answer_all_the_same() {
 fn an_answer_is_led_through_the_chains_of_iptables() {
     let with = |policy: &str, rule: &str| {
         let text = format!("*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT {policy} [0:0]\n-A OUTPUT {rule}\nCOMMIT\n");
-        said(&Filters { tables: save::read(&text, Family::Ip), unread: Vec::new() }, &tcp(22))
+        said(&Filters { tables: save::read(&text, Family::Ip), ..Filters::default() }, &tcp(22))
     };
     let dropped = "iptables filter OUTPUT, rule 1, drops the answer";
     let policy = "iptables filter OUTPUT, by its policy, drops the answer";

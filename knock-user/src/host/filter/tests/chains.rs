@@ -118,6 +118,10 @@ impl Routing for ByMark {
         Router.way_out(to)
     }
 
+    fn below(&self, interface: &str) -> Option<BTreeSet<String>> {
+        Router.below(interface)
+    }
+
     fn is_plain(&self, _is_v6: bool) -> bool {
         false
     }
@@ -128,7 +132,7 @@ fn a_mark_leaves_the_way_open_where_marks_choose_one() {
     let mark = r#"{"mangle": {"key": {"meta": {"key": "mark"}}, "value": 7}}"#;
     let marked = filters(&[Made("filter", "prerouting", -150, "accept", &[mark])], &[]);
     let by_iptables = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j MARK --set-xmark 0x7/0xffffffff\nCOMMIT\n";
-    let by_iptables = Filters { tables: save::read(by_iptables, Family::Ip), unread: Vec::new() };
+    let by_iptables = Filters { tables: save::read(by_iptables, Family::Ip), ..Filters::default() };
     let forwarded = Packet { is_own: false, dest: Some("203.0.113.9".parse().unwrap()), ..tcp(22) };
     for filters in [&marked, &by_iptables] {
         assert_eq!(said_by(filters, &forwarded, &ByMark), "cannot tell: which way its mark chooses");
@@ -152,11 +156,11 @@ fn the_kernel_hands_on_nothing_that_it_does_not_forward() {
         ..on(interface, tcp(22))
     };
     // From outside a loopback address is none of this host.
-    assert_eq!(Kernel.way(&to("127.0.0.1", "eth0")), None);
-    assert_eq!(Kernel.way(&to("::1", "eth0")), None);
-    assert_eq!(Kernel.way(&to("127.0.0.1", "lo")), Some(Way::Here));
+    assert_eq!(Kernel::default().way(&to("127.0.0.1", "eth0")), None);
+    assert_eq!(Kernel::default().way(&to("::1", "eth0")), None);
+    assert_eq!(Kernel::default().way(&to("127.0.0.1", "lo")), Some(Way::Here));
     let forwards = fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim() == "1";
-    let way = Kernel.way(&to("198.51.100.9", "eth0"));
+    let way = Kernel::default().way(&to("198.51.100.9", "eth0"));
     assert!(forwards || way.is_none(), "{way:?}");
 }
 
@@ -207,7 +211,7 @@ fn a_chain_of_a_device_sees_the_device_and_not_its_bridge() {
         &[],
     );
     let through = |device: &str, interface: &str| Packet {
-        device: Some(device.to_owned()),
+        devices: vec![device.to_owned()],
         interface: Some(interface.to_owned()),
         ..tcp(22)
     };
