@@ -136,6 +136,10 @@ fn the_answer_of_a_host_behind_this_one_is_followed() -> Result<()> {
             nft(Host::Server, &(chain(hook, priority, "accept", &format!("{test} drop")) + &nat))?;
             assert_true(Host::Client, to, said).with_context(|| format!("{hook} {priority}: {test} {hide}"))?;
         }
+        // The first packet has another source from there on.
+        let said = if hide.is_empty() { PASSES } else { dropped };
+        nft(Host::Server, &(chain("postrouting", 110, "accept", "ct status snat ct direction original drop") + &nat))?;
+        assert_true(Host::Client, to, said).with_context(|| format!("snat: {hide}"))?;
     }
     Ok(())
 }

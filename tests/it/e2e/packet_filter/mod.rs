@@ -6,6 +6,7 @@ mod docker;
 mod firewalld;
 mod random;
 mod routing;
+mod tracking;
 mod truth;
 mod ufw;
 
@@ -27,10 +28,19 @@ pub fn trials() -> Vec<Trial> {
         what_is_not_understood_is_said_and_where_there_is_nothing_nothing_is,
         a_tool_that_fails_leaves_it_open,
     ];
-    [own, answers::trials(), ufw::trials(), firewalld::trials(), docker::trials(), random::trials(), routing::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        own,
+        answers::trials(),
+        tracking::trials(),
+        ufw::trials(),
+        firewalld::trials(),
+        docker::trials(),
+        random::trials(),
+        routing::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Accepts what stands and what is guarded, and drops the rest.

@@ -100,7 +100,7 @@ const NFT_PORTS: [&str; 20] = [
 ];
 
 /// The same of its addresses, its interface, and of what connection tracking says.
-const NFT_PLACES: [&str; 24] = [
+const NFT_PLACES: [&str; 26] = [
     "ip saddr 192.0.2.2",
     "ip saddr 192.0.2.0/24",
     "ip saddr != 192.0.2.0/24",
@@ -112,6 +112,7 @@ const NFT_PLACES: [&str; 24] = [
     "ip daddr != 192.0.2.1",
     "iifname \"eth0\"",
     "iifname \"eth*\"",
+    "iifname \"eth+\"",
     "iifname != \"eth0\"",
     "iifname { \"lo\", \"eth1\" }",
     "iif \"lo\"",
@@ -121,6 +122,7 @@ const NFT_PLACES: [&str; 24] = [
     "ct state != new",
     "ct state { new, untracked }",
     "ct status dnat",
+    "ct status snat",
     "ct original ip daddr 192.0.2.1",
     "ct direction original",
     "fib daddr type local",
@@ -152,7 +154,17 @@ fn nftables(rng: &mut Rng) -> String {
     for _ in 0..rng.u8(..3) {
         let (test, target) = (
             one(rng, &NFT_PLACES),
-            one(rng, &["redirect to :5000", "dnat ip to 192.0.2.1:5000", "dnat ip to 198.51.100.1", "accept"]),
+            one(
+                rng,
+                &[
+                    "redirect to :5000",
+                    "redirect to :2222",
+                    "dnat ip to 192.0.2.1:5000",
+                    "dnat ip to 192.0.2.1:2222",
+                    "dnat ip to 198.51.100.1",
+                    "accept",
+                ],
+            ),
         );
         let _ = writeln!(text, "meta l4proto tcp {test} {target}");
     }
