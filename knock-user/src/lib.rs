@@ -16,6 +16,8 @@ pub mod files;
 #[cfg(feature = "gate")]
 pub mod firewall;
 #[cfg(feature = "gate")]
+pub mod grants;
+#[cfg(feature = "gate")]
 pub mod hooks;
 #[cfg(feature = "gate")]
 pub mod host;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use knock_common::addr::Addr;
 use knock_common::event::{Event, Kind};
-use knock_common::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
+use knock_common::grant::{GrantKey, HOST_BITS, Origin, Prefix};
 use knock_common::rules::Action;
 use log::Level;
 use tokio::time::Instant;
@@ -19,24 +19,9 @@ use super::process::Ending;
 use super::runner::{Begun, Finished, Job, MOST_WAITING, Part, Runner};
 use super::script::{Occasion, Reason, Script};
 use crate::config::{Config, HOOK_TIMEOUT, Hooks, MAX_HOOKS};
-use crate::firewall::{GrantEntry, State, format_source};
+use crate::firewall::{GrantEntry, format_source};
+use crate::grants::Table;
 use crate::paths::Paths;
-
-/// The kernel's table of grants.
-pub trait Table {
-    /// The live grant under a key.
-    ///
-    /// # Errors
-    ///
-    /// If the table cannot be read, which says nothing of the grant.
-    fn live(&self, key: &GrantKey) -> Result<Option<Grant>>;
-}
-
-impl Table for State {
-    fn live(&self, key: &GrantKey) -> Result<Option<Grant>> {
-        self.live_grant(key)
-    }
-}
 
 /// Something to log.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -12,5 +12,5 @@ mod process;
 mod runner;
 mod script;
 
-pub use keeper::{About, Keeper, Said, Table, settle};
+pub use keeper::{About, Keeper, Said, settle};
 pub use runner::Finished;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use knock_common::grant::{FOR_GOOD, HOST_BITS};
+use knock_common::grant::{FOR_GOOD, Grant, HOST_BITS};
 use knock_common::rules::Name;
 
 use super::*;
