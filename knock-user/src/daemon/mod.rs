@@ -41,6 +41,7 @@ use tokio::time::Instant;
 
 use crate::config::{Config, DEFAULT_CONFIG, OnExit, Severity, remarks_on_listeners, remarks_on_published};
 use crate::firewall::{Firewall, Manner, State, boot_now};
+use crate::grants::Lives;
 use crate::hooks::{Finished, Keeper};
 use crate::paths::Paths;
 use crate::runtime::{DaemonInfo, Force, Lock, show_to};
@@ -113,6 +114,8 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until, force: false };
     let mut settled = crate::onetime::settle_pinned(&mut config, paths);
     let hooks = Keeper::open(paths, &config, boot_now());
+    let mut grants = Lives::new(hooks.lives());
+    grants.configure(&config);
     let firewall = Firewall::start(&config, paths, manner)?;
     crate::firewall::warn_of_filters(&config);
     let mut privileges = Privileges::default();
@@ -129,6 +132,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         state: firewall.state()?,
         logbook: Logbook::new(&config, manner.observe, output, paths),
         rounds: Rounds::new(Instant::now()),
+        grants,
         hooks,
         one_time: OneTime::default(),
         lockouts: Lockouts::new(&config),
@@ -175,6 +179,7 @@ struct Daemon {
     state: State,
     logbook: Logbook,
     rounds: Rounds,
+    grants: Lives,
     hooks: Keeper,
     notify: Notify,
     privileges: Privileges,
@@ -317,7 +322,10 @@ impl Daemon {
         if matches!(kind, Kind::Opened | Kind::Extended) {
             self.rounds.sweep_by(event.until);
         }
-        self.hooks.hear(event, kind, &self.state);
+        let changes = self.grants.hear(event, kind, &self.state, &|door| self.hooks.follows(door));
+        if !changes.is_empty() {
+            self.hooks.hear(&changes);
+        }
         self.lockouts.hear_of(event, kind, self.manner.observe, &self.state);
         if self.uses_up(event.door, kind) {
             self.rounds.hurry_now();
@@ -393,7 +401,7 @@ impl Daemon {
             OnExit::Keep => "shutting down: the gate goes on standing",
             OnExit::Detach => {
                 Firewall::unload(&self.paths).context("the gate cannot be taken down")?;
-                self.hooks.end_all();
+                self.hooks.hear(&self.grants.end_all());
                 "shutting down: the gate is taken down"
             }
         };

@@ -87,6 +87,7 @@ impl Daemon {
         changed?;
         self.swapped = true;
         self.hooks.configure(&config, now);
+        self.grants.configure(&config);
         self.lockouts.configure(&config);
         self.viewers.admit(config.options.status_group);
         self.reopen();

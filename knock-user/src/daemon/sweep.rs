@@ -22,21 +22,24 @@ impl Daemon {
             return Ok(());
         }
         let locked_out = self.lockouts.locked_out(&self.state)?;
-        let hooks = &self.hooks;
+        let follows = |door| self.hooks.follows(door);
+        let mut look = self.grants.look(&follows);
         let mut sites = self.lockouts.begin_sites();
         let Swept { expired, wanted, next } = self.state.sweep(|entry| {
             let source = entry.key.source;
             if let Some(sites) = sites.as_mut().filter(|_| !source.is_v4()) {
                 sites.insert(source.site());
             }
-            hooks.knows(entry.grant.door) || !locked_out.is_empty() && locked_out.contains(&source.site())
+            look.see(entry) || !locked_out.is_empty() && locked_out.contains(&source.site())
         })?;
         self.lockouts.take_sites(sites);
+        let has_many = expired.len() >= MANY;
         expired.iter().for_each(|entry| self.logbook.expired(entry));
-        self.hooks.compare(&self.state, &wanted, &expired);
+        let changes = look.end(&self.state, &wanted, expired);
+        self.hooks.look(&changes);
         self.lockouts.sweep(&self.state, &wanted)?;
-        if expired.len() >= MANY {
-            drop((expired, wanted));
+        if has_many {
+            drop((changes, wanted));
             memory::give_back();
         }
         self.rounds.swept(&Seen { begun, next, is_awaited: self.hooks.owed() > 0 });

@@ -253,14 +253,14 @@ impl State {
         sys::each(map, each).context("grants cannot be read")
     }
 
-    /// The live grant under a key.
+    /// The grant under a key, also an expired one until it is swept.
     ///
     /// # Errors
     ///
     /// Of bpf(2).
-    pub fn live_grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
+    pub fn grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
         match self.grants.get(&Plain(*key), 0) {
-            Ok(grant) => Ok(Some(grant.0).filter(|grant| grant.is_live(boot_now()))),
+            Ok(grant) => Ok(Some(grant.0)),
             Err(MapError::KeyNotFound) => Ok(None),
             Err(error) => Err(anyhow!(error)),
         }
@@ -437,7 +437,8 @@ impl State {
         let mut entries = Vec::new();
         for prefix in prefixes.iter().take_while(|prefix| prefix.bits() != 0) {
             let key = GrantKey::new(service.tag, &source, prefix);
-            entries.extend(self.live_grant(&key)?.map(|grant| GrantEntry { key, grant }));
+            let live = self.grant(&key)?.filter(|grant| grant.is_live(boot_now()));
+            entries.extend(live.map(|grant| GrantEntry { key, grant }));
         }
         Ok(entries)
     }

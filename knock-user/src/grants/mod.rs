@@ -1,22 +1,29 @@
-//! What becomes of grants, held against the kernel's table of them.
+//! What becomes of grants: one stream of it for everybody who wants to know, held against the kernel's table.
+//!
+//! Events may be lost, come late, or come while there is no daemon. The table says what is so. `life.rs` brings both
+//! together: each grant that somebody follows begins once and ends once, with the reason. Whoever hangs on it takes the
+//! changes one by one.
+
+mod life;
 
 use anyhow::Result;
 use knock_common::grant::{Grant, GrantKey};
 
+pub use self::life::{Change, End, Follows, Knock, Life, Lives, Look};
 use crate::firewall::State;
 
 /// The kernel's table of grants.
 pub trait Table {
-    /// The live grant under a key.
+    /// The grant under a key, whether or not its time is over.
     ///
     /// # Errors
     ///
     /// If the table cannot be read, which says nothing of the grant.
-    fn live(&self, key: &GrantKey) -> Result<Option<Grant>>;
+    fn get(&self, key: &GrantKey) -> Result<Option<Grant>>;
 }
 
 impl Table for State {
-    fn live(&self, key: &GrantKey) -> Result<Option<Grant>> {
-        self.live_grant(key)
+    fn get(&self, key: &GrantKey) -> Result<Option<Grant>> {
+        self.grant(key)
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::script::Script;
 use crate::files::{self, Folder, Way};
+use crate::grants::Life;
 
 /// What is owed for one grant and one door.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -54,16 +55,18 @@ pub struct GrantId {
 }
 
 impl GrantId {
-    /// The grant under `key` that was first written at `since` in the boot `boot`.
+    /// A grant of the boot `boot`.
     #[must_use]
-    pub fn new(key: &GrantKey, since: u64, boot: &str) -> Self {
+    pub fn new(life: &Life, boot: &str) -> Self {
+        let Life { key, since } = *life;
         Self { source: key.source.octets(), bits: key.bits, service: key.service, since, boot: boot.to_owned() }
     }
 
-    /// Its key in the kernel's table.
+    /// The same among those of its boot.
     #[must_use]
-    pub const fn key(&self) -> GrantKey {
-        GrantKey { source: Addr::from_v6(self.source), service: self.service, bits: self.bits }
+    pub const fn life(&self) -> Life {
+        let key = GrantKey { source: Addr::from_v6(self.source), service: self.service, bits: self.bits };
+        Life { key, since: self.since }
     }
 }
 
@@ -295,7 +298,7 @@ mod tests {
         let script = |text: &str| Some(Script { command: text.to_owned(), environment: BTreeMap::new() });
         let key = GrantKey { source: Addr::from_v4([192, 0, 2, last]), service: 7, bits: 128 };
         Debt {
-            grant: GrantId::new(&key, 42, "boot"),
+            grant: GrantId::new(&Life { key, since: 42 }, "boot"),
             door_tag: 1,
             door: "d".into(),
             service: "s".into(),
@@ -324,7 +327,7 @@ mod tests {
         assert_eq!(journal.debts().keys().copied().collect::<Vec<_>>(), [one, three]);
         assert_eq!(journal.debts()[&one], Debt { start: None, ..debt(1) });
         assert_eq!(journal.debts()[&three], debt(3));
-        assert_eq!(journal.debts()[&three].grant.key().source, Addr::from_v4([192, 0, 2, 3]));
+        assert_eq!(journal.debts()[&three].grant.life().key.source, Addr::from_v4([192, 0, 2, 3]));
     }
 
     #[test]

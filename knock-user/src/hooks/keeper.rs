@@ -1,14 +1,13 @@
-//! What is to run, and when: events and the kernel's table on one side, the journal and the running
-//! hooks on the other.
+//! What is to run, and when: what becomes of grants on one side, the journal and the running hooks on the other.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use knock_common::addr::Addr;
-use knock_common::event::{Event, Kind};
-use knock_common::grant::{GrantKey, HOST_BITS, Origin, Prefix};
+use knock_common::event::Kind;
+use knock_common::grant::HOST_BITS;
 use knock_common::rules::Action;
 use log::Level;
 use tokio::time::Instant;
@@ -19,8 +18,8 @@ use super::process::Ending;
 use super::runner::{Begun, Finished, Job, MOST_WAITING, Part, Runner};
 use super::script::{Occasion, Reason, Script};
 use crate::config::{Config, HOOK_TIMEOUT, Hooks, MAX_HOOKS};
-use crate::firewall::{GrantEntry, format_source};
-use crate::grants::Table;
+use crate::firewall::format_source;
+use crate::grants::{Change, End, Knock, Life, Lives};
 use crate::paths::Paths;
 
 /// Something to log.
@@ -62,7 +61,6 @@ pub struct Keeper {
     runner: Runner,
     boot: String,
     doors: HashMap<u32, Door>,
-    services: HashSet<u32>,
     /// Debts whose stop command waits or runs.
     ended: HashSet<u64>,
     /// Debts of an earlier daemon whose start command it did not come to.
@@ -95,7 +93,6 @@ impl Keeper {
             runner: Runner::new(MAX_HOOKS as usize, HOOK_TIMEOUT),
             boot: boot_id(),
             doors: HashMap::new(),
-            services: HashSet::new(),
             ended: HashSet::new(),
             retry: None,
             said,
@@ -105,7 +102,6 @@ impl Keeper {
     /// Goes on with other rules, which are in force from `now` on.
     pub fn configure(&mut self, config: &Config, now: u64) {
         self.runner.set_limits(config.options.max_hooks as usize, config.options.hook_timeout);
-        self.services = config.services.iter().map(|service| service.name.tag()).collect();
         let hooked = config.doors.iter().filter(|door| !door.hooks.is_empty());
         let describe = |door: &crate::config::Door| Door {
             name: door.name.as_str().to_owned(),
@@ -119,49 +115,57 @@ impl Keeper {
         self.sync();
     }
 
-    /// Takes an event of the kernel.
-    pub fn hear(&mut self, event: &Event, kind: Kind, table: &dyn Table) {
-        match kind {
-            Kind::Opened | Kind::Extended => self.opened(event, kind, table),
-            Kind::Closed => {
-                self.settle_ended(table, &[]);
-                self.closed(event);
-            }
-            _ => return,
-        }
+    /// Which doors have hooks, by their tags, and from when on: boot time in ns. Grants that are older than the hooks are
+    /// left as they are.
+    #[must_use]
+    pub fn follows(&self, door: u32) -> Option<u64> {
+        self.doors.get(&door).and_then(|_| self.journal.since(door, &self.boot))
+    }
+
+    /// Grants for which something is owed, and whether they are of this boot.
+    #[must_use]
+    pub fn lives(&self) -> HashSet<(Life, bool)> {
+        let debts = self.journal.debts().values();
+        debts.map(|debt| (debt.grant.life(), debt.grant.boot == self.boot)).collect()
+    }
+
+    /// Takes what an event has told of grants.
+    pub fn hear(&mut self, changes: &[Change]) {
+        self.take_ends(changes);
+        self.take_knocks(changes);
         self.begin();
     }
 
-    fn opened(&mut self, event: &Event, kind: Kind, table: &dyn Table) {
-        if self.doors.is_empty() && self.journal.debts().is_empty() {
-            return;
-        }
-        let key = GrantKey::new(event.service, &event.source, &Prefix::new(event.bits.into()));
-        let since = match kind {
-            Kind::Opened => event.at,
-            // An event may be read late: a grant that began after it is not the one that it is about.
-            _ => match table.live(&key) {
-                Ok(Some(grant)) if grant.since <= event.at => grant.since,
-                _ => self.newest(&key, event.at).unwrap_or(event.at),
-            },
-        };
-        // Whatever there was under this key before has ended, and is undone first.
-        self.end_where(&[], |debt| debt.grant.key() == key && debt.grant.since < since);
-        let reason = if kind == Kind::Opened { Reason::Opened } else { Reason::Extended };
-        self.enter(event.door, event.source, &key, since, reason);
+    /// Takes what a look at the whole table has told of grants.
+    pub fn look(&mut self, changes: &[Change]) {
+        self.take_ends(changes);
+        self.resume();
+        self.take_knocks(changes);
+        self.begin();
     }
 
-    /// When the youngest grant under a key began that was there at a moment.
-    fn newest(&self, key: &GrantKey, at: u64) -> Option<u64> {
-        let debts = self.journal.debts().values().filter(|debt| debt.grant.boot == self.boot);
-        debts.filter(|debt| debt.grant.key() == *key && debt.grant.since <= at).map(|debt| debt.grant.since).max()
+    fn take_knocks(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Opened(life, knock) if knock.kind != Some(Kind::Extended) => {
+                    self.enter(life, knock, Reason::Opened);
+                }
+                Change::Opened(life, knock) | Change::Extended(life, knock) => {
+                    self.enter(life, knock, Reason::Extended);
+                }
+                Change::Closed(key, knock) => self.closed(key.bits, knock),
+                Change::Ended(..) => {}
+            }
+        }
     }
 
     /// A door wrote a grant, or found it live: its start command runs, and its stop command is owed.
     /// Once for each grant, unless there is no stop command: then a knock does what it always does. But datagrams of a
     /// service with `keepalive` come faster than hooks end: what they tell waits once at most.
-    fn enter(&mut self, door_tag: u32, source: Addr, key: &GrantKey, since: u64, reason: Reason) {
+    fn enter(&mut self, life: &Life, knock: &Knock, reason: Reason) {
+        let Knock { door: door_tag, source, .. } = *knock;
         let Some(door) = self.doors.get(&door_tag) else { return };
+        let key = &life.key;
         let occasion = |reason| Occasion { reason, source, bits: key.bits, door: &door.name, service: &door.service };
         let script =
             |command: Option<&str>, reason| command.map(|command| Script::new(command, &occasion(reason))).transpose();
@@ -182,7 +186,7 @@ impl Keeper {
         if extends && stop.is_none() && self.runner.extends(&about.door, &about.source) {
             return;
         }
-        let grant = GrantId::new(key, since, &self.boot);
+        let grant = GrantId::new(life, &self.boot);
         let known = self.journal.debts().iter().find(|(_, debt)| debt.grant == grant && debt.door_tag == door_tag);
         let number = match known {
             Some((_, debt)) if debt.stop.is_some() || !extends => return,
@@ -203,19 +207,16 @@ impl Keeper {
     }
 
     /// A close door was completed.
-    fn closed(&mut self, event: &Event) {
-        let Some(door) = self.doors.get(&event.door).filter(|door| door.action == Action::Close) else { return };
-        let Some(command) = door.hooks.start.command(event.source.is_v4()) else { return };
+    fn closed(&mut self, bits: u32, knock: &Knock) {
+        let source = knock.source;
+        let Some(door) = self.doors.get(&knock.door).filter(|door| door.action == Action::Close) else { return };
+        let Some(command) = door.hooks.start.command(source.is_v4()) else { return };
         let (door, service) = (door.name.as_str(), door.service.as_str());
-        let bits = event.bits.into();
-        let occasion = Occasion { reason: Reason::Closed, source: event.source, bits, door, service };
-        let about = About {
-            source: format_source(event.source, HOST_BITS),
-            door: door.to_owned(),
-            service: service.to_owned(),
-        };
+        let occasion = Occasion { reason: Reason::Closed, source, bits, door, service };
+        let about =
+            About { source: format_source(source, HOST_BITS), door: door.to_owned(), service: service.to_owned() };
         match Script::new(command, &occasion) {
-            Ok(script) => self.queue(None, Part::Start, false, event.source, about, script),
+            Ok(script) => self.queue(None, Part::Start, false, source, about, script),
             Err(error) => {
                 let text = format!("{}: command not run: {error:#}", about.door);
                 self.say(Level::Error, Some(about), text);
@@ -223,78 +224,47 @@ impl Keeper {
         }
     }
 
-    /// True if the door with this tag has hooks: [`Self::compare`] wants its grants.
-    #[must_use]
-    pub fn knows(&self, door: u32) -> bool {
-        self.doors.contains_key(&door)
-    }
-
-    /// Holds what is owed against the table, of which `live` are all live grants of doors with hooks, and maybe
-    /// others, and `expired` those that a sweep has just taken out.
-    pub fn compare(&mut self, table: &dyn Table, live: &[GrantEntry], expired: &[GrantEntry]) {
-        self.settle_ended(table, expired);
-        self.resume();
-        self.catch_up(live);
-        self.begin();
-    }
-
-    /// Ends what is owed for grants that are no longer there, or whose service is not.
-    fn settle_ended(&mut self, table: &dyn Table, expired: &[GrantEntry]) {
-        let mut gone = HashSet::new();
-        for (number, debt) in self.journal.debts() {
-            let there = debt.grant.boot == self.boot && self.services.contains(&debt.grant.service);
-            let there = there
-                && match table.live(&debt.grant.key()) {
-                    Ok(grant) => grant.is_some_and(|grant| grant.since == debt.grant.since),
-                    // It says nothing; the next sweep asks again.
-                    Err(_) => true,
-                };
-            if !there {
-                gone.insert(*number);
-            }
+    /// Runs what is owed for grants that have ended, in the order in which it came to be owed.
+    fn take_ends(&mut self, changes: &[Change]) {
+        if self.journal.debts().is_empty() {
+            return;
         }
-        if !gone.is_empty() {
-            self.end(expired, &gone);
+        // Of this boot, or of an earlier one.
+        let ends: HashMap<(Life, bool), End> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Ended(life, why) => Some(((*life, *why != End::Reboot), *why)),
+                _ => None,
+            })
+            .collect();
+        if ends.is_empty() {
+            return;
         }
-    }
-
-    fn end_where(&mut self, expired: &[GrantEntry], is_over: impl Fn(&Debt) -> bool) {
-        let numbers: HashSet<u64> =
-            self.journal.debts().iter().filter(|(_, debt)| is_over(debt)).map(|(number, _)| *number).collect();
-        if !numbers.is_empty() {
-            self.end(expired, &numbers);
-        }
-    }
-
-    /// Every grant has ended: the gate is taken down.
-    pub fn end_all(&mut self) {
-        self.end_where(&[], |_| true);
-        self.begin();
-    }
-
-    fn end(&mut self, expired: &[GrantEntry], numbers: &HashSet<u64>) {
-        let over: BTreeMap<u64, Debt> = self
+        let why = |debt: &Debt| ends.get(&(debt.grant.life(), debt.grant.boot == self.boot)).copied();
+        let over: Vec<(u64, Debt, End)> = self
             .journal
             .debts()
             .iter()
-            .filter(|(number, _)| numbers.contains(number) && !self.ended.contains(number))
-            .map(|(number, debt)| (*number, debt.clone()))
+            .filter(|(number, _)| !self.ended.contains(number))
+            .filter_map(|(number, debt)| why(debt).map(|why| (*number, debt.clone(), why)))
             .collect();
-        for (number, debt) in over {
-            self.unstarted.remove(&number);
-            let Some(script) = debt.stop else {
-                self.journal.settled(number);
-                continue;
-            };
-            self.ended.insert(number);
-            let (key, since) = (debt.grant.key(), debt.grant.since);
-            let in_time = expired.iter().any(|entry| entry.key == key && entry.grant.since == since);
-            let about = About { source: debt.ip, door: debt.door, service: debt.service };
-            let how = if in_time { "command timeout" } else { "the grant has ended" };
-            let text = format!("{}: {}: {how}", about.source, about.door);
-            self.say(Level::Info, Some(about.clone()), text);
-            self.queue(Some(number), Part::Stop, false, key.source, about, script);
+        for (number, debt, why) in over {
+            self.end(number, debt, why);
         }
+    }
+
+    fn end(&mut self, number: u64, debt: Debt, why: End) {
+        self.unstarted.remove(&number);
+        let Some(script) = debt.stop else {
+            return self.journal.settled(number);
+        };
+        self.ended.insert(number);
+        let whose = debt.grant.life().key.source;
+        let how = if matches!(why, End::Expired { .. }) { "command timeout" } else { "the grant has ended" };
+        let about = About { source: debt.ip, door: debt.door, service: debt.service };
+        let text = format!("{}: {}: {how}", about.source, about.door);
+        self.say(Level::Info, Some(about.clone()), text);
+        self.queue(Some(number), Part::Stop, false, whose, about, script);
     }
 
     /// Runs the start commands that an earlier daemon did not come to, while their grants live.
@@ -303,29 +273,7 @@ impl Keeper {
             let Some(debt) = self.journal.debts().get(&number).cloned() else { continue };
             if let Some(script) = debt.start {
                 let about = About { source: debt.ip, door: debt.door, service: debt.service };
-                self.queue(Some(number), Part::Start, false, debt.grant.key().source, about, script);
-            }
-        }
-    }
-
-    /// Grants of which no event told: it was lost, or there was no daemon. Grants that are older than
-    /// the door's hooks are left as they are.
-    fn catch_up(&mut self, live: &[GrantEntry]) {
-        if self.doors.is_empty() || live.is_empty() {
-            return;
-        }
-        let known: HashSet<(GrantKey, u64, u32)> = self
-            .journal
-            .debts()
-            .values()
-            .filter(|debt| debt.grant.boot == self.boot)
-            .map(|debt| (debt.grant.key(), debt.grant.since, debt.door_tag))
-            .collect();
-        for GrantEntry { key, grant } in live {
-            let by_knock = grant.origin == Origin::Knock as u32;
-            let hooked = self.journal.since(grant.door, &self.boot).is_some_and(|from| grant.since >= from);
-            if by_knock && hooked && !known.contains(&(*key, grant.since, grant.door)) {
-                self.enter(grant.door, key.source, key, grant.since, Reason::Opened);
+                self.queue(Some(number), Part::Start, false, debt.grant.life().key.source, about, script);
             }
         }
     }
@@ -474,11 +422,12 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// If some could not be run: they stay owed.
 pub fn settle(paths: &Paths) -> Result<Vec<String>> {
     let mut keeper = Keeper::bare(paths);
+    let mut grants = Lives::new(keeper.lives());
     let mut lines = Vec::new();
     if keeper.owed() > 0 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            keeper.end_all();
+            keeper.hear(&grants.end_all());
             keeper.wind_up(SETTLING).await;
         });
         let loud = keeper.take_said().into_iter().filter(|said| said.level <= Level::Info);

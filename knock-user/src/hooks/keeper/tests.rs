@@ -3,10 +3,13 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use knock_common::grant::{FOR_GOOD, Grant, HOST_BITS};
+use knock_common::event::Event;
+use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin};
 use knock_common::rules::Name;
 
 use super::*;
+use crate::firewall::GrantEntry;
+use crate::grants::Table;
 
 const CONFIG: &str = r#"
     options.interfaces = ["eth0"]
@@ -25,7 +28,7 @@ const CONFIG: &str = r#"
 struct Grants(RefCell<HashMap<GrantKey, Grant>>);
 
 impl Table for Grants {
-    fn live(&self, key: &GrantKey) -> Result<Option<Grant>> {
+    fn get(&self, key: &GrantKey) -> Result<Option<Grant>> {
         Ok(self.0.borrow().get(key).copied())
     }
 }
@@ -34,7 +37,7 @@ impl Table for Grants {
 struct Unreadable;
 
 impl Table for Unreadable {
-    fn live(&self, _: &GrantKey) -> Result<Option<Grant>> {
+    fn get(&self, _: &GrantKey) -> Result<Option<Grant>> {
         bail!("it cannot be read")
     }
 }
@@ -44,6 +47,7 @@ struct Lab {
     folder: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
     table: Grants,
+    lives: Lives,
     keeper: Keeper,
 }
 
@@ -60,12 +64,28 @@ fn config(folder: &Path, text: &str) -> Config {
     Config::parse(&text, "k.toml").unwrap().0
 }
 
+/// What a daemon begins with.
+fn open(folder: &Path, text: &str, now: u64) -> (Lives, Keeper) {
+    let config = config(folder, text);
+    let keeper = Keeper::open(&Paths::below(folder), &config, now);
+    let mut lives = Lives::new(keeper.lives());
+    lives.configure(&config);
+    (lives, keeper)
+}
+
 impl Lab {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let keeper = Keeper::open(&Paths::below(folder.path()), &config(folder.path(), CONFIG), 0);
-        Self { folder, runtime, table: Grants::default(), keeper }
+        let (lives, keeper) = open(folder.path(), CONFIG, 0);
+        Self { folder, runtime, table: Grants::default(), lives, keeper }
+    }
+
+    /// Other rules.
+    fn configure(&mut self, text: &str, now: u64) {
+        let config = config(self.folder.path(), text);
+        self.keeper.configure(&config, now);
+        self.lives.configure(&config);
     }
 
     fn path(&self) -> PathBuf {
@@ -101,7 +121,8 @@ impl Lab {
             ..Event::NONE
         };
         let _inside = self.runtime.enter();
-        self.keeper.hear(&event, kind, &self.table);
+        let changes = self.lives.hear(&event, kind, &self.table, &|door| self.keeper.follows(door));
+        self.keeper.hear(&changes);
     }
 
     fn grant(&self, door: &str, service: &str, last: u8, since: u64) {
@@ -120,15 +141,24 @@ impl Lab {
     }
 
     fn sweep(&mut self) {
-        let live: Vec<_> =
+        self.look(Vec::new());
+    }
+
+    /// A sweep that takes these out.
+    fn look(&mut self, expired: Vec<GrantEntry>) {
+        let follows = |door| self.keeper.follows(door);
+        let mut look = self.lives.look(&follows);
+        let mut live: Vec<_> =
             self.table.0.borrow().iter().map(|(key, grant)| GrantEntry { key: *key, grant: *grant }).collect();
+        live.retain(|entry| look.see(entry));
+        let changes = look.end(&self.table, &live, expired);
         let _inside = self.runtime.enter();
-        self.keeper.compare(&self.table, &live, &[]);
+        self.keeper.look(&changes);
     }
 
     /// `kill -9`, and another daemon.
     fn restart(&mut self, text: &str, now: u64) {
-        self.keeper = Keeper::open(&Paths::below(self.folder.path()), &config(self.folder.path(), text), now);
+        (self.lives, self.keeper) = open(self.folder.path(), text, now);
     }
 }
 
@@ -280,7 +310,8 @@ fn a_table_that_cannot_be_read_ends_nothing() {
     let mut lab = Lab::new();
     lab.open("both", "ssh", 7, 100);
     let _inside = lab.runtime.enter();
-    lab.keeper.compare(&Unreadable, &[], &[]);
+    let changes = lab.lives.look(&|_| None).end(&Unreadable, &[], Vec::new());
+    lab.keeper.look(&changes);
     assert_eq!(lab.keeper.owed(), 1);
 }
 
@@ -344,8 +375,7 @@ fn hooks_that_are_new_in_the_config_leave_older_grants_alone() {
     lab.grant("plain", "ssh", 7, 100);
     let more =
         CONFIG.replace("sequence = [57, 59, 58]", "sequence = [57, 59, 58], start_command = \"echo new >> LOG\"");
-    let config = config(lab.folder.path(), &more);
-    lab.keeper.configure(&config, 150);
+    lab.configure(&more, 150);
     lab.sweep();
     assert_eq!(lab.log(), Vec::<String>::new());
     lab.grant("plain", "ssh", 8, 160);
@@ -358,8 +388,7 @@ fn a_service_that_is_gone_has_no_grants() {
     let mut lab = Lab::new();
     lab.open("stop", "web", 7, 100);
     lab.open("both", "ssh", 7, 100);
-    let config = config(lab.folder.path(), "options.interfaces = [\"eth0\"]\nservices.ssh.ports = [22]\n");
-    lab.keeper.configure(&config, 150);
+    lab.configure("options.interfaces = [\"eth0\"]\nservices.ssh.ports = [22]\n", 150);
     lab.sweep();
     // The other door is gone too, but its grant lives.
     assert_eq!(lab.log(), ["both+ 192.0.2.7", "stop-"]);
@@ -416,8 +445,7 @@ fn a_journal_that_cannot_be_written_is_told_and_hooks_go_on() {
 fn commands_are_told_of_in_the_words_of_knockd() {
     let mut lab = Lab::new();
     let text = CONFIG.replace("echo both+ %IP% >> LOG", "echo one >&2; exit 3");
-    let config = config(lab.folder.path(), &text);
-    lab.keeper.configure(&config, 0);
+    lab.configure(&text, 0);
     lab.open("both", "ssh", 7, 100);
     lab.log();
     let texts: Vec<_> = lab.keeper.take_said().into_iter().map(|said| said.text).collect();
@@ -431,10 +459,7 @@ fn commands_are_told_of_in_the_words_of_knockd() {
     );
     let expired = GrantEntry { key: key("ssh", 7), grant: lab.table.0.borrow()[&key("ssh", 7)] };
     lab.end("ssh", 7);
-    {
-        let _inside = lab.runtime.enter();
-        lab.keeper.compare(&lab.table, &[], &[expired]);
-    }
+    lab.look(vec![expired]);
     lab.log();
     let first = lab.keeper.take_said().remove(0).text;
     assert_eq!(first, "192.0.2.7: both: command timeout");
