@@ -94,7 +94,7 @@ impl Daemon {
                     self.trial = again(Before::Nothing);
                     return Err(error.context("the gate on trial cannot be taken down"));
                 }
-                self.hooks.hear(&self.grants.end_all());
+                self.on_gate_down();
                 self.logbook.note(&Record::of("trial", "not confirmed: the gate is taken down".to_owned()));
                 Ok(true)
             }

@@ -18,6 +18,7 @@ use super::record::Record;
 use super::troubles::Troubles;
 use crate::config::{Config, Lockout};
 use crate::firewall::{Arrivals, GrantEntry, State, boot_now, format_site};
+use crate::grants::{Change, Knock};
 use crate::host::sockets;
 
 /// Sites whose wrong knocks are remembered: beyond, those that were wrong longest ago are forgotten.
@@ -107,20 +108,25 @@ impl Lockouts {
         Some((rule, std::mem::take(&mut self.due)))
     }
 
-    /// Counts what is wrong, unless the gate only observes, and lets off whoever has got a grant.
-    pub fn hear_of(&mut self, event: &Event, kind: Kind, observe: bool, state: &State) {
-        match kind {
-            Kind::Wrong | Kind::Spent if !observe => self.hear(event.source, event.at),
-            Kind::Opened if self.rule.is_some() => {
-                if !event.source.is_v4() {
-                    self.granted.insert(event.source.site());
-                }
-                if !self.none {
-                    // An entry that cannot be removed has no effect while the grant is live.
-                    let _ = state.let_off(event.source);
-                }
-            }
-            _ => {}
+    /// Counts what is wrong, unless the gate only observes.
+    pub fn hear_of(&mut self, event: &Event, kind: Kind, observe: bool) {
+        if matches!(kind, Kind::Wrong | Kind::Spent) && !observe {
+            self.hear(event.source, event.at);
+        }
+    }
+
+    /// Lets off whoever has got a grant.
+    pub fn let_off(&mut self, change: &Change, state: &State) {
+        let Change::Opened(_, Knock { source, .. }) = change else { return };
+        if self.rule.is_none() {
+            return;
+        }
+        if !source.is_v4() {
+            self.granted.insert(source.site());
+        }
+        if !self.none {
+            // An entry that cannot be removed has no effect while the grant is live.
+            let _ = state.let_off(*source);
         }
     }
 

@@ -12,7 +12,7 @@ use super::quota::{Line, Quota};
 use super::record::{EventLog, Record};
 use super::rounds::instant;
 use crate::config::Config;
-use crate::firewall::GrantEntry;
+use crate::grants::{Change, End};
 use crate::hooks::Said;
 use crate::paths::Paths;
 
@@ -103,10 +103,12 @@ impl Logbook {
         true
     }
 
-    /// Writes that a grant has ended.
-    pub fn expired(&mut self, entry: &GrantEntry) {
-        if self.quota.admit(Line::Expired) {
-            let record = self.names.expired(entry);
+    /// Writes that a grant has ended with its time. What else becomes of one is in the words of its packet.
+    pub fn hear_of(&mut self, change: &Change) {
+        if let Change::Ended(life, End::Expired { door }) = change
+            && self.quota.admit(Line::Expired)
+        {
+            let record = self.names.expired(&life.key, *door);
             self.note(&record);
         }
     }
@@ -160,9 +162,11 @@ mod tests {
     use std::time::Duration;
 
     use knock_common::addr::Addr;
+    use knock_common::grant::{GrantKey, HOST_BITS};
 
     use super::*;
     use crate::config::LogTarget;
+    use crate::grants::Life;
     use crate::runtime::EVENTS;
 
     const CONFIG: &str = "[options]\ninterfaces = [\"eth0\"]\nlog_rate = 2\nlog_denied_rate = 1\n[services.s]\n\
@@ -205,6 +209,19 @@ mod tests {
         assert_eq!(written(folder.path(), ["wrong", "opened", "denied"]), [3, 1, 2]);
         let text = fs::read_to_string(folder.path().join("log")).unwrap();
         assert!(text.contains("wrong: 8 more left out") && text.contains("did not knock: 9 more left out"), "{text}");
+    }
+
+    #[test]
+    fn the_end_of_a_grant_is_written_if_no_packet_tells_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut logbook = logbook(folder.path());
+        let key = GrantKey { source: Addr::from_v4([192, 0, 2, 7]), service: 0, bits: HOST_BITS };
+        for why in [End::Closed, End::Superseded, End::Removed, End::GateDown, End::Expired { door: 0 }] {
+            logbook.hear_of(&Change::Ended(Life { key, since: 1 }, why));
+        }
+        assert_eq!(written(folder.path(), ["expired", "closed"]), [1, 0]);
+        let text = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert!(text.contains("192.0.2.7: (no longer configured): expired") && text.lines().count() == 1, "{text}");
     }
 
     #[test]

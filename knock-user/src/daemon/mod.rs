@@ -41,7 +41,7 @@ use tokio::time::Instant;
 
 use crate::config::{Config, DEFAULT_CONFIG, OnExit, Severity, remarks_on_listeners, remarks_on_published};
 use crate::firewall::{Firewall, Manner, State, boot_now};
-use crate::grants::Lives;
+use crate::grants::{Change, Lives};
 use crate::hooks::{Finished, Keeper};
 use crate::paths::Paths;
 use crate::runtime::{DaemonInfo, Force, Lock, show_to};
@@ -324,9 +324,9 @@ impl Daemon {
         }
         let changes = self.grants.hear(event, kind, &self.state, &|door| self.hooks.follows(door));
         if !changes.is_empty() {
-            self.hooks.hear(&changes);
+            self.on_grants(&changes, Keeper::hear);
         }
-        self.lockouts.hear_of(event, kind, self.manner.observe, &self.state);
+        self.lockouts.hear_of(event, kind, self.manner.observe);
         if self.uses_up(event.door, kind) {
             self.rounds.hurry_now();
         }
@@ -334,6 +334,19 @@ impl Daemon {
             // A revoke tells nobody.
             self.rounds.sweep_soon();
         }
+    }
+
+    /// Hands on what has become of grants, to the hooks in their way.
+    fn on_grants(&mut self, changes: &[Change], hooks: impl FnOnce(&mut Keeper, &[Change])) {
+        changes.iter().for_each(|change| self.logbook.hear_of(change));
+        hooks(&mut self.hooks, changes);
+        changes.iter().for_each(|change| self.lockouts.let_off(change, &self.state));
+    }
+
+    /// The gate was taken down, and every grant has ended with it.
+    fn on_gate_down(&mut self) {
+        let changes = self.grants.end_all();
+        self.on_grants(&changes, Keeper::hear);
     }
 
     /// Counts what the kernel's program tells and this version does not know, and says so when the first comes.
@@ -401,7 +414,7 @@ impl Daemon {
             OnExit::Keep => "shutting down: the gate goes on standing",
             OnExit::Detach => {
                 Firewall::unload(&self.paths).context("the gate cannot be taken down")?;
-                self.hooks.hear(&self.grants.end_all());
+                self.on_gate_down();
                 "shutting down: the gate is taken down"
             }
         };

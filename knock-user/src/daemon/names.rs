@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use knock_common::addr::Addr;
 use knock_common::event::{Event, Kind};
-use knock_common::grant::{FOR_GOOD, HOST_BITS};
+use knock_common::grant::{FOR_GOOD, GrantKey, HOST_BITS};
 
 use super::record::Record;
 use crate::config::Config;
-use crate::firewall::{GrantEntry, format_network, format_source};
+use crate::firewall::{format_network, format_source};
 
 /// Names of doors and services by their tags.
 pub struct Names {
@@ -101,10 +101,10 @@ impl Names {
         }
     }
 
-    /// What to log of a grant that ended.
-    pub fn expired(&self, entry: &GrantEntry) -> Record {
-        let (source, service) = (entry.source(), find(&self.services, entry.key.service));
-        let door = (entry.grant.door != 0).then(|| find(&self.doors, entry.grant.door).to_owned());
+    /// What to log of a grant that ended with its time; `door` is the tag of the door that wrote it, 0 if none did.
+    pub fn expired(&self, key: &GrantKey, door: u32) -> Record {
+        let (source, service) = (format_source(key.source, key.bits), find(&self.services, key.service));
+        let door = (door != 0).then(|| find(&self.doors, door).to_owned());
         let text = format!("{source}: {service}: expired");
         Record { source: Some(source), service: Some(service.to_owned()), door, ..Record::of("expired", text) }
     }

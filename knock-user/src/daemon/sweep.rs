@@ -8,6 +8,7 @@ use super::Daemon;
 use super::record::Record;
 use super::rounds::Seen;
 use crate::firewall::Swept;
+use crate::hooks::Keeper;
 use crate::memory;
 
 /// Grants that a sweep has taken out, of which what they took in memory is worth giving back.
@@ -34,9 +35,8 @@ impl Daemon {
         })?;
         self.lockouts.take_sites(sites);
         let has_many = expired.len() >= MANY;
-        expired.iter().for_each(|entry| self.logbook.expired(entry));
         let changes = look.end(&self.state, &wanted, expired);
-        self.hooks.look(&changes);
+        self.on_grants(&changes, Keeper::look);
         self.lockouts.sweep(&self.state, &wanted)?;
         if has_many {
             drop((changes, wanted));
