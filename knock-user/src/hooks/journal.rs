@@ -4,6 +4,7 @@
 //! JSON lines, appended and synced; rewritten as a whole, under another name, when it is opened and
 //! when most of it is settled. A line that was cut off by a crash counts for nothing.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
@@ -94,6 +95,8 @@ pub struct Journal {
     lines: usize,
     next: u64,
     debts: BTreeMap<u64, Debt>,
+    /// Numbers of debts by their grants: one for each door.
+    by_grant: HashMap<GrantId, Vec<u64>>,
     since: HashMap<u32, (u64, String)>,
 }
 
@@ -144,6 +147,7 @@ impl Journal {
             lines: 0,
             next: 1,
             debts: BTreeMap::new(),
+            by_grant: HashMap::new(),
             since: HashMap::new(),
         }
     }
@@ -152,6 +156,8 @@ impl Journal {
         match line {
             Line::Owe(number, debt) => {
                 self.next = self.next.max(number + 1);
+                self.forget(number);
+                self.by_grant.entry(debt.grant.clone()).or_default().push(number);
                 self.debts.insert(number, *debt);
             }
             Line::Started(number) => {
@@ -159,9 +165,25 @@ impl Journal {
                     debt.start = None;
                 }
             }
-            Line::Settled(number) => drop(self.debts.remove(&number)),
+            Line::Settled(number) => self.forget(number),
             Line::Since(door, at, boot) => drop(self.since.insert(door, (at, boot))),
         }
+    }
+
+    fn forget(&mut self, number: u64) {
+        let Some(debt) = self.debts.remove(&number) else { return };
+        if let Entry::Occupied(mut numbers) = self.by_grant.entry(debt.grant) {
+            numbers.get_mut().retain(|other| *other != number);
+            if numbers.get().is_empty() {
+                numbers.remove();
+            }
+        }
+    }
+
+    /// The numbers of what is owed for a grant.
+    #[must_use]
+    pub fn of(&self, grant: &GrantId) -> &[u64] {
+        self.by_grant.get(grant).map_or(&[], Vec::as_slice)
     }
 
     /// All debts by their numbers.
@@ -328,6 +350,23 @@ mod tests {
         assert_eq!(journal.debts()[&one], Debt { start: None, ..debt(1) });
         assert_eq!(journal.debts()[&three], debt(3));
         assert_eq!(journal.debts()[&three].grant.life().key.source, Addr::from_v4([192, 0, 2, 3]));
+    }
+
+    #[test]
+    fn debts_are_found_by_their_grants() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = again(folder.path());
+        let (one, two) = (journal.owe(debt(1)), journal.owe(debt(2)));
+        let other = journal.owe(Debt { door_tag: 2, ..debt(1) });
+        journal.settled(two);
+        journal.sync().unwrap();
+        let mut journal = again(folder.path());
+        assert_eq!(journal.of(&debt(1).grant), [one, other]);
+        assert!(journal.of(&debt(2).grant).is_empty());
+        journal.settled(one);
+        assert_eq!(journal.of(&debt(1).grant), [other]);
+        journal.settled(other);
+        assert!(journal.of(&debt(1).grant).is_empty() && journal.by_grant.is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is to run, and when: what becomes of grants on one side, the journal and the running hooks on the other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::time::Duration;
 
@@ -187,7 +187,8 @@ impl Keeper {
             return;
         }
         let grant = GrantId::new(life, &self.boot);
-        let known = self.journal.debts().iter().find(|(_, debt)| debt.grant == grant && debt.door_tag == door_tag);
+        let mut debts = self.journal.of(&grant).iter().filter_map(|number| self.journal.debts().get_key_value(number));
+        let known = debts.find(|(_, debt)| debt.door_tag == door_tag);
         let number = match known {
             Some((_, debt)) if debt.stop.is_some() || !extends => return,
             Some((number, _)) => *number,
@@ -229,27 +230,23 @@ impl Keeper {
         if self.journal.debts().is_empty() {
             return;
         }
-        // Of this boot, or of an earlier one.
-        let ends: HashMap<(Life, bool), End> = changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::Ended(life, why) => Some(((*life, *why != End::Reboot), *why)),
-                _ => None,
-            })
-            .collect();
-        if ends.is_empty() {
-            return;
+        let mut over = BTreeMap::new();
+        for change in changes {
+            let Change::Ended(life, why) = change else { continue };
+            let numbers = self.journal.of(&GrantId::new(life, &self.boot));
+            over.extend(numbers.iter().filter(|_| *why != End::Reboot).map(|number| (*number, *why)));
         }
-        let why = |debt: &Debt| ends.get(&(debt.grant.life(), debt.grant.boot == self.boot)).copied();
-        let over: Vec<(u64, Debt, End)> = self
-            .journal
-            .debts()
-            .iter()
-            .filter(|(number, _)| !self.ended.contains(number))
-            .filter_map(|(number, debt)| why(debt).map(|why| (*number, debt.clone(), why)))
-            .collect();
-        for (number, debt, why) in over {
-            self.end(number, debt, why);
+        if changes.iter().any(|change| matches!(change, Change::Ended(_, End::Reboot))) {
+            // Those of earlier boots have all ended with them.
+            let debts = self.journal.debts().iter().filter(|(_, debt)| debt.grant.boot != self.boot);
+            over.extend(debts.map(|(number, _)| (*number, End::Reboot)));
+        }
+        for (number, why) in over {
+            if !self.ended.contains(&number)
+                && let Some(debt) = self.journal.debts().get(&number).cloned()
+            {
+                self.end(number, debt, why);
+            }
         }
     }
 
