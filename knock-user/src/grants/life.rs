@@ -79,7 +79,7 @@ pub enum End {
     /// Somebody took it out of the table and told nobody: `knockctl revoke`, a grant by hand that needed its room, or a
     /// close door whose event was lost.
     Removed,
-    /// The config has its service no more.
+    /// The config has its service no more. It is not followed any longer; that a sweep takes it out is told as well.
     ServiceGone,
     /// It was of an earlier boot.
     Reboot,
@@ -99,12 +99,15 @@ struct Followed {
 /// Of each grant that is followed one beginning and one end are told, whatever events are lost. One that began before
 /// its door was followed is left alone until a knock extends it. Of all others only what costs nothing is told:
 /// beginnings that come as events, and ends that a sweep finds.
+///
+/// Of the changes that come together, the end of a grant stands before the beginning of the next one under its key. An
+/// event that is read so late that its grant was told to have ended begins another life, which the next look ends.
 #[derive(Default)]
 pub struct Lives {
     services: HashSet<u32>,
     followed: HashMap<GrantKey, Followed>,
-    /// Lives that are over and were not told to be.
-    over: Vec<(Life, End)>,
+    /// Ends that are not told yet.
+    over: Vec<Change>,
     looks: u32,
 }
 
@@ -115,10 +118,10 @@ impl Lives {
         let mut lives = Self::default();
         for (life, is_of_this_boot) in told {
             if is_of_this_boot {
-                let older = lives.follow(life);
-                lives.over.extend(older.map(|older| (older, End::Superseded)));
+                let older = lives.follow(life).unwrap_or_default();
+                lives.over.extend(older);
             } else {
-                lives.over.push((life, End::Reboot));
+                lives.over.push(Change::Ended(life, End::Reboot));
             }
         }
         lives
@@ -146,12 +149,13 @@ impl Lives {
 
     fn opened(&mut self, event: &Event, follows: Follows<'_>) -> Vec<Change> {
         let life = Life { key: key_of(event), since: event.at };
-        if self.is_followed(&life) {
-            // A look was first.
-            return Vec::new();
-        }
-        let older = if follows(event.door).is_some() { self.follow(life) } else { self.supersede(&life) };
-        let mut changes = superseded(older);
+        let begins = if follows(event.door).is_some() {
+            self.follow(life)
+        } else {
+            (!self.is_followed(&life)).then(|| self.supersede(&life))
+        };
+        // A look may have been first.
+        let Some(mut changes) = begins else { return Vec::new() };
         changes.push(Change::Opened(life, Knock::of(event, Kind::Opened)));
         changes
     }
@@ -172,9 +176,9 @@ impl Lives {
             return vec![Change::Extended(life, knock)];
         }
         if !is_wanted {
-            return superseded(self.supersede(&life));
+            return self.supersede(&life);
         }
-        let mut changes = superseded(self.follow(life));
+        let mut changes = self.follow(life).unwrap_or_default();
         // The event of its beginning was lost, if anybody was to be told of that.
         let began = match grant {
             None => Some(knock),
@@ -197,8 +201,10 @@ impl Lives {
 
     /// Every grant has ended: the gate is taken down.
     pub fn end_all(&mut self) -> Vec<Change> {
-        let followed = self.followed.drain().map(|(key, Followed { since, .. })| (Life { key, since }, End::GateDown));
-        self.over.drain(..).chain(followed).map(|(life, why)| Change::Ended(life, why)).collect()
+        let mut changes = std::mem::take(&mut self.over);
+        let followed = self.followed.drain();
+        changes.extend(followed.map(|(key, Followed { since, .. })| Change::Ended(Life { key, since }, End::GateDown)));
+        changes
     }
 
     /// True if the beginning of this life was told, and not its end.
@@ -211,26 +217,36 @@ impl Lives {
         self.services.contains(&key.service) && follows(grant.door).is_some_and(|from| grant.since >= from)
     }
 
-    /// Follows a life from now on. Returns the one that was followed in its place, and is over.
-    fn follow(&mut self, life: Life) -> Option<Life> {
-        let older = self.supersede(&life);
+    /// Follows a life from now on, and ends the one that was followed in its place. `None` if it is followed already.
+    fn follow(&mut self, life: Life) -> Option<Vec<Change>> {
+        let seen = self.looks;
         match self.followed.entry(life.key) {
+            Entry::Occupied(there) if there.get().since == life.since => None,
             // It comes late: a younger one is in its place already.
-            Entry::Occupied(younger) if younger.get().since > life.since => self.over.push((life, End::Superseded)),
-            Entry::Occupied(_) => {}
-            Entry::Vacant(free) => drop(free.insert(Followed { since: life.since, seen: self.looks })),
+            Entry::Occupied(there) if there.get().since > life.since => {
+                self.over.push(Change::Ended(life, End::Superseded));
+                Some(Vec::new())
+            }
+            Entry::Occupied(mut there) => {
+                let Followed { since, .. } = there.insert(Followed { since: life.since, seen });
+                Some(vec![Change::Ended(Life { key: life.key, since }, End::Superseded)])
+            }
+            Entry::Vacant(free) => {
+                free.insert(Followed { since: life.since, seen });
+                Some(Vec::new())
+            }
         }
-        older
     }
 
-    /// Follows no longer what there was under the same key before, and returns it.
-    fn supersede(&mut self, life: &Life) -> Option<Life> {
-        let since = self.followed.get(&life.key)?.since;
-        if since >= life.since {
-            return None;
+    /// Ends what was followed under the same key before.
+    fn supersede(&mut self, life: &Life) -> Vec<Change> {
+        match self.followed.entry(life.key) {
+            Entry::Occupied(there) if there.get().since < life.since => {
+                let Followed { since, .. } = there.remove();
+                vec![Change::Ended(Life { key: life.key, since }, End::Superseded)]
+            }
+            _ => Vec::new(),
         }
-        self.followed.remove(&life.key);
-        Some(Life { key: life.key, since })
     }
 
     fn expire(&mut self, entry: &GrantEntry) -> Change {
@@ -244,7 +260,7 @@ impl Lives {
     /// Ends lives that are no longer in the table, or whose service is not in the config. One whose time is over stays
     /// until a sweep takes it out.
     fn settle(&mut self, table: &dyn Table, closed: Option<&Event>, changes: &mut Vec<Change>) {
-        changes.extend(self.over.drain(..).map(|(life, why)| Change::Ended(life, why)));
+        changes.append(&mut self.over);
         let (services, looks) = (&self.services, self.looks);
         self.followed.retain(|key, followed| {
             let life = Life { key: *key, since: followed.since };
@@ -295,8 +311,10 @@ impl Look<'_> {
         lives.settle(table, None, &mut changes);
         for entry in live {
             let life = Life::of(entry);
-            if !lives.is_followed(&life) && lives.is_told(&entry.key, &entry.grant, follows) {
-                changes.extend(superseded(lives.follow(life)));
+            if lives.is_told(&entry.key, &entry.grant, follows)
+                && let Some(ended) = lives.follow(life)
+            {
+                changes.extend(ended);
                 changes.push(Change::Opened(life, Knock::found(&entry.key, &entry.grant)));
             }
         }
@@ -313,10 +331,6 @@ fn key_of(event: &Event) -> GrantKey {
 fn closes(event: &Event, life: &Life) -> bool {
     let key = GrantKey::new(event.service, &event.source, &Prefix::new(life.key.bits));
     life.since <= event.at && key == life.key
-}
-
-fn superseded(life: Option<Life>) -> Vec<Change> {
-    life.map(|life| Change::Ended(life, End::Superseded)).into_iter().collect()
 }
 
 #[cfg(test)]
