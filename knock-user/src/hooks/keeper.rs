@@ -115,8 +115,8 @@ impl Keeper {
         self.sync();
     }
 
-    /// Which doors have hooks, by their tags, and from when on: boot time in ns. Grants that are older than the hooks are
-    /// left as they are.
+    /// Which doors have hooks, by their tags, and from when on: boot time in ns. Grants that are older than the hooks
+    /// are left as they are.
     #[must_use]
     pub fn follows(&self, door: u32) -> Option<u64> {
         self.doors.get(&door).and_then(|_| self.journal.since(door, &self.boot))
