@@ -2,7 +2,7 @@
 //! first to say so.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use knock_common::addr::Addr;
 use knock_common::event::{Event, Kind};
@@ -74,7 +74,7 @@ pub enum End {
     },
     /// A close door was completed.
     Closed,
-    /// Another grant stands in its place, younger than it.
+    /// Another grant stands in its place. Of two that knock at once it may be the older one.
     Superseded,
     /// Somebody took it out of the table and told nobody: `knockctl revoke`, a grant by hand that needed its room, or a
     /// close door whose event was lost.
@@ -106,6 +106,9 @@ struct Followed {
 pub struct Lives {
     services: HashSet<u32>,
     followed: HashMap<GrantKey, Followed>,
+    /// Lives that were told while a younger one was followed under the same key, by when they began. The next look asks
+    /// the table which of both it has.
+    late: BTreeSet<(GrantKey, u64)>,
     /// Ends that are not told yet.
     over: Vec<Change>,
     looks: u32,
@@ -163,12 +166,13 @@ impl Lives {
     fn extended(&mut self, event: &Event, table: &dyn Table, follows: Follows<'_>) -> Vec<Change> {
         let key = key_of(event);
         let is_wanted = follows(event.door).is_some();
-        let known = self.followed.get(&key).map(|followed| followed.since);
-        if known.is_none() && !is_wanted {
+        let followed = self.followed.get(&key).map(|followed| followed.since);
+        if followed.is_none() && !is_wanted {
             return Vec::new();
         }
         // An event may be read late: a grant that began after it is not the one that it is about.
-        let known = known.filter(|since| *since <= event.at);
+        let late = || self.late.range((key, 0)..=(key, event.at)).next_back().map(|(_, since)| *since);
+        let known = followed.filter(|since| *since <= event.at).or_else(late);
         let grant = table.get(&key).ok().flatten().filter(|grant| grant.since <= event.at);
         let since = grant.map(|grant| grant.since).or(known).unwrap_or(event.at);
         let (life, knock) = (Life { key, since }, Knock::of(event, Kind::Extended));
@@ -178,7 +182,7 @@ impl Lives {
         if !is_wanted {
             return self.supersede(&life);
         }
-        let mut changes = self.follow(life).unwrap_or_default();
+        let Some(mut changes) = self.follow(life) else { return vec![Change::Extended(life, knock)] };
         // The event of its beginning was lost, if anybody was to be told of that.
         let began = match grant {
             None => Some(knock),
@@ -203,7 +207,8 @@ impl Lives {
     pub fn end_all(&mut self) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.over);
         let followed = self.followed.drain();
-        changes.extend(followed.map(|(key, Followed { since, .. })| Change::Ended(Life { key, since }, End::GateDown)));
+        let all = followed.map(|(key, Followed { since, .. })| (key, since)).chain(std::mem::take(&mut self.late));
+        changes.extend(all.map(|(key, since)| Change::Ended(Life { key, since }, End::GateDown)));
         changes
     }
 
@@ -220,11 +225,14 @@ impl Lives {
     /// Follows a life from now on, and ends the one that was followed in its place. `None` if it is followed already.
     fn follow(&mut self, life: Life) -> Option<Vec<Change>> {
         let seen = self.looks;
+        if self.late.contains(&(life.key, life.since)) {
+            return None;
+        }
         match self.followed.entry(life.key) {
             Entry::Occupied(there) if there.get().since == life.since => None,
-            // It comes late: a younger one is in its place already.
+            // It comes late: a younger one was told already.
             Entry::Occupied(there) if there.get().since > life.since => {
-                self.over.push(Change::Ended(life, End::Superseded));
+                self.late.insert((life.key, life.since));
                 Some(Vec::new())
             }
             Entry::Occupied(mut there) => {
@@ -254,12 +262,20 @@ impl Lives {
         if self.is_followed(&life) {
             self.followed.remove(&life.key);
         }
+        self.late.remove(&(life.key, life.since));
         Change::Ended(life, End::Expired { door: entry.grant.door })
     }
 
     /// Ends lives that are no longer in the table, or whose service is not in the config. One whose time is over stays
     /// until a sweep takes it out.
     fn settle(&mut self, table: &dyn Table, closed: Option<&Event>, changes: &mut Vec<Change>) {
+        let late = std::mem::take(&mut self.late);
+        // Of two that knock at once the older may have written last.
+        let (stand, gone): (Vec<_>, Vec<_>) = late.into_iter().partition(|(key, since)| match table.get(key) {
+            Ok(grant) => grant.is_some_and(|grant| grant.since == *since),
+            Err(_) => true,
+        });
+        changes.extend(gone.into_iter().map(|(key, since)| Change::Ended(Life { key, since }, End::Superseded)));
         changes.append(&mut self.over);
         let (services, looks) = (&self.services, self.looks);
         self.followed.retain(|key, followed| {
@@ -281,6 +297,13 @@ impl Lives {
             changes.push(Change::Ended(life, why));
             false
         });
+        for (key, since) in stand {
+            if let Entry::Vacant(free) = self.followed.entry(key) {
+                free.insert(Followed { since, seen: looks });
+            } else {
+                self.late.insert((key, since));
+            }
+        }
     }
 }
 

@@ -247,6 +247,47 @@ fn an_event_that_comes_late_is_not_about_a_younger_grant() {
 }
 
 #[test]
+fn extensions_that_come_late_are_of_one_life() {
+    let mut lab = Lab::new();
+    lab.grant(DOOR, 7, 300, FOR_GOOD);
+    lab.grant(DOOR, 8, 300, FOR_GOOD);
+    assert_eq!(lab.look().len(), 2);
+    assert_eq!(lab.event(Kind::Opened, DOOR, 7, 100), [opened(7, 100, DOOR)]);
+    assert_eq!(lab.event(Kind::Extended, DOOR, 7, 150), [extended(7, 100, DOOR)]);
+    // Of this one the event of the beginning was lost.
+    let began = Change::Opened(life(8, 150), knock(Kind::Extended, DOOR, 8));
+    assert_eq!(lab.event(Kind::Extended, DOOR, 8, 150), [began]);
+    assert_eq!(lab.event(Kind::Extended, DOOR, 8, 160), [extended(8, 150, DOOR)]);
+    assert_eq!(lab.look(), [ended(life(7, 100), End::Superseded), ended(life(8, 150), End::Superseded)]);
+    assert_eq!(lab.look(), []);
+}
+
+#[test]
+fn of_two_that_knock_at_once_the_table_says_who_has_the_grant() {
+    let mut lab = Lab::new();
+    lab.grant(DOOR, 7, 100, 300);
+    assert_eq!(lab.event(Kind::Opened, OTHER, 7, 101), [opened(7, 101, OTHER)]);
+    assert_eq!(lab.event(Kind::Opened, DOOR, 7, 100), [opened(7, 100, DOOR)]);
+    assert_eq!(lab.event(Kind::Extended, DOOR, 7, 150), [extended(7, 100, DOOR)]);
+    assert_eq!(lab.look(), [ended(life(7, 101), End::Superseded)]);
+    assert_eq!(lab.look(), []);
+    lab.now = 300;
+    assert_eq!(lab.look(), [ended(life(7, 100), End::Expired { door: DOOR })]);
+    assert_eq!(lab.look(), []);
+}
+
+#[test]
+fn a_late_life_that_a_sweep_takes_out_ends_once() {
+    let mut lab = Lab::new();
+    lab.grant(DOOR, 7, 100, 200);
+    lab.event(Kind::Opened, OTHER, 7, 101);
+    lab.event(Kind::Opened, DOOR, 7, 100);
+    lab.now = 200;
+    assert_eq!(lab.look(), [ended(life(7, 100), End::Expired { door: DOOR }), ended(life(7, 101), End::Removed)]);
+    assert_eq!(lab.look(), []);
+}
+
+#[test]
 fn a_close_door_ends_what_covers_its_source() {
     let mut lab = Lab::new();
     for source in [7, 8, 9] {

@@ -263,6 +263,31 @@ fn an_event_that_comes_late_is_not_about_a_younger_grant() {
 }
 
 #[test]
+fn events_that_come_late_run_one_start_and_one_stop() {
+    let mut lab = Lab::new();
+    lab.grant("other", "ssh", 7, 300);
+    lab.sweep();
+    lab.event(Kind::Opened, "both", "ssh", 7, 100);
+    lab.event(Kind::Extended, "both", "ssh", 7, 150);
+    lab.event(Kind::Opened, "other", "ssh", 7, 300);
+    lab.sweep();
+    assert_eq!(lab.log(), ["other+", "both+ 192.0.2.7", "both- 192.0.2.7"]);
+}
+
+#[test]
+fn of_two_doors_at_once_the_one_that_has_the_grant_is_undone_when_it_ends() {
+    let mut lab = Lab::new();
+    lab.grant("both", "ssh", 7, 100);
+    lab.event(Kind::Opened, "other", "ssh", 7, 101);
+    lab.event(Kind::Opened, "both", "ssh", 7, 100);
+    lab.sweep();
+    assert_eq!(lab.log(), ["other+", "both+ 192.0.2.7", "other-"]);
+    lab.end("ssh", 7);
+    lab.sweep();
+    assert_eq!(lab.log()[3..], ["both- 192.0.2.7"]);
+}
+
+#[test]
 fn a_close_door_undoes_and_then_runs_its_own() {
     let mut lab = Lab::new();
     lab.open("both", "ssh", 7, 100);
