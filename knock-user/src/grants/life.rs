@@ -94,6 +94,9 @@ struct Followed {
     seen: u32,
 }
 
+/// Room for so many lives is kept, whether it is used or not.
+const ROOM: usize = 4096;
+
 /// Lives of grants, as far as they were told.
 ///
 /// Of each grant that is followed one beginning and one end are told, whatever events are lost. One that began before
@@ -340,6 +343,10 @@ impl Look<'_> {
                 changes.extend(ended);
                 changes.push(Change::Opened(life, Knock::found(&entry.key, &entry.grant)));
             }
+        }
+        // Many grants that have ended leave their room.
+        if lives.followed.capacity() > ROOM && lives.followed.len() < lives.followed.capacity() / 8 {
+            lives.followed.shrink_to(lives.followed.len() * 2);
         }
         changes
     }

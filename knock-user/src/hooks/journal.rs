@@ -100,6 +100,9 @@ pub struct Journal {
     since: HashMap<u32, (u64, String)>,
 }
 
+/// Room for so many grants is kept, whether it is used or not.
+const ROOM: usize = 4096;
+
 /// The name of the file.
 const FILE: &str = "hooks.jsonl";
 
@@ -177,6 +180,10 @@ impl Journal {
             if numbers.get().is_empty() {
                 numbers.remove();
             }
+        }
+        // Many grants that have ended leave their room.
+        if self.by_grant.capacity() > ROOM && self.by_grant.len() < self.by_grant.capacity() / 8 {
+            self.by_grant.shrink_to(self.by_grant.len() * 2);
         }
     }
 
@@ -367,6 +374,17 @@ mod tests {
         assert_eq!(journal.of(&debt(1).grant), [other]);
         journal.settled(other);
         assert!(journal.of(&debt(1).grant).is_empty() && journal.by_grant.is_empty());
+    }
+
+    #[test]
+    fn many_debts_leave_no_room_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = again(folder.path());
+        let grant = |since| GrantId { since, ..debt(1).grant };
+        let numbers: Vec<_> = (0..1 << 14).map(|since| journal.owe(Debt { grant: grant(since), ..debt(1) })).collect();
+        numbers[1..].iter().for_each(|number| journal.settled(*number));
+        assert_eq!(journal.of(&grant(0)), [numbers[0]]);
+        assert!(journal.by_grant.capacity() < 1 << 13, "{}", journal.by_grant.capacity());
     }
 
     #[test]

@@ -386,4 +386,8 @@ fn of_many_grants_only_those_that_a_look_did_not_see_are_copied_or_asked_for() {
     assert!(ends.iter().all(|change| matches!(change, Change::Ended(_, End::Expired { door: DOOR }))));
     assert_eq!(lab.lives.followed.len(), MANY as usize * 3 / 8);
     assert_eq!(lab.table.asked.get(), MANY / 4);
+    // What they took in memory is given back.
+    lab.now = 201;
+    assert_eq!(lab.look().len(), MANY as usize * 3 / 8);
+    assert!(lab.lives.followed.capacity() < MANY as usize / 64, "{}", lab.lives.followed.capacity());
 }
