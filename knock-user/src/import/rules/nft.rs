@@ -217,7 +217,7 @@ fn asked(front: &[&str]) -> Asked {
         [.., "ip" | "ip6", "saddr"] => Asked::Source,
         [.., "iif" | "iifname"] => Asked::Interface,
         [.., "ct", "state"] => Asked::State,
-        [.., "l4proto" | "protocol" | "nexthdr"] => Asked::Protocol,
+        [.., "meta", "l4proto"] | [.., "ip", "protocol"] | [.., "ip6", "nexthdr"] => Asked::Protocol,
         _ => Asked::Other,
     }
 }
@@ -390,6 +390,15 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
                 match values(&mut words).as_slice() {
                     [family @ ("ipv4" | "ipv6")] => line.is_v4 = Some((*family == "ipv4") != negated),
                     _ => line.odd = true,
+                }
+            }
+            // A frame of a VLAN may have another one.
+            ("meta", Some("protocol")) | ("ether" | "vlan", Some("type")) => {
+                words.next();
+                line.odd = true;
+                let negated = negated(&mut words);
+                if let ([family @ ("ip" | "ip6")], false) = (values(&mut words).as_slice(), negated) {
+                    line.is_v4 = Some(*family == "ip");
                 }
             }
             ("ct" | "counter" | "log" | "meta", _) => {}

@@ -45,6 +45,10 @@ fn what_may_drop_is_a_doubt() {
         "tcp flags != 0x0 / fin,syn drop",
         "fib daddr type local drop",
         "xt target \"TARPIT\"",
+        "meta protocol vmap { ip : drop, ip6 : accept }",
+        "meta protocol != ip6 drop",
+        "meta protocol { ip, ip6 } drop",
+        "ether type != ip6 drop",
     ] {
         assert!(doubt_behind(line).is_some_and(|why| why.contains("may drop it")), "{line}");
     }
@@ -67,6 +71,7 @@ fn what_cannot_drop_is_none() {
         "tcp flags fin,syn / fin,syn drop",
         "tcp flags fin,psh,urg / fin,psh,ack,urg drop",
         "ct state invalid drop",
+        "meta protocol ip6 drop",
         "meta l4proto icmp drop",
         "tcp dport 22 counter packets 0 bytes 0 xt target \"LOG\"",
     ] {
