@@ -499,8 +499,8 @@ fn said(words: &[&str]) -> String {
 
 /// It is for packets of these protocols.
 fn protocols(line: &mut Line, protocols: &[&str]) {
-    // A range, or a set.
-    if protocols.iter().any(|protocol| protocol.contains(['-', '@'])) {
+    // A range, a set, or one value of several that are asked for at once.
+    if protocols.iter().any(|protocol| !protocol.chars().all(|c| c.is_ascii_alphanumeric())) {
         return line.odd = true;
     }
     let transports = protocols.iter().filter_map(|protocol| match *protocol {

@@ -45,6 +45,8 @@ fn what_may_drop_is_a_doubt() {
         "tcp flags != 0x0 / fin,syn drop",
         "fib daddr type local drop",
         "xt target \"TARPIT\"",
+        "meta l4proto . th dport { tcp . 22, udp . 53 } drop",
+        "ip protocol . th dport vmap { tcp . 22 : drop, udp . 53 : accept }",
         "meta protocol vmap { ip : drop, ip6 : accept }",
         "meta protocol != ip6 drop",
         "meta protocol { ip, ip6 } drop",
