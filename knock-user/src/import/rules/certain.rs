@@ -266,6 +266,7 @@ impl Known<'_> {
                 continue;
             }
             let fits_all = fits == Fits::All;
+            found.untracked |= line.untracks;
             // Docker's own rules let in what it publishes.
             let is_dockers = found.docker && key.1.starts_with("DOCKER");
             let to = |name: &String| {
@@ -273,10 +274,7 @@ impl Known<'_> {
                 self.rules.chains.get(&to).map(|chain| (to, chain))
             };
             let ends = match &line.verdict {
-                Verdict::Other => {
-                    found.untracked |= line.untracks;
-                    false
-                }
+                Verdict::Other => false,
                 Verdict::Accept => {
                     found.unchanged = true;
                     fits_all
@@ -351,7 +349,7 @@ impl Known<'_> {
 
     fn by_options(&self, line: &Line, packet: Packet<'_>) -> Fits {
         match () {
-            () if line.by_state && packet.untracked => Fits::Maybe,
+            () if (line.by_state || line.as_sent) && packet.untracked => Fits::Maybe,
             () if line.never => Fits::None,
             () if line.odd || line.negated => Fits::Maybe,
             () => Fits::All,

@@ -142,3 +142,21 @@ fn chains_that_lead_into_each_other_again_and_again_come_to_an_end() {
     assert_eq!(doubt("-A C12 -s 192.0.2.0/24 -j ACCEPT\n"), None);
     assert!(doubt("-A C12 -s 192.0.2.0/24 -j C0\n").is_some());
 }
+
+#[test]
+fn what_is_not_tracked_has_no_state() {
+    let doubt = |early: &str, line: &str| {
+        let raw = format!(
+            "table inet r {{\nchain p {{\ntype filter hook prerouting priority raw; policy accept;\n{early}\n}}\n}}\n"
+        );
+        doubt_of(&[(Listing::Nft, &format!("{raw}{}", nft(line)))], "22/tcp", "192.0.2.0/24")
+    };
+    let by_state = "ct state new ip saddr 192.0.2.0/24 accept";
+    let by_port = "meta l4proto tcp ct original proto-dst 22 ip saddr 192.0.2.0/24 accept";
+    for line in [by_state, by_port] {
+        assert_eq!(doubt("", line), None, "{line}");
+        for early in ["tcp dport 22 notrack", "tcp dport 22 notrack accept"] {
+            assert!(doubt(early, line).is_some(), "{early}: {line}");
+        }
+    }
+}
