@@ -82,6 +82,13 @@ impl Line {
         }
     }
 
+    /// It is for some sources, and not for some others: that may be any.
+    pub fn forget_sources(&mut self) {
+        self.sources.clear();
+        self.sets.clear();
+        (self.others, self.odd) = (false, true);
+    }
+
     /// It is for these destinations; `None` for those that are not understood, or for all others.
     pub fn is_to(&mut self, destinations: Option<Vec<IpNet>>) {
         let Some(found) = destinations.filter(|found| !found.is_empty()) else { return self.odd = true };

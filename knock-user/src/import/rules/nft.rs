@@ -281,7 +281,11 @@ fn one(mut line: Line, asked: &Asked, element: &Element, names: &PortNames) -> L
         }
         Asked::Source => {
             line.odd |= !line.sources.is_empty() || !line.sets.is_empty();
-            line.add_sources(networks(key));
+            if line.others {
+                line.forget_sources();
+            } else {
+                line.add_sources(networks(key));
+            }
         }
         Asked::Interface => {
             line.odd |= !line.interfaces.is_empty();
@@ -339,13 +343,18 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
             ("ip" | "ip6", Some("saddr")) => {
                 words.next();
                 // It asks for the source twice.
-                line.odd |= !line.sources.is_empty() || !line.sets.is_empty();
+                let is_again = !line.sources.is_empty() || !line.sets.is_empty();
+                line.odd |= is_again;
+                let is_mixed = is_again && line.others;
                 line.others |= negated(&mut words);
                 for value in values(&mut words) {
                     match value.strip_prefix('@') {
                         Some(set) => line.sets.push(set.to_owned()),
                         None => line.add_sources(networks(value)),
                     }
+                }
+                if is_mixed || is_again && line.others {
+                    line.forget_sources();
                 }
             }
             ("ip" | "ip6", Some("daddr")) => {

@@ -45,6 +45,8 @@ fn what_may_drop_is_a_doubt() {
         "tcp flags != 0x0 / fin,syn drop",
         "fib daddr type local drop",
         "xt target \"TARPIT\"",
+        "ip saddr 192.0.2.0/24 ip saddr != 192.0.2.128/25 drop",
+        "ip saddr != 198.51.100.0/24 ip saddr vmap { 192.0.2.0/24 : drop }",
         "meta l4proto . th dport { tcp . 22, udp . 53 } drop",
         "ip protocol . th dport vmap { tcp . 22 : drop, udp . 53 : accept }",
         "meta protocol vmap { ip : drop, ip6 : accept }",
