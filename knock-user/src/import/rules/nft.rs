@@ -324,6 +324,14 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
                 protocols(&mut line, &[word]);
                 line.odd = true;
             }
+            // The address is not the packet's.
+            ("reply", Some("ip" | "ip6")) => {
+                line.odd = true;
+                line.is_v4 = Some(words.next() == Some("ip"));
+                words.next();
+                negated(&mut words);
+                values(&mut words);
+            }
             ("reject", Some("with")) => {
                 line.verdict = Verdict::Stop;
                 // What the answer says.

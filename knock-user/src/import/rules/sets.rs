@@ -62,7 +62,8 @@ fn element(words: &[&str]) -> Element {
         _ => Verdict::Stop,
     });
     let is_single = front.get(1).is_none_or(|word| matches!(*word, "timeout" | "expires" | "comment" | "counter"));
-    let key = front.first().filter(|_| is_single).map(|key| (*key).to_owned());
+    // One for all that are not listed says not for whom it is.
+    let key = front.first().filter(|key| is_single && **key != "*").map(|key| (*key).to_owned());
     let ends = front.iter().skip(1).any(|word| matches!(*word, "timeout" | "expires"));
     Element { key, verdict, ends }
 }

@@ -45,6 +45,8 @@ fn what_may_drop_is_a_doubt() {
         "tcp flags != 0x0 / fin,syn drop",
         "fib daddr type local drop",
         "xt target \"TARPIT\"",
+        "ct reply ip saddr 198.51.100.1 drop",
+        "iifname vmap { * : accept, \"eth0\" : drop }",
         "ip saddr 192.0.2.0/24 ip saddr != 192.0.2.128/25 drop",
         "ip saddr != 198.51.100.0/24 ip saddr vmap { 192.0.2.0/24 : drop }",
         "meta l4proto . th dport { tcp . 22, udp . 53 } drop",
