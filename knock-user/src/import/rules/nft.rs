@@ -423,7 +423,8 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
             ("comment" | "prefix" | "level", Some(_)) => drop(words.next()),
             // What follows is a name, whatever it looks like.
             (
-                "name" | "oif" | "oifname" | "ibrname" | "obrname" | "set" | "helper" | "timeout" | "label" | "group",
+                "name" | "status" | "oif" | "oifname" | "ibrname" | "obrname" | "set" | "helper" | "timeout" | "label"
+                | "group",
                 Some(_),
             ) => {
                 line.odd = true;

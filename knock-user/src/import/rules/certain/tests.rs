@@ -78,6 +78,7 @@ fn what_cannot_drop_is_none() {
         "tcp flags fin,psh,urg / fin,psh,ack,urg drop",
         "ct state invalid drop",
         "meta protocol ip6 drop",
+        "ct status dnat accept",
         "meta l4proto icmp drop",
         "tcp dport 22 counter packets 0 bytes 0 xt target \"LOG\"",
     ] {
