@@ -419,6 +419,8 @@ fn by_destination(line: &Line, destination: Option<IpAddr>) -> Fits {
             Some(address) if address.is_loopback() => Fits::Maybe,
             _ => Fits::None,
         },
+        // Whether this host has the address is not known.
+        (None, Some(_)) if line.to_local => Fits::Maybe,
         (None, _) => Fits::All,
         (Some(_), None) => Fits::Maybe,
         (Some(asked), Some(address)) => {

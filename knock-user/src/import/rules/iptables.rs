@@ -196,7 +196,7 @@ fn rule<'a>(text: &'a str, table: &str, names: &PortNames) -> Result<Option<(&'a
                 line.never |= fits == negated;
             }
             "--dst-type" => match value() {
-                "LOCAL" if !negated => {}
+                "LOCAL" if !negated => line.to_local = true,
                 "BROADCAST" | "MULTICAST" | "ANYCAST" if !negated => line.never = true,
                 _ => line.odd = true,
             },

@@ -33,6 +33,8 @@ pub(super) struct Line {
     pub interfaces: Vec<String>,
     /// The destination is this host's loopback.
     pub to_loopback: bool,
+    /// The destination is this host.
+    pub to_local: bool,
     /// The one address that it is for.
     pub destination: Option<IpAddr>,
     /// No first packet of a connection to a port fits it.

@@ -491,7 +491,7 @@ fn fib<'a, I: Iterator<Item = &'a str>>(line: &mut Line, words: &mut Words<'a, I
             line.never = true;
         }
         // What comes to this host.
-        ["daddr", "type"] if words.next_if_eq(&"local").is_some() => {}
+        ["daddr", "type"] if words.next_if_eq(&"local").is_some() => line.to_local = true,
         _ => line.odd = true,
     }
 }

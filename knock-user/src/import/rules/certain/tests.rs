@@ -165,3 +165,14 @@ fn what_is_not_tracked_has_no_state() {
         }
     }
 }
+
+#[test]
+fn what_is_forwarded_is_not_for_an_address_of_this_host() {
+    let text = "*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
+        -A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 198.51.100.9:80\nCOMMIT\n\
+        *filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n\
+        -A FORWARD -s 192.0.2.0/25 -j ACCEPT\n-A FORWARD -s 192.0.2.128/25 -m addrtype --dst-type LOCAL -j ACCEPT\nCOMMIT\n";
+    let doubt = |source| doubt_of(&[(Listing::Iptables, text)], "8080/tcp", source);
+    assert_eq!(doubt("192.0.2.0/25"), None);
+    assert!(doubt("192.0.2.128/25").is_some());
+}
