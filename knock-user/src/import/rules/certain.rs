@@ -176,7 +176,9 @@ impl<'a> Certain<'a> {
 
     /// Through what sees them first, and from there to this host or to others.
     fn comes_in(&self, packet: Packet<'_>) -> Result<(), String> {
-        let early = |hook| matches!(hook, Hook::Early | Hook::Device);
+        let early = |hook| matches!(hook, Hook::Early | Hook::Behind | Hook::Device);
+        // What DNAT has changed is seen so by what comes behind it.
+        let here = |hook| matches!(hook, Hook::Input | Hook::Beside | Hook::Behind);
         let mut found = self.base_chains(packet, early)?;
         let mut packet = packet;
         if found.iter().any(|found| found.untracked) {
@@ -185,7 +187,7 @@ impl<'a> Certain<'a> {
         }
         // DNAT needs the connection to be tracked.
         if packet.untracked || found.iter().all(|found| found.unchanged) {
-            self.base_chains(packet, |hook| hook == Hook::Input)?;
+            self.base_chains(packet, |hook| matches!(hook, Hook::Input | Hook::Beside))?;
         }
         let mut sent: Vec<_> = found.into_iter().flat_map(|found| found.sent).collect();
         sent.sort_unstable();
@@ -196,13 +198,13 @@ impl<'a> Certain<'a> {
             let packet = Packet { ports, destination, published, ..packet };
             // To another host; or to this one, which has the address.
             let Some(address) = destination.filter(|address| !address.is_loopback()) else {
-                self.base_chains(packet, |hook| hook == Hook::Input)?;
+                self.base_chains(packet, here)?;
                 continue;
             };
-            self.base_chains(packet, |hook| matches!(hook, Hook::Forward | Hook::Late))?;
+            self.base_chains(packet, |hook| matches!(hook, Hook::Forward | Hook::Late | Hook::Behind))?;
             if !published {
                 let ours = |why| format!("{why}, if {address} is an address of this host");
-                self.base_chains(packet, |hook| hook == Hook::Input).map_err(ours)?;
+                self.base_chains(packet, here).map_err(ours)?;
             }
         }
         Ok(())

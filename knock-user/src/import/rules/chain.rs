@@ -14,8 +14,12 @@ pub(super) enum Hook {
     Forward,
     /// From a device or within a bridge: for this host, and for others as well.
     Device,
-    /// Before those for this host, or beside them: none is let in here for good.
+    /// Before it is known whether they are for this host: none is let in here for good.
     Early,
+    /// The same, behind DNAT.
+    Behind,
+    /// For this host, but none is let in here for good.
+    Beside,
     /// On the way out, of those for others as well.
     Late,
     /// Anywhere else.

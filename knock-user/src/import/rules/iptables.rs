@@ -121,7 +121,8 @@ fn add<'a>(chains: &'a mut BTreeMap<Key, Chain>, table: &str, name: &str) -> &'a
     let chain = chains.entry((table.to_owned(), name.to_owned())).or_default();
     chain.hook = match (table, name) {
         ("ip filter" | "ip6 filter", "INPUT") => Some(Hook::Input),
-        (_, "INPUT" | "PREROUTING") => Some(Hook::Early),
+        (_, "INPUT") => Some(Hook::Beside),
+        (_, "PREROUTING") => Some(Hook::Early),
         (_, "FORWARD") => Some(Hook::Forward),
         (_, "POSTROUTING") => Some(Hook::Late),
         (_, "OUTPUT") => Some(Hook::Other),

@@ -52,7 +52,9 @@ pub fn read(text: &str, names: &PortNames, all: &mut Rules) -> Result<(), String
                             ("filter", "input", "ip" | "ip6" | "inet") => Hook::Input,
                             ("filter", "input" | "ingress", _) => Hook::Device,
                             ("filter", "forward", _) => Hook::Forward,
-                            (_, "input" | "ingress" | "prerouting", _) => Hook::Early,
+                            (_, "input", _) => Hook::Beside,
+                            ("filter", "prerouting", "ip" | "ip6" | "inet") if is_behind_dnat(&words) => Hook::Behind,
+                            (_, "ingress" | "prerouting", _) => Hook::Early,
                             (_, "postrouting", _) => Hook::Late,
                             _ => Hook::Other,
                         });
@@ -93,6 +95,25 @@ pub fn read(text: &str, names: &PortNames, all: &mut Rules) -> Result<(), String
         chains.entry(key).or_default().lines.extend(lines);
     }
     if whole { Ok(()) } else { Err("it is cut off".to_owned()) }
+}
+
+/// True unless the priority of a chain is known, and lower than that of DNAT.
+fn is_behind_dnat(words: &[&str]) -> bool {
+    let number = |text: &str| text.parse::<i32>().ok().map(i64::from);
+    let place = |text: &str| match text {
+        "raw" => Some(-300),
+        "mangle" => Some(-150),
+        "dstnat" => Some(-100),
+        other => number(other),
+    };
+    let at = words.iter().position(|word| *word == "priority");
+    let priority = match at.map_or(&[][..], |at| &words[at + 1..]) {
+        [from, "+", by, ..] => place(from).zip(number(by)).map(|(from, by)| from + by),
+        [from, "-", by, ..] => place(from).zip(number(by)).map(|(from, by)| from - by),
+        [at, ..] => place(at),
+        [] => None,
+    };
+    priority.is_none_or(|priority| priority >= -100)
 }
 
 /// What is open in braces.

@@ -155,7 +155,7 @@ impl<'a> Reading<'a> {
         }
         for (other, chain) in &self.rules.chains {
             let asks = match chain.hook {
-                Some(Hook::Early | Hook::Device) => true,
+                Some(Hook::Early | Hook::Behind | Hook::Beside | Hook::Device) => true,
                 Some(Hook::Input | Hook::Forward) => chain.hook == Some(hook),
                 Some(Hook::Late | Hook::Other) | None => false,
             };

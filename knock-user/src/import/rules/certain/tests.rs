@@ -176,3 +176,37 @@ fn what_is_forwarded_is_not_for_an_address_of_this_host() {
     assert_eq!(doubt("192.0.2.0/25"), None);
     assert!(doubt("192.0.2.128/25").is_some());
 }
+
+#[test]
+fn what_sees_packets_behind_dnat_sees_the_ports_that_they_have_there() {
+    let text = |drops: &str, input: &str| {
+        format!(
+            "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 8022 -j REDIRECT --to-ports 22\nCOMMIT\n\
+             *mangle\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n-A {drops} -j DROP\nCOMMIT\n\
+             *filter\n:INPUT DROP [0:0]\n{input}-A INPUT -s 192.0.2.0/24 -j ACCEPT\nCOMMIT\n"
+        )
+    };
+    let doubt = |drops, port| doubt_of(&[(Listing::Iptables, &text(drops, ""))], port, "192.0.2.0/24");
+    assert!(doubt("INPUT -p tcp -m tcp --dport 22", "8022/tcp").is_some());
+    assert!(doubt("INPUT -p tcp -m tcp --dport 22", "22/tcp").is_some());
+    assert_eq!(doubt("INPUT -p tcp -m tcp --dport 8022", "8022/tcp"), None);
+    // This chain stands before DNAT.
+    assert_eq!(doubt("PREROUTING -p tcp -m tcp --dport 22", "8022/tcp"), None);
+    assert!(doubt("PREROUTING -p tcp -m tcp --dport 8022", "8022/tcp").is_some());
+    let late = |priority: &str| {
+        let nat = "table inet n {\nchain p {\ntype nat hook prerouting priority dstnat; policy accept;\n\
+            tcp dport 8022 redirect to :22\n}\n}\n";
+        let own = format!(
+            "table inet f {{\nchain p {{\ntype filter hook prerouting priority {priority}; policy accept;\n\
+            tcp dport 22 drop\n}}\n}}\n"
+        );
+        let text = format!("{nat}{own}{}", nft("ip saddr 192.0.2.0/24 accept"));
+        doubt_of(&[(Listing::Nft, &text)], "8022/tcp", "192.0.2.0/24")
+    };
+    for priority in ["filter", "0", "dstnat + 10", "mangle + 60", "-90"] {
+        assert!(late(priority).is_some(), "{priority}");
+    }
+    for priority in ["raw", "mangle", "-150", "dstnat - 5"] {
+        assert_eq!(late(priority), None, "{priority}");
+    }
+}
