@@ -396,7 +396,7 @@ fn by_ports(line: &Line, ports: &[PortRange], port: PortRange) -> Fits {
         () if ports.is_empty() || ports.iter().any(is_in) => Fits::All,
         () if ports.iter().any(|range| range.shared(port).is_some()) => Fits::Maybe,
         // Of which protocol they are is not said.
-        () if line.as_sent && line.transports.is_empty() => Fits::Maybe,
+        () if line.as_sent && !ports.iter().any(|range| line.transports.contains(&range.transport)) => Fits::Maybe,
         () => Fits::None,
     }
 }

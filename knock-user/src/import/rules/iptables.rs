@@ -165,6 +165,8 @@ fn rule<'a>(text: &'a str, table: &str, names: &PortNames) -> Result<Option<(&'a
                 let text = value();
                 line.odd |= sent.is_some();
                 line.as_sent |= word == "--ctorigdstport";
+                // One is asked for before DNAT, and another one behind it.
+                line.negated |= sent.is_some() && line.as_sent;
                 sent.get_or_insert(text);
                 line.negated |= negated;
             }

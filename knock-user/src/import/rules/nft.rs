@@ -345,8 +345,8 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
                 protocols(&mut line, &[word]);
                 line.odd = true;
             }
-            // The address is not the packet's.
-            ("reply", Some("ip" | "ip6")) => {
+            // The address may be another than the packet's.
+            ("original" | "reply", Some("ip" | "ip6")) => {
                 line.odd = true;
                 line.is_v4 = Some(words.next() == Some("ip"));
                 words.next();

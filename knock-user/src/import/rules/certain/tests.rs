@@ -45,6 +45,8 @@ fn what_may_drop_is_a_doubt() {
         "tcp flags != 0x0 / fin,syn drop",
         "fib daddr type local drop",
         "xt target \"TARPIT\"",
+        "ct original ip daddr 198.51.100.1 drop",
+        "ct original proto-dst 53 meta l4proto udp drop",
         "ct reply ip saddr 198.51.100.1 drop",
         "iifname vmap { * : accept, \"eth0\" : drop }",
         "ip saddr 192.0.2.0/24 ip saddr != 192.0.2.128/25 drop",
@@ -209,4 +211,30 @@ fn what_sees_packets_behind_dnat_sees_the_ports_that_they_have_there() {
     for priority in ["raw", "mangle", "-150", "dstnat - 5"] {
         assert_eq!(late(priority), None, "{priority}");
     }
+}
+
+#[test]
+fn the_port_before_dnat_is_not_the_one_behind_it() {
+    let text = |line: &str| {
+        format!(
+            "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080\nCOMMIT\n\
+             *filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp {line} -j DROP\n-A INPUT -s 192.0.2.0/24 -j ACCEPT\nCOMMIT\n"
+        )
+    };
+    let doubt = |line| doubt_of(&[(Listing::Iptables, &text(line))], "80/tcp", "192.0.2.0/24");
+    assert!(doubt("-m tcp --dport 8080 -m conntrack --ctorigdstport 80").is_some());
+    assert!(doubt("-m conntrack --ctorigdstport 80 -m tcp --dport 8080").is_some());
+    assert_eq!(doubt("-m conntrack --ctorigdstport 8080"), None);
+    let nat = "table inet n {\nchain p {\ntype nat hook prerouting priority dstnat; policy accept;\n\
+        tcp dport 80 dnat ip to 198.51.100.9:8080\n}\n}\n";
+    let forward = |line: &str| {
+        let text = format!(
+            "{nat}{}table inet f {{\nchain f {{\ntype filter hook forward priority 0; policy accept;\n{line}\n}}\n}}\n",
+            nft("ip saddr 192.0.2.0/24 accept")
+        );
+        doubt_of(&[(Listing::Nft, &text)], "80/tcp", "192.0.2.0/24")
+    };
+    assert_eq!(forward(""), None);
+    assert!(forward("ip daddr 198.51.100.9 drop").is_some());
+    assert!(forward("ct original ip daddr 198.51.100.1 drop").is_some());
 }
