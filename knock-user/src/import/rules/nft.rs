@@ -16,15 +16,17 @@ use crate::config::{PortNames, PortRange};
 ///
 /// # Errors
 ///
-/// If it ends within a block.
+/// If it ends within a block, or is not as nft writes it.
 pub fn read(text: &str, names: &PortNames, all: &mut Rules) -> Result<(), String> {
     let Rules { chains, sets, dormant, .. } = all;
     let mut open: Vec<Block> = Vec::new();
     // Rules may name sets that come behind them.
     let mut rules: Vec<(Key, Vec<String>)> = Vec::new();
     let (statements, mut whole) = statements(text);
+    let mut foreign = false;
     for statement in statements {
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+        foreign |= is_foreign(open.last(), &words);
         match (open.last(), statement.end) {
             (_, End::Opens) => open.push(match (open.last(), words.as_slice()) {
                 (None, ["table", family, name]) => Block::Table(format!("{family} {name}")),
@@ -94,7 +96,20 @@ pub fn read(text: &str, names: &PortNames, all: &mut Rules) -> Result<(), String
         let lines = lines.into_iter().map(|line| Line { text: text.clone(), ..line });
         chains.entry(key).or_default().lines.extend(lines);
     }
-    if whole { Ok(()) } else { Err("it is cut off".to_owned()) }
+    match (whole, foreign) {
+        (false, _) => Err("it is cut off".to_owned()),
+        (true, true) => Err("it is not written as `nft list ruleset` writes it".to_owned()),
+        (true, false) => Ok(()),
+    }
+}
+
+/// True for what only people write: a block in a line, or what is no block of a table.
+fn is_foreign(open: Option<&Block>, words: &[&str]) -> bool {
+    match (open, words) {
+        (None | Some(Block::Table(_)), ["table" | "chain" | "set" | "map", inside @ ..]) => inside.contains(&"{"),
+        (None | Some(Block::Table(_)), ["define" | "include", ..]) | (None, ["add" | "insert" | "create", ..]) => true,
+        _ => false,
+    }
 }
 
 /// True unless the priority of a chain is known, and lower than that of DNAT.
@@ -168,22 +183,17 @@ fn statements(text: &str) -> (Vec<Statement>, bool) {
                 let mut ahead = rest.clone();
                 let opens = depth == 0
                     && ahead.find(|c| !matches!(c, ' ' | '\t' | '\r')).is_none_or(|c| matches!(c, '\n' | '#'))
-                    && matches!(
-                        words.first().map(String::as_str),
+                    && match words.first().map(String::as_str) {
                         Some(
-                            "table"
-                                | "chain"
-                                | "set"
-                                | "map"
-                                | "flowtable"
-                                | "counter"
-                                | "quota"
-                                | "ct"
-                                | "limit"
-                                | "secmark"
-                                | "synproxy"
-                        )
-                    );
+                            "table" | "chain" | "set" | "map" | "flowtable" | "counter" | "quota" | "limit" | "secmark"
+                            | "synproxy",
+                        ) => true,
+                        // One of its objects, no test of a rule.
+                        Some("ct") => words
+                            .get(1)
+                            .is_some_and(|kind| matches!(kind.as_str(), "helper" | "timeout" | "expectation")),
+                        _ => false,
+                    };
                 if opens {
                     end(&mut words, End::Opens, &mut found);
                 } else {

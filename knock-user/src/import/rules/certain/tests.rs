@@ -238,3 +238,20 @@ fn the_port_before_dnat_is_not_the_one_behind_it() {
     assert!(forward("ip daddr 198.51.100.9 drop").is_some());
     assert!(forward("ct original ip daddr 198.51.100.1 drop").is_some());
 }
+
+#[test]
+fn what_people_write_is_not_taken_for_what_nft_lists() {
+    let read = |text: &str| Rules::part(text, &PortNames::default(), Listing::Nft).map(drop);
+    assert_eq!(read(&nft("ip saddr 192.0.2.0/24 accept")), Ok(()));
+    for text in [
+        "table inet t {\nchain c { type filter hook input priority 0; policy drop; }\n}\n",
+        "table inet t { chain c { type filter hook input priority 0; policy drop; }; }\n",
+        "include \"/etc/nftables.d/*.nft\"\n",
+        "define lan = 192.0.2.0/24\n",
+        "add rule inet t c drop\n",
+    ] {
+        assert!(read(text).is_err_and(|why| why.contains("`nft list ruleset`")), "{text}");
+    }
+    let text = nft("ct state vmap {\nnew : drop,\nestablished : accept\n}\nip saddr 192.0.2.0/24 accept");
+    assert!(doubt_of(&[(Listing::Nft, &text)], "22/tcp", "192.0.2.0/24").is_some());
+}
