@@ -173,7 +173,8 @@ fn what_is_forwarded_is_not_for_an_address_of_this_host() {
     let text = "*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
         -A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 198.51.100.9:80\nCOMMIT\n\
         *filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n\
-        -A FORWARD -s 192.0.2.0/25 -j ACCEPT\n-A FORWARD -s 192.0.2.128/25 -m addrtype --dst-type LOCAL -j ACCEPT\nCOMMIT\n";
+        -A FORWARD -s 192.0.2.0/25 -j ACCEPT\n\
+        -A FORWARD -s 192.0.2.128/25 -m addrtype --dst-type LOCAL -j ACCEPT\nCOMMIT\n";
     let doubt = |source| doubt_of(&[(Listing::Iptables, text)], "8080/tcp", source);
     assert_eq!(doubt("192.0.2.0/25"), None);
     assert!(doubt("192.0.2.128/25").is_some());
@@ -183,7 +184,8 @@ fn what_is_forwarded_is_not_for_an_address_of_this_host() {
 fn what_sees_packets_behind_dnat_sees_the_ports_that_they_have_there() {
     let text = |drops: &str, input: &str| {
         format!(
-            "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 8022 -j REDIRECT --to-ports 22\nCOMMIT\n\
+            "*nat\n:PREROUTING ACCEPT [0:0]\n\
+             -A PREROUTING -p tcp -m tcp --dport 8022 -j REDIRECT --to-ports 22\nCOMMIT\n\
              *mangle\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n-A {drops} -j DROP\nCOMMIT\n\
              *filter\n:INPUT DROP [0:0]\n{input}-A INPUT -s 192.0.2.0/24 -j ACCEPT\nCOMMIT\n"
         )
@@ -217,7 +219,8 @@ fn what_sees_packets_behind_dnat_sees_the_ports_that_they_have_there() {
 fn the_port_before_dnat_is_not_the_one_behind_it() {
     let text = |line: &str| {
         format!(
-            "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080\nCOMMIT\n\
+            "*nat\n:PREROUTING ACCEPT [0:0]\n\
+             -A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080\nCOMMIT\n\
              *filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp {line} -j DROP\n-A INPUT -s 192.0.2.0/24 -j ACCEPT\nCOMMIT\n"
         )
     };
