@@ -1,13 +1,13 @@
 //! The answer to a denied packet, sent back where the packet came from.
 
 use aya_ebpf::helpers::bpf_get_prandom_u32;
-use knock_common::frame::FrameMut as _;
+use knock_common::gate::reject::answer::{self, Sender};
 use knock_common::packet::Packet;
-use knock_common::reject::answer::{self, Sender};
+use knock_common::packet::frame::FrameMut as _;
 
 use crate::frame::Linear;
 use crate::hook::Hook;
-use crate::{desk, maps, places, settings};
+use crate::{globals, interface_report, maps, scratch};
 
 /// Turns the frame into the answer to the packet on the desk, and sends it. What cannot be answered
 /// is dropped.
@@ -31,14 +31,14 @@ pub fn send_linear<H: Hook>(hook: H) -> u32 {
 fn write<H: Hook>(hook: H, mut frame: Linear<H>) -> u32 {
     // By reference: of an `Option` of a whole packet the compiler also spills what is not there, which
     // the verifier takes for a use.
-    let Some(packet) = desk::look() else { return H::DROP };
-    let Some(place) = places::place(hook) else { return H::DROP };
+    let Some(packet) = scratch::look() else { return H::DROP };
+    let Some(place) = interface_report::place(hook) else { return H::DROP };
     let Some(sheet) = maps::SHEET.get_ptr_mut(0) else { return H::DROP };
     // SAFETY: this CPU's own value, which nobody else touches before the verdict (see `maps`).
     let sheet = unsafe { &mut *sheet };
     // SAFETY: takes nothing, and returns a number.
     let id = unsafe { bpf_get_prandom_u32() } as u16;
-    let sender = Sender { ttl: place.ttl, hop_limit: place.hop_limit, id, key: settings::reject() };
+    let sender = Sender { ttl: place.ttl, hop_limit: place.hop_limit, id, key: globals::reject() };
     if answer::write(&mut frame, packet, &sender, sheet) && (packet.ip != 0 || name_protocol(&mut frame, packet)) {
         hook.send_back()
     } else {

@@ -1,7 +1,7 @@
 //! Frames that `knockctl explain` sends through `BPF_PROG_TEST_RUN`: they bring a sign along that no frame from a wire has.
 
-use knock_common::counter::Counter;
-use knock_common::frame::Frame as _;
+use knock_common::abi::counter::Counter;
+use knock_common::packet::frame::Frame as _;
 
 use crate::frame::Linear;
 use crate::hook::Hook;

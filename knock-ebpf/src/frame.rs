@@ -1,7 +1,7 @@
 //! The bytes of the frame: the one place that turns an offset into a packet access.
 
 use aya_ebpf::helpers::bpf_csum_diff;
-use knock_common::frame::{Frame, FrameMut, MAX_OFFSET, View};
+use knock_common::packet::frame::{Frame, FrameMut, MAX_OFFSET, View};
 
 use crate::hook::Hook;
 use crate::maps::{self, COPIED};

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::XdpContext;
-use knock_common::layout::QUESTION;
+use knock_common::abi::layout::QUESTION;
 
 /// A frame at a hook point: the kernel's context of it, in one register.
 ///

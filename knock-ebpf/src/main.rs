@@ -5,15 +5,15 @@
 #![feature(asm_experimental_arch)]
 
 mod answer;
-mod desk;
+mod env;
 mod explain;
 mod frame;
+mod globals;
 mod hook;
-mod kernel;
+mod interface_report;
 mod maps;
-mod places;
 mod programs;
-mod settings;
+mod scratch;
 mod sockets;
 
 /// Some helpers are for GPL-compatible programs only.

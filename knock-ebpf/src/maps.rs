@@ -1,28 +1,28 @@
-//! The maps. Their names are those of `knock_common::layout::name`; their sizes may be changed by
+//! The maps. Their names are those of `knock_common::abi::layout::name`; their sizes may be changed by
 //! the loader.
 
 use core::mem::MaybeUninit;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
-use knock_common::addr::Addr;
-use knock_common::attempt::Attempts;
-use knock_common::budget::Budget;
-use knock_common::cell::Cell64;
-use knock_common::counter::Counter;
-use knock_common::desk::Desk;
-use knock_common::flow::{Flow, FlowKey};
-use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::{
+use knock_common::abi::attempt::Attempts;
+use knock_common::abi::attempt_filter::WATCH_CELLS;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::flow::{Flow, FlowKey};
+use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::layout::{
     EVENT_BYTES, LAYOUT_WORDS, MAX_ATTEMPTS, MAX_FLOWS, MAX_GRANTS, MAX_LOCKED, MAX_OWN, MAX_PLACES, MAX_SPENT,
     MAX_TRUSTED, Place,
 };
-use knock_common::reject::answer::Sheet;
-use knock_common::reject::cells::ERROR_CELLS;
-use knock_common::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
-use knock_common::spent::Spent;
-use knock_common::trust::TrustFilter;
-use knock_common::watch::WATCH_CELLS;
+use knock_common::abi::report_budget::Budget;
+use knock_common::abi::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
+use knock_common::abi::trust_filter::TrustFilter;
+use knock_common::abi::used::Spent;
+use knock_common::addr::Addr;
+use knock_common::atomic::Cell64;
+use knock_common::gate::reject::answer::Sheet;
+use knock_common::gate::reject::cells::ERROR_CELLS;
+use knock_common::gate::scratch::Desk;
 
 // State: pinned, survives the program.
 

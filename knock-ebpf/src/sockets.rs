@@ -2,8 +2,8 @@
 
 use aya_ebpf::bindings::{BPF_F_CURRENT_NETNS, bpf_sock_tuple};
 use aya_ebpf::helpers::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp};
-use knock_common::flow::FlowKey;
-use knock_common::world::Socket;
+use knock_common::abi::flow::FlowKey;
+use knock_common::gate::env::Socket;
 
 use crate::hook::Hook;
 

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use knock_common::abi::counter::Counter::RejectLimited;
 use knock_common::addr::Addr;
-use knock_common::counter::Counter::RejectLimited;
 use knock_common::gate::Verdict::{Deny, Reject};
-use knock_common::reject::answer::Sender;
-use knock_common::reject::cells::cell_of;
+use knock_common::gate::reject::answer::Sender;
+use knock_common::gate::reject::cells::cell_of;
 use tests::memory::Memory;
 use tests::packet::{
     ACK, CLIENT_V4, CLIENT_V6, FIN, HERE, ICMP, ICMP6, PSH, PacketBuilder, RST, SERVER_V4, SERVER_V6, SERVICE_VLAN,

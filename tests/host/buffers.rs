@@ -1,6 +1,6 @@
 //! A frame whose headers lie across buffers is gated like any other. It is never a knock, and has no answer.
 
-use knock_common::counter::Counter::{AttemptEnded, AttemptStarted, DenyNew, KnockPacket};
+use knock_common::abi::counter::Counter::{AttemptEnded, AttemptStarted, DenyNew, KnockPacket};
 use knock_common::gate::Verdict::{Deny, Pass, Reject};
 use knock_common::packet::link::Link;
 use tests::memory::Memory;

@@ -1,6 +1,6 @@
 //! Rule 1: the checksums of a knock are verified, of whatever length it is.
 
-use knock_common::counter::Counter::{self, AttemptEnded, AttemptStarted, BadChecksum, KnockPacket};
+use knock_common::abi::counter::Counter::{self, AttemptEnded, AttemptStarted, BadChecksum, KnockPacket};
 use knock_common::gate::Verdict::Pass;
 use tests::packet::extension::{DESTINATION, Extension};
 use tests::packet::{CLIENT_V4, CLIENT_V6, PacketBuilder, SERVER_V4, SERVER_V6, VLAN};

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
+use knock_common::abi::counter::Counter;
+use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
+use knock_common::abi::rules::Name;
 use knock_common::addr::Addr;
-use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
-use knock_common::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
-use knock_common::rules::Name;
 use tests::fuzz::seeds;
 use tests::memory::Memory;
 use tests::model::{Port, Protocol, Sockets};

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use knock_common::abi::event::{Event, Kind};
+use knock_common::abi::rules::Name;
 use knock_common::addr::Addr;
-use knock_common::event::{Event, Kind};
-use knock_common::rules::Name;
 use tests::packet::{CLIENT_V4, CLIENT_V6, PacketBuilder, SERVER_V4, SERVER_V6};
 
 use crate::common::{NOW, SECOND, datagram, host_of, syn};

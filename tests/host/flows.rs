@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     DenyNew, DenyProbe, DenyTinyFragment, DenyUdp, GrantExtended, PassConnected, PassFlow, PassGranted, PassNoSocket,
     PassTrusted,
 };
-use knock_common::flow::{FlowKey, FlowState, Phase};
+use knock_common::abi::flow::{FlowKey, FlowState, Phase};
 use knock_common::gate::Verdict::{Deny, Pass};
 use tests::packet::{ACK, CLIENT_V4, CLIENT_V6, FIN, PSH, PacketBuilder, RST, SERVER_V4, SERVER_V6, STRANGER_V4, SYN};
 

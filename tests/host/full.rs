@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use knock_common::counter::Counter::{FlowLost, PassFlow, PassTrusted};
+use knock_common::abi::counter::Counter::{FlowLost, PassFlow, PassTrusted};
 use knock_common::gate::Verdict::Pass;
 use tests::memory::Memory;
 use tests::packet::{ACK, PacketBuilder, SERVER_V4, SYN};

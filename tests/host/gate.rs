@@ -1,12 +1,12 @@
 //! Rules 8 to 11: what passes to a protected port.
 
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     DenialUnlogged, DenyNew, DenyProbe, DenyUdp, GrantExtended, PassConnected, PassFlow, PassGranted, PassNoSocket,
     PassTrusted, PassUnchecked,
 };
-use knock_common::event::Kind;
+use knock_common::abi::event::Kind;
+use knock_common::abi::grant::FOR_GOOD;
 use knock_common::gate::Verdict::{Deny, Pass};
-use knock_common::grant::FOR_GOOD;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tests::memory::Memory;
 use tests::packet::{

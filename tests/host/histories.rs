@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use knock_common::counter::Counter;
-use knock_common::event::Kind;
-use knock_common::rules::MAX_STEPS;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::event::Kind;
+use knock_common::abi::rules::MAX_STEPS;
 use tests::agree::{Mismatch, agree, shrink, stored};
 use tests::history::{PER_CONFIG, Profile, Scenario};
 use tests::links::LO;

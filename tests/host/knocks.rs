@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptEnded, AttemptStarted, GrantClosed, GrantExtended, GrantOpened,
 };
-use knock_common::event::Kind;
+use knock_common::abi::event::Kind;
+use knock_common::abi::rules::Name;
 use knock_common::gate::Verdict::{Deny, Pass};
-use knock_common::rules::Name;
 use tests::memory::Memory;
 use tests::model::{Port, Protocol};
 use tests::packet::{ACK, CLIENT_V4, CLIENT_V6, FIN, PacketBuilder, RST, SERVER_V4, SERVER_V6, STRANGER_V4, SYN};

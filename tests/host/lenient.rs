@@ -1,6 +1,6 @@
 //! A gate that only observes, or whose trial has ended, denies nothing, and says of each frame what it would have done.
 
-use knock_common::counter::Counter::{self, DenyMalformed, DenyNew};
+use knock_common::abi::counter::Counter::{self, DenyMalformed, DenyNew};
 use knock_common::gate::Verdict::{self, Deny, Pass, Reject};
 use tests::memory::Memory;
 use tests::packet::{CLIENT_V4, SERVER_V4};

@@ -2,17 +2,17 @@
 
 use std::net::Ipv4Addr;
 
-use knock_common::addr::Addr;
-use knock_common::attempt::Attempt;
-use knock_common::counter::Counter::{
+use knock_common::abi::attempt::Attempt;
+use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptLost, AttemptStarted, AttemptUntold, DenyNew, GrantExtended, GrantOpened, GrantRefused,
     KnockPacket, PassGranted,
 };
-use knock_common::event::Kind;
-use knock_common::flags::FlagTest;
+use knock_common::abi::event::Kind;
+use knock_common::abi::grant::Prefix;
+use knock_common::abi::rules::{Door, MAX_PREFIXES, Name, Service};
+use knock_common::addr::Addr;
 use knock_common::gate::Verdict::{Deny, Pass};
-use knock_common::grant::Prefix;
-use knock_common::rules::{Door, MAX_PREFIXES, Name, Service};
+use knock_common::packet::flags::FlagTest;
 use tests::memory::Memory;
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
 use tests::tables::Tables;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     self, AttemptAdvanced, AttemptEnded, AttemptStarted, DenyNew, DenyProbe, GrantOpened, KnockPacket, PassFlow,
     PassGranted,
 };

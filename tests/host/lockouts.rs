@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptStarted, BadChecksum, DenyNew, GrantClosed, GrantOpened, KnockLockedOut, KnockPacket,
     PassGranted,
 };

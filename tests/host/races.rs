@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use fastrand::Rng;
-use knock_common::counter::Counter::{AttemptAdvanced, AttemptEnded, AttemptStarted, GrantExtended, GrantOpened};
+use knock_common::abi::counter::Counter::{AttemptAdvanced, AttemptEnded, AttemptStarted, GrantExtended, GrantOpened};
 use knock_common::gate::Verdict;
 use tests::memory::Memory;
 use tests::packet::{CLIENT_V4, SERVER_V4};

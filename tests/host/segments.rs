@@ -1,7 +1,7 @@
 //! Rule 4 for doors that take other segments than requests for a connection: which of them end an attempt, and which do
 //! no harm.
 
-use knock_common::counter::Counter::{AttemptEnded, GrantOpened};
+use knock_common::abi::counter::Counter::{AttemptEnded, GrantOpened};
 use knock_common::gate::Verdict::Pass;
 use tests::memory::Memory;
 use tests::packet::{ACK, CLIENT_V4, FIN, PacketBuilder, RST, SERVER_V4, SYN};

@@ -1,6 +1,6 @@
 //! Rule 4: no sweep of all ports walks through a sequence, whatever segments a door takes.
 
-use knock_common::counter::Counter::{AttemptEnded, AttemptStarted};
+use knock_common::abi::counter::Counter::{AttemptEnded, AttemptStarted};
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 use tests::sweep::{Order, SEGMENTS, SEQUENCES, Sweep, config};
 

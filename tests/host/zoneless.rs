@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptStarted, DenyNew, DenyProbe, GrantOpened, KnockPacket, PassFlow, PassGranted, PassTrusted,
 };
 use knock_common::gate::Verdict::{Deny, Pass};

@@ -1,9 +1,9 @@
 //! Who holds a grant.
 
+use crate::abi::grant::GrantKey;
+use crate::abi::rules::{MAX_PREFIXES, Service};
 use crate::addr::Addr;
-use crate::grant::GrantKey;
-use crate::rules::{MAX_PREFIXES, Service};
-use crate::world::World;
+use crate::gate::env::World;
 
 /// True if a live grant covers the source, under any prefix length that the service uses.
 #[inline(always)]

@@ -1,14 +1,14 @@
 //! The one writer of grants: what a completed door does, and how a datagram keeps a grant alive.
 
-use crate::counter::Counter;
-use crate::desk::Desk;
-use crate::event::{Event, Kind};
-use crate::flow::FlowKey;
-use crate::grant::{FOR_GOOD, Grant, GrantKey, Origin, Prefix};
+use crate::abi::counter::Counter;
+use crate::abi::event::{Event, Kind};
+use crate::abi::flow::FlowKey;
+use crate::abi::grant::{FOR_GOOD, Grant, GrantKey, Origin, Prefix};
+use crate::abi::rules::{Action, Door, MAX_PREFIXES, Service};
+use crate::abi::used::Spent;
+use crate::gate::env::World;
+use crate::gate::scratch::Desk;
 use crate::packet::Packet;
-use crate::rules::{Action, Door, MAX_PREFIXES, Service};
-use crate::spent::Spent;
-use crate::world::World;
 
 /// The last step of a door: writes or removes the grant (rule 5). Returns the [`Kind`] of what it
 /// did, as its number.

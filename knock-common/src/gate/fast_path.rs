@@ -1,11 +1,11 @@
 //! What is seen of a frame at a glance: most traffic is none of our business, and pays for no more than this.
 
+use crate::abi::attempt_filter;
+use crate::abi::rules::PortRole;
 use crate::addr::Addr;
-use crate::frame::Frame;
+use crate::gate::env::World;
+use crate::packet::frame::Frame;
 use crate::packet::{Packet, Plain};
-use crate::rules::PortRole;
-use crate::watch;
-use crate::world::World;
 
 /// What is seen of a frame at a glance.
 #[must_use]
@@ -37,7 +37,7 @@ pub(super) fn glance<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: 
 /// True if an attempt of the source may be under way.
 #[inline(always)]
 fn may_attempt<W: World>(world: &W, source: &Addr) -> bool {
-    world.watch(watch::cell_of(source)).is_some_and(|cell| cell.load() != 0)
+    world.watch(attempt_filter::cell_of(source)).is_some_and(|cell| cell.load() != 0)
 }
 
 /// The role of the port that a packet goes to, which was just read. A link-local source is of its link from here on.

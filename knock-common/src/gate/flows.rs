@@ -1,9 +1,9 @@
 //! Rule 19: packets of flows that were let in, and the notes of them.
 
-use crate::counter::Counter;
-use crate::flags::TcpFlags;
-use crate::flow::{Flow, FlowKey, FlowState};
-use crate::world::World;
+use crate::abi::counter::Counter;
+use crate::abi::flow::{Flow, FlowKey, FlowState};
+use crate::gate::env::World;
+use crate::packet::flags::TcpFlags;
 
 /// True if a packet with these TCP flags (none for UDP) belongs to a flow that was let in. It asks for no new
 /// connection.

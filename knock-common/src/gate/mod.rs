@@ -1,10 +1,14 @@
 //! Packet -> verdict: the gate itself. Read this file and `pipeline.rs` to know what passes.
 
-pub(crate) mod admission;
-pub(crate) mod effect;
+mod admission;
+mod effect;
+pub mod env;
 mod fast_path;
 mod flows;
 pub mod pipeline;
+pub mod reject;
+pub mod scratch;
+pub mod sequence;
 mod verdict;
 
 use core::borrow::Borrow as _;
@@ -14,16 +18,16 @@ pub use verdict::Verdict;
 use admission::is_granted;
 use effect::keep_alive;
 
-use crate::counter::Counter;
-use crate::event::{Event, Kind};
-use crate::flags::TcpFlags;
-use crate::flow::FlowKey;
-use crate::frame::Frame;
-use crate::knocking;
+use crate::abi::counter::Counter;
+use crate::abi::event::{Event, Kind};
+use crate::abi::flow::FlowKey;
+use crate::packet::flags::TcpFlags;
+use crate::packet::frame::Frame;
+
 use crate::packet::{Other, Packet, Shape, Transport};
-use crate::reject;
-use crate::rules::{PortRole, Role, Service};
-use crate::world::{Socket, World};
+
+use crate::abi::rules::{PortRole, Role, Service};
+use crate::gate::env::{Socket, World};
 
 /// The verdict on a frame that is no packet to judge by its port.
 #[inline(always)]
@@ -52,7 +56,7 @@ fn judge_role<W: World, F: Frame + ?Sized>(
 ) -> Verdict {
     match role.role() {
         Role::Knock(index) if in_one => {
-            knocking::knock(world, frame, packet, index);
+            sequence::knock(world, frame, packet, index);
             Verdict::Pass
         }
         Role::Protected(index) => match world.service(index) {
@@ -69,7 +73,7 @@ fn judge_role<W: World, F: Frame + ?Sized>(
 #[inline(always)]
 fn stray<W: World>(world: &W, packet: &Packet) -> Verdict {
     if packet.is_heeded(|flags| world.heeds(flags)) {
-        knocking::stray(world, packet);
+        sequence::stray(world, packet);
     }
     Verdict::Pass
 }

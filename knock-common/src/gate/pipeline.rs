@@ -1,9 +1,9 @@
 //! Frame -> action: the one way through the gate. Every program of the kernel runs it, and so does the host build.
 
-use crate::frame::Frame;
+use crate::abi::rules::Role;
+use crate::gate::env::World;
+use crate::packet::frame::Frame;
 use crate::packet::{Other, Packet};
-use crate::rules::Role;
-use crate::world::World;
 
 use super::fast_path::{Glance, glance, role_of};
 use super::verdict::Verdict;

@@ -2,7 +2,7 @@
 
 use super::headers::Packet;
 use super::other::Other;
-use crate::frame::{Frame, View as _};
+use crate::packet::frame::{Frame, View as _};
 
 const HEADER: u32 = 14;
 pub(super) const TAG: u32 = 4;

@@ -1,7 +1,7 @@
 //! What the headers of a TCP or UDP packet say.
 
 use crate::addr::Addr;
-use crate::flags::TcpFlags;
+use crate::packet::flags::TcpFlags;
 
 /// The transports that have ports to gate.
 #[repr(u8)]
@@ -21,7 +21,7 @@ pub enum Shape {
     /// A first (or only) fragment that holds ports and flags, or a jumbogram: judged like a whole
     /// packet, but never a knock.
     Part = 1,
-    /// A first fragment that holds the ports but not the TCP flags. A bit of its own: see [`crate::rules::Door`].
+    /// A first fragment that holds the ports but not the TCP flags. A bit of its own: see [`crate::abi::rules::Door`].
     Flagless = 2,
 }
 

@@ -5,7 +5,7 @@ use super::network::Network;
 use super::other::Other;
 use super::transport::{is_gated, later_fragment};
 use crate::addr::Addr;
-use crate::frame::{Frame, View as _};
+use crate::packet::frame::{Frame, View as _};
 
 const HEADER: u32 = 20;
 const MORE_FRAGMENTS: u16 = 0x2000;

@@ -1,7 +1,7 @@
 //! How the frames of an interface begin.
 
 use super::{Other, Packet, parse, parse_ip};
-use crate::frame::Frame;
+use crate::packet::frame::Frame;
 
 /// How the frames of an interface begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,7 +4,10 @@
 //! to this host is [`Other::Foreign`] and passes; whatever could but cannot be read for certain is
 //! denied.
 
+pub mod checksum;
 mod ethernet;
+pub mod flags;
+pub mod frame;
 mod headers;
 mod ipv4;
 mod ipv6;
@@ -20,7 +23,7 @@ pub use plain::Plain;
 
 use network::Network;
 
-use crate::frame::{Frame, View as _};
+use crate::packet::frame::{Frame, View as _};
 
 /// Reads the headers of `frame` into `packet`, which holds nothing of use after an error.
 ///

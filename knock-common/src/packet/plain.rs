@@ -6,8 +6,8 @@
 use super::ethernet::{IPV4, IPV6, TAG, VLAN};
 use super::headers::{Packet, Shape, Transport};
 use crate::addr::Addr;
-use crate::flags::TcpFlags;
-use crate::frame::{Frame, View as _};
+use crate::packet::flags::TcpFlags;
+use crate::packet::frame::{Frame, View as _};
 
 const TCP: u8 = Transport::Tcp as u8;
 const UDP: u8 = Transport::Udp as u8;

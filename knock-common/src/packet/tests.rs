@@ -2,7 +2,7 @@
 
 use super::{Other, Packet, Plain, Shape, Transport, parse, parse_ip};
 use crate::addr::Addr;
-use crate::flags::TcpFlags;
+use crate::packet::flags::TcpFlags;
 
 /// 192.0.2.7:40000 -> 192.0.2.1:2222, TCP SYN.
 const SYN_V4: [u8; 54] = [

@@ -3,8 +3,8 @@
 use super::headers::{Packet, Shape, Transport};
 use super::network::Network;
 use super::other::Other;
-use crate::flags::TcpFlags;
-use crate::frame::{Frame, View};
+use crate::packet::flags::TcpFlags;
+use crate::packet::frame::{Frame, View};
 
 const TCP: u8 = Transport::Tcp as u8;
 const UDP: u8 = Transport::Udp as u8;

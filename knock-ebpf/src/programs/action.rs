@@ -6,10 +6,10 @@ use knock_common::gate::pipeline::Program;
 use knock_common::packet::link::Link;
 use knock_common::packet::{Other, Packet};
 
+use crate::env::Kernel;
 use crate::frame::{Copied, Linear};
 use crate::hook::{Hook, Xdp};
-use crate::kernel::Kernel;
-use crate::{answer, desk};
+use crate::{answer, scratch};
 
 /// Frames begin with an Ethernet header.
 pub const ETHERNET: bool = true;
@@ -56,12 +56,12 @@ impl<H: Hook, const ETHERNET: bool, const HAS_BUFFERS: bool> Program for Gate<H,
 
     #[inline(always)]
     fn read(&self, packet: &mut Packet) -> Result<(), Other> {
-        desk::take(read::<H, ETHERNET>(self.hook), packet)
+        scratch::take(read::<H, ETHERNET>(self.hook), packet)
     }
 
     #[inline(always)]
     fn read_across(&self, packet: &mut Packet) -> Result<(), Other> {
-        desk::take(read_across::<H, ETHERNET>(self.hook), packet)
+        scratch::take(read_across::<H, ETHERNET>(self.hook), packet)
     }
 
     #[inline(always)]
@@ -89,13 +89,13 @@ const fn link(is_ethernet: bool) -> Link {
     if is_ethernet { Link::Ethernet } else { Link::Ip }
 }
 
-/// Reads the headers from the first buffer and leaves the packet on the desk. Returns what [`desk::take`] takes.
+/// Reads the headers from the first buffer and leaves the packet on the desk. Returns what [`scratch::take`] takes.
 ///
 /// What that takes of the stack is free again when the judging begins: a BPF call chain has 512 octets of it, and the long
 /// paths take most of them.
 #[inline(never)]
 fn read<H: Hook, const ETHERNET: bool>(hook: H) -> u32 {
-    desk::say(match desk::blank() {
+    scratch::say(match scratch::blank() {
         Some(packet) => link(ETHERNET).parse(&Linear::new(hook), packet),
         None => Err(Other::Malformed),
     })
@@ -104,7 +104,7 @@ fn read<H: Hook, const ETHERNET: bool>(hook: H) -> u32 {
 /// As [`read`], across buffers. The packet is made on the desk, since the copy takes much of the stack as well.
 #[inline(never)]
 fn read_across<H: Hook, const ETHERNET: bool>(hook: H) -> u32 {
-    let Some(frame) = Copied::new(hook) else { return desk::say(Err(Other::Malformed)) };
-    let Some(packet) = desk::blank() else { return desk::say(Err(Other::Malformed)) };
-    desk::say(link(ETHERNET).parse(&frame, packet))
+    let Some(frame) = Copied::new(hook) else { return scratch::say(Err(Other::Malformed)) };
+    let Some(packet) = scratch::blank() else { return scratch::say(Err(Other::Malformed)) };
+    scratch::say(link(ETHERNET).parse(&frame, packet))
 }

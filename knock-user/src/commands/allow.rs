@@ -4,8 +4,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use knock_common::abi::grant::HOST_BITS;
 use knock_common::addr::Addr;
-use knock_common::grant::HOST_BITS;
 
 use super::source;
 use crate::exit::Exit;

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::net::IpAddr;
 
 use anyhow::{Result, bail};
+use knock_common::abi::counter::Counter;
+use knock_common::abi::grant::HOST_BITS;
+use knock_common::abi::rules::Service;
 use knock_common::addr::Addr;
-use knock_common::counter::Counter;
-use knock_common::flags::TcpFlags;
-use knock_common::grant::HOST_BITS;
 use knock_common::packet::Transport;
-use knock_common::rules::Service;
+use knock_common::packet::flags::TcpFlags;
 use serde::Serialize;
 
 use super::source;

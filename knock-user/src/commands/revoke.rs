@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use anyhow::Result;
+use knock_common::abi::grant::{GrantKey, HOST_BITS, Prefix};
+use knock_common::abi::rules::{MAX_PREFIXES, Name, Service};
 use knock_common::addr::Addr;
-use knock_common::grant::{GrantKey, HOST_BITS, Prefix};
-use knock_common::rules::{MAX_PREFIXES, Name, Service};
 
 use super::cut::{self, Cut};
 use super::source;
@@ -129,7 +129,7 @@ fn exactly(key: &GrantKey) -> Service {
 
 #[cfg(test)]
 mod tests {
-    use knock_common::grant::Grant;
+    use knock_common::abi::grant::Grant;
 
     use super::super::source::tests::{no_pins, parse};
     use super::*;

@@ -3,8 +3,8 @@
 use std::io::{self, Read, Write};
 
 use anyhow::{Context as _, Result};
+use knock_common::abi::rules::MAX_STEPS;
 use knock_common::packet::Transport;
-use knock_common::rules::MAX_STEPS;
 
 use crate::config::{Port, is_published};
 use crate::exit::Exit;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use knock_common::abi::rules::Action;
 use knock_common::packet::Transport;
-use knock_common::rules::Action;
 
 use super::Severity;
 use super::door::PlacedDoor;

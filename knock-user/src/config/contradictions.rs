@@ -1,7 +1,7 @@
 //! Errors that only show when sections are held against each other.
 
-use knock_common::grant::HOST_BITS;
-use knock_common::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
+use knock_common::abi::grant::HOST_BITS;
+use knock_common::abi::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
 
 use super::door::PlacedDoor;
 use super::hooks;
@@ -166,7 +166,7 @@ fn crowded(doors: &[&PlacedDoor], report: &Report<'_>) {
     if let Err(crowd) = slots::assign(&sequences) {
         let (placed, others) = (doors[crowd.door], crowd.others.iter().map(|&index| doors[index].door.name));
         let others: Vec<_> = others.collect();
-        let message = slots::message(&others.iter().map(knock_common::rules::Name::as_str).collect::<Vec<_>>());
+        let message = slots::message(&others.iter().map(knock_common::abi::rules::Name::as_str).collect::<Vec<_>>());
         report.error(&placed.span, &placed.key_of("sequence"), message, slots::HELP);
     }
 }

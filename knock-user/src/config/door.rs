@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use knock_common::rules::{Action, MAX_STEPS};
+use knock_common::abi::rules::{Action, MAX_STEPS};
 
 use super::hooks::{self, PlacedHooks};
 use super::model::{BARE_CMD_TIMEOUT, Door, OneTime, SEQ_TIMEOUT};

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use knock_common::flags::FlagTest;
+use knock_common::abi::rules::{Action, Name};
 use knock_common::packet::Transport;
-use knock_common::rules::{Action, Name};
+use knock_common::packet::flags::FlagTest;
 
 use super::interface::InterfacePattern;
 use super::log::LogTarget;
@@ -107,11 +107,11 @@ pub struct Options {
     pub lockout: Option<Lockout>,
     /// `status_group`: the number of the group whose members may see the status. Default: nobody.
     pub status_group: Option<u32>,
-    /// `max_grants`: room for that many. Default [`knock_common::layout::MAX_GRANTS`].
+    /// `max_grants`: room for that many. Default [`knock_common::abi::layout::MAX_GRANTS`].
     pub max_grants: u32,
-    /// `max_attempts`: room for that many. Default [`knock_common::layout::MAX_ATTEMPTS`].
+    /// `max_attempts`: room for that many. Default [`knock_common::abi::layout::MAX_ATTEMPTS`].
     pub max_attempts: u32,
-    /// `max_flows`: room for that many. Default [`knock_common::layout::MAX_FLOWS`].
+    /// `max_flows`: room for that many. Default [`knock_common::abi::layout::MAX_FLOWS`].
     pub max_flows: u32,
     /// `flow_idle`: how long a UDP flow that was let in may be idle. Default [`FLOW_IDLE`].
     pub flow_idle: Duration,

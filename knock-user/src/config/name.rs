@@ -1,6 +1,6 @@
 //! Names of services and doors.
 
-use knock_common::rules::{MAX_NAME, Name};
+use knock_common::abi::rules::{MAX_NAME, Name};
 
 use super::report::Report;
 use super::value::Entry;

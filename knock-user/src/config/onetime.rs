@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use knock_common::rules::Action;
+use knock_common::abi::rules::Action;
 
 use super::host::Host;
 use super::model::{Config, Door};

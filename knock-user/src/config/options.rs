@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use knock_common::layout::{MAX_ATTEMPTS, MAX_FLOWS, MAX_GRANTS, MAX_TRUSTED};
+use knock_common::abi::layout::{MAX_ATTEMPTS, MAX_FLOWS, MAX_GRANTS, MAX_TRUSTED};
 
 use super::interface::InterfacePattern;
 use super::lockout;

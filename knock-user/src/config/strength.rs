@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use knock_common::rules::Action;
+use knock_common::abi::rules::Action;
 
 use super::Severity;
 use super::model::{Config, Door};

@@ -1,6 +1,6 @@
 //! The `tcpflags` of a door.
 
-use knock_common::flags::{FlagTest, TcpFlags};
+use knock_common::packet::flags::{FlagTest, TcpFlags};
 
 use super::report::Report;
 use super::suggest;

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
+use knock_common::abi::rules::Action;
 use knock_common::packet::Transport;
-use knock_common::rules::Action;
 
 use super::model::FLOW_IDLE;
 use super::*;

@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use knock_common::abi::event::{Event, Kind};
 use knock_common::addr::Addr;
-use knock_common::event::{Event, Kind};
 use log::info;
 use lru::LruCache;
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 //! What the daemon writes of events, to its log and to the event log, within the rates that the config gives.
 
-use knock_common::event::{Event, Kind};
+use knock_common::abi::event::{Event, Kind};
 use log::{Level, log};
 use tokio::time::Instant;
 
@@ -161,8 +161,8 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
+    use knock_common::abi::grant::{GrantKey, HOST_BITS};
     use knock_common::addr::Addr;
-    use knock_common::grant::{GrantKey, HOST_BITS};
 
     use super::*;
     use crate::config::LogTarget;

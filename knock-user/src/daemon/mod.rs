@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use knock_common::event::{Event as KernelEvent, Kind};
+use knock_common::abi::event::{Event as KernelEvent, Kind};
 use log::{Level, debug, log, warn};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;

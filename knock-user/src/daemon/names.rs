@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use knock_common::abi::event::{Event, Kind};
+use knock_common::abi::grant::{FOR_GOOD, GrantKey, HOST_BITS};
 use knock_common::addr::Addr;
-use knock_common::event::{Event, Kind};
-use knock_common::grant::{FOR_GOOD, GrantKey, HOST_BITS};
 
 use super::record::Record;
 use crate::config::Config;
@@ -21,7 +21,7 @@ pub struct Names {
 impl Names {
     /// The names that `config` gives; `observe` if nothing is denied.
     pub fn of(config: &Config, observe: bool) -> Self {
-        let name = |name: &knock_common::rules::Name| (name.tag(), name.as_str().to_owned());
+        let name = |name: &knock_common::abi::rules::Name| (name.tag(), name.as_str().to_owned());
         Self {
             doors: config.doors.iter().map(|door| name(&door.name)).collect(),
             services: config.services.iter().map(|service| name(&service.name)).collect(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use knock_common::event::Kind;
+use knock_common::abi::event::Kind;
 use tokio::time::Instant;
 
 /// The time in which the rate counts.

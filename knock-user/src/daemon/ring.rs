@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use aya::maps::{MapData, RingBuf};
-use knock_common::event::{Event, Kind};
+use knock_common::abi::event::{Event, Kind};
 use tokio::io::unix::AsyncFd;
 
 /// Records that are read at once, so that a flood does not keep timers and signals waiting.

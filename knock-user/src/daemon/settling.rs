@@ -1,6 +1,6 @@
 //! One-time sequences: swaps the next one in when the kernel has seen one used.
 
-use knock_common::event::Kind;
+use knock_common::abi::event::Kind;
 
 use super::Daemon;
 use crate::onetime;

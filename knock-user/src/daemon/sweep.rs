@@ -1,7 +1,7 @@
 //! The sweep of the table of grants, and what is done with it.
 
 use anyhow::Result;
-use knock_common::counter::Counter;
+use knock_common::abi::counter::Counter;
 use tokio::time::Instant;
 
 use super::Daemon;

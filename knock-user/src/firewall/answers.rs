@@ -6,7 +6,7 @@ use std::fs;
 use std::iter::once;
 
 use aya::maps::{HashMap, MapData, MapError};
-use knock_common::layout::{MAX_PLACES, Place, name};
+use knock_common::abi::layout::{MAX_PLACES, Place, name};
 
 use super::arrival::{above, scope_of};
 use super::interfaces::Interface;

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use knock_common::counter::Counter;
-use knock_common::flags::TcpFlags;
+use knock_common::abi::counter::Counter;
 use knock_common::packet::Transport;
+use knock_common::packet::flags::TcpFlags;
 use log::warn;
 
 use super::interfaces::{self, Interface};

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{HashMap, IterableMap, Map, MapData, MapType};
-use knock_common::flow::{FlowKey, FlowState};
-use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::name;
-use knock_common::spent::Spent;
+use knock_common::abi::flow::{FlowKey, FlowState};
+use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::layout::name;
+use knock_common::abi::used::Spent;
 
 use super::layouts::{foreign, record, unlike};
 use super::plain::{FlowRecord, Plain};

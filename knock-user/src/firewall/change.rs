@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use knock_common::layout::name;
+use knock_common::abi::layout::name;
 use log::warn;
 
 use super::carry::Carry;

@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result};
 use aya::maps::lpm_trie::Key;
 use aya::maps::{HashMap, LpmTrie, MapData};
 use ipnet::IpNet;
+use knock_common::abi::flow::{FlowKey, FlowState, Phase};
+use knock_common::abi::layout::name;
+use knock_common::abi::rules::Role;
 use knock_common::addr::{Addr, V4_BEGINS};
-use knock_common::flow::{FlowKey, FlowState, Phase};
-use knock_common::layout::name;
 use knock_common::packet::Transport;
-use knock_common::rules::Role;
 use log::{debug, warn};
 
 use super::arrival::Arrivals;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use aya::maps::{Array, Map, MapData, MapError};
-use knock_common::layout::{LAYOUT_VERSION, OLDEST_KNOWN, READABLE_FROM, name};
+use knock_common::abi::layout::{LAYOUT_VERSION, OLDEST_KNOWN, READABLE_FROM, name};
 
 use super::plain::InMap;
 use crate::paths::Paths;
@@ -119,7 +119,7 @@ const _: () = assert!(OLDEST_KNOWN <= LAYOUT_VERSION && READABLE_FROM <= LAYOUT_
 #[cfg(test)]
 mod tests {
     use aya::sys::SyscallError;
-    use knock_common::grant::Grant;
+    use knock_common::abi::grant::Grant;
 
     use super::*;
 

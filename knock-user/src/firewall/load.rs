@@ -10,9 +10,11 @@ use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, LpmTrie, Map, MapData, MapInfo};
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
-use knock_common::flags::Segments;
-use knock_common::layout::name;
-use knock_common::layout::{LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT};
+use knock_common::abi::layout::name;
+use knock_common::abi::layout::{
+    LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT,
+};
+use knock_common::packet::flags::Segments;
 
 use super::features;
 use super::interfaces::{Interface, Layer};

@@ -299,7 +299,7 @@ impl Firewall {
     ///
     /// If the pin cannot be opened.
     pub fn events(&self) -> Result<RingBuf<MapData>> {
-        let path = self.paths.map(knock_common::layout::name::EVENTS);
+        let path = self.paths.map(knock_common::abi::layout::name::EVENTS);
         let map = MapData::from_pin(&path).with_context(|| format!("{}", path.display()))?;
         Ok(RingBuf::try_from(aya::maps::Map::RingBuf(map))?)
     }

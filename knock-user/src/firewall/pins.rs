@@ -8,14 +8,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::{MapInfo, MapType};
+use knock_common::abi::attempt::Attempts;
+use knock_common::abi::attempt_filter::WATCH_CELLS;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::flow::{Flow, FlowKey};
+use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::layout::{EVENT_BYTES, LAYOUT_WORDS, MAX_LOCKED, MAX_OWN, MAX_SPENT, name};
+use knock_common::abi::used::Spent;
 use knock_common::addr::Addr;
-use knock_common::attempt::Attempts;
-use knock_common::counter::Counter;
-use knock_common::flow::{Flow, FlowKey};
-use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::{EVENT_BYTES, LAYOUT_WORDS, MAX_LOCKED, MAX_OWN, MAX_SPENT, name};
-use knock_common::spent::Spent;
-use knock_common::watch::WATCH_CELLS;
 use log::warn;
 
 use super::carry;

@@ -1,13 +1,13 @@
 //! Lets aya copy knock-common's types in and out of maps.
 
 use aya::Pod;
+use knock_common::abi::flow::FlowKey;
+use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::layout::Place;
+use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
+use knock_common::abi::trust_filter::TrustFilter;
+use knock_common::abi::used::Spent;
 use knock_common::addr::Addr;
-use knock_common::flow::FlowKey;
-use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::Place;
-use knock_common::rules::{Door, Knock, PortRoles, Service};
-use knock_common::spent::Spent;
-use knock_common::trust::TrustFilter;
 
 /// A value that is plain bytes. aya's own trait cannot be implemented for another crate's types.
 #[repr(transparent)]
@@ -29,11 +29,11 @@ pub unsafe trait InMap: Copy + 'static {
     }
 }
 
-/// A [`Flow`](knock_common::flow::Flow) as it was when it was read.
+/// A [`Flow`](knock_common::abi::flow::Flow) as it was when it was read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FlowRecord {
-    /// A [`FlowState`](knock_common::flow::FlowState).
+    /// A [`FlowState`](knock_common::abi::flow::FlowState).
     pub state: u64,
     /// Tag of the service that it was let in to; 0 for one that stood before.
     pub service: u32,
@@ -41,7 +41,7 @@ pub struct FlowRecord {
     pub key: u32,
 }
 
-const _: () = assert!(size_of::<FlowRecord>() == size_of::<knock_common::flow::Flow>());
+const _: () = assert!(size_of::<FlowRecord>() == size_of::<knock_common::abi::flow::Flow>());
 
 // SAFETY: three numbers, 16 octets without padding.
 unsafe impl InMap for FlowRecord {}

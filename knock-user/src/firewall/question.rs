@@ -8,10 +8,10 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use anyhow::{Context as _, Result, anyhow, bail};
 use etherparse::PacketBuilder;
 use futures_util::TryStreamExt as _;
-use knock_common::counter::Counter;
-use knock_common::flags::TcpFlags;
-use knock_common::layout::QUESTION;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::layout::QUESTION;
 use knock_common::packet::Transport;
+use knock_common::packet::flags::TcpFlags;
 use rtnetlink::packet_route::address::AddressAttribute;
 
 use super::arrival::scope_of;

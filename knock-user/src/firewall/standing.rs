@@ -5,9 +5,9 @@ use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{IterableMap, MapData};
+use knock_common::abi::flow::{FlowKey, FlowState, Phase};
+use knock_common::abi::layout::name;
 use knock_common::addr::Addr;
-use knock_common::flow::{FlowKey, FlowState, Phase};
-use knock_common::layout::name;
 use knock_common::packet::Transport;
 
 use super::plain::{FlowRecord, Plain};

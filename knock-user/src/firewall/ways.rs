@@ -1,8 +1,8 @@
 //! How packets come to the stack that the gate on an interface lets pass: through what joins or bridges it, and for whom
 //! they are on top of that.
 
-use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
+use knock_common::packet::flags::TcpFlags;
 
 use super::interfaces::Interface;
 use crate::host::filter::{Packet, Tracked};

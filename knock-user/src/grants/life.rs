@@ -4,9 +4,9 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use knock_common::abi::event::{Event, Kind};
+use knock_common::abi::grant::{Grant, GrantKey, Prefix};
 use knock_common::addr::Addr;
-use knock_common::event::{Event, Kind};
-use knock_common::grant::{Grant, GrantKey, Prefix};
 
 use super::Table;
 use crate::config::Config;

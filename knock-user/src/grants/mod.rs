@@ -7,7 +7,7 @@
 mod life;
 
 use anyhow::Result;
-use knock_common::grant::{Grant, GrantKey};
+use knock_common::abi::grant::{Grant, GrantKey};
 
 pub use self::life::{Change, End, Follows, Knock, Life, Lives, Look};
 use crate::firewall::State;

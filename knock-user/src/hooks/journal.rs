@@ -11,8 +11,8 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use knock_common::abi::grant::GrantKey;
 use knock_common::addr::Addr;
-use knock_common::grant::GrantKey;
 use log::warn;
 use serde::{Deserialize, Serialize};
 

@@ -5,10 +5,10 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use knock_common::abi::event::Kind;
+use knock_common::abi::grant::HOST_BITS;
+use knock_common::abi::rules::Action;
 use knock_common::addr::Addr;
-use knock_common::event::Kind;
-use knock_common::grant::HOST_BITS;
-use knock_common::rules::Action;
 use log::Level;
 use tokio::time::Instant;
 

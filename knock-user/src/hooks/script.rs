@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
+use knock_common::abi::grant::{GrantKey, HOST_BITS, Prefix};
 use knock_common::addr::Addr;
-use knock_common::grant::{GrantKey, HOST_BITS, Prefix};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{PATH, is_harmless};

@@ -1,7 +1,7 @@
 //! Sequences that knockd takes and that are weak, or do not do what they seem to.
 
-use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
+use knock_common::packet::flags::TcpFlags;
 
 use super::draft::{Draft, Knock};
 use super::grammar::Says;

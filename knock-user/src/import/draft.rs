@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use knock_common::flags::{FlagTest, TcpFlags};
+use knock_common::packet::flags::{FlagTest, TcpFlags};
 
 use super::grammar::{Entry, Says, Section};
 use super::habits;

@@ -1,6 +1,6 @@
 //! knockd.conf, as knockd 0.8 reads it: what it takes is taken, what it refuses is refused.
 
-use knock_common::flags::TcpFlags;
+use knock_common::packet::flags::TcpFlags;
 
 pub use super::file::{Entry, File, Refusal, Says, Section};
 use super::habits;

@@ -1,6 +1,6 @@
 //! Names that our config takes, and that a hook can be given: letters, digits, `.`, `_`, `-`.
 
-use knock_common::rules::{MAX_NAME, Name};
+use knock_common::abi::rules::{MAX_NAME, Name};
 
 use crate::config::{PortNames, PortRange, transport_name};
 

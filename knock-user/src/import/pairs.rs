@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use knock_common::rules::MAX_DOORS;
+use knock_common::abi::rules::MAX_DOORS;
 
 use super::commands::{By, DELETES, deletes_by_number, words_in};
 use super::grammar::Says;

@@ -1,9 +1,9 @@
 //! Which doors there can be beside each other: what our config would refuse is left out, one door
 //! after the other, until the rest holds together. A door that is left out stays shut.
 
-use knock_common::flags::FlagTest;
+use knock_common::abi::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
 use knock_common::packet::Transport;
-use knock_common::rules::{MAX_DOORS, MAX_PREFIXES, MAX_SERVICES};
+use knock_common::packet::flags::FlagTest;
 
 use super::commands::Rule;
 use super::draft::Draft;

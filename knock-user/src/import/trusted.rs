@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use ipnet::IpNet;
-use knock_common::layout::MAX_TRUSTED;
+use knock_common::abi::layout::MAX_TRUSTED;
 
 use super::Request;
 use super::commands::Place;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use knock_common::layout::MAX_TRUSTED;
+use knock_common::abi::layout::MAX_TRUSTED;
 use knock_common::packet::Transport;
 
 use super::draft::{Draft, Knock};

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use knock_common::grant::HOST_BITS;
-use knock_common::spent::Spent;
+use knock_common::abi::grant::HOST_BITS;
+use knock_common::abi::used::Spent;
 use log::Level;
 
 use crate::config::{Config, choose_one_time};

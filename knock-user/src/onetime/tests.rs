@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use knock_common::rules::Name;
+use knock_common::abi::rules::Name;
 
 use super::*;
 use crate::settings::Port;

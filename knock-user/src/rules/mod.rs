@@ -8,13 +8,13 @@ mod span;
 mod tests;
 
 use ipnet::IpNet;
+use knock_common::abi::attempt::Ticks;
+use knock_common::abi::grant::{HOST_BITS, Prefix};
+use knock_common::abi::rules::{Door, Knock, MAX_PREFIXES, PortRole, PortRoles, Role, Service};
+use knock_common::abi::trust_filter::TrustFilter;
 use knock_common::addr::{Addr, V4_BEGINS};
-use knock_common::attempt::Ticks;
-use knock_common::flags::{FlagTest, Segments};
-use knock_common::grant::{HOST_BITS, Prefix};
 use knock_common::packet::Transport;
-use knock_common::rules::{Door, Knock, MAX_PREFIXES, PortRole, PortRoles, Role, Service};
-use knock_common::trust::TrustFilter;
+use knock_common::packet::flags::{FlagTest, Segments};
 
 use self::span::nanoseconds;
 use crate::config::{self, Config, Diagnostic, Port, PortRange, Severity};

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use knock_common::flags::TcpFlags;
-use knock_common::rules::{Action, Role};
+use knock_common::abi::rules::{Action, Role};
+use knock_common::packet::flags::TcpFlags;
 
 use super::*;
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use knock_common::rules::MAX_STEPS;
+use knock_common::abi::rules::MAX_STEPS;
 
 use crate::permissions::Permissions;
 use crate::settings::{Port, PortError, PortNames};

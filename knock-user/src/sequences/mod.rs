@@ -5,8 +5,8 @@ mod list;
 mod place;
 pub mod slots;
 
+use knock_common::abi::rules::Name;
 use knock_common::hash::fnv1a_64;
-use knock_common::rules::Name;
 
 pub use list::{Line, Sheet};
 pub use place::{out_of_reach, remedy};

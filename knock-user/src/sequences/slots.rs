@@ -3,7 +3,7 @@
 //! A source has [`SLOTS`] attempts at most. Doors that one packet can start, or of which one can
 //! start while the other is under way, need different slots: colouring a graph.
 
-use knock_common::rules::SLOTS;
+use knock_common::abi::rules::SLOTS;
 
 use crate::settings::Port;
 

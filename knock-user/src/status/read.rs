@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
-use knock_common::grant::{GrantKey, HOST_BITS};
-use knock_common::rules::{self, Action};
+use knock_common::abi::grant::{GrantKey, HOST_BITS};
+use knock_common::abi::rules::{self, Action};
 
 use super::service;
 use super::snapshot::{Attempt, ConfigFile, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};

@@ -1,7 +1,7 @@
 //! Services of the running rules, by name and by tag.
 
 use anyhow::{Result, bail};
-use knock_common::rules::Service;
+use knock_common::abi::rules::Service;
 
 /// The service with this name; without a name, all of them.
 ///
@@ -29,8 +29,8 @@ pub fn name(services: &[Service], tag: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use knock_common::grant::Prefix;
-    use knock_common::rules::{MAX_PREFIXES, Name};
+    use knock_common::abi::grant::Prefix;
+    use knock_common::abi::rules::{MAX_PREFIXES, Name};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use knock_common::counter::Counter;
+use knock_common::abi::counter::Counter;
 use serde::{Serialize, Serializer};
 
 /// The state of the gate at one moment.

@@ -1,6 +1,6 @@
 //! Fragments: first, later, tiny, overlapping and atomic ones.
 
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     DenyMalformed, DenyNew, DenyOverlap, DenyProbe, DenyTinyFragment, DenyUdp, KnockPacket, PassLaterFragment,
 };
 use knock_common::gate::Verdict::{Deny, Pass};

@@ -1,6 +1,6 @@
 //! Ethernet, VLAN tags, and what is no IP at all.
 
-use knock_common::counter::Counter::{DenyMalformed, DenyNew, DenyTooDeep, DenyUdp, KnockPacket};
+use knock_common::abi::counter::Counter::{DenyMalformed, DenyNew, DenyTooDeep, DenyUdp, KnockPacket};
 use knock_common::gate::Verdict::{Deny, Pass};
 use tests::packet::extension::{DESTINATION, ESP, Extension, NO_NEXT};
 use tests::packet::{

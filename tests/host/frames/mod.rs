@@ -5,7 +5,7 @@ mod link;
 mod network;
 mod transport;
 
-use knock_common::counter::Counter::{self, DenyNew, DenyProbe, DenyUdp};
+use knock_common::abi::counter::Counter::{self, DenyNew, DenyProbe, DenyUdp};
 use knock_common::gate::Verdict::{self, Deny, Pass};
 use tests::packet::{ACK, CLIENT_V4, CLIENT_V6, PacketBuilder, SERVER_V4, SERVER_V6, SYN};
 

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use knock_common::counter::Counter::{DenyMalformed, DenyNew, DenyTooDeep, KnockPacket};
+use knock_common::abi::counter::Counter::{DenyMalformed, DenyNew, DenyTooDeep, KnockPacket};
 use knock_common::gate::Verdict::{Deny, Pass};
 use tests::packet::extension::{DESTINATION, Extension, HIP, HOP_BY_HOP, MOBILITY, ROUTING, SHIM6};
 use tests::packet::{PacketBuilder, VLAN};

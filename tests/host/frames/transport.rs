@@ -1,6 +1,6 @@
 //! TCP and UDP headers.
 
-use knock_common::counter::Counter::{DenyMalformed, DenyNew, DenyUdp};
+use knock_common::abi::counter::Counter::{DenyMalformed, DenyNew, DenyUdp};
 use knock_common::gate::Verdict::{Deny, Pass};
 use tests::packet::{ICMP, TCP, UDP};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData, MapInfo};
-use knock_common::layout::{MAX_PLACES, Place, name};
+use knock_common::abi::layout::{MAX_PLACES, Place, name};
 use tests::lab::{Config, Family, Late, TIMEOUT, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};

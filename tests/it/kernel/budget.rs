@@ -8,8 +8,8 @@ use std::ops::RangeInclusive;
 use std::path::Path as File;
 
 use anyhow::{Context as _, Result, ensure};
-use knock_common::layout::name;
-use knock_common::world::Socket;
+use knock_common::abi::layout::name;
+use knock_common::gate::env::Socket;
 use knock_user::config::Config;
 use knock_user::firewall::{Manner, Settings};
 use knock_user::rules::RuleSet;

@@ -2,7 +2,7 @@
 //! other, and never a knock.
 
 use anyhow::Result;
-use knock_common::counter::Counter::{AttemptEnded, AttemptStarted, DenyMalformed, DenyNew, KnockPacket};
+use knock_common::abi::counter::Counter::{AttemptEnded, AttemptStarted, DenyMalformed, DenyNew, KnockPacket};
 use knock_common::gate::Verdict::{self, Deny, Pass};
 use tests::kernel::LEAST;
 use tests::packet::extension::{DESTINATION, HOP_BY_HOP, ROUTING};

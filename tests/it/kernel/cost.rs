@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use knock_common::layout::name;
+use knock_common::abi::layout::name;
 use knock_user::firewall::{Load, Program, Settings};
 use tests::kernel::{Room, settings};
 use tests::tables::Tables;

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use fastrand::Rng;
+use knock_common::abi::layout::name;
 use knock_common::gate::Verdict;
-use knock_common::layout::name;
 use knock_user::rules::RuleSet;
 use tests::history::{Profile, Scenario};
 use tests::kernel::{Kernel, Room, Run, XDP_DROP, XDP_PASS};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::Result;
-use knock_common::counter::Counter;
+use knock_common::abi::counter::Counter;
 use knock_common::gate::Verdict;
 use tests::kernel::{Kernel, Room};
 use tests::packet::{CLIENT_V4, CLIENT_V6, PacketBuilder, SERVER_V4, SERVER_V6, SYN};

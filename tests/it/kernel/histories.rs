@@ -9,10 +9,10 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use knock_common::counter::Counter;
-use knock_common::event::{Event, Kind};
-use knock_common::flags::Segments;
-use knock_common::layout::name;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::event::{Event, Kind};
+use knock_common::abi::layout::name;
+use knock_common::packet::flags::Segments;
 use tests::agree::{Mismatch, agree, shrink, stored};
 use tests::history::{PER_CONFIG, Profile, SERVERS, Scenario};
 use tests::kernel::{Kernel, RealSockets, Room, enter_network, spacious, stay_on_cpu};

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use anyhow::Result;
-use knock_common::addr::Addr;
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptLost, AttemptStarted, AttemptUntold, DenialUnlogged, DenyNew, EventLost, GrantExtended,
     GrantOpened, GrantRefused, KnockPacket, PassGranted,
 };
-use knock_common::event::Kind;
+use knock_common::abi::event::Kind;
+use knock_common::addr::Addr;
 use knock_common::gate::Verdict::{Deny, Pass};
 use tests::kernel::{Room, stay_on_cpu};
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};

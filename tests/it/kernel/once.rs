@@ -6,13 +6,13 @@ use std::sync::Barrier;
 use std::thread;
 
 use anyhow::Result;
-use knock_common::addr::Addr;
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptStarted, GrantClosed, GrantOpened, GrantSpent, KnockPacket,
 };
-use knock_common::event::Kind;
+use knock_common::abi::event::Kind;
+use knock_common::abi::layout::MAX_SPENT;
+use knock_common::addr::Addr;
 use knock_common::gate::Verdict::{Deny, Pass};
-use knock_common::layout::MAX_SPENT;
 use tests::kernel::{Run, XDP_PASS, stay_on_cpu};
 use tests::lab::sandbox;
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
@@ -61,7 +61,7 @@ fn a_sequence_is_good_for_one_time_over_both_families() -> Result<()> {
             "v6, outside",
             &syn(CLIENT_V6, SERVER_V6, 2222).build(),
             Deny,
-            &[knock_common::counter::Counter::DenyNew],
+            &[knock_common::abi::counter::Counter::DenyNew],
         );
         // Not even the one who used it extends by it.
         gate.judges("again, step 1", &syn(CLIENT_V4, SERVER_V4, 7000).build(), Pass, start);

@@ -1,12 +1,12 @@
 //! Frames that only ask what would decide on them, as `knockctl explain` puts them.
 
 use anyhow::{Context as _, Result};
+use knock_common::abi::counter::Counter;
+use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
+use knock_common::abi::layout::QUESTION;
+use knock_common::abi::rules::Name;
 use knock_common::addr::Addr;
-use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
-use knock_common::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
-use knock_common::layout::QUESTION;
-use knock_common::rules::Name;
 use tests::kernel::{Kernel, Run};
 use tests::trial::{Trial, trials};
 

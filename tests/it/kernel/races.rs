@@ -9,7 +9,7 @@ use std::{env, fs, hint, thread};
 
 use anyhow::{Result, ensure};
 use fastrand::Rng;
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptEnded, AttemptStarted, GrantClosed, GrantExtended, GrantOpened, GrantSpent,
 };
 use tests::kernel::{Room, Run, XDP_DROP, XDP_PASS, stay_on_cpu};

@@ -1,9 +1,9 @@
 //! The programs for interfaces without link headers: they judge as those for Ethernet do.
 
 use anyhow::Result;
-use knock_common::counter::Counter::{DenyMalformed, DenyNew, GrantOpened, KnockPacket, PassGranted};
+use knock_common::abi::counter::Counter::{DenyMalformed, DenyNew, GrantOpened, KnockPacket, PassGranted};
+use knock_common::abi::layout::name::{PROGRAM_RAW, PROGRAM_RAW_LINEAR};
 use knock_common::gate::Verdict::{Deny, Pass};
-use knock_common::layout::name::{PROGRAM_RAW, PROGRAM_RAW_LINEAR};
 use tests::kernel::{Kernel, LEAST, Room};
 use tests::packet::PacketBuilder;
 use tests::tables::Tables;

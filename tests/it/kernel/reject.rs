@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use knock_common::gate::Verdict::{self, Deny, Reject};
-use knock_common::reject::answer::Sender;
+use knock_common::gate::reject::answer::Sender;
 use tests::kernel::{Run, XDP_DROP, XDP_TX};
 use tests::memory::Memory;
 use tests::packet::extension::{DESTINATION, Extension};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use knock_common::counter::Counter::{
+use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptEnded, AttemptStarted, DenyNew, DenyProbe, DenyUdp, KnockPacket, PassConnected,
     PassNoSocket, PassUnchecked,
 };

@@ -1,7 +1,7 @@
 //! Rule 4 in the loaded program, with the constants of the very rules: no sweep of any segments opens a door.
 
 use anyhow::{Result, ensure};
-use knock_common::counter::Counter::{AttemptEnded, AttemptStarted, GrantOpened};
+use knock_common::abi::counter::Counter::{AttemptEnded, AttemptStarted, GrantOpened};
 use tests::packet::{ACK, CLIENT_V4, PacketBuilder, SERVER_V4};
 use tests::sweep::{Order, SEGMENTS, SEQUENCES, Sweep, config};
 use tests::trial::{Trial, trials};

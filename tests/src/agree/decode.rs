@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
+use knock_common::abi::attempt::{Attempt, Ticks};
+use knock_common::abi::counter::Counter;
+use knock_common::abi::flow::Phase;
+use knock_common::abi::grant::{FOR_GOOD, Grant, GrantKey};
 use knock_common::addr::Addr;
-use knock_common::attempt::{Attempt, Ticks};
-use knock_common::counter::Counter;
-use knock_common::flow::Phase;
-use knock_common::grant::{FOR_GOOD, Grant, GrantKey};
 
 use super::state::State;
 use super::subject::{Subject, stored};

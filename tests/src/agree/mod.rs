@@ -7,7 +7,7 @@ mod subject;
 
 use std::fmt;
 
-use knock_common::counter::Counter;
+use knock_common::abi::counter::Counter;
 
 use crate::history::Scenario;
 use crate::model::{Model, Nanos};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use knock_common::counter::Counter;
+use knock_common::abi::counter::Counter;
 
 use crate::model::{self, FlowPlace, GrantPlace, Nanos, Source};
 

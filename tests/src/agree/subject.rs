@@ -1,10 +1,10 @@
 //! What every gate under test can be asked.
 
+use knock_common::abi::flow::{FlowKey, FlowState};
+use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::rules::SLOTS;
 use knock_common::addr::Addr;
-use knock_common::flow::{FlowKey, FlowState};
 use knock_common::gate::Verdict;
-use knock_common::grant::{Grant, GrantKey};
-use knock_common::rules::SLOTS;
 
 use crate::model::{Nanos, Source};
 
@@ -24,6 +24,6 @@ pub trait Subject {
     fn grants(&mut self) -> Vec<(GrantKey, Grant)>;
     /// All stored flows.
     fn flows(&mut self) -> Vec<(FlowKey, FlowState)>;
-    /// All counters, in the order of [`Counter::ALL`](knock_common::counter::Counter::ALL).
+    /// All counters, in the order of [`Counter::ALL`](knock_common::abi::counter::Counter::ALL).
     fn counters(&mut self) -> Vec<u64>;
 }

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
+use knock_common::abi::counter::Counter;
+use knock_common::abi::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
+use knock_common::abi::rules::Name;
 use knock_common::addr::Addr;
-use knock_common::counter::Counter;
 use knock_common::gate::Verdict;
-use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
+use knock_common::gate::reject::answer::Sender;
 use knock_common::packet::{self, Packet};
-use knock_common::reject::answer::Sender;
-use knock_common::rules::Name;
 
 use super::reading::{self, Segment};
 use super::seeds;
@@ -136,7 +136,7 @@ fn check_answer(frame: &[u8], answer: &[u8]) {
             assert_eq!((said.src, said.dst), (asked.dst, asked.src));
             assert_eq!((said.sport, said.dport), (asked.dport, asked.sport));
             assert!(!said.opens() && said.flags & crate::packet::RST != 0);
-            assert!(knock_common::checksum::is_right(answer, &said));
+            assert!(knock_common::packet::checksum::is_right(answer, &said));
         }
         Err(packet::Other::Foreign) => assert_ne!(Addr::ANY, asked.src),
         Err(other) => panic!("an answer that is {other:?}"),

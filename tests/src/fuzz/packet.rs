@@ -2,7 +2,7 @@
 //! a willing stack could see.
 
 use knock_common::addr::Addr;
-use knock_common::flags::Segments;
+use knock_common::packet::flags::Segments;
 use knock_common::packet::{self, Other, Packet, Plain, Transport};
 
 use super::reading::{self, Segment};

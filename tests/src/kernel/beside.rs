@@ -10,12 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::Result;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::flow::FlowKey;
+use knock_common::abi::rules::{PortRole, Role, SLOTS};
 use knock_common::addr::Addr;
-use knock_common::counter::Counter;
-use knock_common::flow::FlowKey;
 use knock_common::gate::Verdict;
-use knock_common::rules::{PortRole, Role, SLOTS};
-use knock_common::world::World as _;
+use knock_common::gate::env::World as _;
 
 use super::{Kernel, LEAST, LINEAR, Pool, RealSockets, Room, enter_network, stay_on_cpu};
 use crate::memory::{Beside, Memory};
@@ -90,7 +90,7 @@ impl Running {
             self.kernel.replace_rules(&self.tables.rules)?;
         }
         self.kernel.set_now(memory.now());
-        self.kernel.set_tokens(memory.tokens().map_or(0, knock_common::cell::Cell64::load));
+        self.kernel.set_tokens(memory.tokens().map_or(0, knock_common::atomic::Cell64::load));
         let stored = self.kernel.all_grants();
         for (key, grant) in memory.grants() {
             if stored.get(&key) != Some(&grant) {
@@ -169,7 +169,7 @@ fn is_whole(tables: &Tables) -> bool {
 }
 
 fn attempts(memory: &Memory) -> HashMap<Addr, [u64; SLOTS]> {
-    let words = |slot: usize, attempts: &knock_common::attempt::Attempts| attempts.slots[slot].load();
+    let words = |slot: usize, attempts: &knock_common::abi::attempt::Attempts| attempts.slots[slot].load();
     let all = memory.all_attempts().into_iter();
     all.map(|(source, attempts)| (source, std::array::from_fn(|slot| words(slot, &attempts)))).collect()
 }

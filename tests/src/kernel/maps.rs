@@ -9,16 +9,16 @@ use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, IterableMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, RingBuf};
 use aya::util::nr_cpus;
 use aya::{Ebpf, Pod};
+use knock_common::abi::attempt_filter;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::event::Event;
+use knock_common::abi::flow::{Flow, FlowKey, FlowState};
+use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS};
+use knock_common::abi::layout::{Place, name};
+use knock_common::abi::rules::SLOTS;
+use knock_common::abi::used::Spent;
 use knock_common::addr::Addr;
-use knock_common::counter::Counter;
-use knock_common::event::Event;
-use knock_common::flow::{Flow, FlowKey, FlowState};
-use knock_common::grant::{Grant, GrantKey, HOST_BITS};
-use knock_common::layout::{Place, name};
-use knock_common::reject::cells::{ERROR_CELLS, cell_of};
-use knock_common::rules::SLOTS;
-use knock_common::spent::Spent;
-use knock_common::watch;
+use knock_common::gate::reject::cells::{ERROR_CELLS, cell_of};
 use knock_user::firewall::{each_element, read_array, read_per_cpu, write_elements};
 
 use super::sys;
@@ -244,7 +244,7 @@ impl Maps {
     fn forget_but_errors(&mut self) {
         let sources: Vec<_> = self.attempts.keys().map(|key| key.expect("attempts can be read")).collect();
         for source in sources {
-            self.watch.set(watch::cell_of(&source.0), 0, 0).expect("the filter can be written");
+            self.watch.set(attempt_filter::cell_of(&source.0), 0, 0).expect("the filter can be written");
             self.attempts.remove(&source).expect("attempts can be removed");
         }
         for key in self.flows().into_keys() {

@@ -19,16 +19,16 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use anyhow::{Result, bail};
 use aya::programs::ProgramFd;
+use knock_common::abi::attempt_filter;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::event::Event;
+use knock_common::abi::flow::{FlowKey, FlowState};
+use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::layout::name;
+use knock_common::abi::rules::{Door, SLOTS};
+use knock_common::abi::used::Spent;
 use knock_common::addr::Addr;
-use knock_common::counter::Counter;
-use knock_common::event::Event;
-use knock_common::flow::{FlowKey, FlowState};
 use knock_common::gate::Verdict;
-use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::name;
-use knock_common::rules::{Door, SLOTS};
-use knock_common::spent::Spent;
-use knock_common::watch;
 use knock_user::firewall::{Load, Program, Settings};
 use knock_user::rules::RuleSet;
 
@@ -271,7 +271,7 @@ impl Kernel {
     /// The filter's cell for a source.
     #[must_use]
     pub fn watch_of(&self, source: &Addr) -> u64 {
-        self.maps.watch(watch::cell_of(source))
+        self.maps.watch(attempt_filter::cell_of(source))
     }
 
     /// Forgets all attempts, grants, events and counts, as if it were just loaded.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use knock_common::flags::{FlagTest, Segments};
-use knock_common::rules::Knock;
+use knock_common::abi::rules::Knock;
+use knock_common::packet::flags::{FlagTest, Segments};
 
 use super::{Kernel, Room};
 use crate::tables::Tables;

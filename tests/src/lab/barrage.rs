@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
+use knock_common::packet::flags::TcpFlags;
 use nix::libc;
 use socket2::Socket;
 

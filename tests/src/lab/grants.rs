@@ -6,9 +6,9 @@ use std::os::fd::AsFd as _;
 
 use anyhow::{Context, Result, ensure};
 use aya::maps::MapData;
+use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
+use knock_common::abi::rules::Name;
 use knock_common::addr::Addr;
-use knock_common::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
-use knock_common::rules::Name;
 use knock_user::firewall::{boot_now, write_elements};
 
 use crate::kernel::Plain;

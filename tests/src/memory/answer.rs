@@ -1,9 +1,9 @@
 //! A frame in plain memory that an answer is written over.
 
-use knock_common::frame::{Frame, FrameMut};
 use knock_common::gate::Verdict;
+use knock_common::gate::reject::answer::{self, Sender, Sheet};
+use knock_common::packet::frame::{Frame, FrameMut};
 use knock_common::packet::{self, Packet};
-use knock_common::reject::answer::{self, Sender, Sheet};
 
 use super::Memory;
 

@@ -5,30 +5,30 @@
 
 mod answer;
 mod beside;
+mod env;
 mod programs;
 mod slots;
 mod subject;
-mod world;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use knock_common::abi::attempt::Attempts;
+use knock_common::abi::attempt_filter::WATCH_CELLS;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::event::Event;
+use knock_common::abi::flow::{Flow, FlowKey, FlowState};
+use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::report_budget::Budget;
+use knock_common::abi::rules::PortRoles;
+use knock_common::abi::used::Spent;
 use knock_common::addr::Addr;
-use knock_common::attempt::Attempts;
-use knock_common::budget::Budget;
-use knock_common::cell::Cell64;
-use knock_common::counter::Counter;
-use knock_common::event::Event;
-use knock_common::flags::Segments;
-use knock_common::flow::{Flow, FlowKey, FlowState};
+use knock_common::atomic::Cell64;
 use knock_common::gate::Verdict;
-use knock_common::grant::{Grant, GrantKey};
-use knock_common::reject::cells::ERROR_CELLS;
-use knock_common::rules::PortRoles;
-use knock_common::spent::Spent;
-use knock_common::watch::WATCH_CELLS;
+use knock_common::gate::reject::cells::ERROR_CELLS;
+use knock_common::packet::flags::Segments;
 
 pub use self::beside::Beside;
 use self::slots::Slots;

@@ -1,8 +1,8 @@
 //! The host build as each of the programs in the object, and with a frame over several buffers.
 
-use knock_common::frame::Frame;
 use knock_common::gate::Verdict;
 use knock_common::gate::pipeline::{self, Program};
+use knock_common::packet::frame::Frame;
 use knock_common::packet::link::Link;
 use knock_common::packet::{Other, Packet};
 

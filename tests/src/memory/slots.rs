@@ -60,9 +60,9 @@ impl<K: Copy + Eq + Hash, V: Default> Slots<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use knock_common::abi::attempt::Attempts;
+    use knock_common::abi::flow::{Flow, FlowKey, FlowState, Phase};
     use knock_common::addr::Addr;
-    use knock_common::attempt::Attempts;
-    use knock_common::flow::{Flow, FlowKey, FlowState, Phase};
     use knock_common::packet::Packet;
 
     use super::*;

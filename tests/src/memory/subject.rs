@@ -1,12 +1,12 @@
 //! The host build as a [`Subject`].
 
+use knock_common::abi::counter::Counter;
+use knock_common::abi::flow::{FlowKey, FlowState};
+use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::rules::SLOTS;
 use knock_common::addr::Addr;
-use knock_common::counter::Counter;
-use knock_common::flow::{FlowKey, FlowState};
 use knock_common::gate::Verdict;
-use knock_common::grant::{Grant, GrantKey};
-use knock_common::rules::SLOTS;
-use knock_common::world::World;
+use knock_common::gate::env::World;
 
 use super::Memory;
 use crate::agree::Subject;

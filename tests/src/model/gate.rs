@@ -1,6 +1,6 @@
 //! Rules 8 to 14: what passes.
 
-use knock_common::counter::Counter;
+use knock_common::abi::counter::Counter;
 use knock_common::gate::Verdict;
 
 use super::config::Protocol;

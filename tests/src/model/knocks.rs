@@ -1,6 +1,6 @@
 //! Rules 1 to 7: what a packet does to the attempts and grants of its source.
 
-use knock_common::counter::Counter;
+use knock_common::abi::counter::Counter;
 
 use super::config::{Action, Network, Protocol};
 use super::gate::{covers, visible_flags};

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use knock_common::counter::Counter;
+use knock_common::abi::counter::Counter;
 use knock_common::gate::Verdict;
 
 use crate::links;

@@ -1,7 +1,7 @@
 //! The kernel's helpers that the program calls (`enum bpf_func_id`).
 
 use anyhow::{Context as _, Result, bail, ensure};
-use knock_common::world::Socket;
+use knock_common::gate::env::Socket;
 
 use super::machine::Vm;
 use super::memory::{SOCKET, TABLES, VALUES};

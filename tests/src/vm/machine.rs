@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
-use knock_common::world::Socket;
+use knock_common::gate::env::Socket;
 
 use super::instruction::Instruction;
 use super::map::Table;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context as _, Result, ensure};
 use aya_obj::maps::Map;
-use knock_common::layout::name;
-use knock_common::world::Socket;
+use knock_common::abi::layout::name;
+use knock_common::gate::env::Socket;
 use knock_user::firewall::{OBJECT, Settings};
 use knock_user::rules::RuleSet;
 

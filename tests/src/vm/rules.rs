@@ -1,10 +1,10 @@
 //! Rules in the machine's tables, as the loader writes them to the kernel's.
 
 use anyhow::Result;
+use knock_common::abi::layout::name;
+use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
+use knock_common::abi::trust_filter::TrustFilter;
 use knock_common::addr::Addr;
-use knock_common::layout::name;
-use knock_common::rules::{Door, Knock, PortRoles, Service};
-use knock_common::trust::TrustFilter;
 use knock_user::rules::RuleSet;
 
 use super::machine::Vm;

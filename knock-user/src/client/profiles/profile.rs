@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use knock_common::abi::rules::MAX_STEPS;
 use knock_common::packet::Transport;
-use knock_common::rules::MAX_STEPS;
 
 use super::super::{DELAY, Family, SourceAddress};
 use crate::settings::report::Report;

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::sync::LazyLock;
 
 use anyhow::{Result, bail};
-use knock_common::grant::{FOR_GOOD, HOST_BITS};
-use knock_common::rules::Name;
+use knock_common::abi::grant::{FOR_GOOD, HOST_BITS};
+use knock_common::abi::rules::Name;
 
 use super::*;
 

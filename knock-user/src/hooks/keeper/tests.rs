@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use knock_common::event::Event;
-use knock_common::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin};
-use knock_common::rules::Name;
+use knock_common::abi::event::Event;
+use knock_common::abi::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin};
+use knock_common::abi::rules::Name;
 
 use super::*;
 use crate::firewall::GrantEntry;

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
+use knock_common::packet::flags::TcpFlags;
 
 /// What connection tracking makes of a packet that nobody has led through the filters yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use knock_common::flags::TcpFlags;
+use knock_common::packet::flags::TcpFlags;
 
 use super::model::{Action, Base, Chain, Family, Hook, Key, Name, Rule, Step, Table, Test, Values};
 use super::names;

@@ -9,8 +9,8 @@ mod tracking;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use knock_common::flags::TcpFlags;
 use knock_common::packet::Transport;
+use knock_common::packet::flags::TcpFlags;
 
 use super::model::Family;
 use super::packet::{Packet, Tracked};

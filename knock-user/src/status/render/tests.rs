@@ -1,6 +1,6 @@
 //! Whole texts and whole JSON of made-up snapshots.
 
-use knock_common::counter::Counter;
+use knock_common::abi::counter::Counter;
 
 use super::*;
 use crate::status::{ConfigFile, Daemon};

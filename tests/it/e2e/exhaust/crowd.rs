@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Map, MapData, PerCpuArray};
-use knock_common::counter::Counter;
-use knock_common::layout::name;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::layout::name;
 use tests::kernel::stay_on_cpu;
 use tests::lab::{Config, Family, Host, PINS, Status, Volley, forged};
 use tests::story::World;

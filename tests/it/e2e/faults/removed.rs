@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use knock_common::grant::{Grant, GrantKey};
+use knock_common::abi::grant::{Grant, GrantKey};
 use nix::mount::{MntFlags, umount2};
 use tests::lab::{
     Config, Daemon, Family, Host, Mark, Mount, PINS, Probe, SERVER_INTERFACES, Session, Status, TIMEOUT, knockctl,

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use knock_common::event::Event;
+use knock_common::abi::event::Event;
 use nix::sys::signal::Signal;
 use tests::kernel::tell;
 use tests::lab::{

@@ -32,7 +32,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "Door::grant_end" {
         5 "a door without cmd_timeout writes a grant that has ended":
-            "{ crate::grant::FOR_GOOD }" => "{ now }";
+            "{ crate::abi::grant::FOR_GOOD }" => "{ now }";
         5 "a grant lasts as long as a sequence may":
             "now.saturating_add(self.cmd_timeout)" => "now.saturating_add(self.seq_ticks << 16)";
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use knock_common::flags::TcpFlags;
+use knock_common::packet::flags::TcpFlags;
 use serde_json::Value;
 
 use crate::host::filter::model::{Action, Key, Name, Rule, Step, Test, Values};

@@ -3,19 +3,19 @@
 
 use core::borrow::Borrow;
 
+use crate::abi::attempt::Attempts;
+use crate::abi::counter::Counter;
+use crate::abi::event::Event;
+use crate::abi::flow::{Flow, FlowKey};
+use crate::abi::grant::{Grant, GrantKey};
+use crate::abi::report_budget::Budget;
+use crate::abi::rules::{Door, Knock, PortRoles, Service};
+use crate::abi::used::Spent;
 use crate::addr::Addr;
-use crate::attempt::Attempts;
-use crate::budget::Budget;
-use crate::cell::Cell64;
-use crate::counter::Counter;
-use crate::desk::Desk;
-use crate::event::Event;
-use crate::flags::TcpFlags;
-use crate::flow::{Flow, FlowKey};
-use crate::grant::{Grant, GrantKey};
+use crate::atomic::Cell64;
+use crate::gate::scratch::Desk;
 use crate::packet::Packet;
-use crate::rules::{Door, Knock, PortRoles, Service};
-use crate::spent::Spent;
+use crate::packet::flags::TcpFlags;
 
 /// What a socket look-up found for a packet's addresses and ports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +50,7 @@ pub trait World {
     fn verify_checksums(&self) -> bool;
     /// New attempts per second and CPU that are told of.
     fn attempt_rate(&self) -> u32;
-    /// True if a segment with these flags to an unrelated port may end an attempt ([`crate::flags::Segments`]).
+    /// True if a segment with these flags to an unrelated port may end an attempt ([`crate::packet::flags::Segments`]).
     fn heeds(&self, flags: TcpFlags) -> bool;
     /// `log_denied`.
     fn log_denied(&self) -> bool;
@@ -65,7 +65,7 @@ pub trait World {
     /// True if the MAC, its first four octets as they lie in memory and the last two as a number, is
     /// that of the interface on which the frame came.
     fn is_addressed(&self, high: u32, low: u16) -> bool;
-    /// How long ICMP errors of the sources in this cell ([`crate::reject::cells`]) are used up.
+    /// How long ICMP errors of the sources in this cell ([`crate::gate::reject::cells`]) are used up.
     fn errors(&self, cell: u32) -> Option<&Cell64>;
     /// The key that spreads sources over these cells, random for each load.
     fn errors_key(&self) -> [u64; 2];
@@ -119,7 +119,7 @@ pub trait World {
     fn attempts(&self, source: &Addr) -> Option<&Attempts>;
     /// The attempts of `source`, made if there are none yet; `None` if there is no room.
     fn attempts_or_new(&self, source: &Addr) -> Option<&Attempts>;
-    /// The filter's cell with this number (see [`crate::watch`]).
+    /// The filter's cell with this number (see [`crate::abi::attempt_filter`]).
     fn watch(&self, cell: u32) -> Option<&Cell64>;
     /// This CPU's budget of new attempts.
     fn budget(&self) -> Option<&Budget>;

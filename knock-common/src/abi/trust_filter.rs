@@ -1,8 +1,8 @@
 //! A filter in front of the trusted networks: most sources learn from one word that none of them holds them, without a
 //! look-up in a trie.
 
+use crate::abi::grant::HOST_BITS;
 use crate::addr::{Addr, V4_BEGINS};
-use crate::grant::HOST_BITS;
 
 /// Leading bits of an IPv4 source that are looked at, over the mapped form.
 const V4_LOOKED_AT: u32 = V4_BEGINS + 8;

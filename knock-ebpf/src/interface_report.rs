@@ -1,6 +1,6 @@
 //! What the daemon has told of the interface on which a frame came.
 
-use knock_common::layout::Place;
+use knock_common::abi::layout::Place;
 
 use crate::hook::Hook;
 use crate::maps;

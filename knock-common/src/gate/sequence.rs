@@ -2,19 +2,19 @@
 
 use core::borrow::Borrow as _;
 
+use crate::abi::attempt::{Attempt, Attempts, Meaning, Ticks};
+use crate::abi::attempt_filter;
+use crate::abi::counter::Counter;
+use crate::abi::event::{Event, Kind};
+use crate::abi::rules::{Door, Knock, MAX_DOORS, SLOTS};
 use crate::addr::Addr;
-use crate::attempt::{Attempt, Attempts, Meaning, Ticks};
-use crate::cell::{Cell64, MAX_TRIES};
-use crate::checksum;
-use crate::counter::Counter;
-use crate::desk::Desk;
-use crate::event::{Event, Kind};
-use crate::frame::Frame;
+use crate::atomic::{Cell64, MAX_TRIES};
+use crate::gate::env::{Socket, World};
+use crate::gate::scratch::Desk;
 use crate::gate::{admission, effect};
 use crate::packet::Packet;
-use crate::rules::{Door, Knock, MAX_DOORS, SLOTS};
-use crate::watch;
-use crate::world::{Socket, World};
+use crate::packet::checksum;
+use crate::packet::frame::Frame;
 
 /// A packet to a knock port: moves the attempts that are under way, then starts those that begin
 /// here (rules 2 to 5).
@@ -37,7 +37,7 @@ pub fn knock<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet,
 /// ends those attempts of its source whose knock it could be, unless a socket takes it (rule 4).
 #[inline(always)]
 pub fn stray<W: World>(world: &W, packet: &Packet) {
-    if world.watch(watch::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0)
+    if world.watch(attempt_filter::cell_of(&packet.src)).is_some_and(|cell| cell.load() != 0)
         && !world.asks()
         && let Some(desk) = world.desk(packet)
     {
@@ -248,7 +248,7 @@ fn start_door<W: World>(world: &W, desk: &Desk, index: u32) {
             return;
         }
         if cell.swap(old.0, first.0) {
-            if let Some(watch) = world.watch(watch::cell_of(&packet.src)) {
+            if let Some(watch) = world.watch(attempt_filter::cell_of(&packet.src)) {
                 watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));
             }
             world.count(Counter::AttemptStarted);
@@ -292,7 +292,7 @@ fn end_all<W: World>(world: &W, desk: &Desk) -> u32 {
     let packet = &desk.packet;
     let now = world.now();
     desk.now.set(now);
-    let Some(watch) = world.watch(watch::cell_of(&packet.src)) else { return 0 };
+    let Some(watch) = world.watch(attempt_filter::cell_of(&packet.src)) else { return 0 };
     let until = watch.load();
     if now >= until {
         // Nobody is under way any more. A start that comes between keeps its own, later time.

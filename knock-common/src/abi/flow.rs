@@ -5,8 +5,8 @@
 //! once the grant has ended. A flow never lets a new TCP connection in.
 
 use crate::addr::Addr;
-use crate::cell::Cell64;
-use crate::flags::TcpFlags;
+use crate::atomic::Cell64;
+use crate::packet::flags::TcpFlags;
 use crate::packet::{Packet, Transport};
 
 const SECOND: u64 = 1_000_000_000;

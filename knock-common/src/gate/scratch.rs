@@ -7,7 +7,7 @@
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 
-use crate::event::Event;
+use crate::abi::event::Event;
 use crate::packet::Packet;
 
 /// One packet at one knock port, and what was found out about it.

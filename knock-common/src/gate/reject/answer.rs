@@ -3,9 +3,9 @@
 //! TCP: a segment with RST (RFC 9293, 3.10.7.1; `tcp_v4_send_reset`, `tcp_v6_send_response`). UDP: an
 //! ICMP error "port unreachable" that quotes the packet (RFC 792, RFC 1812 4.3.2.3; RFC 4443 3.1).
 
-use crate::checksum;
-use crate::flags::TcpFlags;
-use crate::frame::{Frame, FrameMut, View as _};
+use crate::packet::checksum;
+use crate::packet::flags::TcpFlags;
+use crate::packet::frame::{Frame, FrameMut, View as _};
 use crate::packet::{Packet, Transport};
 
 const ETHERNET: u32 = 14;

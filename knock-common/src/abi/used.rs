@@ -3,7 +3,7 @@
 
 use crate::addr::Addr;
 
-/// Value of the `SPENT` map. Its key is the sequence ([`crate::rules::Door::once`]).
+/// Value of the `SPENT` map. Its key is the sequence ([`crate::abi::rules::Door::once`]).
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Spent {

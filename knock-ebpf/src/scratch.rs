@@ -1,6 +1,6 @@
 //! This CPU's desk: a packet is handed over on it between functions, and the long paths work there.
 
-use knock_common::desk::Desk;
+use knock_common::gate::scratch::Desk;
 use knock_common::packet::{Other, Packet};
 
 use crate::maps;

@@ -2,21 +2,21 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use knock_common::abi::attempt::Attempts;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::event::Event;
+use knock_common::abi::flow::{Flow, FlowKey};
+use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::layout::MAX_SPENT;
+use knock_common::abi::report_budget::Budget;
+use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
+use knock_common::abi::used::Spent;
 use knock_common::addr::Addr;
-use knock_common::attempt::Attempts;
-use knock_common::budget::Budget;
-use knock_common::cell::Cell64;
-use knock_common::counter::Counter;
-use knock_common::desk::Desk;
-use knock_common::event::Event;
-use knock_common::flags::TcpFlags;
-use knock_common::flow::{Flow, FlowKey};
-use knock_common::grant::{Grant, GrantKey};
-use knock_common::layout::MAX_SPENT;
+use knock_common::atomic::Cell64;
+use knock_common::gate::env::{Socket, World};
+use knock_common::gate::scratch::Desk;
 use knock_common::packet::Packet;
-use knock_common::rules::{Door, Knock, PortRoles, Service};
-use knock_common::spent::Spent;
-use knock_common::world::{Socket, World};
+use knock_common::packet::flags::TcpFlags;
 
 use super::{ERRORS_KEY, Memory, lock};
 use crate::links;

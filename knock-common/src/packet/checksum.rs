@@ -3,7 +3,7 @@
 //! XDP sees frames that the stack would drop for a wrong checksum; a knock must not count where
 //! the service would not have seen it. Only knocks pay for this.
 
-use crate::frame::{Frame, MAX_OFFSET, View as _};
+use crate::packet::frame::{Frame, MAX_OFFSET, View as _};
 use crate::packet::{Packet, Transport};
 
 /// The longest TCP segment or UDP datagram that can be a knock: what fits an Ethernet frame.

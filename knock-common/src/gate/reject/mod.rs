@@ -10,15 +10,15 @@ pub mod cells;
 
 use core::borrow::Borrow as _;
 
+use crate::abi::counter::Counter;
 use crate::addr::Addr;
-use crate::checksum;
-use crate::counter::Counter;
-use crate::desk::Desk;
-use crate::flags::TcpFlags;
-use crate::frame::{Frame, View as _};
 use crate::gate::Verdict;
+use crate::gate::env::World;
+use crate::gate::scratch::Desk;
+use crate::packet::checksum;
+use crate::packet::flags::TcpFlags;
+use crate::packet::frame::{Frame, View as _};
 use crate::packet::{Packet, Transport};
-use crate::world::World;
 
 /// Between two ICMP errors to one source once its burst is used up: `net.ipv4.icmp_ratelimit` and
 /// `net.ipv6.icmp.ratelimit`, at their default of 1000 ms.

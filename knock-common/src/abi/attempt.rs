@@ -1,10 +1,10 @@
 //! The attempt machine: how far one source has come through one door, in one 64-bit word.
 //!
 //! Everything here is pure. A word goes in, what a packet means to it comes out; the caller
-//! ([`crate::knocking`]) swaps the word and acts on the outcome.
+//! ([`crate::gate::sequence`]) swaps the word and acts on the outcome.
 
-use crate::cell::Cell64;
-use crate::rules::{Door, SLOTS};
+use crate::abi::rules::{Door, SLOTS};
+use crate::atomic::Cell64;
 
 /// All attempts of one source: the value of the `ATTEMPTS` map.
 #[repr(C)]
@@ -84,7 +84,7 @@ impl Attempt {
         Self(now.0 | (1 << 40) | ((door_index as u64 & 0x3f) << 46) | ((check as u64 & 0xfff) << 52))
     }
 
-    /// The index of the door, below [`crate::rules::MAX_DOORS`].
+    /// The index of the door, below [`crate::abi::rules::MAX_DOORS`].
     #[inline(always)]
     #[must_use]
     pub const fn door(self) -> u32 {
@@ -152,10 +152,10 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::grant::Prefix;
+    use crate::abi::rules::Name;
     use crate::addr::Addr;
-    use crate::flags::FlagTest;
-    use crate::grant::Prefix;
-    use crate::rules::Name;
+    use crate::packet::flags::FlagTest;
 
     #[test]
     fn a_word_holds_all_its_parts() {

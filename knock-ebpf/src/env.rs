@@ -5,23 +5,23 @@ use core::mem::MaybeUninit;
 use aya_ebpf::bindings::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::maps::lpm_trie::Key;
+use knock_common::abi::attempt::Attempts;
+use knock_common::abi::counter::Counter;
+use knock_common::abi::event::Event;
+use knock_common::abi::flow::{Flow, FlowKey};
+use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS};
+use knock_common::abi::report_budget::Budget;
+use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
+use knock_common::abi::used::Spent;
 use knock_common::addr::Addr;
-use knock_common::attempt::Attempts;
-use knock_common::budget::Budget;
-use knock_common::cell::Cell64;
-use knock_common::counter::Counter;
-use knock_common::desk::Desk;
-use knock_common::event::Event;
-use knock_common::flags::TcpFlags;
-use knock_common::flow::{Flow, FlowKey};
-use knock_common::grant::{Grant, GrantKey, HOST_BITS};
+use knock_common::atomic::Cell64;
+use knock_common::gate::env::{Socket, World};
+use knock_common::gate::scratch::Desk;
 use knock_common::packet::Packet;
-use knock_common::rules::{Door, Knock, PortRoles, Service};
-use knock_common::spent::Spent;
-use knock_common::world::{Socket, World};
+use knock_common::packet::flags::TcpFlags;
 
 use crate::hook::Hook;
-use crate::{desk, explain, maps, places, settings, sockets};
+use crate::{explain, globals, interface_report, maps, scratch, sockets};
 
 /// A key of the tries for one address. The kernel reads keys eight octets at a time, and so they are written:
 /// a processor that reads what was just written in smaller pieces has to wait for them.
@@ -70,7 +70,7 @@ impl<H: Hook> World for Kernel<H> {
 
     #[inline(always)]
     fn now(&self) -> u64 {
-        if settings::test_clock() {
+        if globals::test_clock() {
             return maps::CLOCK.get(0).copied().unwrap_or(0);
         }
         // SAFETY: takes nothing and reads a clock (kernel 5.8).
@@ -84,52 +84,52 @@ impl<H: Hook> World for Kernel<H> {
 
     #[inline(always)]
     fn scope(&self) -> u32 {
-        places::scope(self.hook)
+        interface_report::scope(self.hook)
     }
 
     #[inline(always)]
     fn stealth(&self) -> bool {
-        settings::stealth()
+        globals::stealth()
     }
 
     #[inline(always)]
     fn verify_checksums(&self) -> bool {
-        settings::verify()
+        globals::verify()
     }
 
     #[inline(always)]
     fn attempt_rate(&self) -> u32 {
-        settings::attempt_rate()
+        globals::attempt_rate()
     }
 
     #[inline(always)]
     fn heeds(&self, flags: TcpFlags) -> bool {
-        settings::heeds(flags)
+        globals::heeds(flags)
     }
 
     #[inline(always)]
     fn log_denied(&self) -> bool {
-        settings::log_denied()
+        globals::log_denied()
     }
 
     #[inline(always)]
     fn observes(&self) -> bool {
-        settings::observe()
+        globals::observe()
     }
 
     #[inline(always)]
     fn trial_until(&self) -> u64 {
-        settings::trial_until()
+        globals::trial_until()
     }
 
     #[inline(always)]
     fn rejects(&self) -> bool {
-        settings::reject() != 0
+        globals::reject() != 0
     }
 
     #[inline(always)]
     fn is_addressed(&self, high: u32, low: u16) -> bool {
-        places::place(self.hook).is_some_and(|place| {
+        interface_report::place(self.hook).is_some_and(|place| {
             let [a, b, c, d, e, f] = place.mac;
             u32::from_ne_bytes([a, b, c, d]) == high && u16::from_be_bytes([e, f]) == low
         })
@@ -142,7 +142,7 @@ impl<H: Hook> World for Kernel<H> {
 
     #[inline(always)]
     fn errors_key(&self) -> [u64; 2] {
-        settings::errors_key()
+        globals::errors_key()
     }
 
     #[inline(always)]
@@ -167,7 +167,7 @@ impl<H: Hook> World for Kernel<H> {
 
     #[inline(always)]
     fn trusts(&self, source: &Addr) -> bool {
-        settings::has_trusted()
+        globals::has_trusted()
             && maps::TRUST_FILTER.get(0).is_some_and(|filter| filter.may_hold(&source.on_wire()))
             && maps::TRUSTED.get(AddrKey::new(&source.on_wire()).key()).is_some()
     }
@@ -227,7 +227,7 @@ impl<H: Hook> World for Kernel<H> {
 
     #[inline(always)]
     fn flow_idle(&self) -> u64 {
-        settings::flow_idle()
+        globals::flow_idle()
     }
 
     #[inline(always)]
@@ -242,7 +242,7 @@ impl<H: Hook> World for Kernel<H> {
 
     #[inline(always)]
     fn locks_out(&self) -> bool {
-        settings::lockout()
+        globals::lockout()
     }
 
     #[inline(always)]
@@ -281,7 +281,7 @@ impl<H: Hook> World for Kernel<H> {
 
     #[inline(always)]
     fn desk(&self, packet: &Packet) -> Option<Self::Desk> {
-        desk::with(*packet)
+        scratch::with(*packet)
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Of how many new attempts one CPU may tell per second, so that forged first knocks do not fill the ring buffer
 //! and the log.
 
-use crate::cell::{Cell64, MAX_TRIES};
+use crate::atomic::{Cell64, MAX_TRIES};
 
 /// One per CPU: the second it counts for and what was spent in it, in one word.
 #[repr(transparent)]

@@ -2,13 +2,13 @@
 
 use core::mem::{align_of, size_of};
 
-use crate::attempt::Attempts;
-use crate::event::Event;
-use crate::flow::{Flow, FlowKey};
-use crate::grant::{Grant, GrantKey};
-use crate::rules::{Door, Knock, PortRoles, Service};
-use crate::spent::Spent;
-use crate::trust::TrustFilter;
+use crate::abi::attempt::Attempts;
+use crate::abi::event::Event;
+use crate::abi::flow::{Flow, FlowKey};
+use crate::abi::grant::{Grant, GrantKey};
+use crate::abi::rules::{Door, Knock, PortRoles, Service};
+use crate::abi::trust_filter::TrustFilter;
+use crate::abi::used::Spent;
 
 /// Raised whenever a pinned map's key, value or meaning changes.
 ///
@@ -72,7 +72,7 @@ pub const TOLD_REJECT: u64 = 2;
 pub const TOLD_FLOW_IDLE: u32 = 32;
 
 /// A frame with these eight octets of metadata before it asks what decides on it: this word, then one
-/// that becomes the number of a [`crate::counter::Counter`] + 1. No driver puts them there, and no
+/// that becomes the number of a [`crate::abi::counter::Counter`] + 1. No driver puts them there, and no
 /// frame from a wire can.
 pub const QUESTION: u32 = 0x3f3f_6b6e;
 
@@ -119,7 +119,7 @@ pub mod name {
     pub const SERVICES: &str = "SERVICES";
     /// Rules: trusted networks.
     pub const TRUSTED: &str = "TRUSTED";
-    /// Rules: the [filter](crate::trust::TrustFilter) in front of the trusted networks.
+    /// Rules: the [filter](crate::abi::trust_filter::TrustFilter) in front of the trusted networks.
     pub const TRUST_FILTER: &str = "TRUST_FILTER";
     /// Rules: how the program was loaded, for user space to read: bits such as [`super::TOLD_OBSERVE`].
     pub const TOLD: &str = "TOLD";
@@ -127,7 +127,7 @@ pub mod name {
     pub const BUDGET: &str = "BUDGET";
     /// Per load: what an answer is sent with, by interface index.
     pub const PLACES: &str = "PLACES";
-    /// Per load: how long ICMP errors are used up, by [cell](crate::reject::cells).
+    /// Per load: how long ICMP errors are used up, by [cell](crate::gate::reject::cells).
     pub const ERRORS: &str = "ERRORS";
     /// Per load: the clock of a test.
     pub const CLOCK: &str = "CLOCK";
@@ -142,7 +142,7 @@ pub mod name {
     pub const HAS_TRUSTED: &str = "HAS_TRUSTED";
     /// u32: new attempts per second and CPU that are told of.
     pub const ATTEMPT_RATE: &str = "ATTEMPT_RATE";
-    /// u64: which segments to unrelated ports may end an attempt ([`crate::flags::Segments`]).
+    /// u64: which segments to unrelated ports may end an attempt ([`crate::packet::flags::Segments`]).
     pub const SEGMENTS: &str = "SEGMENTS";
     /// u32, 0 or 1: emit an event for a denial while there are tokens.
     pub const LOG_DENIED: &str = "LOG_DENIED";

@@ -1,9 +1,9 @@
 //! The rules as the kernel reads them: what a config becomes. They travel with the program, so a
 //! reload never changes them under a packet. A zeroed slot of any of them means "not configured".
 
+use crate::abi::grant::Prefix;
 use crate::addr::Addr;
-use crate::flags::{FlagTest, Segments, TcpFlags};
-use crate::grant::Prefix;
+use crate::packet::flags::{FlagTest, Segments, TcpFlags};
 use crate::packet::{Packet, Shape, Transport};
 
 /// Doors that one source can be under way in at once. Doors that one packet starts, or that can
@@ -141,7 +141,7 @@ pub struct Door {
     pub action: u8,
     /// Index of the service.
     pub service: u16,
-    /// Which slot of a source's [`crate::attempt::Attempts`] this door uses.
+    /// Which slot of a source's [`crate::abi::attempt::Attempts`] this door uses.
     pub slot: u8,
     /// What the flags of a TCP knock must be.
     pub flags: FlagTest,
@@ -155,7 +155,7 @@ pub struct Door {
     pub prefix_v6: Prefix,
     /// The only destination address that counts, or [`Addr::ANY`].
     pub target: Addr,
-    /// Time for the whole sequence from its first knock, in [`crate::attempt::Ticks`].
+    /// Time for the whole sequence from its first knock, in [`crate::abi::attempt::Ticks`].
     pub seq_ticks: u64,
     /// How long a grant lasts, in ns; 0: for good.
     pub cmd_timeout: u64,
@@ -191,7 +191,7 @@ impl Door {
     #[inline(always)]
     #[must_use]
     pub const fn grant_end(&self, now: u64) -> u64 {
-        if self.cmd_timeout == 0 { crate::grant::FOR_GOOD } else { now.saturating_add(self.cmd_timeout) }
+        if self.cmd_timeout == 0 { crate::abi::grant::FOR_GOOD } else { now.saturating_add(self.cmd_timeout) }
     }
 }
 

@@ -2,7 +2,7 @@
 //! the verifier removes it.
 
 use aya_ebpf::Global;
-use knock_common::flags::{Segments, TcpFlags};
+use knock_common::packet::flags::{Segments, TcpFlags};
 
 #[unsafe(no_mangle)]
 static STEALTH: Global<u32> = Global::new(1);
