@@ -14,8 +14,6 @@ pub mod exit;
 #[cfg(feature = "gate")]
 pub mod files;
 #[cfg(feature = "gate")]
-pub mod firewall;
-#[cfg(feature = "gate")]
 pub mod grants;
 #[cfg(feature = "gate")]
 pub mod hooks;
@@ -24,15 +22,17 @@ pub mod host;
 #[cfg(feature = "gate")]
 pub mod import;
 #[cfg(feature = "gate")]
+pub mod kernel;
+#[cfg(feature = "gate")]
 mod limits;
 #[cfg(feature = "gate")]
 mod memory;
 #[cfg(feature = "gate")]
-pub mod onetime;
-#[cfg(feature = "gate")]
 pub mod paths;
 #[cfg(feature = "gate")]
 pub mod permissions;
+#[cfg(feature = "gate")]
+pub mod reconcile;
 #[cfg(feature = "gate")]
 pub mod rules;
 #[cfg(feature = "gate")]
@@ -43,6 +43,6 @@ pub mod runtime;
 pub mod sequences;
 #[cfg(feature = "gate")]
 pub mod session;
-pub mod settings;
 #[cfg(feature = "gate")]
 pub mod status;
+pub mod syntax;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
-use crate::firewall::list_interfaces;
+use crate::kernel::list_interfaces;
 
 /// What the daemon has open without hooks, and some to spare: two programs with their maps while rules are swapped, and
 /// those who ask for the status. It was seen to get by with 80 on two interfaces.

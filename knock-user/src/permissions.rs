@@ -3,7 +3,7 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 
-use crate::settings::Severity;
+use crate::syntax::Severity;
 
 /// The permissions of a file, and its group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::lock::{Lock, daemon};
 
-use crate::firewall::boot_now;
+use crate::kernel::boot_now;
 use crate::paths::Paths;
 use crate::run_dir::{folder, read_json, remove, write_json};
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use knock_common::packet::Transport;
 
 use crate::config::{Config, Port};
-use crate::firewall::State;
+use crate::kernel::State;
 use crate::paths::Paths;
 
 /// An ssh session: where it comes from, and what it is connected to.
@@ -72,7 +72,7 @@ impl Session {
     fn is_granted(&self, service: u32, paths: &Paths) -> bool {
         const LONG: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
         let source = knock_common::addr::Addr::from(self.client);
-        let now = crate::firewall::boot_now();
+        let now = crate::kernel::boot_now();
         let covering = || {
             let state = State::open(paths)?;
             let service = state.services()?.into_iter().find(|loaded| loaded.tag == service);

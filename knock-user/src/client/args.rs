@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Family, SourceAddress};
-use crate::settings::duration;
+use crate::syntax::duration;
 
 /// The longest span that an option takes.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::hit::hit_from;
 use super::source::Source;
-use crate::settings::{Port, transport_name};
+use crate::syntax::{Port, transport_name};
 
 /// How to knock.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use super::schedule;
 use super::sequence::parse_sequence;
 use super::source::Source;
 use super::target;
-use crate::settings::{Port, PortNames};
+use crate::syntax::{Port, PortNames};
 
 /// How long a port may take to accept under `--stdio`: time for the SYN to be sent twice.
 const STDIO_WAIT: Duration = Duration::from_secs(3);

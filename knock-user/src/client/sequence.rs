@@ -4,7 +4,7 @@ use anyhow::{anyhow, bail};
 use knock_common::packet::Transport;
 
 use super::target::right_form;
-use crate::settings::{Port, PortNames, PortRange};
+use crate::syntax::{Port, PortNames, PortRange};
 
 /// Reads the ports in order; a range is a step for each of its ports. With `udp`, all are UDP. Between ports may be
 /// commas, as in a config.

@@ -9,7 +9,7 @@ use knock_common::packet::Transport;
 
 use super::plan::Plan;
 use super::*;
-use crate::settings::{Port, PortNames};
+use crate::syntax::{Port, PortNames};
 
 #[derive(Parser)]
 struct Line {

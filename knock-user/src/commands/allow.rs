@@ -9,8 +9,8 @@ use knock_common::addr::Addr;
 
 use super::source;
 use crate::exit::Exit;
-use crate::firewall::{Allowed, State, format_source, gates_for};
 use crate::host::scope;
+use crate::kernel::{Allowed, State, format_source, gates_for};
 use crate::paths::Paths;
 use crate::status::service;
 
@@ -23,7 +23,7 @@ pub struct AllowArgs {
     #[arg(short, long)]
     pub service: Option<String>,
     /// How long, such as 10m or 1h30m (default: until it is revoked, or a reboot)
-    #[arg(long = "for", value_name = "SPAN", value_parser = crate::settings::span::span)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = crate::syntax::span::span)]
     pub span: Option<Duration>,
 }
 
@@ -85,7 +85,7 @@ fn line(source: Addr, service: &str, span: Option<Duration>, had: bool) -> Strin
 mod tests {
     use super::super::source::tests::parse;
     use super::*;
-    use crate::settings::span::span;
+    use crate::syntax::span::span;
 
     #[test]
     fn spans_are_those_of_the_config() {

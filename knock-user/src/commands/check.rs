@@ -13,11 +13,11 @@ use crate::config::{
     remarks_on_listeners, remarks_on_published, remarks_on_strength, remarks_on_users,
 };
 use crate::exit::Exit;
-use crate::firewall::{
-    FEATURES, Interface, Need, choose, kernel_release, list_interfaces, need_root, open_bpffs, remarks_on_filters,
-    without_tags,
-};
 use crate::host::{offloads, realtime};
+use crate::kernel::choose;
+use crate::kernel::{
+    FEATURES, Interface, Need, kernel_release, list_interfaces, need_root, open_bpffs, remarks_on_filters, without_tags,
+};
 use crate::paths::Paths;
 use crate::session::Session;
 

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::reload;
 use crate::exit::Exit;
-use crate::firewall::need_root;
+use crate::kernel::need_root;
 use crate::paths::Paths;
 use crate::runtime::{self, Trial};
 

@@ -7,10 +7,10 @@ use anyhow::{Context as _, Error, Result};
 use knock_common::addr::Addr;
 use knock_common::packet::Transport;
 
-use crate::firewall::{Arrivals, State};
 use crate::host::sockets::Connection;
 use crate::host::{addresses, conntrack, sockets};
-use crate::settings::Port;
+use crate::kernel::{Arrivals, State};
+use crate::syntax::Port;
 
 /// What came of it.
 pub struct Cut {

@@ -15,11 +15,11 @@ use serde::Serialize;
 use super::source;
 use crate::config::{Port, PortNames, transport_name};
 use crate::exit::Exit;
-use crate::firewall::{Question, State, ask, behind_gate, boot_now, format_source, need_root, scope_meant};
 use crate::host::filter::Fate;
 use crate::host::scope;
+use crate::kernel::{Question, State, ask, behind_gate, boot_now, format_source, need_root, scope_meant};
 use crate::paths::Paths;
-use crate::settings::bare_address;
+use crate::syntax::bare_address;
 
 /// Arguments of `knockctl explain`.
 #[derive(clap::Args, Clone, Debug)]

@@ -15,7 +15,7 @@ use super::{check, count};
 use crate::config::DEFAULT_CONFIG;
 use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_listeners, remarks_on_published};
 use crate::exit::Exit;
-use crate::firewall::{Firewall, Manner, State, need_root};
+use crate::kernel::{Firewall, Manner, State, need_root};
 use crate::paths::Paths;
 use crate::runtime::{self, DaemonInfo, Force, Trial};
 use crate::session::Session;
@@ -27,7 +27,7 @@ pub struct ReloadArgs {
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Go back to the rules that are in force after this time, unless `knockctl confirm` is said
-    #[arg(long, value_name = "SPAN", value_parser = crate::settings::span::span)]
+    #[arg(long, value_name = "SPAN", value_parser = crate::syntax::span::span)]
     pub trial: Option<Duration>,
     /// Also if it takes the gate off the last interface on which it stands
     #[arg(long)]
@@ -97,7 +97,7 @@ fn reload(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
              and reload then"
         ),
         Holder::Nobody(_) => {
-            for said in crate::onetime::settle_pinned(&mut config, paths).said {
+            for said in crate::reconcile::settle_pinned(&mut config, paths).said {
                 warn!("{}", said.text);
             }
             // A gate that observes goes on observing until it is run anew.

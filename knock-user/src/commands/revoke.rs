@@ -10,7 +10,7 @@ use knock_common::addr::Addr;
 use super::cut::{self, Cut};
 use super::source;
 use crate::exit::Exit;
-use crate::firewall::{GrantEntry, State};
+use crate::kernel::{GrantEntry, State};
 use crate::paths::Paths;
 use crate::status::service;
 

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use ipnet::IpNet;
 use knock_common::addr::Addr;
 
-use crate::firewall::scope_meant;
 use crate::host::scope;
+use crate::kernel::scope_meant;
 use crate::paths::Paths;
 
 /// Reads one address; a v4-mapped one is that IPv4 address, a link-local one belongs to the interface that the gate

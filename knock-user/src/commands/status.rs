@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::pause::Pause;
 use crate::exit::Exit;
-use crate::firewall::need_root;
+use crate::kernel::need_root;
 use crate::paths::Paths;
 use crate::status::{Reader, Shown, render};
 

@@ -9,10 +9,10 @@ use super::process::{self, Holder};
 use crate::config::DEFAULT_CONFIG;
 use crate::exit::Exit;
 use crate::files::{Folder, Way};
-use crate::firewall::{Firewall, WAITING, need_own_pins, need_root};
 use crate::hooks;
-use crate::onetime;
+use crate::kernel::{Firewall, WAITING, need_own_pins, need_root};
 use crate::paths::Paths;
+use crate::reconcile;
 use crate::runtime::{self, EVENTS, INFO, LOCK, OLD_EVENTS, STATUS, TRIAL};
 
 /// Arguments of `knockctl unload`: none.
@@ -44,7 +44,7 @@ pub fn run(paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
         }
     };
     let config = runtime::last_config(paths).unwrap_or_else(|| DEFAULT_CONFIG.into());
-    let marked = onetime::settle_last(&config, paths);
+    let marked = reconcile::settle_last(&config, paths);
     Firewall::unload(paths)?;
     out.write_all(text(stopped, loaded, &interfaces).as_bytes())?;
     for line in marked {

@@ -7,7 +7,7 @@ use knock_common::addr::Addr;
 
 use super::source;
 use crate::exit::Exit;
-use crate::firewall::{LockoutEntry, State, format_site};
+use crate::kernel::{LockoutEntry, State, format_site};
 use crate::paths::Paths;
 
 /// Arguments of `knockctl unlock`.

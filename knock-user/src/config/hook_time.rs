@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Severity;
 use super::model::{Config, Door};
-use crate::settings::Diagnostic;
+use crate::syntax::Diagnostic;
 
 /// Doors with a hook that sleeps for longer than a hook may run, for `knockctl check`.
 #[must_use]

@@ -7,7 +7,7 @@ use knock_common::packet::Transport;
 use super::Severity;
 use super::model::Config;
 use crate::host::{processes, sockets};
-use crate::settings::{Diagnostic, Port, PortRange};
+use crate::syntax::{Diagnostic, Port, PortRange};
 
 /// What ssh servers call themselves: OpenSSH's, Dropbear's, TinySSH's.
 const SSH_SERVERS: [&str; 3] = ["sshd", "dropbear", "tinysshd"];
@@ -85,7 +85,7 @@ mod tests {
              sequence = [7, 9, 8]\n"
         );
         let config = Config::parse(&text, "k.toml").unwrap_or_else(|error| panic!("{error}")).0;
-        let names = crate::settings::PortNames::default();
+        let names = crate::syntax::PortNames::default();
         let listeners = listeners.iter().map(|(port, is_ssh)| {
             let port = Port::parse(port, &names).unwrap();
             (key(port.transport, port.number), *is_ssh)

@@ -62,13 +62,13 @@ pub use self::model::{
     BARE_CMD_TIMEOUT, Config, Deny, Door, FLOW_IDLE, HOOK_TIMEOUT, Hook, Hooks, LOG_DENIED_RATE, LOG_RATE, Lockout,
     MAX_HOOKS, Mode, OnExit, OneTime, Options, SEQ_TIMEOUT, Service,
 };
-pub use crate::settings::{Diagnostic, Excerpt, Port, PortError, PortNames, PortRange, Severity, transport_name};
+pub use crate::syntax::{Diagnostic, Excerpt, Port, PortError, PortNames, PortRange, Severity, transport_name};
 
 use self::host::Host;
 use self::report::Report;
 use self::value::{Entry, Table};
 // The sections' files name them as their own neighbours.
-use crate::settings::{diagnostic, document, duration, port, port_names, report, suggest, value};
+use crate::syntax::{diagnostic, document, duration, port, port_names, report, suggest, value};
 
 /// The config file where no other is named.
 pub const DEFAULT_CONFIG: &str = "/etc/knock/knock.toml";

@@ -13,9 +13,9 @@ use super::port_owners::PortOwners;
 use crate::permissions::Permissions;
 use crate::sequences::slots;
 use crate::sequences::{FEW, Line, Sheet, out_of_reach, remedy};
-use crate::settings::report::Report;
-use crate::settings::value::Item;
-use crate::settings::{Diagnostic, Port, PortNames, Severity};
+use crate::syntax::report::Report;
+use crate::syntax::value::Item;
+use crate::syntax::{Diagnostic, Port, PortNames, Severity};
 
 /// Lines of one file that are told of; of a file that is none, all are wrong.
 const MOST_TOLD: usize = 10;

@@ -9,7 +9,7 @@ use super::Severity;
 use super::hooks::{PATH, is_harmless};
 use super::log::LogTarget;
 use super::model::{Config, Hook};
-use crate::settings::Diagnostic;
+use crate::syntax::Diagnostic;
 
 /// Why the daemon could not write its log, if it could not: a start and a reload refuse that.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use super::Severity;
 use super::model::{Config, Door};
-use crate::settings::Diagnostic;
+use crate::syntax::Diagnostic;
 
 /// Where they stand, and their ports. Who tries them tries every order, and TCP and UDP.
 const PUBLISHED: [(&str, &[u16]); 12] = [

@@ -8,7 +8,7 @@ use super::Severity;
 use super::model::{Config, Door};
 use super::port::Port;
 use super::tcpflags;
-use crate::settings::Diagnostic;
+use crate::syntax::Diagnostic;
 
 /// A sequence with less is too little to guess, in bits.
 const ENOUGH: u32 = 40;
@@ -80,7 +80,7 @@ fn room(sequence: &[Port]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::PortNames;
+    use crate::syntax::PortNames;
 
     fn room_of(sequence: &str) -> u32 {
         let names = PortNames::default();

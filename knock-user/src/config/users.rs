@@ -4,7 +4,7 @@ use std::fs;
 
 use super::Severity;
 use super::model::Config;
-use crate::settings::Diagnostic;
+use crate::syntax::Diagnostic;
 
 /// Where a host has its accounts. Those of a directory service are not looked for.
 const ACCOUNTS: &str = "/etc/passwd";

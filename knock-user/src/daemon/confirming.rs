@@ -6,10 +6,10 @@ use anyhow::Result;
 use log::{error, info, warn};
 
 use super::Daemon;
-use super::record::Record;
+use super::event_log::Record;
 use super::trial::{Before, Trial, end_of};
 use crate::config::Config;
-use crate::firewall::{Firewall, boot_now};
+use crate::kernel::{Firewall, boot_now};
 use crate::runtime;
 
 /// When going back is tried again if it fails.

@@ -4,8 +4,8 @@ use log::{info, warn};
 use tokio::time::Instant;
 
 use super::Daemon;
-use super::links::Announced;
-use super::record::Record;
+use super::event_log::Record;
+use super::netlink::Announced;
 
 /// What is told while it is so.
 const NOT_FOLLOWED: &str = "interfaces cannot be followed";

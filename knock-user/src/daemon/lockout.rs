@@ -13,13 +13,13 @@ use log::info;
 use lru::LruCache;
 use tokio::time::Instant;
 
+use super::event_log::Record;
 use super::logbook::Logbook;
-use super::record::Record;
 use super::troubles::Troubles;
 use crate::config::{Config, Lockout};
-use crate::firewall::{Arrivals, GrantEntry, State, boot_now, format_site};
 use crate::grants::{Change, Knock};
 use crate::host::sockets;
+use crate::kernel::{Arrivals, GrantEntry, State, boot_now, format_site};
 
 /// Sites whose wrong knocks are remembered: beyond, those that were wrong longest ago are forgotten.
 const SITES: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();

@@ -5,11 +5,11 @@ use log::{Level, log};
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
-use super::denials::Denials;
+use super::denial_rate::Denials;
+use super::event_log::{EventLog, Record};
+use super::log_rate::{Line, Quota};
 use super::logging::Log;
 use super::names::Names;
-use super::quota::{Line, Quota};
-use super::record::{EventLog, Record};
 use super::rounds::instant;
 use crate::config::Config;
 use crate::grants::{Change, End};

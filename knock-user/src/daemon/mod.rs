@@ -4,24 +4,24 @@
 mod alarm;
 mod confirming;
 mod deadlines;
-mod denials;
+mod denial_rate;
+mod event_log;
 mod following;
-mod links;
 mod lockout;
+mod log_rate;
 mod logbook;
 mod logging;
 mod names;
+mod netlink;
 mod notes;
 mod notify;
 mod onetime;
-mod peer;
+mod peer_groups;
 mod privileges;
-mod quota;
-mod record;
+mod reconciling;
 mod reload;
 mod ring;
 mod rounds;
-mod settling;
 mod sweep;
 mod trace;
 mod trial;
@@ -40,23 +40,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::config::{Config, DEFAULT_CONFIG, OnExit, Severity, remarks_on_listeners, remarks_on_published};
-use crate::firewall::{Firewall, Manner, State, boot_now};
 use crate::grants::{Change, Lives};
 use crate::hooks::{Finished, Keeper};
+use crate::kernel::{Firewall, Manner, State, boot_now};
 use crate::paths::Paths;
 use crate::runtime::{DaemonInfo, Force, Lock, show_to};
 use crate::session::Session;
 use crate::{limits, memory};
 use alarm::Alarm;
-use links::{Announced, Links};
+use event_log::Record;
 use lockout::Lockouts;
 use logbook::Logbook;
 use logging::Log;
+use netlink::{Announced, Links};
 use notes::Notes;
 use notify::Notify;
 use onetime::OneTime;
 use privileges::Privileges;
-use record::Record;
 use rounds::{Rounds, instant};
 use troubles::Troubles;
 use viewers::Viewers;
@@ -71,7 +71,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub observe: bool,
     /// Take the gate down again after this time, unless `knockctl confirm` is said
-    #[arg(long, value_name = "SPAN", value_parser = crate::settings::span::span)]
+    #[arg(long, value_name = "SPAN", value_parser = crate::syntax::span::span)]
     pub trial: Option<Duration>,
 }
 
@@ -97,7 +97,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     logging::start(&output, verbosity)?;
     findings.iter().for_each(|finding| output.finding(finding));
     tell_of_faults(&config, &output);
-    crate::firewall::need_root()?;
+    crate::kernel::need_root()?;
     limits::raise(&config)?;
     if let Some(warning) = Session::own().and_then(|session| session.warning(&config, paths)) {
         warn!("{warning}");
@@ -112,17 +112,17 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     // What was said to another daemon.
     Force::take(paths);
     let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until, force: false };
-    let mut settled = crate::onetime::settle_pinned(&mut config, paths);
+    let mut settled = crate::reconcile::settle_pinned(&mut config, paths);
     let hooks = Keeper::open(paths, &config, boot_now());
     let mut grants = Lives::new(hooks.lives());
     grants.configure(&config);
     let firewall = Firewall::start(&config, paths, manner)?;
-    crate::firewall::warn_of_filters(&config);
+    crate::kernel::warn_of_filters(&config);
     let mut privileges = Privileges::default();
     privileges.settle(&config, hooks.owed())?;
     // With the rights that there are when a use has to be marked.
     if !settled.failed {
-        settled.said.extend(crate::onetime::rehearse(&config));
+        settled.said.extend(crate::reconcile::rehearse(&config));
     }
     let info = DaemonInfo::this(&std::path::absolute(&args.config)?, config.options.status_group);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -6,9 +6,9 @@ use knock_common::abi::event::{Event, Kind};
 use knock_common::abi::grant::{FOR_GOOD, GrantKey, HOST_BITS};
 use knock_common::addr::Addr;
 
-use super::record::Record;
+use super::event_log::Record;
 use crate::config::Config;
-use crate::firewall::{format_network, format_source};
+use crate::kernel::{format_network, format_source};
 
 /// Names of doors and services by their tags.
 pub struct Names {

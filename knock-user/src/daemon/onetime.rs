@@ -5,10 +5,10 @@ use std::time::Duration;
 use log::Level;
 use tokio::time::Instant;
 
+use super::event_log::Record;
 use super::logbook::Logbook;
-use super::record::Record;
 use crate::config::Config;
-use crate::onetime::{self, Said};
+use crate::reconcile::{self, Said};
 
 /// How long a use stays noted in the kernel after other rules are in force: a packet may still be on its way
 /// through the old ones.
@@ -51,7 +51,7 @@ impl OneTime {
     /// Warns of files that could not be changed if a sequence were used now.
     pub fn rehearse(&self, config: &Config, logbook: &mut Logbook) {
         if self.failed.is_empty() {
-            log(onetime::rehearse(config), logbook);
+            log(reconcile::rehearse(config), logbook);
         }
     }
 }

@@ -11,7 +11,7 @@ use rustix::thread::{
 };
 
 use crate::config::{Config, LogTarget};
-use crate::firewall::NEEDED;
+use crate::kernel::NEEDED;
 
 /// What the start alone needs, and a unit gives for it: the run-time directory is given to a group. A hook gets it only from
 /// the kernel, as every program that root starts without `NoNewPrivileges`.

@@ -4,11 +4,11 @@ use anyhow::Result;
 use log::{error, info};
 use tokio::time::Instant;
 
+use super::event_log::Record;
 use super::logging::Log;
-use super::record::Record;
 use super::{CALM, Daemon, refusal, tell_of_faults};
 use crate::config::Config;
-use crate::firewall::{Manner, boot_now};
+use crate::kernel::{Manner, boot_now};
 use crate::memory;
 use crate::runtime::{Force, Trial};
 
@@ -72,7 +72,7 @@ impl Daemon {
         // A pin that somebody removed a moment ago would be gone with what is in its map.
         self.put_pins_back();
         // Also rules of a while ago, whose one-time sequences were used since.
-        let settled = crate::onetime::settle_pinned(&mut config, &self.paths);
+        let settled = crate::reconcile::settle_pinned(&mut config, &self.paths);
         self.swap(config, force)?;
         self.one_time.note(settled.said, settled.failed, &mut self.logbook);
         Ok(())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::firewall::boot_now;
+use crate::kernel::boot_now;
 
 /// How often the grant table is looked through while it holds grants.
 const SWEEP: Duration = Duration::from_secs(1);

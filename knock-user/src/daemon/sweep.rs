@@ -5,10 +5,10 @@ use knock_common::abi::counter::Counter;
 use tokio::time::Instant;
 
 use super::Daemon;
-use super::record::Record;
+use super::event_log::Record;
 use super::rounds::Seen;
-use crate::firewall::Swept;
 use crate::hooks::Keeper;
+use crate::kernel::Swept;
 use crate::memory;
 
 /// Grants that a sweep has taken out, of which what they took in memory is worth giving back.

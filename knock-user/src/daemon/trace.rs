@@ -7,7 +7,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 
-use crate::firewall::Firewall;
+use crate::kernel::Firewall;
 
 /// Reads the trace of the running program, if it writes one.
 pub fn start(firewall: &mut Firewall, verbose: bool) -> Option<JoinHandle<()>> {

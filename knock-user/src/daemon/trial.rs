@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::config::Config;
-use crate::firewall::{State, boot_now};
+use crate::kernel::{State, boot_now};
 use crate::paths::Paths;
 
 /// A trial under way.

@@ -3,7 +3,7 @@
 //!
 //! To read and show a million grants takes seconds, so a thread of its own does it: the daemon's loop waits for nobody.
 
-mod desk;
+mod server;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -81,7 +81,7 @@ impl Viewers {
         let group = Arc::new(AtomicU32::new(group));
         let (paths, admitted) = (self.paths.clone(), Arc::clone(&group));
         let serve = move || {
-            if let Err(error) = desk::serve(listener, theirs, admitted, &paths) {
+            if let Err(error) = server::serve(listener, theirs, admitted, &paths) {
                 error!("{error:#}: options.status_group cannot see the status");
             }
         };

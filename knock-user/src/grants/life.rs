@@ -10,7 +10,7 @@ use knock_common::addr::Addr;
 
 use super::Table;
 use crate::config::Config;
-use crate::firewall::GrantEntry;
+use crate::kernel::GrantEntry;
 
 /// One of all grants that there were under a key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

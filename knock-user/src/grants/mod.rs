@@ -10,7 +10,7 @@ use anyhow::Result;
 use knock_common::abi::grant::{Grant, GrantKey};
 
 pub use self::life::{Change, End, Follows, Knock, Life, Lives, Look};
-use crate::firewall::State;
+use crate::kernel::State;
 
 /// The kernel's table of grants.
 pub trait Table {

@@ -6,11 +6,11 @@
 //! command runs once, whatever ended the grant, and however many daemons came and went meanwhile.
 
 mod journal;
-mod keeper;
+mod manager;
 mod output;
 mod process;
 mod runner;
 mod script;
 
-pub use keeper::{About, Keeper, Said, settle};
+pub use manager::{About, Keeper, Said, settle};
 pub use runner::Finished;

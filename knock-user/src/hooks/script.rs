@@ -8,8 +8,8 @@ use knock_common::addr::Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{PATH, is_harmless};
-use crate::firewall::format_source_as;
 use crate::host::scope;
+use crate::kernel::format_source_as;
 
 /// Why a hook runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use knock_common::packet::Transport;
 
-use crate::settings::PortRange;
+use crate::syntax::PortRange;
 
 /// Where both are, for the network namespace of whoever reads them.
 const DIR: &str = "/proc/sys/net/ipv4";

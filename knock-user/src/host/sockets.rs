@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use knock_common::packet::Transport;
 
 use super::netlink::{Channel, Dump, nonsense};
-use crate::settings::Port;
+use crate::syntax::Port;
 
 /// `SOCK_DIAG_BY_FAMILY`, of questions and answers.
 const BY_FAMILY: u16 = 20;

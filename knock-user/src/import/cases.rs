@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::settings::PortNames;
+use crate::syntax::PortNames;
 
 struct Case {
     name: String,

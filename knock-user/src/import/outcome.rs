@@ -1,6 +1,6 @@
 //! What comes of an import.
 
-use crate::settings::PortRange;
+use crate::syntax::PortRange;
 
 /// A config, and what to say about it.
 #[derive(Clone, PartialEq, Eq, Debug)]

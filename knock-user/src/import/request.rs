@@ -1,6 +1,6 @@
 //! What is imported is told beside the file.
 
-use crate::settings::{PortNames, PortRange};
+use crate::syntax::{PortNames, PortRange};
 
 /// What the config is called where it is read for a check.
 pub(super) const NAME: &str = "knock.toml";

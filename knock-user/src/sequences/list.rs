@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use knock_common::abi::rules::MAX_STEPS;
 
 use crate::permissions::Permissions;
-use crate::settings::{Port, PortError, PortNames};
+use crate::syntax::{Port, PortError, PortNames};
 
 /// Octets of a file; a device or a log named by mistake is larger.
 const MAX_FILE: u64 = 1 << 20;

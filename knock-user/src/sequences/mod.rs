@@ -11,7 +11,7 @@ use knock_common::hash::fnv1a_64;
 pub use list::{Line, Sheet};
 pub use place::{out_of_reach, remedy};
 
-use crate::settings::Port;
+use crate::syntax::Port;
 
 /// So few are left that somebody should add some.
 pub const FEW: usize = 3;

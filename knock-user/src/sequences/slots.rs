@@ -5,7 +5,7 @@
 
 use knock_common::abi::rules::SLOTS;
 
-use crate::settings::Port;
+use crate::syntax::Port;
 
 /// A door for which no slot is left.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -11,7 +11,7 @@ use knock_common::abi::rules::{self, Action};
 use super::service;
 use super::snapshot::{Attempt, ConfigFile, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};
 use crate::config::{Port, transport_name};
-use crate::firewall::{
+use crate::kernel::{
     Condition, FlowEntry, GrantEntry, LockoutEntry, Place, Source, State, Waiting, XdpMode, boot_now, format_site,
     format_source, not_there,
 };

@@ -145,7 +145,7 @@ fn a_sequence_opens_once_and_the_next_follows() -> Result<()> {
 
 /// How many uses the kernel has noted.
 fn spent() -> Result<usize> {
-    let state = knock_user::firewall::State::open(&knock_user::paths::Paths::default())?;
+    let state = knock_user::kernel::State::open(&knock_user::paths::Paths::default())?;
     Ok(state.spent()?.len())
 }
 

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use knock_common::abi::layout::name;
 use knock_common::gate::env::Socket;
 use knock_user::config::Config;
-use knock_user::firewall::{Manner, Settings};
+use knock_user::kernel::{Manner, Settings};
 use knock_user::rules::RuleSet;
 use serde::{Deserialize, Serialize};
 use tests::bench::paths::{self, CONFIG, HOLDER_V4, HOLDER_V6, Path};

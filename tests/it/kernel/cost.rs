@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use knock_common::abi::layout::name;
-use knock_user::firewall::{Load, Program, Settings};
+use knock_user::kernel::{Load, Program, Settings};
 use tests::kernel::{Room, settings};
 use tests::tables::Tables;
 use tests::trial::{Trial, trials};

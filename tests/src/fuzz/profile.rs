@@ -1,7 +1,7 @@
 //! The client's profiles: a file becomes profiles that can be knocked, or is refused with line and remedy.
 
 use knock_user::client::profiles::{Profiles, ProfilesError};
-use knock_user::settings::Diagnostic;
+use knock_user::syntax::Diagnostic;
 
 use super::scratch;
 

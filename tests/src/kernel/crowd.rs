@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use anyhow::{Context as _, Result, ensure};
-use knock_user::firewall::write_elements;
+use knock_user::kernel::write_elements;
 
 use super::sys;
 

@@ -19,7 +19,7 @@ use knock_common::abi::rules::SLOTS;
 use knock_common::abi::used::Spent;
 use knock_common::addr::Addr;
 use knock_common::gate::reject::cells::{ERROR_CELLS, cell_of};
-use knock_user::firewall::{each_element, read_array, read_per_cpu, write_elements};
+use knock_user::kernel::{each_element, read_array, read_per_cpu, write_elements};
 
 use super::sys;
 use crate::links;

@@ -29,7 +29,7 @@ use knock_common::abi::rules::{Door, SLOTS};
 use knock_common::abi::used::Spent;
 use knock_common::addr::Addr;
 use knock_common::gate::Verdict;
-use knock_user::firewall::{Load, Program, Settings};
+use knock_user::kernel::{Load, Program, Settings};
 use knock_user::rules::RuleSet;
 
 use crate::agree::Subject;

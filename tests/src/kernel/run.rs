@@ -3,8 +3,8 @@
 use std::os::fd::BorrowedFd;
 
 use anyhow::{Context as _, Result};
-pub use knock_user::firewall::Ran;
-use knock_user::firewall::{FrameContext, test_run};
+pub use knock_user::kernel::Ran;
+use knock_user::kernel::{FrameContext, test_run};
 
 use crate::links;
 

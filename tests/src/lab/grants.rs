@@ -9,7 +9,7 @@ use aya::maps::MapData;
 use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS, Origin, Prefix};
 use knock_common::abi::rules::Name;
 use knock_common::addr::Addr;
-use knock_user::firewall::{boot_now, write_elements};
+use knock_user::kernel::{boot_now, write_elements};
 
 use crate::kernel::Plain;
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use aya_obj::maps::Map;
 use knock_common::abi::layout::name;
 use knock_common::gate::env::Socket;
-use knock_user::firewall::{OBJECT, Settings};
+use knock_user::kernel::{OBJECT, Settings};
 use knock_user::rules::RuleSet;
 
 use super::instruction::Instruction;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use crate::settings::Diagnostic;
+use crate::syntax::Diagnostic;
 
 /// Why there are no profiles.
 #[derive(Debug)]

@@ -16,9 +16,9 @@ pub use self::error::ProfilesError;
 pub use self::place::default_path;
 pub use self::profile::{Profile, RETRIES};
 
-use crate::settings::report::Report;
-use crate::settings::value::Table;
-use crate::settings::{Diagnostic, PortNames, document, suggest};
+use crate::syntax::report::Report;
+use crate::syntax::value::Table;
+use crate::syntax::{Diagnostic, PortNames, document, suggest};
 
 /// The profiles of a file.
 #[derive(Clone, PartialEq, Debug)]

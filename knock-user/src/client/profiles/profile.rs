@@ -7,9 +7,9 @@ use knock_common::abi::rules::MAX_STEPS;
 use knock_common::packet::Transport;
 
 use super::super::{DELAY, Family, SourceAddress};
-use crate::settings::report::Report;
-use crate::settings::value::{Entry, Item};
-use crate::settings::{Port, PortNames, PortRange, duration};
+use crate::syntax::report::Report;
+use crate::syntax::value::{Entry, Item};
+use crate::syntax::{Port, PortNames, PortRange, duration};
 
 /// One host's profile.
 #[derive(Clone, PartialEq, Debug)]

@@ -1,7 +1,7 @@
 //! Files that are wrong by the thousand: a part is listed, the rest is counted, and nothing is compared with all else.
 
 use super::*;
-use crate::settings::report::MOST_LISTED;
+use crate::syntax::report::MOST_LISTED;
 
 /// What is found in a config that is refused.
 fn refused(text: &str) -> Vec<Diagnostic> {

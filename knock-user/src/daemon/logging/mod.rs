@@ -18,7 +18,7 @@ use self::datagram::Remote;
 use self::file::LogFile;
 use self::line::Line;
 use self::stderr::Stderr;
-use super::record::Record;
+use super::event_log::Record;
 use crate::config::{Diagnostic, LogTarget};
 
 /// The places for lines.

@@ -11,7 +11,7 @@ use super::entry::{
 };
 use super::{DELETE, dump, explain, header};
 use crate::host::netlink::Channel;
-use crate::settings::Port;
+use crate::syntax::Port;
 
 /// `NLA_F_NESTED`.
 const NESTED: u16 = 0x8000;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use knock_common::packet::Transport;
 
 use super::entry::{TcpState, Tracked, Tuple};
-use crate::settings::Port;
+use crate::syntax::Port;
 
 /// Packets of one direction of a connection, as they arrive at an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::model::{Action, Key, Step, Table, Values};
-use crate::settings::Port;
+use crate::syntax::Port;
 
 /// The ports in groups, each of those that every rule of these tables takes for the same. Order and number of groups follow
 /// the ports.

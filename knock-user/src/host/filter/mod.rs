@@ -28,7 +28,7 @@ use self::model::{Family, Hook, Rule, Table};
 use self::routing::{Kernel, Routing};
 use self::walk::Course;
 use super::netlink::Dump;
-use crate::settings::Port;
+use crate::syntax::Port;
 
 /// `NFNL_SUBSYS_NFTABLES`, in the upper octet, with `NFT_MSG_NEWTABLE` and `NFT_MSG_GETTABLE`.
 const NEW_TABLE: u16 = 10 << 8;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result};
-use knock_user::firewall::{State, boot_now};
+use knock_user::kernel::{State, boot_now};
 use knock_user::paths::Paths;
 use tests::lab::{Family, Host, SSH_PORT, Session, TIMEOUT, Volley, ssh, until};
 use tests::packet::{PacketBuilder, SYN};

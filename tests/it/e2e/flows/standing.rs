@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use anyhow::{Context as _, Result};
-use knock_user::firewall::State;
+use knock_user::kernel::State;
 use knock_user::paths::Paths;
 use tests::lab::{Config, Echo, Family, Guest, Host, Line, SSH_PORT, Session, TIMEOUT, nft, setting};
 use tests::story::World;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use knock_common::packet::Transport;
 
-use super::spare::settle;
+use super::standby::settle;
 use crate::bench::peers::Kind;
 use crate::bench::plan::Plan;
 use crate::bench::rounds::Rounds;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::spare::settle;
+use super::standby::settle;
 use crate::bench::figure::mib;
 use crate::bench::peers::{Kind, Own};
 use crate::bench::rounds::Rounds;

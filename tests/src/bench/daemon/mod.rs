@@ -3,7 +3,7 @@
 mod idle;
 mod maps;
 mod reload;
-mod spare;
+mod standby;
 mod start;
 
 use anyhow::Result;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::spare::settle;
+use super::standby::settle;
 use crate::bench::peers::{Kind, Own};
 use crate::bench::plan::Plan;
 use crate::bench::rounds::Rounds;

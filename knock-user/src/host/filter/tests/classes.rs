@@ -4,7 +4,7 @@ use fastrand::Rng;
 
 use super::chains::{Made, filters};
 use super::*;
-use crate::settings::Port;
+use crate::syntax::Port;
 
 /// So many collections of rules are tried.
 const TRIED: u64 = 300;

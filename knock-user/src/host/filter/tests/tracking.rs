@@ -196,7 +196,7 @@ fn what_drops_questions_for_hardware_addresses_leaves_ipv4_open() {
 fn a_port_that_a_rule_sends_on_to_itself_is_apart() {
     let filters =
         filters(&[Made("nat", "prerouting", -100, "accept", &[r#"{"dnat": {"addr": "192.0.2.1", "port": 22}}"#])], &[]);
-    let ports = [22, 23, 24].map(|number| crate::settings::Port { number, transport: Transport::Tcp });
+    let ports = [22, 23, 24].map(|number| crate::syntax::Port { number, transport: Transport::Tcp });
     assert_eq!(filters.alike(&ports), [&ports[..1], &ports[1..]]);
     assert_eq!(said(&input(&port(22)), &tcp(22)), "passes");
 }

@@ -1,7 +1,7 @@
 //! What is certain of rules, and what is not.
 
 use super::*;
-use crate::settings::PortNames;
+use crate::syntax::PortNames;
 
 /// Why it is not certain that a network is let in to ports by way of eth0, beside what each program lists.
 fn doubt_of(listings: &[(Listing, &str)], ports: &str, source: &str) -> Option<String> {

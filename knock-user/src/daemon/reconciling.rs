@@ -1,0 +1,50 @@
+//! One-time sequences: swaps the next one in when the kernel has seen one used.
+
+use knock_common::abi::event::Kind;
+
+use super::Daemon;
+use crate::reconcile;
+
+/// What is told while it is so.
+const NOT_SWAPPED: &str = "the next one-time sequence cannot be put in force";
+
+impl Daemon {
+    /// True if an event may have used a one-time sequence up.
+    pub(super) fn uses_up(&self, door: u32, kind: Kind) -> bool {
+        matches!(kind, Kind::Opened | Kind::Extended | Kind::Closed | Kind::Refused | Kind::Spent)
+            && self.config.door_by_tag(door).is_some_and(|door| door.one_time.is_some())
+    }
+
+    /// Marks used sequences in their files, swaps the next ones in, and lets the kernel forget in the end. Every
+    /// part that fails is tried again.
+    pub(super) fn check_one_time(&mut self) {
+        if self.config.doors.iter().all(|door| door.one_time.is_none()) {
+            return;
+        }
+        let spent = self.state.spent();
+        let Some(spent) = self.troubles.tell("used one-time sequences cannot be read", spent) else { return };
+        if spent.is_empty() {
+            self.troubles.end(NOT_SWAPPED);
+            self.one_time.end();
+            return;
+        }
+        let mut config = self.config.clone();
+        let settled = reconcile::settle(&mut config, &spent);
+        if settled.changed {
+            // If it fails, the used sequence stays in force and noted, so that its door is shut.
+            let swapped = self.swap(config, false);
+            if self.troubles.tell(NOT_SWAPPED, swapped).is_some() {
+                self.one_time.linger();
+            }
+        } else if !settled.marked.is_empty() {
+            // A reload may have put it in force.
+            self.troubles.end(NOT_SWAPPED);
+            if self.one_time.may_forget() {
+                let forgotten = self.state.forget_spent(&settled.marked);
+                self.troubles.tell("used one-time sequences cannot be forgotten", forgotten);
+            }
+        }
+        self.rounds.hurry();
+        self.one_time.note(settled.said, settled.failed, &mut self.logbook);
+    }
+}
