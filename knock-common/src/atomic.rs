@@ -8,12 +8,12 @@ use core::cell::UnsafeCell;
 /// intrinsic, which becomes one `lock cmpxchg` (kernel 5.12, ISA v3).
 #[repr(transparent)]
 #[derive(Debug, Default)]
-pub struct Cell64(UnsafeCell<u64>);
+pub struct Atomic64(UnsafeCell<u64>);
 
 // SAFETY: every access goes through `load` and `swap`, which are single 64-bit machine accesses.
-unsafe impl Sync for Cell64 {}
+unsafe impl Sync for Atomic64 {}
 
-impl Cell64 {
+impl Atomic64 {
     /// A cell that holds `value`.
     #[inline(always)]
     #[must_use]
@@ -77,13 +77,13 @@ impl Cell64 {
     }
 }
 
-impl Clone for Cell64 {
+impl Clone for Atomic64 {
     fn clone(&self) -> Self {
         Self::new(self.load())
     }
 }
 
-impl PartialEq for Cell64 {
+impl PartialEq for Atomic64 {
     fn eq(&self, other: &Self) -> bool {
         self.load() == other.load()
     }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_swap_needs_the_old_value() {
-        let cell = Cell64::new(7);
+        let cell = Atomic64::new(7);
         assert!(!cell.swap(6, 9));
         assert!(cell.swap(7, 9));
         assert_eq!(cell.load(), 9);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn raise_never_lowers() {
-        let cell = Cell64::new(7);
+        let cell = Atomic64::new(7);
         assert!(!cell.raise(6));
         assert!(cell.raise(8));
         assert_eq!(cell.load(), 8);
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn racing_raises_end_at_the_highest() {
-        let cell = Cell64::new(0);
+        let cell = Atomic64::new(0);
         std::thread::scope(|scope| {
             for start in 0..4_u64 {
                 let cell = &cell;

@@ -2,7 +2,7 @@
 //!
 //! The kernel program and the host compile the same files. Nothing here knows of aya, of a socket or of a clock: what the
 //! kernel has and the host has not comes in through three traits: [`packet::frame::Frame`] (the bytes),
-//! [`gate::env::World`] (maps, clock, sockets) and [`gate::pipeline::Program`] (what is done with a frame).
+//! [`gate::env::Env`] (maps, clock, sockets) and [`gate::pipeline::Program`] (what is done with a frame).
 //!
 //! Read in the order of the data: [`packet`] -> [`gate`] -> [`abi`].
 //! Comments cite the rules of the gate by their numbers in `docs/rules.md`.

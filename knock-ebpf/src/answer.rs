@@ -9,7 +9,7 @@ use crate::frame::Linear;
 use crate::hook::Hook;
 use crate::{globals, interface_report, maps, scratch};
 
-/// Turns the frame into the answer to the packet on the desk, and sends it. What cannot be answered
+/// Turns the frame into the answer to the packet in scratch memory, and sends it. What cannot be answered
 /// is dropped.
 ///
 /// So is a packet whose padding lies in a second buffer: the kernel takes buffers away from the end, while an answer
@@ -32,7 +32,7 @@ fn write<H: Hook>(hook: H, mut frame: Linear<H>) -> u32 {
     // By reference: of an `Option` of a whole packet the compiler also spills what is not there, which
     // the verifier takes for a use.
     let Some(packet) = scratch::look() else { return H::DROP };
-    let Some(place) = interface_report::place(hook) else { return H::DROP };
+    let Some(place) = interface_report::of(hook) else { return H::DROP };
     let Some(sheet) = maps::SHEET.get_ptr_mut(0) else { return H::DROP };
     // SAFETY: this CPU's own value, which nobody else touches before the verdict (see `maps`).
     let sheet = unsafe { &mut *sheet };

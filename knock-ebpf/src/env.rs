@@ -1,4 +1,4 @@
-//! [`World`] on BPF maps and helpers.
+//! [`Env`] on BPF maps and helpers.
 
 use core::mem::MaybeUninit;
 
@@ -12,11 +12,11 @@ use knock_common::abi::flow::{Flow, FlowKey};
 use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS};
 use knock_common::abi::report_budget::Budget;
 use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 use knock_common::addr::Addr;
-use knock_common::atomic::Cell64;
-use knock_common::gate::env::{Socket, World};
-use knock_common::gate::scratch::Desk;
+use knock_common::atomic::Atomic64;
+use knock_common::gate::env::{Env, Socket};
+use knock_common::gate::scratch::Scratch;
 use knock_common::packet::Packet;
 use knock_common::packet::flags::TcpFlags;
 
@@ -64,8 +64,8 @@ impl<H: Hook> Kernel<H> {
     }
 }
 
-impl<H: Hook> World for Kernel<H> {
-    type Desk = &'static Desk;
+impl<H: Hook> Env for Kernel<H> {
+    type Scratch = &'static Scratch;
     type FlowKey = &'static FlowKey;
 
     #[inline(always)]
@@ -129,14 +129,14 @@ impl<H: Hook> World for Kernel<H> {
 
     #[inline(always)]
     fn is_addressed(&self, high: u32, low: u16) -> bool {
-        interface_report::place(self.hook).is_some_and(|place| {
+        interface_report::of(self.hook).is_some_and(|place| {
             let [a, b, c, d, e, f] = place.mac;
             u32::from_ne_bytes([a, b, c, d]) == high && u16::from_be_bytes([e, f]) == low
         })
     }
 
     #[inline(always)]
-    fn errors(&self, cell: u32) -> Option<&Cell64> {
+    fn errors(&self, cell: u32) -> Option<&Atomic64> {
         maps::ERRORS.get(cell)
     }
 
@@ -236,8 +236,8 @@ impl<H: Hook> World for Kernel<H> {
     }
 
     #[inline(always)]
-    fn spend(&self, key: u64, spent: &Spent) -> bool {
-        maps::SPENT.insert(key, spent, u64::from(BPF_NOEXIST)).is_ok()
+    fn use_up(&self, key: u64, used: &Used) -> bool {
+        maps::SPENT.insert(key, used, u64::from(BPF_NOEXIST)).is_ok()
     }
 
     #[inline(always)]
@@ -270,7 +270,7 @@ impl<H: Hook> World for Kernel<H> {
     }
 
     #[inline(always)]
-    fn watch(&self, cell: u32) -> Option<&Cell64> {
+    fn attempt_filter(&self, cell: u32) -> Option<&Atomic64> {
         maps::WATCH.get(cell)
     }
 
@@ -280,7 +280,7 @@ impl<H: Hook> World for Kernel<H> {
     }
 
     #[inline(always)]
-    fn desk(&self, packet: &Packet) -> Option<Self::Desk> {
+    fn scratch(&self, packet: &Packet) -> Option<Self::Scratch> {
         scratch::with(*packet)
     }
 
@@ -308,7 +308,7 @@ impl<H: Hook> World for Kernel<H> {
     }
 
     #[inline(always)]
-    fn tokens(&self) -> Option<&Cell64> {
+    fn tokens(&self) -> Option<&Atomic64> {
         maps::TOKENS.get(0)
     }
 

@@ -11,18 +11,18 @@ use knock_common::abi::counter::Counter;
 use knock_common::abi::flow::{Flow, FlowKey};
 use knock_common::abi::grant::{Grant, GrantKey};
 use knock_common::abi::layout::{
-    EVENT_BYTES, LAYOUT_WORDS, MAX_ATTEMPTS, MAX_FLOWS, MAX_GRANTS, MAX_LOCKED, MAX_OWN, MAX_PLACES, MAX_SPENT,
-    MAX_TRUSTED, Place,
+    EVENT_BYTES, InterfaceReport, LAYOUT_WORDS, MAX_ATTEMPTS, MAX_FLOWS, MAX_GRANTS, MAX_INTERFACES, MAX_LOCKED,
+    MAX_OWN, MAX_SPENT, MAX_TRUSTED,
 };
 use knock_common::abi::report_budget::Budget;
 use knock_common::abi::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
 use knock_common::abi::trust_filter::TrustFilter;
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 use knock_common::addr::Addr;
-use knock_common::atomic::Cell64;
+use knock_common::atomic::Atomic64;
 use knock_common::gate::reject::answer::Sheet;
 use knock_common::gate::reject::cells::ERROR_CELLS;
-use knock_common::gate::scratch::Desk;
+use knock_common::gate::scratch::Scratch;
 
 // State: pinned, survives the program.
 
@@ -36,18 +36,18 @@ pub static FLOWS: LruHashMap<FlowKey, Flow> = LruHashMap::with_max_entries(MAX_F
 pub static OWN: LpmTrie<Addr, u32> = LpmTrie::with_max_entries(MAX_OWN, 1 /* BPF_F_NO_PREALLOC */);
 /// Filled with `BPF_NOEXIST`: of several CPUs one succeeds.
 #[map]
-pub static SPENT: HashMap<u64, Spent> = HashMap::with_max_entries(MAX_SPENT, 0);
+pub static SPENT: HashMap<u64, Used> = HashMap::with_max_entries(MAX_SPENT, 0);
 /// Read here, written by user space.
 #[map]
 pub static LOCKED: LruHashMap<Addr, u64> = LruHashMap::with_max_entries(MAX_LOCKED, 0);
 #[map]
 pub static ATTEMPTS: LruHashMap<Addr, Attempts> = LruHashMap::with_max_entries(MAX_ATTEMPTS, 0);
 #[map]
-pub static WATCH: Array<Cell64> = Array::with_max_entries(WATCH_CELLS, 0);
+pub static WATCH: Array<Atomic64> = Array::with_max_entries(WATCH_CELLS, 0);
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT as u32, 0);
 #[map]
-pub static TOKENS: PerCpuArray<Cell64> = PerCpuArray::with_max_entries(1, 0);
+pub static TOKENS: PerCpuArray<Atomic64> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(EVENT_BYTES, 0);
 /// Read and written by user space only.
@@ -92,24 +92,25 @@ pub const COPIED: usize = 2048;
 pub static COPY: PerCpuArray<[u8; COPIED]> = PerCpuArray::with_max_entries(1, 0);
 /// The packet that is on its way through the long paths.
 #[map]
-pub static DESK: PerCpuArray<OwnDesk> = PerCpuArray::with_max_entries(1, 0);
+pub static SCRATCH: PerCpuArray<OwnScratch> = PerCpuArray::with_max_entries(1, 0);
 /// The key of the flow that is being looked up or written.
 #[map]
 pub static FLOW: PerCpuArray<FlowKey> = PerCpuArray::with_max_entries(1, 0);
 /// By interface index; kept up to date by the loader.
 #[map]
-pub static PLACES: HashMap<u32, Place> = HashMap::with_max_entries(MAX_PLACES, 1 /* BPF_F_NO_PREALLOC */);
+pub static INTERFACES: HashMap<u32, InterfaceReport> =
+    HashMap::with_max_entries(MAX_INTERFACES, 1 /* BPF_F_NO_PREALLOC */);
 #[map]
-pub static ERRORS: Array<Cell64> = Array::with_max_entries(ERROR_CELLS, 0);
+pub static ERRORS: Array<Atomic64> = Array::with_max_entries(ERROR_CELLS, 0);
 /// The headers of the answer that is being written.
 #[map]
 pub static SHEET: PerCpuArray<Sheet> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static CLOCK: Array<u64> = Array::with_max_entries(1, 0);
 
-/// Room for one desk.
+/// Room for it.
 #[repr(transparent)]
-pub struct OwnDesk(pub MaybeUninit<Desk>);
+pub struct OwnScratch(pub MaybeUninit<Scratch>);
 
 // SAFETY: a per-CPU value; no two CPUs ever see the same one.
-unsafe impl Sync for OwnDesk {}
+unsafe impl Sync for OwnScratch {}

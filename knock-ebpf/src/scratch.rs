@@ -1,36 +1,36 @@
-//! This CPU's desk: a packet is handed over on it between functions, and the long paths work there.
+//! This CPU's scratch memory: functions hand a packet over in it, and the long paths work there.
 
-use knock_common::gate::scratch::Desk;
+use knock_common::gate::scratch::Scratch;
 use knock_common::packet::{Other, Packet};
 
 use crate::maps;
 
-/// Puts a blank packet on the desk, to be written there.
+/// Puts a blank packet in scratch memory, to be written there.
 #[inline(always)]
 pub fn blank<'a>() -> Option<&'a mut Packet> {
-    let desk = maps::DESK.get_ptr_mut(0)?;
+    let scratch = maps::SCRATCH.get_ptr_mut(0)?;
     // SAFETY: as in `with`; the one reference to it, until `look` reads what was written.
-    Some(&mut unsafe { (*desk).0.write(Desk::new(Packet::BLANK)) }.packet)
+    Some(&mut unsafe { (*scratch).0.write(Scratch::new(Packet::BLANK)) }.packet)
 }
 
-/// Puts a packet on the desk and returns the desk.
+/// Puts a packet in scratch memory and returns it.
 #[inline(always)]
-pub fn with<'a>(packet: Packet) -> Option<&'a Desk> {
-    let desk = maps::DESK.get_ptr_mut(0)?;
-    // SAFETY: this CPU's own value, which has a desk's size and alignment; nobody else touches it before the verdict
+pub fn with<'a>(packet: Packet) -> Option<&'a Scratch> {
+    let scratch = maps::SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own value, which has its size and alignment; nobody else touches it before the verdict
     // (see `maps`).
-    Some(unsafe { (*desk).0.write(Desk::new(packet)) })
+    Some(unsafe { (*scratch).0.write(Scratch::new(packet)) })
 }
 
 /// The packet that lies there.
 #[inline(always)]
 pub fn look<'a>() -> Option<&'a Packet> {
-    let desk = maps::DESK.get_ptr_mut(0)?;
-    // SAFETY: as in `with`, which has written the desk during this frame, or `blank`.
-    Some(&unsafe { (*desk).0.assume_init_ref() }.packet)
+    let scratch = maps::SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: as in `with`, which has written the scratch during this frame, or `blank`.
+    Some(&unsafe { (*scratch).0.assume_init_ref() }.packet)
 }
 
-/// Takes from the desk the packet that somebody was to leave there, who said this.
+/// Takes from scratch memory the packet that somebody was to leave there, who said this.
 #[inline(always)]
 pub fn take(said: u32, packet: &mut Packet) -> Result<(), Other> {
     if let Some(other) = other(said) {

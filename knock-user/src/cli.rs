@@ -10,7 +10,7 @@ mod run;
 use clap::{ArgAction, Parser, Subcommand};
 
 #[cfg(feature = "gate")]
-pub use self::gate::{GateCommand, Loud, Places};
+pub use self::gate::{GateCommand, Locations, Loud};
 
 pub use self::meant::answer;
 pub use self::run::run;
@@ -35,7 +35,7 @@ pub struct Cli {
     /// Where pins and run-time files are.
     #[cfg(feature = "gate")]
     #[command(flatten)]
-    pub places: Places,
+    pub places: Locations,
     /// Say more
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,

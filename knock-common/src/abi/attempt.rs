@@ -4,14 +4,14 @@
 //! ([`crate::gate::sequence`]) swaps the word and acts on the outcome.
 
 use crate::abi::rules::{Door, SLOTS};
-use crate::atomic::Cell64;
+use crate::atomic::Atomic64;
 
 /// All attempts of one source: the value of the `ATTEMPTS` map.
 #[repr(C)]
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Attempts {
     /// One [`Attempt`] each, 0 for none.
-    pub slots: [Cell64; SLOTS],
+    pub slots: [Atomic64; SLOTS],
 }
 
 /// Boot time in units of 2^16 ns (65.5 us), the resolution of `seq_timeout`.

@@ -5,7 +5,7 @@
 //! once the grant has ended. A flow never lets a new TCP connection in.
 
 use crate::addr::Addr;
-use crate::atomic::Cell64;
+use crate::atomic::Atomic64;
 use crate::packet::flags::TcpFlags;
 use crate::packet::{Packet, Transport};
 
@@ -62,7 +62,7 @@ impl FlowKey {
 #[derive(Debug, Default)]
 pub struct Flow {
     /// A [`FlowState`].
-    pub state: Cell64,
+    pub state: Atomic64,
     /// Tag of the service that it was let in to.
     pub service: u32,
     /// The key by which it came in; 0 for none.
@@ -74,7 +74,7 @@ impl Flow {
     #[inline(always)]
     #[must_use]
     pub const fn new(state: FlowState, service: u32) -> Self {
-        Self { state: Cell64::new(state.0), service, key: 0 }
+        Self { state: Atomic64::new(state.0), service, key: 0 }
     }
 }
 

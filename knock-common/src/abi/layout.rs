@@ -8,12 +8,12 @@ use crate::abi::flow::{Flow, FlowKey};
 use crate::abi::grant::{Grant, GrantKey};
 use crate::abi::rules::{Door, Knock, PortRoles, Service};
 use crate::abi::trust_filter::TrustFilter;
-use crate::abi::used::Spent;
+use crate::abi::used::Used;
 
 /// Raised whenever a pinned map's key, value or meaning changes.
 ///
 /// A version takes the grants of another layout over where it can. So that it can, grants and notes of
-/// used sequences ([`Spent`]) keep their keys, fields are only ever added behind those that are there, and
+/// used sequences ([`Used`]) keep their keys, fields are only ever added behind those that are there, and
 /// a field that is zero means what a version without it would have done. A layout that has to break this
 /// raises [`OLDEST_KNOWN`] and [`READABLE_FROM`] to itself.
 pub const LAYOUT_VERSION: u64 = if cfg!(feature = "layout-next") { 6 } else { 5 };
@@ -46,13 +46,13 @@ pub const MAX_LOCKED: u32 = 16_384;
 pub const MAX_TRUSTED: u32 = 1024;
 
 /// Interfaces of which the program can be told.
-pub const MAX_PLACES: u32 = 4096;
+pub const MAX_INTERFACES: u32 = 4096;
 
 /// What the program is told of an interface: what the answer of a closed port takes from it, and to whose link it belongs.
 /// Key: interface index.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Place {
+pub struct InterfaceReport {
     /// Its MAC; zeroes for a device without.
     pub mac: [u8; 6],
     /// Time to live of IPv4.
@@ -64,12 +64,12 @@ pub struct Place {
 }
 
 /// Bit of [`name::TOLD`]: nothing is denied, what would be is counted and logged.
-pub const TOLD_OBSERVE: u64 = 1;
+pub const STATUS_OBSERVE: u64 = 1;
 /// Bit of [`name::TOLD`]: what is denied is answered as a closed port would answer it.
-pub const TOLD_REJECT: u64 = 2;
+pub const STATUS_REJECT: u64 = 2;
 
 /// From this bit of [`name::TOLD`] on: `flow_idle` in s, rounded up.
-pub const TOLD_FLOW_IDLE: u32 = 32;
+pub const STATUS_FLOW_IDLE: u32 = 32;
 
 /// A frame with these eight octets of metadata before it asks what decides on it: this word, then one
 /// that becomes the number of a [`crate::abi::counter::Counter`] + 1. No driver puts them there, and no
@@ -121,12 +121,12 @@ pub mod name {
     pub const TRUSTED: &str = "TRUSTED";
     /// Rules: the [filter](crate::abi::trust_filter::TrustFilter) in front of the trusted networks.
     pub const TRUST_FILTER: &str = "TRUST_FILTER";
-    /// Rules: how the program was loaded, for user space to read: bits such as [`super::TOLD_OBSERVE`].
+    /// Rules: how the program was loaded, for user space to read: bits such as [`super::STATUS_OBSERVE`].
     pub const TOLD: &str = "TOLD";
     /// Per load: new attempts in this second.
     pub const BUDGET: &str = "BUDGET";
     /// Per load: what an answer is sent with, by interface index.
-    pub const PLACES: &str = "PLACES";
+    pub const INTERFACES: &str = "INTERFACES";
     /// Per load: how long ICMP errors are used up, by [cell](crate::gate::reject::cells).
     pub const ERRORS: &str = "ERRORS";
     /// Per load: the clock of a test.
@@ -170,8 +170,8 @@ const _: () = {
     assert!(size_of::<PortRoles>() == 4);
     assert!(size_of::<Service>() == 200);
     assert!(size_of::<Door>() == 128);
-    assert!(size_of::<Spent>() == 32);
+    assert!(size_of::<Used>() == 32);
     assert!(size_of::<Knock>() == 264);
     assert!(size_of::<TrustFilter>() == 16);
-    assert!(size_of::<Place>() == 12);
+    assert!(size_of::<InterfaceReport>() == 12);
 };

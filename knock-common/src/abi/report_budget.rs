@@ -1,12 +1,12 @@
 //! Of how many new attempts one CPU may tell per second, so that forged first knocks do not fill the ring buffer
 //! and the log.
 
-use crate::atomic::{Cell64, MAX_TRIES};
+use crate::atomic::{Atomic64, MAX_TRIES};
 
 /// One per CPU: the second it counts for and what was spent in it, in one word.
 #[repr(transparent)]
 #[derive(Debug, Default)]
-pub struct Budget(Cell64);
+pub struct Budget(Atomic64);
 
 impl Budget {
     /// Takes one new attempt out of this second's `limit`; false if it is used up. A second here

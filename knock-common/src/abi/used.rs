@@ -6,7 +6,7 @@ use crate::addr::Addr;
 /// Value of the `SPENT` map. Its key is the sequence ([`crate::abi::rules::Door::once`]).
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Spent {
+pub struct Used {
     /// When, boot time in ns.
     pub at: u64,
     /// Who used it.

@@ -3,11 +3,11 @@
 use crate::abi::grant::GrantKey;
 use crate::abi::rules::{MAX_PREFIXES, Service};
 use crate::addr::Addr;
-use crate::gate::env::World;
+use crate::gate::env::Env;
 
 /// True if a live grant covers the source, under any prefix length that the service uses.
 #[inline(always)]
-pub fn is_granted<W: World>(world: &W, source: &Addr, service: &Service) -> bool {
+pub fn is_granted<E: Env>(env: &E, source: &Addr, service: &Service) -> bool {
     let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
     let mut index = 0;
     while index < MAX_PREFIXES {
@@ -16,8 +16,8 @@ pub fn is_granted<W: World>(world: &W, source: &Addr, service: &Service) -> bool
             return false;
         }
         // Its end alone, or the rest would be read and kept while the clock is.
-        if let Some(until) = world.grant_end(&GrantKey::new(service.tag, source, prefix))
-            && until > world.now()
+        if let Some(until) = env.grant_end(&GrantKey::new(service.tag, source, prefix))
+            && until > env.now()
         {
             return true;
         }

@@ -10,10 +10,10 @@ use crate::abi::flow::{Flow, FlowKey};
 use crate::abi::grant::{Grant, GrantKey};
 use crate::abi::report_budget::Budget;
 use crate::abi::rules::{Door, Knock, PortRoles, Service};
-use crate::abi::used::Spent;
+use crate::abi::used::Used;
 use crate::addr::Addr;
-use crate::atomic::Cell64;
-use crate::gate::scratch::Desk;
+use crate::atomic::Atomic64;
+use crate::gate::scratch::Scratch;
 use crate::packet::Packet;
 use crate::packet::flags::TcpFlags;
 
@@ -29,9 +29,9 @@ pub enum Socket {
 }
 
 /// The maps, helpers and constants of a loaded program.
-pub trait World {
-    /// A desk, wherever it stands.
-    type Desk: Borrow<Desk>;
+pub trait Env {
+    /// Scratch memory, wherever it is.
+    type Scratch: Borrow<Scratch>;
     /// A flow's key, wherever it stands.
     type FlowKey: Borrow<FlowKey>;
 
@@ -66,7 +66,7 @@ pub trait World {
     /// that of the interface on which the frame came.
     fn is_addressed(&self, high: u32, low: u16) -> bool;
     /// How long ICMP errors of the sources in this cell ([`crate::gate::reject::cells`]) are used up.
-    fn errors(&self, cell: u32) -> Option<&Cell64>;
+    fn errors(&self, cell: u32) -> Option<&Atomic64>;
     /// The key that spreads sources over these cells, random for each load.
     fn errors_key(&self) -> [u64; 2];
 
@@ -108,7 +108,7 @@ pub trait World {
 
     /// Notes that the one-time sequence `key` is used. False if it was before, or if there is no room
     /// for the note. Of several CPUs that do so at once one gets true.
-    fn spend(&self, key: u64, spent: &Spent) -> bool;
+    fn use_up(&self, key: u64, used: &Used) -> bool;
 
     /// `lockout`: sources may be locked out.
     fn locks_out(&self) -> bool;
@@ -120,12 +120,12 @@ pub trait World {
     /// The attempts of `source`, made if there are none yet; `None` if there is no room.
     fn attempts_or_new(&self, source: &Addr) -> Option<&Attempts>;
     /// The filter's cell with this number (see [`crate::abi::attempt_filter`]).
-    fn watch(&self, cell: u32) -> Option<&Cell64>;
+    fn attempt_filter(&self, cell: u32) -> Option<&Atomic64>;
     /// This CPU's budget of new attempts.
     fn budget(&self) -> Option<&Budget>;
 
-    /// Puts the packet on a desk for the long paths to work on; `None` if there is no desk.
-    fn desk(&self, packet: &Packet) -> Option<Self::Desk>;
+    /// Puts the packet in scratch memory for the long paths to work on; `None` if there is none.
+    fn scratch(&self, packet: &Packet) -> Option<Self::Scratch>;
 
     /// The socket that packets of this flow would reach.
     fn socket_of(&self, flow: &FlowKey) -> Socket;
@@ -148,7 +148,7 @@ pub trait World {
     /// Counts one.
     fn count(&self, counter: Counter);
     /// Denials that may still be logged on this CPU.
-    fn tokens(&self) -> Option<&Cell64>;
+    fn tokens(&self) -> Option<&Atomic64>;
     /// Hands the event to the daemon; a lost one is counted.
     fn emit(&self, event: &Event);
 }

@@ -27,11 +27,11 @@ use crate::packet::frame::Frame;
 use crate::packet::{Other, Packet, Shape, Transport};
 
 use crate::abi::rules::{PortRole, Role, Service};
-use crate::gate::env::{Socket, World};
+use crate::gate::env::{Env, Socket};
 
 /// The verdict on a frame that is no packet to judge by its port.
 #[inline(always)]
-fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
+fn judge_other<E: Env>(env: &E, other: Other) -> Verdict {
     let (verdict, counter) = match other {
         Other::Foreign => return Verdict::Pass,
         Other::LaterFragment => (Verdict::Pass, Counter::PassLaterFragment),
@@ -40,75 +40,69 @@ fn judge_other<W: World>(world: &W, other: Other) -> Verdict {
         Other::TinyFragment => (Verdict::Deny, Counter::DenyTinyFragment),
         Other::Overlap => (Verdict::Deny, Counter::DenyOverlap),
     };
-    decide(world, counter);
+    decide(env, counter);
     verdict
 }
 
 /// The verdict on a TCP or UDP packet that was just read, to a port of this role. One whose headers lie across the buffers
 /// of a large frame (not `in_one`) is judged like any other, but it is never a knock, and denied without an answer.
 #[inline(always)]
-fn judge_role<W: World, F: Frame + ?Sized>(
-    world: &W,
-    frame: &F,
-    packet: &Packet,
-    role: PortRole,
-    in_one: bool,
-) -> Verdict {
+fn judge_role<E: Env, F: Frame + ?Sized>(env: &E, frame: &F, packet: &Packet, role: PortRole, in_one: bool) -> Verdict {
     match role.role() {
         Role::Knock(index) if in_one => {
-            sequence::knock(world, frame, packet, index);
+            sequence::knock(env, frame, packet, index);
             Verdict::Pass
         }
-        Role::Protected(index) => match world.service(index) {
-            Some(service) if service.tag != 0 => match guard(world, packet, service) {
-                Verdict::Deny if in_one && world.rejects() && !world.asks() => reject::verdict(world, frame, packet),
+        Role::Protected(index) => match env.service(index) {
+            Some(service) if service.tag != 0 => match guard(env, packet, service) {
+                Verdict::Deny if in_one && env.rejects() && !env.asks() => reject::verdict(env, frame, packet),
                 verdict => verdict,
             },
             _ => Verdict::Pass,
         },
-        Role::Knock(_) | Role::Unrelated => stray(world, packet),
+        Role::Knock(_) | Role::Unrelated => stray(env, packet),
     }
 }
 
 #[inline(always)]
-fn stray<W: World>(world: &W, packet: &Packet) -> Verdict {
-    if packet.is_heeded(|flags| world.heeds(flags)) {
-        sequence::stray(world, packet);
+fn stray<E: Env>(env: &E, packet: &Packet) -> Verdict {
+    if packet.is_heeded(|flags| env.heeds(flags)) {
+        sequence::stray(env, packet);
     }
     Verdict::Pass
 }
 
 /// Rules 8 to 11 and 19: a packet to a protected port.
 #[inline(always)]
-fn guard<W: World>(world: &W, packet: &Packet, service: &Service) -> Verdict {
+fn guard<E: Env>(env: &E, packet: &Packet, service: &Service) -> Verdict {
     let is_flagless = matches!(packet.shape, Shape::Flagless);
     // There is always a place for it.
-    let Some(key) = world.flow_key(packet) else { return Verdict::Deny };
+    let Some(key) = env.flow_key(packet) else { return Verdict::Deny };
     let key = key.borrow();
-    let admitted = admits(world, key, service, Flags::new(packet.flags, is_flagless));
+    let admitted = admits(env, key, service, Flags::new(packet.flags, is_flagless));
     if admitted != 0 {
         if admitted == TO_KEEP_ALIVE {
-            keep_alive(world, key, service);
+            keep_alive(env, key, service);
         }
         return Verdict::Pass;
     }
     let reason = match packet.transport {
         // An answer to this host's own question.
-        Transport::Udp if matches!(world.socket_of(key), Socket::Connected) => {
-            return pass(world, Counter::PassConnected);
+        Transport::Udp if matches!(env.socket_of(key), Socket::Connected) => {
+            return pass(env, Counter::PassConnected);
         }
         Transport::Udp => Counter::DenyUdp,
         Transport::Tcp if is_flagless => Counter::DenyTinyFragment,
         Transport::Tcp if packet.opens() => Counter::DenyNew,
-        Transport::Tcp if !world.stealth() => return pass(world, Counter::PassUnchecked),
-        Transport::Tcp => match world.socket_of(key) {
-            Socket::Connected => return pass(world, Counter::PassConnected),
+        Transport::Tcp if !env.stealth() => return pass(env, Counter::PassUnchecked),
+        Transport::Tcp => match env.socket_of(key) {
+            Socket::Connected => return pass(env, Counter::PassConnected),
             // The listener has the port on every address, and this packet is for a guest or a host behind.
-            Socket::Listening if world.is_own(&key.dest) => Counter::DenyProbe,
-            Socket::Listening | Socket::Nothing => return pass(world, Counter::PassNoSocket),
+            Socket::Listening if env.is_own(&key.dest) => Counter::DenyProbe,
+            Socket::Listening | Socket::Nothing => return pass(env, Counter::PassNoSocket),
         },
     };
-    deny(world, packet, service, reason)
+    deny(env, packet, service, reason)
 }
 
 /// The TCP flags of a packet, if it shows any.
@@ -133,51 +127,51 @@ const TO_KEEP_ALIVE: u32 = 2;
 ///
 /// In the kernel a function of its own: what it needs of the packet stands in the key, off the stack.
 #[inline(never)]
-fn admits<W: World>(world: &W, key: &FlowKey, service: &Service, flags: Flags) -> u32 {
+fn admits<E: Env>(env: &E, key: &FlowKey, service: &Service, flags: Flags) -> u32 {
     let shows_flags = flags.0 & Flags::HIDDEN == 0;
     let flags = TcpFlags(flags.0 as u8);
     let may_belong = key.is_udp() || (shows_flags && !flags.opens());
     // Asked first, since most packets of those that were let in belong to one.
-    let by_flow = may_belong && flows::passes(world, key, flags);
+    let by_flow = may_belong && flows::passes(env, key, flags);
     let counter = if by_flow {
         Counter::PassFlow
-    } else if is_granted(world, &key.source, service) {
+    } else if is_granted(env, &key.source, service) {
         Counter::PassGranted
-    } else if world.trusts(&key.source) {
+    } else if env.trusts(&key.source) {
         Counter::PassTrusted
     } else {
         return 0;
     };
-    if decide(world, counter) {
+    if decide(env, counter) {
         return 1;
     }
     if !by_flow && shows_flags {
-        flows::note(world, key, flags, service.tag);
+        flows::note(env, key, flags, service.tag);
     }
     if key.is_udp() && service.keepalive != 0 { TO_KEEP_ALIVE } else { 1 }
 }
 
 #[inline(always)]
-fn pass<W: World>(world: &W, counter: Counter) -> Verdict {
-    decide(world, counter);
+fn pass<E: Env>(env: &E, counter: Counter) -> Verdict {
+    decide(env, counter);
     Verdict::Pass
 }
 
 /// Counts a verdict, or gives it as the explanation that is asked for; true if that was all.
 #[inline(always)]
-fn decide<W: World>(world: &W, counter: Counter) -> bool {
-    if world.asks() {
-        world.explain(counter);
+fn decide<E: Env>(env: &E, counter: Counter) -> bool {
+    if env.asks() {
+        env.explain(counter);
         return true;
     }
-    world.count(counter);
+    env.count(counter);
     false
 }
 
 #[inline(always)]
-fn deny<W: World>(world: &W, packet: &Packet, service: &Service, reason: Counter) -> Verdict {
-    if !decide(world, reason) && world.log_denied() {
-        log_denial(world, packet, service);
+fn deny<E: Env>(env: &E, packet: &Packet, service: &Service, reason: Counter) -> Verdict {
+    if !decide(env, reason) && env.log_denied() {
+        log_denial(env, packet, service);
     }
     Verdict::Deny
 }
@@ -185,18 +179,18 @@ fn deny<W: World>(world: &W, packet: &Packet, service: &Service, reason: Counter
 /// One line in the log, while there are tokens. The daemon refills them; without a daemon there
 /// is nobody to read, and a denial costs one look-up more and no event.
 #[inline(always)]
-fn log_denial<W: World>(world: &W, packet: &Packet, service: &Service) {
-    let Some(tokens) = world.tokens() else { return };
+fn log_denial<E: Env>(env: &E, packet: &Packet, service: &Service) {
+    let Some(tokens) = env.tokens() else { return };
     let left = tokens.load();
     if left == 0 {
-        world.count(Counter::DenialUnlogged);
+        env.count(Counter::DenialUnlogged);
         return;
     }
     // A lost race only leaves a token unspent.
     let _ = tokens.swap(left, left - 1);
-    if let Some(desk) = world.desk(packet) {
-        world.emit(desk.borrow().event(Event {
-            at: world.now(),
+    if let Some(scratch) = env.scratch(packet) {
+        env.emit(scratch.borrow().event(Event {
+            at: env.now(),
             until: 0,
             source: packet.src,
             door: 0,
@@ -206,7 +200,7 @@ fn log_denial<W: World>(world: &W, packet: &Packet, service: &Service) {
             step: 0,
             transport: packet.transport as u8,
             bits: 0,
-            interface: world.interface(),
+            interface: env.interface(),
             sport: packet.sport,
             ..Event::NONE
         }));

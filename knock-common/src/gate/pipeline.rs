@@ -1,18 +1,18 @@
 //! Frame -> action: the one way through the gate. Every program of the kernel runs it, and so does the host build.
 
 use crate::abi::rules::Role;
-use crate::gate::env::World;
+use crate::gate::env::Env;
 use crate::packet::frame::Frame;
 use crate::packet::{Other, Packet};
 
-use super::fast_path::{Glance, glance, role_of};
+use super::fast_path::{FastPath, fast_path, role_of};
 use super::verdict::Verdict;
 use super::{judge_other, judge_role};
 
 /// A program that has one frame before it: its surroundings, how it reads, and what it can do with the frame.
 pub trait Program {
     /// Maps, clock, sockets, constants.
-    type World: World;
+    type Env: Env;
     /// The first buffer of a frame.
     type Frame: Frame + ?Sized;
     /// What the program returns.
@@ -24,7 +24,7 @@ pub trait Program {
     const HAS_BUFFERS: bool;
 
     /// The surroundings.
-    fn world(&self) -> &Self::World;
+    fn env(&self) -> &Self::Env;
     /// The first buffer; where there are no others, the frame.
     fn frame(&self) -> &Self::Frame;
 
@@ -63,31 +63,31 @@ pub trait Program {
 /// allows.
 #[inline(always)]
 pub fn run<P: Program>(program: &P) -> P::Action {
-    let (world, frame) = (program.world(), program.frame());
+    let (env, frame) = (program.env(), program.frame());
     let mut packet = Packet::BLANK;
-    let glimpsed = if P::HAS_FAST_PATH { glance(world, frame, &mut packet) } else { Glance::NotPlain };
+    let glimpsed = if P::HAS_FAST_PATH { fast_path(env, frame, &mut packet) } else { FastPath::NotPlain };
     let (role, in_one) = match glimpsed {
-        Glance::Unrelated => return act(program, Verdict::Pass),
+        FastPath::Unrelated => return act(program, Verdict::Pass),
         // A copy of its own: what a flood hits does not share its registers with the long paths.
-        Glance::Concerns(role) if P::HAS_BUFFERS && matches!(role.role(), Role::Protected(_)) => {
-            return act(program, judge_role(world, frame, &packet, role, true));
+        FastPath::Concerns(role) if P::HAS_BUFFERS && matches!(role.role(), Role::Protected(_)) => {
+            return act(program, judge_role(env, frame, &packet, role, true));
         }
-        Glance::Concerns(role) => (role, true),
-        Glance::NotPlain => {
+        FastPath::Concerns(role) => (role, true),
+        FastPath::NotPlain => {
             let in_one = match program.read(&mut packet) {
                 Ok(()) => true,
                 // What the first buffer does not hold may lie in the next.
                 Err(Other::Malformed | Other::TinyFragment) if P::HAS_BUFFERS => match program.read_across(&mut packet)
                 {
                     Ok(()) => false,
-                    Err(other) => return act(program, judge_other(world, other)),
+                    Err(other) => return act(program, judge_other(env, other)),
                 },
-                Err(other) => return act(program, judge_other(world, other)),
+                Err(other) => return act(program, judge_other(env, other)),
             };
-            (role_of(world, &mut packet), in_one)
+            (role_of(env, &mut packet), in_one)
         }
     };
-    act(program, judge_role(world, frame, &packet, role, in_one))
+    act(program, judge_role(env, frame, &packet, role, in_one))
 }
 
 /// What becomes of the frame.
@@ -96,7 +96,7 @@ fn act<P: Program>(program: &P, verdict: Verdict) -> P::Action {
     program.trace(verdict);
     match verdict {
         Verdict::Pass => program.pass(),
-        Verdict::Deny | Verdict::Reject if is_lenient(program.world()) => program.pass(),
+        Verdict::Deny | Verdict::Reject if is_lenient(program.env()) => program.pass(),
         Verdict::Deny => program.drop(),
         Verdict::Reject => program.answer(),
     }
@@ -104,7 +104,7 @@ fn act<P: Program>(program: &P, verdict: Verdict) -> P::Action {
 
 /// True if nothing is denied: the gate only observes, or nobody has confirmed its trial in time.
 #[inline(always)]
-fn is_lenient<W: World>(world: &W) -> bool {
-    let until = world.trial_until();
-    world.observes() || (until != 0 && world.now() > until)
+fn is_lenient<E: Env>(env: &E) -> bool {
+    let until = env.trial_until();
+    env.observes() || (until != 0 && env.now() > until)
 }

@@ -13,7 +13,7 @@ use crate::packet::Packet;
 /// One packet at one knock port, and what was found out about it.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Desk {
+pub struct Scratch {
     /// The packet.
     pub packet: Packet,
     /// Boot time in ns.
@@ -30,12 +30,12 @@ pub struct Desk {
     pub sound: Note<u32>,
     /// 1: it would have moved an attempt, but for its checksum.
     pub spoilt: Note<u32>,
-    /// The event that is being told. A new desk has none, or all of it would be written for each packet.
+    /// The event that is being told. New scratch memory has none, or all of it would be written for each packet.
     event: UnsafeCell<MaybeUninit<Event>>,
 }
 
-impl Desk {
-    /// A desk with nothing on it but the packet.
+impl Scratch {
+    /// Scratch memory with nothing in it but the packet.
     #[inline(always)]
     #[must_use]
     pub const fn new(packet: Packet) -> Self {

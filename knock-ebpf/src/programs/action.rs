@@ -24,7 +24,7 @@ pub const LINEAR: bool = false;
 /// buffers.
 pub struct Gate<H, const ETHERNET: bool, const HAS_BUFFERS: bool> {
     hook: H,
-    world: Kernel<H>,
+    env: Kernel<H>,
     frame: Linear<H>,
 }
 
@@ -32,12 +32,12 @@ impl<const ETHERNET: bool, const HAS_BUFFERS: bool> Gate<Xdp, ETHERNET, HAS_BUFF
     #[inline(always)]
     pub fn new(ctx: &XdpContext) -> Self {
         let hook = Xdp::new(ctx);
-        Self { hook, world: Kernel::new(hook), frame: Linear::new(hook) }
+        Self { hook, env: Kernel::new(hook), frame: Linear::new(hook) }
     }
 }
 
 impl<H: Hook, const ETHERNET: bool, const HAS_BUFFERS: bool> Program for Gate<H, ETHERNET, HAS_BUFFERS> {
-    type World = Kernel<H>;
+    type Env = Kernel<H>;
     type Frame = Linear<H>;
     type Action = u32;
 
@@ -45,8 +45,8 @@ impl<H: Hook, const ETHERNET: bool, const HAS_BUFFERS: bool> Program for Gate<H,
     const HAS_BUFFERS: bool = HAS_BUFFERS;
 
     #[inline(always)]
-    fn world(&self) -> &Kernel<H> {
-        &self.world
+    fn env(&self) -> &Kernel<H> {
+        &self.env
     }
 
     #[inline(always)]
@@ -89,7 +89,7 @@ const fn link(is_ethernet: bool) -> Link {
     if is_ethernet { Link::Ethernet } else { Link::Ip }
 }
 
-/// Reads the headers from the first buffer and leaves the packet on the desk. Returns what [`scratch::take`] takes.
+/// Reads the headers from the first buffer and leaves the packet in scratch memory. Returns what [`scratch::take`] takes.
 ///
 /// What that takes of the stack is free again when the judging begins: a BPF call chain has 512 octets of it, and the long
 /// paths take most of them.
@@ -101,7 +101,7 @@ fn read<H: Hook, const ETHERNET: bool>(hook: H) -> u32 {
     })
 }
 
-/// As [`read`], across buffers. The packet is made on the desk, since the copy takes much of the stack as well.
+/// As [`read`], across buffers. The packet is made in scratch memory, since the copy takes much of the stack as well.
 #[inline(never)]
 fn read_across<H: Hook, const ETHERNET: bool>(hook: H) -> u32 {
     let Some(frame) = Copied::new(hook) else { return scratch::say(Err(Other::Malformed)) };

@@ -22,7 +22,7 @@ use crate::paths::Paths;
 
 /// Where pins and run-time files are. For tests and labs: one host has one gate.
 #[derive(Args, Clone, Debug)]
-pub struct Places {
+pub struct Locations {
     /// Directory of the pins, on a BPF file system
     #[arg(long, value_name = "DIR", env = "KNOCK_PINS", default_value_os_t = Paths::default().pins)]
     #[arg(global = true, hide = true)]
@@ -37,8 +37,8 @@ pub struct Places {
     state_dir: PathBuf,
 }
 
-impl From<Places> for Paths {
-    fn from(Places { pins, run_dir, state_dir }: Places) -> Self {
+impl From<Locations> for Paths {
+    fn from(Locations { pins, run_dir, state_dir }: Locations) -> Self {
         Self { pins, run: run_dir, state: state_dir }
     }
 }

@@ -9,7 +9,7 @@ use super::args::KnockArgs;
 use super::plan::{Act, Plan};
 use super::reach::{Goal, reach};
 use super::round::Round;
-use super::then::{self, Place};
+use super::then::{self, Destination};
 use super::{keep_open, list, pipe};
 use crate::exit::Exit;
 
@@ -33,7 +33,7 @@ pub fn run(args: &KnockArgs, out: &mut dyn Write) -> Result<Exit> {
             let knocked = Round::say(&plan, errors)?;
             thread::sleep(plan.options.delay);
             let address = *knocked.first().context("knock: no address")?;
-            then::run(then, &Place { host: &plan.host, address, port: plan.port })
+            then::run(then, &Destination { host: &plan.host, address, port: plan.port })
         }
         Act::Go { wait: Some(wait), then } => {
             let goal = Goal { host: None, port: port()?, wait: *wait, is_patient: true };
@@ -44,7 +44,7 @@ pub fn run(args: &KnockArgs, out: &mut dyn Write) -> Result<Exit> {
             if then.is_empty() {
                 return Ok(Exit::Done);
             }
-            then::run(then, &Place { host: &plan.host, address, port: plan.port })
+            then::run(then, &Destination { host: &plan.host, address, port: plan.port })
         }
         Act::Stdio { host, wait } => {
             let goal = Goal { host: host.as_deref(), port: port()?, wait: *wait, is_patient: false };

@@ -10,7 +10,7 @@ use super::address_text;
 use crate::exit::Exit;
 
 /// What its words may name.
-pub(super) struct Place<'a> {
+pub(super) struct Destination<'a> {
     /// The host, as it was named.
     pub(super) host: &'a str,
     /// The address that was knocked.
@@ -19,7 +19,7 @@ pub(super) struct Place<'a> {
     pub(super) port: Option<u16>,
 }
 
-impl Place<'_> {
+impl Destination<'_> {
     fn port(&self) -> String {
         self.port.map(|port| port.to_string()).unwrap_or_default()
     }
@@ -54,7 +54,7 @@ impl Place<'_> {
 /// # Errors
 ///
 /// If it cannot be started. It does not return otherwise.
-pub(super) fn run(words: &[OsString], place: &Place<'_>) -> Result<Exit> {
+pub(super) fn run(words: &[OsString], place: &Destination<'_>) -> Result<Exit> {
     let mut command = place.command(words);
     let error = replace(&mut command);
     let name = command.get_program().to_string_lossy().into_owned();
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn tokens_are_replaced_in_words_and_stay_words() {
-        let place = Place { host: "server.example", address: ([192, 0, 2, 1], 0).into(), port: Some(2222) };
+        let place = Destination { host: "server.example", address: ([192, 0, 2, 1], 0).into(), port: Some(2222) };
         let words = ["ssh", "-p", "%PORT%", "me@%IP%", "%HOST%:%IP%; 100% $X"].map(OsString::from);
         let command = place.command(&words);
         let args: Vec<_> = command.get_args().map(|arg| arg.to_str().unwrap()).collect();

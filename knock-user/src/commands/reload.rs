@@ -97,7 +97,7 @@ fn reload(args: &ReloadArgs, paths: &Paths, out: &mut dyn Write) -> Result<Exit>
              and reload then"
         ),
         Holder::Nobody(_) => {
-            for said in crate::reconcile::settle_pinned(&mut config, paths).said {
+            for said in crate::reconcile::reconcile_pinned(&mut config, paths).said {
                 warn!("{}", said.text);
             }
             // A gate that observes goes on observing until it is run anew.

@@ -44,7 +44,7 @@ pub fn run(paths: &Paths, out: &mut dyn Write) -> Result<Exit> {
         }
     };
     let config = runtime::last_config(paths).unwrap_or_else(|| DEFAULT_CONFIG.into());
-    let marked = reconcile::settle_last(&config, paths);
+    let marked = reconcile::reconcile_last(&config, paths);
     Firewall::unload(paths)?;
     out.write_all(text(stopped, loaded, &interfaces).as_bytes())?;
     for line in marked {

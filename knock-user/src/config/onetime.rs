@@ -12,7 +12,7 @@ use super::overlap::same_knocks;
 use super::port_owners::PortOwners;
 use crate::permissions::Permissions;
 use crate::sequences::slots;
-use crate::sequences::{FEW, Line, Sheet, out_of_reach, remedy};
+use crate::sequences::{FEW, Sheet, SheetLine, out_of_reach, remedy};
 use crate::syntax::report::Report;
 use crate::syntax::value::Item;
 use crate::syntax::{Diagnostic, Port, PortNames, Severity};
@@ -127,7 +127,7 @@ pub(super) fn fill(config: &mut Config, sheets: &[Option<Sheet>], host: &Host, r
         door.sequence.clone_from(&chosen.sequence);
         let Some(one_time) = &mut door.one_time else { continue };
         one_time.left = chosen.left;
-        let place = Place { file: one_time.path.display().to_string(), key, report };
+        let place = Origin { file: one_time.path.display().to_string(), key, report };
         place.tell_lines(sheet, &chosen);
         place.tell_left(chosen.left);
         place.tell_permissions(host.fault(sheet.permissions()));
@@ -135,13 +135,13 @@ pub(super) fn fill(config: &mut Config, sheets: &[Option<Sheet>], host: &Host, r
 }
 
 /// A file of sequences, of which findings are told. None repeats a line.
-struct Place<'r, 't> {
+struct Origin<'r, 't> {
     file: String,
     key: String,
     report: &'r Report<'t>,
 }
 
-impl Place<'_, '_> {
+impl Origin<'_, '_> {
     fn warn(&self, line: usize, message: String, help: &str) {
         self.tell(Severity::Warning, line, message, help);
     }
@@ -164,9 +164,9 @@ impl Place<'_, '_> {
         let mut wrong: Vec<(usize, &str)> = chosen.unfit.clone();
         for (line, what) in sheet.lines().iter().enumerate() {
             match what {
-                Line::Unreadable(why) => wrong.push((line, why)),
-                Line::Repeat => wrong.push((line, "this sequence was used, or stands further above")),
-                Line::Unused(_) | Line::Used(_) | Line::Remark => {}
+                SheetLine::Unreadable(why) => wrong.push((line, why)),
+                SheetLine::Repeat => wrong.push((line, "this sequence was used, or stands further above")),
+                SheetLine::Unused(_) | SheetLine::Used(_) | SheetLine::Remark => {}
             }
         }
         wrong.sort_unstable();

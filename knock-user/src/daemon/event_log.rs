@@ -9,7 +9,7 @@ use log::{error, warn};
 use rustix::fs::OFlags;
 use serde::Serialize;
 
-use crate::hooks::Said;
+use crate::hooks::HookMessage;
 use crate::paths::Paths;
 use crate::run_dir::folder;
 use crate::runtime::{EVENTS, OLD_EVENTS};
@@ -85,7 +85,7 @@ impl Record {
     }
 
     /// What there is to say of a hook.
-    pub fn of_hook(said: Said) -> Self {
+    pub fn of_hook(said: HookMessage) -> Self {
         let mut record = Self::of("hook", said.text);
         if let Some(about) = said.about {
             record.source = Some(about.source);

@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// What a line is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Line {
+pub enum LineKind {
     /// An event of the kernel's.
     Kernel(Kind),
     /// An attempt that ran out.
@@ -22,11 +22,11 @@ pub enum Line {
     Expired,
 }
 
-/// Names, as in the records, by [`Line::slot`].
+/// Names, as in the records, by [`LineKind::slot`].
 const NAMES: [&str; 11] =
     ["", "stage", "opened", "extended", "closed", "wrong", "denied", "refused", "spent", "timeout", "expired"];
 
-impl Line {
+impl LineKind {
     const fn slot(self) -> usize {
         match self {
             Self::Kernel(kind) => kind as usize,
@@ -37,7 +37,7 @@ impl Line {
 }
 
 /// The limit, and what it left out.
-pub struct Quota {
+pub struct LogRate {
     rate: u32,
     /// Lines since the last renewal, by slot.
     lines: [u32; NAMES.len()],
@@ -45,7 +45,7 @@ pub struct Quota {
     pub renewal: Option<Instant>,
 }
 
-impl Quota {
+impl LogRate {
     /// So many a second of each kind.
     pub const fn new(rate: u32) -> Self {
         Self { rate, lines: [0; NAMES.len()], renewal: None }
@@ -57,7 +57,7 @@ impl Quota {
     }
 
     /// True if the log shall have this line.
-    pub fn admit(&mut self, line: Line) -> bool {
+    pub fn admit(&mut self, line: LineKind) -> bool {
         self.renewal.get_or_insert_with(|| Instant::now() + SECOND);
         let lines = &mut self.lines[line.slot()];
         *lines = lines.saturating_add(1);
@@ -79,23 +79,27 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_own_share_and_the_rest_is_counted() {
-        let mut quota = Quota::new(3);
-        let wrong = (0..10).filter(|_| quota.admit(Line::Kernel(Kind::Wrong))).count();
+        let mut log_rate = LogRate::new(3);
+        let wrong = (0..10).filter(|_| log_rate.admit(LineKind::Kernel(Kind::Wrong))).count();
         assert_eq!(wrong, 3);
-        assert!(quota.admit(Line::Kernel(Kind::Opened)) && quota.admit(Line::Timeout) && quota.admit(Line::Expired));
-        assert!(quota.renewal.is_some());
-        assert_eq!(quota.renew(), [("wrong", 7)]);
-        assert_eq!(quota.renewal, None);
-        assert!(quota.admit(Line::Kernel(Kind::Wrong)));
-        assert_eq!(quota.renew(), []);
+        assert!(
+            log_rate.admit(LineKind::Kernel(Kind::Opened))
+                && log_rate.admit(LineKind::Timeout)
+                && log_rate.admit(LineKind::Expired)
+        );
+        assert!(log_rate.renewal.is_some());
+        assert_eq!(log_rate.renew(), [("wrong", 7)]);
+        assert_eq!(log_rate.renewal, None);
+        assert!(log_rate.admit(LineKind::Kernel(Kind::Wrong)));
+        assert_eq!(log_rate.renew(), []);
     }
 
     #[test]
     fn every_line_has_its_name() {
         for number in 1..=8 {
             let kind = Kind::from_number(number).unwrap();
-            assert_eq!(NAMES[Line::Kernel(kind).slot()], format!("{kind:?}").to_lowercase());
+            assert_eq!(NAMES[LineKind::Kernel(kind).slot()], format!("{kind:?}").to_lowercase());
         }
-        assert_eq!([Line::Timeout, Line::Expired].map(|line| NAMES[line.slot()]), ["timeout", "expired"]);
+        assert_eq!([LineKind::Timeout, LineKind::Expired].map(|line| NAMES[line.slot()]), ["timeout", "expired"]);
     }
 }

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::deadlines::Deadlines;
 use super::denial_rate::Denials;
 use super::event_log::{EventLog, Record};
-use super::log_rate::{Line, Quota};
+use super::log_rate::{LineKind, LogRate};
 use super::logging::Log;
 use super::names::Names;
 use super::rounds::instant;
 use crate::config::Config;
 use crate::grants::{Change, End};
-use crate::hooks::Said;
+use crate::hooks::HookMessage;
 use crate::paths::Paths;
 
 /// Both logs, and what is counted for them.
@@ -23,7 +23,7 @@ pub struct Logbook {
     names: Names,
     deadlines: Deadlines,
     denials: Denials,
-    quota: Quota,
+    log_rate: LogRate,
 }
 
 impl Logbook {
@@ -35,7 +35,7 @@ impl Logbook {
             names: Names::of(config, observe),
             deadlines: Deadlines::default(),
             denials: Denials::new(config.options.log_denied_rate),
-            quota: Quota::new(config.options.log_rate),
+            log_rate: LogRate::new(config.options.log_rate),
         }
     }
 
@@ -43,7 +43,7 @@ impl Logbook {
     pub fn configure(&mut self, config: &Config, observe: bool) {
         self.names = Names::of(config, observe);
         self.denials.set_rate(config.options.log_denied_rate);
-        self.quota.set_rate(config.options.log_rate);
+        self.log_rate.set_rate(config.options.log_rate);
     }
 
     /// Where lines go that are no events.
@@ -69,7 +69,7 @@ impl Logbook {
     }
 
     /// Writes what there is to say of hooks.
-    pub fn note_hooks(&mut self, all: impl IntoIterator<Item = Said>) {
+    pub fn note_hooks(&mut self, all: impl IntoIterator<Item = HookMessage>) {
         for said in all {
             let level = said.level;
             let record = Record::of_hook(said);
@@ -84,7 +84,7 @@ impl Logbook {
 
     /// Writes what the kernel tells of. False for a denial that is only counted.
     pub fn hear(&mut self, event: &Event, kind: Kind) -> bool {
-        let is_told = kind == Kind::Denied || self.quota.admit(Line::Kernel(kind));
+        let is_told = kind == Kind::Denied || self.log_rate.admit(LineKind::Kernel(kind));
         match kind {
             // Attempts that were never logged get no timeout line.
             Kind::Stage if is_told => self.deadlines.set(event.source, event.door, event.until, event.step),
@@ -106,7 +106,7 @@ impl Logbook {
     /// Writes that a grant has ended with its time. What else becomes of one is in the words of its packet.
     pub fn hear_of(&mut self, change: &Change) {
         if let Change::Ended(life, End::Expired { door }) = change
-            && self.quota.admit(Line::Expired)
+            && self.log_rate.admit(LineKind::Expired)
         {
             let record = self.names.expired(&life.key, *door);
             self.note(&record);
@@ -115,14 +115,14 @@ impl Logbook {
 
     /// Writes which attempts have run out by `boot` (boot time in ns), and what the last second has left out.
     pub fn tick(&mut self, now: Instant, boot: u64) {
-        if self.quota.renewal.is_some_and(|at| at <= now) {
-            for (what, count) in self.quota.renew() {
+        if self.log_rate.renewal.is_some_and(|at| at <= now) {
+            for (what, count) in self.log_rate.renew() {
                 let text = format!("{what}: {count} more left out of the log (options.log_rate)");
                 self.note(&Record { count: Some(count.into()), ..Record::of(what, text) });
             }
         }
         for timeout in self.deadlines.take_due(boot) {
-            if self.quota.admit(Line::Timeout) {
+            if self.log_rate.admit(LineKind::Timeout) {
                 let record = self.names.timeout(timeout.source, timeout.door, timeout.stage);
                 self.note(&record);
             }
@@ -150,7 +150,7 @@ impl Logbook {
 
     /// When there is next something to write.
     pub fn wake(&self) -> Option<Instant> {
-        let times = [self.denials.renewal, self.deadlines.next().map(instant), self.quota.renewal];
+        let times = [self.denials.renewal, self.deadlines.next().map(instant), self.log_rate.renewal];
         times.into_iter().flatten().min()
     }
 }

@@ -41,7 +41,7 @@ use tokio::time::Instant;
 
 use crate::config::{Config, DEFAULT_CONFIG, OnExit, Severity, remarks_on_listeners, remarks_on_published};
 use crate::grants::{Change, Lives};
-use crate::hooks::{Finished, Keeper};
+use crate::hooks::{Finished, HookManager};
 use crate::kernel::{Firewall, Manner, State, boot_now};
 use crate::paths::Paths;
 use crate::runtime::{DaemonInfo, Force, Lock, show_to};
@@ -75,7 +75,7 @@ pub struct RunArgs {
     pub trial: Option<Duration>,
 }
 
-/// How long after a change of the gate a spare program is loaded: where everything starts, others need the CPU more.
+/// How long after a change of the gate a standby program is loaded: where everything starts, others need the CPU more.
 const CALM: Duration = Duration::from_secs(2);
 
 /// How long no events are read after as many as are read at once: who can make the kernel tell of a million a second is not to have a CPU of
@@ -112,8 +112,8 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     // What was said to another daemon.
     Force::take(paths);
     let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until, force: false };
-    let mut settled = crate::reconcile::settle_pinned(&mut config, paths);
-    let hooks = Keeper::open(paths, &config, boot_now());
+    let mut settled = crate::reconcile::reconcile_pinned(&mut config, paths);
+    let hooks = HookManager::open(paths, &config, boot_now());
     let mut grants = Lives::new(hooks.lives());
     grants.configure(&config);
     let firewall = Firewall::start(&config, paths, manner)?;
@@ -180,7 +180,7 @@ struct Daemon {
     logbook: Logbook,
     rounds: Rounds,
     grants: Lives,
-    hooks: Keeper,
+    hooks: HookManager,
     notify: Notify,
     privileges: Privileges,
     viewers: Viewers,
@@ -192,7 +192,7 @@ struct Daemon {
     lost: u64,
     /// The state is that of rules before the last reload: it could not be opened anew.
     stale: bool,
-    /// When a spare program is loaded.
+    /// When a standby program is loaded.
     stock_at: Option<Instant>,
     /// What fails again and again.
     troubles: Troubles,
@@ -324,7 +324,7 @@ impl Daemon {
         }
         let changes = self.grants.hear(event, kind, &self.state, &|door| self.hooks.follows(door));
         if !changes.is_empty() {
-            self.on_grants(&changes, Keeper::hear);
+            self.on_grants(&changes, HookManager::hear);
         }
         self.lockouts.hear_of(event, kind, self.manner.observe);
         if self.uses_up(event.door, kind) {
@@ -337,7 +337,7 @@ impl Daemon {
     }
 
     /// Hands on what has become of grants, to the hooks in their way.
-    fn on_grants(&mut self, changes: &[Change], hooks: impl FnOnce(&mut Keeper, &[Change])) {
+    fn on_grants(&mut self, changes: &[Change], hooks: impl FnOnce(&mut HookManager, &[Change])) {
         changes.iter().for_each(|change| self.logbook.hear_of(change));
         hooks(&mut self.hooks, changes);
         changes.iter().for_each(|change| self.lockouts.let_off(change, &self.state));
@@ -346,7 +346,7 @@ impl Daemon {
     /// The gate was taken down, and every grant has ended with it.
     fn on_gate_down(&mut self) {
         let changes = self.grants.end_all();
-        self.on_grants(&changes, Keeper::hear);
+        self.on_grants(&changes, HookManager::hear);
     }
 
     /// Counts what the kernel's program tells and this version does not know, and says so when the first comes.
@@ -375,7 +375,7 @@ impl Daemon {
         if self.stock_at.take_if(|at| *at <= now).is_some()
             && let Err(error) = self.firewall.stock(&self.config)
         {
-            debug!("no spare program: {error:#}");
+            debug!("no standby program: {error:#}");
         }
         let sweeps = self.rounds.sweeps(now);
         if self.rounds.looks(now) {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::event_log::Record;
 use super::logbook::Logbook;
 use crate::config::Config;
-use crate::reconcile::{self, Said};
+use crate::reconcile::{self, Message};
 
 /// How long a use stays noted in the kernel after other rules are in force: a packet may still be on its way
 /// through the old ones.
@@ -20,7 +20,7 @@ pub struct OneTime {
     /// When uses that the files know may be forgotten.
     forget: Option<Instant>,
     /// What failed last, to be told once and not with every attempt.
-    failed: Vec<Said>,
+    failed: Vec<Message>,
 }
 
 impl OneTime {
@@ -40,7 +40,7 @@ impl OneTime {
     }
 
     /// Logs what settling said.
-    pub fn note(&mut self, said: Vec<Said>, failed: bool, logbook: &mut Logbook) {
+    pub fn note(&mut self, said: Vec<Message>, failed: bool, logbook: &mut Logbook) {
         let (errors, others): (Vec<_>, Vec<_>) =
             said.into_iter().partition(|said| failed && said.level == Level::Error);
         let new = if errors == self.failed { Vec::new() } else { errors.clone() };
@@ -56,8 +56,8 @@ impl OneTime {
     }
 }
 
-fn log(said: impl IntoIterator<Item = Said>, logbook: &mut Logbook) {
-    for Said { level, door, text } in said {
+fn log(said: impl IntoIterator<Item = Message>, logbook: &mut Logbook) {
+    for Message { level, door, text } in said {
         logbook.note_at(level, &Record { door: Some(door), ..Record::of("onetime", text) });
     }
 }

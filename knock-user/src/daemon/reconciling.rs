@@ -21,15 +21,15 @@ impl Daemon {
         if self.config.doors.iter().all(|door| door.one_time.is_none()) {
             return;
         }
-        let spent = self.state.spent();
-        let Some(spent) = self.troubles.tell("used one-time sequences cannot be read", spent) else { return };
-        if spent.is_empty() {
+        let used = self.state.used();
+        let Some(used) = self.troubles.tell("used one-time sequences cannot be read", used) else { return };
+        if used.is_empty() {
             self.troubles.end(NOT_SWAPPED);
             self.one_time.end();
             return;
         }
         let mut config = self.config.clone();
-        let settled = reconcile::settle(&mut config, &spent);
+        let settled = reconcile::reconcile(&mut config, &used);
         if settled.changed {
             // If it fails, the used sequence stays in force and noted, so that its door is shut.
             let swapped = self.swap(config, false);
@@ -40,7 +40,7 @@ impl Daemon {
             // A reload may have put it in force.
             self.troubles.end(NOT_SWAPPED);
             if self.one_time.may_forget() {
-                let forgotten = self.state.forget_spent(&settled.marked);
+                let forgotten = self.state.forget_used(&settled.marked);
                 self.troubles.tell("used one-time sequences cannot be forgotten", forgotten);
             }
         }

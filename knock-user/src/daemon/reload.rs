@@ -72,7 +72,7 @@ impl Daemon {
         // A pin that somebody removed a moment ago would be gone with what is in its map.
         self.put_pins_back();
         // Also rules of a while ago, whose one-time sequences were used since.
-        let settled = crate::reconcile::settle_pinned(&mut config, &self.paths);
+        let settled = crate::reconcile::reconcile_pinned(&mut config, &self.paths);
         self.swap(config, force)?;
         self.one_time.note(settled.said, settled.failed, &mut self.logbook);
         Ok(())
@@ -82,7 +82,7 @@ impl Daemon {
     pub(super) fn swap(&mut self, config: Config, force: bool) -> Result<()> {
         let now = boot_now();
         let changed = self.firewall.change(&config, Manner { force, ..self.manner });
-        // From its end: the next one would have to wait for a spare program that is being loaded.
+        // From its end: the next one would have to wait for a standby program that is being loaded.
         self.stock_at = Some(Instant::now() + CALM);
         changed?;
         self.swapped = true;

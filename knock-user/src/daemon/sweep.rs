@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Daemon;
 use super::event_log::Record;
 use super::rounds::Seen;
-use crate::hooks::Keeper;
+use crate::hooks::HookManager;
 use crate::kernel::Swept;
 use crate::memory;
 
@@ -36,7 +36,7 @@ impl Daemon {
         self.lockouts.take_sites(sites);
         let has_many = expired.len() >= MANY;
         let changes = look.end(&self.state, &wanted, expired);
-        self.on_grants(&changes, Keeper::look);
+        self.on_grants(&changes, HookManager::look);
         self.lockouts.sweep(&self.state, &wanted)?;
         if has_many {
             drop((changes, wanted));

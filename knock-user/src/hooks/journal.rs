@@ -73,7 +73,7 @@ impl GrantId {
 
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
-enum Line {
+enum JournalLine {
     /// A debt and its number.
     Owe(u64, Box<Debt>),
     /// Its start command was started.
@@ -155,21 +155,21 @@ impl Journal {
         }
     }
 
-    fn learn(&mut self, line: Line) {
+    fn learn(&mut self, line: JournalLine) {
         match line {
-            Line::Owe(number, debt) => {
+            JournalLine::Owe(number, debt) => {
                 self.next = self.next.max(number + 1);
                 self.forget(number);
                 self.by_grant.entry(debt.grant.clone()).or_default().push(number);
                 self.debts.insert(number, *debt);
             }
-            Line::Started(number) => {
+            JournalLine::Started(number) => {
                 if let Some(debt) = self.debts.get_mut(&number) {
                     debt.start = None;
                 }
             }
-            Line::Settled(number) => self.forget(number),
-            Line::Since(door, at, boot) => drop(self.since.insert(door, (at, boot))),
+            JournalLine::Settled(number) => self.forget(number),
+            JournalLine::Since(door, at, boot) => drop(self.since.insert(door, (at, boot))),
         }
     }
 
@@ -202,21 +202,21 @@ impl Journal {
     /// Notes a debt and returns its number.
     pub fn owe(&mut self, debt: Debt) -> u64 {
         let number = self.next;
-        self.add(Line::Owe(number, Box::new(debt)));
+        self.add(JournalLine::Owe(number, Box::new(debt)));
         number
     }
 
     /// The start command runs.
     pub fn started(&mut self, number: u64) {
         if self.debts.get(&number).is_some_and(|debt| debt.start.is_some()) {
-            self.add(Line::Started(number));
+            self.add(JournalLine::Started(number));
         }
     }
 
     /// The stop command runs, or there is none.
     pub fn settled(&mut self, number: u64) {
         if self.debts.contains_key(&number) {
-            self.add(Line::Settled(number));
+            self.add(JournalLine::Settled(number));
         }
     }
 
@@ -235,15 +235,15 @@ impl Journal {
         self.unsynced |= gone;
         for door in doors {
             if self.since(*door, boot).is_none() {
-                self.add(Line::Since(*door, now, boot.to_owned()));
+                self.add(JournalLine::Since(*door, now, boot.to_owned()));
             }
         }
     }
 
     /// Takes a line in, and appends it; it is not synced yet.
-    fn add(&mut self, line: Line) {
+    fn add(&mut self, line: JournalLine) {
         // That a start command was started may be lost with the power: then nothing else is left of it.
-        self.unsynced |= !matches!(line, Line::Started(_));
+        self.unsynced |= !matches!(line, JournalLine::Started(_));
         if let Some(file) = self.file.as_mut().filter(|_| !self.behind) {
             // Errors are told by the next `sync`, which writes everything anew.
             let written = serde_json::to_vec(&line).map_err(anyhow::Error::from).and_then(|mut octets| {
@@ -289,8 +289,8 @@ impl Journal {
         let state = self.path.parent().unwrap_or(Path::new("/"));
         let folder = Folder::make(state, Way::Whole, 0o700).with_context(|| self.path.display().to_string())?;
         let mut octets = Vec::new();
-        let doors = self.since.iter().map(|(door, (at, boot))| Line::Since(*door, *at, boot.clone()));
-        let debts = self.debts.iter().map(|(number, debt)| Line::Owe(*number, Box::new(debt.clone())));
+        let doors = self.since.iter().map(|(door, (at, boot))| JournalLine::Since(*door, *at, boot.clone()));
+        let debts = self.debts.iter().map(|(number, debt)| JournalLine::Owe(*number, Box::new(debt.clone())));
         let mut count = 0;
         for line in doors.chain(debts) {
             serde_json::to_writer(&mut octets, &line)?;

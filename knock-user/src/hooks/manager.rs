@@ -24,7 +24,7 @@ use crate::paths::Paths;
 
 /// Something to log.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Said {
+pub struct HookMessage {
     /// How loud.
     pub level: Level,
     /// Whom it is about; `None` if it is about no hook.
@@ -55,8 +55,8 @@ struct Door {
 /// When something is tried again that failed.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// The keeper of the hooks.
-pub struct Keeper {
+/// The hook manager of the hooks.
+pub struct HookManager {
     journal: Journal,
     runner: Runner,
     boot: String,
@@ -66,24 +66,24 @@ pub struct Keeper {
     /// Debts of an earlier daemon whose start command it did not come to.
     unstarted: HashSet<u64>,
     retry: Option<Instant>,
-    said: Vec<Said>,
+    said: Vec<HookMessage>,
 }
 
-impl Keeper {
+impl HookManager {
     /// Takes over what an earlier daemon owed, for a gate that will stand from `now` (boot time in ns)
     /// on as `config` says.
     #[must_use]
     pub fn open(paths: &Paths, config: &Config, now: u64) -> Self {
-        let mut keeper = Self::bare(paths);
-        keeper.configure(config, now);
-        keeper
+        let mut manager = Self::bare(paths);
+        manager.configure(config, now);
+        manager
     }
 
     fn bare(paths: &Paths) -> Self {
         let mut said = Vec::new();
         let journal = Journal::read(&paths.state).unwrap_or_else(|error| {
             let text = format!("stop commands of an earlier daemon cannot be read and will not run: {error:#}");
-            said.push(Said { level: Level::Error, about: None, text });
+            said.push(HookMessage { level: Level::Error, about: None, text });
             Journal::empty(&paths.state)
         });
         let unstarted = journal.debts().iter().filter(|(_, debt)| debt.start.is_some()).map(|(number, _)| *number);
@@ -384,11 +384,11 @@ impl Keeper {
     }
 
     fn say(&mut self, level: Level, about: Option<About>, text: String) {
-        self.said.push(Said { level, about, text });
+        self.said.push(HookMessage { level, about, text });
     }
 
     /// What is to be logged since the last call.
-    pub fn take_said(&mut self) -> Vec<Said> {
+    pub fn take_said(&mut self) -> Vec<HookMessage> {
         std::mem::take(&mut self.said)
     }
 
@@ -418,20 +418,20 @@ const SETTLING: Duration = Duration::from_secs(60);
 ///
 /// If some could not be run: they stay owed.
 pub fn settle(paths: &Paths) -> Result<Vec<String>> {
-    let mut keeper = Keeper::bare(paths);
-    let mut grants = Lives::new(keeper.lives());
+    let mut manager = HookManager::bare(paths);
+    let mut grants = Lives::new(manager.lives());
     let mut lines = Vec::new();
-    if keeper.owed() > 0 {
+    if manager.owed() > 0 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            keeper.hear(&grants.end_all());
-            keeper.wind_up(SETTLING).await;
+            manager.hear(&grants.end_all());
+            manager.wind_up(SETTLING).await;
         });
-        let loud = keeper.take_said().into_iter().filter(|said| said.level <= Level::Info);
+        let loud = manager.take_said().into_iter().filter(|said| said.level <= Level::Info);
         lines.extend(loud.map(|said| said.text));
     }
-    if keeper.owed() > 0 {
-        bail!("{}\n{} stop commands have not run: the next daemon runs them", lines.join("\n"), keeper.owed());
+    if manager.owed() > 0 {
+        bail!("{}\n{} stop commands have not run: the next daemon runs them", lines.join("\n"), manager.owed());
     }
     Journal::remove(&paths.state);
     Ok(lines)

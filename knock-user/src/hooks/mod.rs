@@ -12,5 +12,5 @@ mod process;
 mod runner;
 mod script;
 
-pub use manager::{About, Keeper, Said, settle};
+pub use manager::{About, HookManager, HookMessage, settle};
 pub use runner::Finished;

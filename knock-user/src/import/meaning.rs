@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::commands::{self, By, Families, Finder, Line, Note, Rule, Verb};
+use super::commands::{self, By, CommandLine, Families, Finder, Note, Rule, Verb};
 use crate::config::{PortNames, PortRange};
 
 /// The commands of a door, as knockd would run them for each family.
@@ -240,7 +240,7 @@ fn one(start: Option<&str>, stop: Option<&str>, names: &PortNames, notes: &mut V
 }
 
 /// True if a stop command deletes these rules, by what they are, by a search for them, or by their number.
-fn takes_away(rules: &[Rule], stop: &Line) -> bool {
+fn takes_away(rules: &[Rule], stop: &CommandLine) -> bool {
     let finds = |rule: &Rule| stop.finders.iter().any(|finder| finds(finder, rule));
     stop.verb == Verb::Delete
         && if stop.finders.is_empty() {

@@ -13,7 +13,7 @@ use super::request::{NAME, Request};
 use super::sequence::{self, Step};
 use super::write::Plan;
 use crate::config::{Diagnostic, Port};
-use crate::sequences::{Line, Sheet, out_of_reach};
+use crate::sequences::{Sheet, SheetLine, out_of_reach};
 
 /// Lines of one file that are told of.
 const MOST_TOLD: usize = 10;
@@ -53,7 +53,7 @@ fn read(path: &str, request: &Request<'_>) -> Result<Vec<String>, String> {
     let mut told = Vec::new();
     for (line, number) in sheet.lines().iter().zip(1..) {
         told.extend(differs(line, knockd.get(&number)).map(|text| (number, text.to_owned())));
-        if let Line::Unused(ports) = line {
+        if let SheetLine::Unused(ports) = line {
             told.extend(weakness(ports).into_iter().map(|text| (number, text)));
         }
     }
@@ -72,17 +72,19 @@ fn read(path: &str, request: &Request<'_>) -> Result<Vec<String>, String> {
 }
 
 /// What is different about a line, beside what the config itself warns of.
-fn differs(line: &Line, knockd: Option<&Vec<Step>>) -> Option<&'static str> {
+fn differs(line: &SheetLine, knockd: Option<&Vec<Step>>) -> Option<&'static str> {
     let same = |ports: &[Port], steps: &[Step]| {
         let steps = steps.iter().map(|step| (step.port, step.transport));
         ports.iter().map(|port| (port.number, port.transport)).eq(steps)
     };
     match (line, knockd) {
-        (Line::Unused(ports), Some(steps)) if !same(ports, steps) => {
+        (SheetLine::Unused(ports), Some(steps)) if !same(ports, steps) => {
             Some("knockd reads other ports there than are meant here")
         }
-        (Line::Unused(_), None) => Some("knockd passes it over, and here it counts"),
-        (Line::Used(_) | Line::Remark, Some(_)) => Some("knockd reads a sequence there, and here it is a remark"),
+        (SheetLine::Unused(_), None) => Some("knockd passes it over, and here it counts"),
+        (SheetLine::Used(_) | SheetLine::Remark, Some(_)) => {
+            Some("knockd reads a sequence there, and here it is a remark")
+        }
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::commands::{Families, Note, Place, Rule};
+use super::commands::{Container, Families, Note, Rule};
 use super::grammar::Refusal;
 use super::rules::{Filters, Rules, Whose};
 use super::{Listing, Request};
@@ -20,11 +20,11 @@ pub enum Trouble {
 /// Ports that were looked up, and for which place.
 #[derive(Default)]
 pub struct Lookup {
-    known: HashMap<Place, Vec<PortRange>>,
+    known: HashMap<Container, Vec<PortRange>>,
     /// The first place with these ports.
-    places: HashMap<Vec<PortRange>, Place>,
+    places: HashMap<Vec<PortRange>, Container>,
     /// The first of all.
-    first: Option<Place>,
+    first: Option<Container>,
     /// What the host's packet filter has, by who was asked: as it was printed, all of it for questions about ports, and
     /// what that program alone lists.
     texts: HashMap<Listing, Result<Option<String>, String>>,
@@ -183,7 +183,7 @@ impl Lookup {
     }
 
     fn looked_up(&mut self, rule: &Rule, request: &Request<'_>) -> Result<Vec<PortRange>, String> {
-        if let Place::Set(set) = &rule.place {
+        if let Container::Set(set) = &rule.place {
             // One of nftables is in its own listing, one of ipset in that of iptables.
             let nft = self.listed(Listing::Nft, request).and_then(|rules| rules.ports_of_set(set));
             let old = |this: &mut Self| {
@@ -205,10 +205,10 @@ impl Lookup {
 /// Who lists the chain of a rule, its table there, and its name.
 fn filter(rule: &Rule) -> Option<(Listing, &str, &str)> {
     match &rule.place {
-        Place::Chain(chain) if rule.families == Families::V6 => Some((Listing::Ip6tables, "ip6 filter", chain)),
-        Place::Chain(chain) => Some((Listing::Iptables, "ip filter", chain)),
-        Place::Nft(table, chain) => Some((Listing::Nft, table, chain)),
-        Place::Set(_) | Place::Zone(_) | Place::Everything => None,
+        Container::Chain(chain) if rule.families == Families::V6 => Some((Listing::Ip6tables, "ip6 filter", chain)),
+        Container::Chain(chain) => Some((Listing::Iptables, "ip filter", chain)),
+        Container::Nft(table, chain) => Some((Listing::Nft, table, chain)),
+        Container::Set(_) | Container::Zone(_) | Container::Everything => None,
     }
 }
 

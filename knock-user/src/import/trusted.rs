@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use knock_common::abi::layout::MAX_TRUSTED;
 
 use super::Request;
-use super::commands::Place;
+use super::commands::Container;
 use super::ports::{Lookup, list};
 use super::rules::{Certain, Entry, Gate};
 use super::settle::{Candidate, Deed};
@@ -63,16 +63,17 @@ pub fn find(
             let whole = if white.source.addr().is_ipv4() { 32 } else { 128 };
             let knocks = mine.iter().any(|(rule, ports)| {
                 let in_chain = match &rule.place {
-                    Place::Everything | Place::Zone(_) => true,
-                    Place::Set(_) => false,
+                    Container::Everything | Container::Zone(_) => true,
+                    Container::Set(_) => false,
                     place => place.name() == Some(entry.chain.as_str()),
                 };
                 in_chain
                     && rule.prefix.unwrap_or(whole).min(whole) == white.source.prefix_len()
                     && (ports.is_empty() || *ports == entry.ports)
             });
-            let is_put_into =
-                |set: &&String| mine.iter().any(|(rule, _)| matches!(&rule.place, Place::Set(other) if other == *set));
+            let is_put_into = |set: &&String| {
+                mine.iter().any(|(rule, _)| matches!(&rule.place, Container::Set(other) if other == *set))
+            };
             let but = if let Some(set) = entry.set.as_ref().filter(is_put_into) {
                 Some(format!("knockd puts whoever has knocked into set {set}"))
             } else if let Some(set) = entry.set.as_ref().filter(|_| white.ends) {

@@ -23,7 +23,7 @@ pub use interfaces::follow::Change;
 pub use interfaces::kinds::without_tags;
 pub use interfaces::list::{Interface, Layer, XdpMode, list as list_interfaces};
 pub use interfaces::pending::{Source, WAITING, Waiting};
-pub use interfaces::report::{Condition, Place};
+pub use interfaces::report::{Condition, InterfaceState};
 pub use pins::{need_own as need_own_pins, open_bpffs};
 pub use privilege::{NEEDED, need_root};
 pub use program::load::{Load, Manner, Program, Settings};
@@ -45,8 +45,8 @@ use log::{error, warn};
 
 use flows::TakeOver;
 use interfaces::choose::{Covered, Refused};
-use interfaces::reply_source::Answers;
-use program::standby::Spare;
+use interfaces::reply_source::ReplySources;
+use program::standby::Standby;
 
 use crate::config::{Config, InterfacePattern, Mode};
 use crate::paths::Paths;
@@ -57,8 +57,8 @@ use crate::rules::RuleSet;
 pub struct Firewall {
     paths: Paths,
     program: Program,
-    answers: Answers,
-    spare: Spare,
+    reply_sources: ReplySources,
+    standby: Standby,
     patterns: Vec<InterfacePattern>,
     source: Source,
     mode: Mode,
@@ -93,10 +93,11 @@ impl Firewall {
         let rules = RuleSet::compile(config)?;
         pins::prepare(paths)?;
         // Directories that a failed first start made go again; others are not empty.
-        Self::replace(config, &rules, paths, manner, (&mut Spare::default(), None)).inspect_err(|_| pins::sweep(paths))
+        Self::replace(config, &rules, paths, manner, (&mut Standby::default(), None))
+            .inspect_err(|_| pins::sweep(paths))
     }
 
-    /// Swaps the rules of this gate for those of `config`, as [`Self::start`] does; at once, if there is a spare
+    /// Swaps the rules of this gate for those of `config`, as [`Self::start`] does; at once, if there is a standby
     /// program for them. With an error nothing has changed.
     ///
     /// # Errors
@@ -105,35 +106,35 @@ impl Firewall {
     pub fn change(&mut self, config: &Config, manner: Manner) -> Result<()> {
         let rules = RuleSet::compile(config)?;
         pins::prepare(&self.paths)?;
-        let before = (&mut self.spare, Some(self.program.rules()));
+        let before = (&mut self.standby, Some(self.program.rules()));
         let new = Self::replace(config, &rules, &self.paths, manner, before)?;
         let old = std::mem::replace(self, new);
         if old.program.is_like(&self.program) {
-            self.spare.keep((old.program, old.answers));
+            self.standby.keep((old.program, old.reply_sources));
         }
         Ok(())
     }
 
-    /// Begins to load a spare program, unless there is one, so that the next change of the rules of `config` waits for
+    /// Begins to load a standby program, unless there is one, so that the next change of the rules of `config` waits for
     /// nothing.
     ///
     /// # Errors
     ///
     /// If pins cannot be read.
     pub fn stock(&mut self, config: &Config) -> Result<()> {
-        if self.spare.is_none() {
-            self.spare.load(&self.program, pins::adopt(&self.paths, config)?);
+        if self.standby.is_none() {
+            self.standby.load(&self.program, pins::adopt(&self.paths, config)?);
         }
         Ok(())
     }
 
-    /// In place of a gate of this process with a spare program and these rules, or of one that another process has left.
+    /// In place of a gate of this process with a standby program and these rules, or of one that another process has left.
     fn replace(
         config: &Config,
         rules: &RuleSet,
         paths: &Paths,
         manner: Manner,
-        (spare, old): (&mut Spare, Option<&RuleSet>),
+        (standby, old): (&mut Standby, Option<&RuleSet>),
     ) -> Result<Self> {
         pins::swap::recover(paths)?;
         let adopted = pins::adopt(paths, config)?;
@@ -151,14 +152,14 @@ impl Firewall {
         let answers_denials = settings.reject != 0;
         let verifies_by_kind = settings.verify_checksums && config.options.verify_checksums.is_none();
         let load = Load { rules, settings, adopted: &adopted };
-        let (mut program, mut answers) = match spare.take(&load) {
+        let (mut program, mut reply_sources) = match standby.take(&load) {
             Some(made) => made,
-            None => (Program::load(&load)?, Answers::new(answers_denials)),
+            None => (Program::load(&load)?, ReplySources::new(answers_denials)),
         };
         for interface in &choice.fit {
             program.prepare(&interface.layer)?;
         }
-        answers.settle(&mut program, &choice.fit.iter().collect::<Vec<_>>(), &all);
+        reply_sources.settle(&mut program, &choice.fit.iter().collect::<Vec<_>>(), &all);
         if patterns.iter().any(interfaces::choose::expects_raw) {
             program.prepare(&Layer::Ip)?;
         }
@@ -166,7 +167,7 @@ impl Firewall {
         let takes_over = choice.fit.iter().any(is_new) || old.is_none_or(|old| flows::protects_more(rules, old));
         let mut standing = takes_over.then(|| TakeOver::find(rules));
         let lock = pins::swap::lock(paths)?;
-        let mut carry = pins::swap::prepare(paths, &adopted, &mut program)?;
+        let mut migration = pins::swap::prepare(paths, &adopted, &mut program)?;
         // Before the first packet is judged by it; and connections once more behind it, for those that came meanwhile.
         flows::tell_addresses_or_warn(&mut program);
         if let Some(standing) = &mut standing {
@@ -179,7 +180,7 @@ impl Firewall {
             return Err(error);
         }
         // The new program runs. What goes wrong from here on is no reason to say that it does not.
-        let finished = pins::swap::commit(paths).and_then(|()| carry.carry());
+        let finished = pins::swap::commit(paths).and_then(|()| migration.migrate());
         if let Err(error) = finished {
             error!("the rules are in force, but not all pins are in their places: {error:#}");
         }
@@ -191,8 +192,8 @@ impl Firewall {
             error!("the gate still stands on an interface that options.interfaces no longer means: {error:#}");
         }
         choice.warn();
-        answers.say_again();
-        for (name, what) in answers.news(&all) {
+        reply_sources.say_again();
+        for (name, what) in reply_sources.news(&all) {
             warn!("{name}: {what}");
         }
         let attached = interfaces::list::list()
@@ -209,8 +210,8 @@ impl Firewall {
         let mut this = Self {
             paths,
             program,
-            answers,
-            spare: Spare::default(),
+            reply_sources,
+            standby: Standby::default(),
             patterns,
             source: Source::of(config),
             mode,

@@ -3,10 +3,10 @@
 use aya::Pod;
 use knock_common::abi::flow::FlowKey;
 use knock_common::abi::grant::{Grant, GrantKey};
-use knock_common::abi::layout::Place;
+use knock_common::abi::layout::InterfaceReport;
 use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
 use knock_common::abi::trust_filter::TrustFilter;
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 use knock_common::addr::Addr;
 
 /// A value that is plain bytes. aya's own trait cannot be implemented for another crate's types.
@@ -54,7 +54,7 @@ unsafe impl InMap for GrantKey {}
 // SAFETY: words only, 48 bytes (asserted in the layout).
 unsafe impl InMap for Grant {}
 // SAFETY: words only, 32 bytes (asserted in the layout).
-unsafe impl InMap for Spent {}
+unsafe impl InMap for Used {}
 // SAFETY: octets and words, their sum asserted in the layout.
 unsafe impl InMap for Door {}
 // SAFETY: octets and words, their sum asserted in the layout.
@@ -64,7 +64,7 @@ unsafe impl InMap for PortRoles {}
 // SAFETY: octets and words, their sum asserted in the layout.
 unsafe impl InMap for Knock {}
 // SAFETY: eight octets and a word (asserted in the layout).
-unsafe impl InMap for Place {}
+unsafe impl InMap for InterfaceReport {}
 // SAFETY: two words.
 unsafe impl InMap for TrustFilter {}
 

@@ -1,6 +1,6 @@
 //! One-time sequences: which the kernel has seen used, what the files say, and which is next.
 //!
-//! The kernel notes a use in the moment in which it happens ([`Spent`]) and refuses the sequence from then on,
+//! The kernel notes a use in the moment in which it happens ([`Used`]) and refuses the sequence from then on,
 //! whoever lives. User space then marks the line in the file, swaps the next sequence in, and only then lets
 //! the kernel forget the note. So at every moment the note, or the file, or both say that it was used.
 
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use knock_common::abi::grant::HOST_BITS;
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 use log::Level;
 
 use crate::config::{Config, choose_one_time};
@@ -20,7 +20,7 @@ use crate::syntax::PortNames;
 
 /// Something to log about a door's sequences. Never says what they are.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Said {
+pub struct Message {
     /// How loud.
     pub level: Level,
     /// Name of the door.
@@ -31,7 +31,7 @@ pub struct Said {
 
 /// What came of settling.
 #[derive(Default, Debug)]
-pub struct Settled {
+pub struct Outcome {
     /// The config has another sequence for some door, which is to be put in force.
     pub changed: bool,
     /// A file could not be read or written: its door stays shut, and it is to be tried again.
@@ -40,27 +40,27 @@ pub struct Settled {
     /// sequences.
     pub marked: Vec<u64>,
     /// What to log.
-    pub said: Vec<Said>,
+    pub said: Vec<Message>,
 }
 
 /// Marks in the files what the kernel has seen used, and gives each door whose sequence is used its next one.
-pub fn settle(config: &mut Config, spent: &[(u64, Spent)]) -> Settled {
-    if spent.is_empty() {
-        return Settled::default();
+pub fn reconcile(config: &mut Config, notes: &[(u64, Used)]) -> Outcome {
+    if notes.is_empty() {
+        return Outcome::default();
     }
-    settle_doors(config, spent, false)
+    reconcile_doors(config, notes, false)
 }
 
 /// `anew`: also doors of which the kernel has noted nothing. A config that is put in force again after a
 /// while, or by another process, may have a sequence that was used and settled meanwhile.
-fn settle_doors(config: &mut Config, spent: &[(u64, Spent)], anew: bool) -> Settled {
-    let mut settled = Settled::default();
+fn reconcile_doors(config: &mut Config, notes: &[(u64, Used)], anew: bool) -> Outcome {
+    let mut settled = Outcome::default();
     let names = PortNames::of_host();
-    let spent: HashMap<u64, Spent> = spent.iter().copied().collect();
+    let notes: HashMap<u64, Used> = notes.iter().copied().collect();
     for index in 0..config.doors.len() {
-        let noted = spent.values().any(|spent| spent.door == config.doors[index].name.tag());
+        let noted = notes.values().any(|notes| notes.door == config.doors[index].name.tag());
         if noted || anew {
-            settle_door(config, index, &spent, &names, anew, &mut settled);
+            settle_door(config, index, &notes, &names, anew, &mut settled);
         }
     }
     // A note is kept as long as a door has its sequence in force.
@@ -75,18 +75,18 @@ fn settle_doors(config: &mut Config, spent: &[(u64, Spent)], anew: bool) -> Sett
 }
 
 /// The same before rules are put in force, by what is pinned.
-pub fn settle_pinned(config: &mut Config, paths: &Paths) -> Settled {
+pub fn reconcile_pinned(config: &mut Config, paths: &Paths) -> Outcome {
     if config.doors.iter().all(|door| door.one_time.is_none()) {
-        return Settled::default();
+        return Outcome::default();
     }
     // Of pins that cannot be read the start itself says what is wrong.
-    let spent = if State::exists(paths) { State::open(paths).and_then(|state| state.spent()) } else { Ok(Vec::new()) };
-    settle_doors(config, &spent.unwrap_or_default(), true)
+    let notes = if State::exists(paths) { State::open(paths).and_then(|state| state.used()) } else { Ok(Vec::new()) };
+    reconcile_doors(config, &notes.unwrap_or_default(), true)
 }
 
 /// Looks whether uses can be marked, before one has to be: says of which doors they cannot.
 #[must_use]
-pub fn rehearse(config: &Config) -> Vec<Said> {
+pub fn rehearse(config: &Config) -> Vec<Message> {
     let names = PortNames::default();
     let said = config.doors.iter().filter_map(|door| {
         let path = &door.one_time.as_ref()?.path;
@@ -94,22 +94,22 @@ pub fn rehearse(config: &Config) -> Vec<Said> {
         let (name, place, remedy) = (door.name.as_str(), path.display(), remedy(&error));
         let text =
             format!("{name}: {place} cannot be changed: {error}: the door will shut after its next use: {remedy}");
-        Some(Said { level: Level::Warn, door: name.to_owned(), text })
+        Some(Message { level: Level::Warn, door: name.to_owned(), text })
     });
     said.collect()
 }
 
 /// The last chance to mark what was used: the pins with the kernel's notes are about to go. Returns lines to
 /// show.
-pub fn settle_last(config: &Path, paths: &Paths) -> Vec<String> {
-    let spent = || State::open(paths).and_then(|state| state.spent()).unwrap_or_default();
-    if !State::exists(paths) || spent().is_empty() {
+pub fn reconcile_last(config: &Path, paths: &Paths) -> Vec<String> {
+    let notes = || State::open(paths).and_then(|state| state.used()).unwrap_or_default();
+    if !State::exists(paths) || notes().is_empty() {
         return Vec::new();
     }
     let settled =
-        Config::load_anywhere(config).map(|(mut config, _)| settle_pinned(&mut config, paths)).unwrap_or_default();
+        Config::load_anywhere(config).map(|(mut config, _)| reconcile_pinned(&mut config, paths)).unwrap_or_default();
     let mut lines: Vec<String> = settled.said.into_iter().map(|said| said.text).collect();
-    let unmarked = spent().iter().filter(|(key, _)| !settled.marked.contains(key)).count();
+    let unmarked = notes().iter().filter(|(key, _)| !settled.marked.contains(key)).count();
     if unmarked > 0 {
         lines.push(format!(
             "{unmarked} used one-time sequences are not marked in their files: mark them by hand with #"
@@ -121,16 +121,20 @@ pub fn settle_last(config: &Path, paths: &Paths) -> Vec<String> {
 fn settle_door(
     config: &mut Config,
     index: usize,
-    spent: &HashMap<u64, Spent>,
+    notes: &HashMap<u64, Used>,
     names: &PortNames,
     anew: bool,
-    settled: &mut Settled,
+    settled: &mut Outcome,
 ) {
     let door = &config.doors[index];
     let Some(one_time) = &door.one_time else { return };
     let (name, path) = (door.name, one_time.path.clone());
     let mut said = |level, text: String| {
-        settled.said.push(Said { level, door: name.as_str().to_owned(), text: format!("{}: {text}", name.as_str()) });
+        settled.said.push(Message {
+            level,
+            door: name.as_str().to_owned(),
+            text: format!("{}: {text}", name.as_str()),
+        });
     };
     let shut = "the door stays shut until it is, which is tried again and again";
     let mut sheet = match Sheet::read(&path, names) {
@@ -139,7 +143,7 @@ fn settle_door(
             let text = format!("{}: cannot be read: {error}: {}: {shut}", path.display(), remedy(&error));
             said(Level::Error, text);
             settled.failed = true;
-            if !spent.contains_key(&key(&name, &config.doors[index].sequence)) {
+            if !notes.contains_key(&key(&name, &config.doors[index].sequence)) {
                 // It may have been used long ago, and nobody can say.
                 config.doors[index].sequence.clear();
             }
@@ -149,8 +153,8 @@ fn settle_door(
     let uses: Vec<_> = sheet
         .unused()
         .filter_map(|(line, sequence)| {
-            let spent = spent.get(&key(&name, sequence))?;
-            Some((line, format_source(spent.source, HOST_BITS), moment(spent.at)))
+            let notes = notes.get(&key(&name, sequence))?;
+            Some((line, format_source(notes.source, HOST_BITS), moment(notes.at)))
         })
         .collect();
     if !uses.is_empty() {
@@ -166,7 +170,7 @@ fn settle_door(
         }
     }
     let used: HashSet<u64> = sheet.used().map(|sequence| key(&name, sequence)).collect();
-    settled.marked.extend(used.iter().filter(|key| spent.contains_key(key)));
+    settled.marked.extend(used.iter().filter(|key| notes.contains_key(key)));
     let is_shut = config.doors[index].sequence.is_empty();
     let is_used = used.contains(&key(&name, &config.doors[index].sequence));
     let is_next = is_used || is_shut && anew;

@@ -52,10 +52,10 @@ impl Lab {
     }
 
     /// The note that the kernel makes when a door is completed.
-    fn use_up(&self, index: usize) -> (u64, Spent) {
+    fn use_up(&self, index: usize) -> (u64, Used) {
         let door = &self.config.doors[index];
         let source = Ipv4Addr::new(192, 0, 2, 7).into();
-        (key(&door.name, &door.sequence), Spent { at: boot_now(), source, door: door.name.tag(), reserved: 0 })
+        (key(&door.name, &door.sequence), Used { at: boot_now(), source, door: door.name.tag(), reserved: 0 })
     }
 
     fn sequence(&self, index: usize) -> Vec<String> {
@@ -74,7 +74,7 @@ fn a_used_sequence_is_marked_and_the_next_comes() {
     let mut lab = Lab::new(FIVE, "9000:udp, 9001\n");
     assert_eq!((lab.sequence(0), lab.left(0)), (vec!["7000/tcp".into(), "8000/tcp".into()], 5));
     let note = lab.use_up(0);
-    let settled = settle(&mut lab.config, &[note]);
+    let settled = reconcile(&mut lab.config, &[note]);
     assert!(settled.changed && !settled.failed);
     assert_eq!(settled.marked, [note.0]);
     assert_eq!((lab.sequence(0), lab.left(0)), (vec!["7001/tcp".into(), "8001/tcp".into()], 4));
@@ -85,7 +85,7 @@ fn a_used_sequence_is_marked_and_the_next_comes() {
     assert_eq!(format!("# mine\n7000, 8000\n{}\n", lines[2..].join("\n")), FIVE);
     assert_eq!(lab.text("b"), "9000:udp, 9001\n");
     // The kernel still has its note; nothing more is to be done but to forget it.
-    let settled = settle(&mut lab.config, &[note]);
+    let settled = reconcile(&mut lab.config, &[note]);
     assert!(!settled.changed && settled.said.is_empty());
     assert_eq!(settled.marked, [note.0]);
 }
@@ -97,7 +97,7 @@ fn a_reload_brings_no_used_sequence_back() {
     // Nobody lived to mark it; the file still has it.
     let mut config = lab.again();
     assert_eq!(config.doors[0].sequence, lab.config.doors[0].sequence);
-    assert!(settle(&mut config, &[note]).changed);
+    assert!(reconcile(&mut config, &[note]).changed);
     assert_ne!(config.doors[0].sequence, lab.config.doors[0].sequence);
     assert_eq!(lab.again().doors[0].sequence, config.doors[0].sequence);
 }
@@ -109,14 +109,14 @@ fn a_file_that_cannot_be_written_keeps_the_note() {
     let in_the_way = lab.path("a.new");
     fs::create_dir(&in_the_way).unwrap();
     let before = lab.config.clone();
-    let settled = settle(&mut lab.config, &[note]);
+    let settled = reconcile(&mut lab.config, &[note]);
     assert!(settled.failed && !settled.changed && settled.marked.is_empty());
     assert_eq!(lab.config, before);
     assert!(settled.said[0].level == Level::Error && settled.said[0].text.contains("cannot be marked"));
     fs::remove_dir(&in_the_way).unwrap();
-    assert!(settle(&mut lab.config, &[note]).changed);
+    assert!(reconcile(&mut lab.config, &[note]).changed);
     fs::remove_file(lab.path("a")).unwrap();
-    let settled = settle(&mut lab.config, &[note]);
+    let settled = reconcile(&mut lab.config, &[note]);
     assert!(settled.failed && settled.marked.is_empty(), "a note is kept while no file says the same");
 }
 
@@ -124,7 +124,7 @@ fn a_file_that_cannot_be_written_keeps_the_note() {
 fn the_last_sequence_shuts_the_door_until_there_are_more() {
     let mut lab = Lab::new("7000, 8000\n", "9000, 9001\n");
     let note = lab.use_up(0);
-    let settled = settle(&mut lab.config, &[note]);
+    let settled = reconcile(&mut lab.config, &[note]);
     assert!(settled.changed);
     assert!(lab.sequence(0).is_empty());
     assert!(settled.said.iter().any(|said| said.level == Level::Error && said.text.contains("the door is shut")));
@@ -144,7 +144,7 @@ fn few_that_are_left_are_told_of() {
     let mut levels = Vec::new();
     for _ in 0..5 {
         let note = lab.use_up(0);
-        let settled = settle(&mut lab.config, &[note]);
+        let settled = reconcile(&mut lab.config, &[note]);
         levels.extend(settled.said.iter().filter(|said| said.text.contains(" left in ")).map(|said| said.level));
         assert!(settled.said.iter().all(|said| !said.text.contains("70") && !said.text.contains("80")), "{settled:?}");
     }
@@ -155,7 +155,7 @@ fn few_that_are_left_are_told_of() {
 fn uses_of_several_doors_are_settled_together() {
     let mut lab = Lab::new(FIVE, "9000, 9001\n9002, 9003\n");
     let notes = [lab.use_up(0), lab.use_up(1)];
-    let settled = settle(&mut lab.config, &notes);
+    let settled = reconcile(&mut lab.config, &notes);
     assert_eq!(settled.marked.len(), 2);
     assert_eq!((lab.sequence(0)[0].as_str(), lab.sequence(1)[0].as_str()), ("7001/tcp", "9002/tcp"));
 }
@@ -166,7 +166,7 @@ fn two_doors_may_have_one_file() {
     lab.config = Lab::load(&lab.path("a"), &lab.path("a"));
     // One knock completes both.
     let notes = [lab.use_up(0), lab.use_up(1)];
-    let settled = settle(&mut lab.config, &notes);
+    let settled = reconcile(&mut lab.config, &notes);
     assert_eq!(settled.marked.len(), 2);
     assert_eq!((lab.sequence(0)[0].as_str(), lab.sequence(1)[0].as_str()), ("7001/tcp", "7001/tcp"));
     assert_eq!(lab.text("a").matches("# used ").count(), 1);
@@ -191,7 +191,7 @@ fn a_note_of_a_sequence_that_no_file_has_is_kept() {
     let mut lab = Lab::new(FIVE, "9000, 9001\n");
     let note = lab.use_up(0);
     fs::write(lab.path("a"), "7777\n").unwrap();
-    let settled = settle(&mut lab.config, &[note]);
+    let settled = reconcile(&mut lab.config, &[note]);
     assert!(!settled.changed && settled.marked.is_empty());
 }
 
@@ -211,18 +211,18 @@ fn rules_of_a_while_ago_bring_no_used_sequence_back() {
     let mut lab = Lab::new(FIVE, "9000, 9001\n");
     let before = lab.config.clone();
     let note = lab.use_up(0);
-    assert!(settle(&mut lab.config, &[note]).changed);
+    assert!(reconcile(&mut lab.config, &[note]).changed);
     // The kernel has forgotten by now; the old rules are put in force again.
     let mut old = before.clone();
-    assert!(settle_pinned(&mut old, &paths).changed);
+    assert!(reconcile_pinned(&mut old, &paths).changed);
     assert_eq!(old.doors[0].sequence, lab.config.doors[0].sequence);
     assert_eq!(old.doors[1].sequence, before.doors[1].sequence);
     // If the file cannot say whether the sequence was used, it counts as used, until it can.
     fs::rename(lab.path("a"), lab.path("away")).unwrap();
     let mut old = before.clone();
-    assert!(settle_pinned(&mut old, &paths).failed);
+    assert!(reconcile_pinned(&mut old, &paths).failed);
     assert!(old.doors[0].sequence.is_empty());
     fs::rename(lab.path("away"), lab.path("a")).unwrap();
-    settle_pinned(&mut old, &paths);
+    reconcile_pinned(&mut old, &paths);
     assert_eq!(old.doors[0].sequence, lab.config.doors[0].sequence);
 }

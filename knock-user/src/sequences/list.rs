@@ -19,7 +19,7 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// What a line holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Line {
+pub enum SheetLine {
     /// A sequence that was not used.
     Unused(Vec<Port>),
     /// A sequence that was.
@@ -38,7 +38,7 @@ pub struct Sheet {
     path: PathBuf,
     /// With their ends.
     texts: Vec<Vec<u8>>,
-    lines: Vec<Line>,
+    lines: Vec<SheetLine>,
     permissions: Permissions,
 }
 
@@ -74,7 +74,7 @@ impl Sheet {
 
     /// Its lines.
     #[must_use]
-    pub fn lines(&self) -> &[Line] {
+    pub fn lines(&self) -> &[SheetLine] {
         &self.lines
     }
 
@@ -87,7 +87,7 @@ impl Sheet {
     /// The sequences that were not used, with their lines from 0.
     pub fn unused(&self) -> impl Iterator<Item = (usize, &[Port])> {
         self.lines.iter().enumerate().filter_map(|(index, line)| match line {
-            Line::Unused(sequence) => Some((index, sequence.as_slice())),
+            SheetLine::Unused(sequence) => Some((index, sequence.as_slice())),
             _ => None,
         })
     }
@@ -95,7 +95,7 @@ impl Sheet {
     /// The sequences that were used.
     pub fn used(&self) -> impl Iterator<Item = &[Port]> {
         self.lines.iter().filter_map(|line| match line {
-            Line::Used(sequence) => Some(sequence.as_slice()),
+            SheetLine::Used(sequence) => Some(sequence.as_slice()),
             _ => None,
         })
     }
@@ -111,11 +111,11 @@ impl Sheet {
         let mut lines = self.lines.clone();
         for (index, who, when) in uses {
             let (Some(text), Some(line)) = (texts.get_mut(*index), lines.get_mut(*index)) else { continue };
-            let Line::Unused(sequence) = line else { continue };
+            let SheetLine::Unused(sequence) = line else { continue };
             let mut marked = format!("{MARK}{} by {who}: ", humantime::format_rfc3339_seconds(*when)).into_bytes();
             marked.extend_from_slice(text.trim_ascii_start());
             *text = marked;
-            *line = Line::Used(std::mem::take(sequence));
+            *line = SheetLine::Used(std::mem::take(sequence));
         }
         write(&self.path, &texts.concat())?;
         (self.texts, self.lines) = (texts, lines);
@@ -169,35 +169,36 @@ fn replace(path: &Path, octets: &[u8], finish: impl FnOnce(&Path, &Path, &Path) 
     outcome
 }
 
-fn find_repeats(lines: &mut [Line]) {
-    let used =
-        lines.iter().filter_map(|line| if let Line::Used(sequence) = line { Some(sequence.clone()) } else { None });
+fn find_repeats(lines: &mut [SheetLine]) {
+    let used = lines
+        .iter()
+        .filter_map(|line| if let SheetLine::Used(sequence) = line { Some(sequence.clone()) } else { None });
     let mut seen: HashSet<Vec<Port>> = used.collect();
     for line in lines {
-        if let Line::Unused(sequence) = line
+        if let SheetLine::Unused(sequence) = line
             && !seen.insert(sequence.clone())
         {
-            *line = Line::Repeat;
+            *line = SheetLine::Repeat;
         }
     }
 }
 
-fn parse(text: &[u8], names: &PortNames) -> Line {
+fn parse(text: &[u8], names: &PortNames) -> SheetLine {
     let Ok(text) = str::from_utf8(text) else {
         // Of a remark in another encoding nothing is wanted.
         let is_remark = text.trim_ascii_start().starts_with(b"#");
-        return if is_remark { Line::Remark } else { Line::Unreadable("not UTF-8") };
+        return if is_remark { SheetLine::Remark } else { SheetLine::Unreadable("not UTF-8") };
     };
     let text = text.trim();
     if let Some(rest) = text.strip_prefix(MARK) {
         // `# used TIME by ADDRESS: SEQUENCE`. A remark that only looks like it is one.
         let sequence = rest.split_once(": ").and_then(|(_, sequence)| parse_sequence(sequence, names).ok());
-        return sequence.map_or(Line::Remark, Line::Used);
+        return sequence.map_or(SheetLine::Remark, SheetLine::Used);
     }
     if text.is_empty() || text.starts_with('#') {
-        return Line::Remark;
+        return SheetLine::Remark;
     }
-    parse_sequence(text, names).map_or_else(Line::Unreadable, Line::Unused)
+    parse_sequence(text, names).map_or_else(SheetLine::Unreadable, SheetLine::Unused)
 }
 
 /// `7000/tcp, 8000:udp, 9000`.
@@ -226,13 +227,15 @@ mod tests {
 
     use super::*;
 
-    fn line(text: &str) -> Line {
+    fn line(text: &str) -> SheetLine {
         parse(text.as_bytes(), &PortNames::default())
     }
 
-    fn shown(line: Line) -> String {
+    fn shown(line: SheetLine) -> String {
         match line {
-            Line::Unused(ports) | Line::Used(ports) => ports.iter().map(Port::to_string).collect::<Vec<_>>().join(" "),
+            SheetLine::Unused(ports) | SheetLine::Used(ports) => {
+                ports.iter().map(Port::to_string).collect::<Vec<_>>().join(" ")
+            }
             other => format!("{other:?}"),
         }
     }
@@ -247,21 +250,21 @@ mod tests {
             "7000,8000:udp,9000 # on the telephone",
         ] {
             assert_eq!(shown(line(text)), same, "{text:?}");
-            assert!(matches!(line(text), Line::Unused(_)));
+            assert!(matches!(line(text), SheetLine::Unused(_)));
         }
         // What knockd leaves of a line that was used, with and without a blank in front.
         for text in ["#7000,8000:udp,9000\n", "#000,8000:udp,9000\n", " #7000\n"] {
-            assert_eq!(line(text), Line::Remark, "{text:?}");
+            assert_eq!(line(text), SheetLine::Remark, "{text:?}");
         }
     }
 
     #[test]
     fn remarks_and_uses_are_told_apart() {
         for text in ["", "  \n", "# a remark", "#7000,8000", "# used up: see the list", "# used 2026"] {
-            assert_eq!(line(text), Line::Remark, "{text:?}");
+            assert_eq!(line(text), SheetLine::Remark, "{text:?}");
         }
         let used = line("# used 2026-01-01T00:00:00Z by 2001:db8::7: 7000:tcp,8000:udp\n");
-        assert!(matches!(&used, Line::Used(_)));
+        assert!(matches!(&used, SheetLine::Used(_)));
         assert_eq!(shown(used), "7000/tcp 8000/udp");
     }
 
@@ -280,10 +283,10 @@ mod tests {
             ("sequence = 7000", "a step that is no port"),
             (&["7"; 33].join(","), "more than 32 steps"),
         ] {
-            assert_eq!(line(text), Line::Unreadable(why), "{text:?}");
+            assert_eq!(line(text), SheetLine::Unreadable(why), "{text:?}");
         }
-        assert_eq!(parse(b"7000,\xff", &PortNames::default()), Line::Unreadable("not UTF-8"));
-        assert_eq!(parse(b" # \xfcber", &PortNames::default()), Line::Remark);
+        assert_eq!(parse(b"7000,\xff", &PortNames::default()), SheetLine::Unreadable("not UTF-8"));
+        assert_eq!(parse(b" # \xfcber", &PortNames::default()), SheetLine::Remark);
     }
 
     fn sheet(folder: &Path, text: &str) -> Sheet {
@@ -349,7 +352,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let sheet = sheet(folder.path(), "# used 2026-01-01T00:00:00Z by ::1: 1,2\n3,4\n1,2\n3/tcp, 4/tcp\n5,6\n");
         assert_eq!(sheet.unused().map(|(index, _)| index).collect::<Vec<_>>(), [1, 4]);
-        assert_eq!((&sheet.lines()[2], &sheet.lines()[3]), (&Line::Repeat, &Line::Repeat));
+        assert_eq!((&sheet.lines()[2], &sheet.lines()[3]), (&SheetLine::Repeat, &SheetLine::Repeat));
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub mod slots;
 use knock_common::abi::rules::Name;
 use knock_common::hash::fnv1a_64;
 
-pub use list::{Line, Sheet};
+pub use list::{Sheet, SheetLine};
 pub use place::{out_of_reach, remedy};
 
 use crate::syntax::Port;

@@ -12,8 +12,8 @@ use super::service;
 use super::snapshot::{Attempt, ConfigFile, Daemon, Door, Grant, Interface, Lockout, Service, Snapshot};
 use crate::config::{Port, transport_name};
 use crate::kernel::{
-    Condition, FlowEntry, GrantEntry, LockoutEntry, Place, Source, State, Waiting, XdpMode, boot_now, format_site,
-    format_source, not_there,
+    Condition, FlowEntry, GrantEntry, InterfaceState, LockoutEntry, Source, State, Waiting, XdpMode, boot_now,
+    format_site, format_source, not_there,
 };
 use crate::paths::Paths;
 use crate::runtime;
@@ -105,11 +105,11 @@ fn read_config(source: Source) -> Option<ConfigFile> {
 }
 
 /// Why the gate stands nowhere; `None` if it stands somewhere.
-fn nowhere(places: &[Place]) -> Option<String> {
+fn nowhere(places: &[InterfaceState]) -> Option<String> {
     if places.iter().any(|place| matches!(place.condition, Condition::Up | Condition::Down)) {
         return None;
     }
-    let why = places.iter().map(|Place { name, condition, .. }| match condition {
+    let why = places.iter().map(|InterfaceState { name, condition, .. }| match condition {
         Condition::Absent(instead) => not_there(name, instead),
         Condition::Covered(why) | Condition::Open(why) => format!("{name}: {why}"),
         Condition::Up | Condition::Down => String::new(),
@@ -117,7 +117,7 @@ fn nowhere(places: &[Place]) -> Option<String> {
     Some(why.collect::<Vec<_>>().join("; "))
 }
 
-fn read_place(place: Place) -> Interface {
+fn read_place(place: InterfaceState) -> Interface {
     let (state, why) = match place.condition {
         Condition::Up => ("up", None),
         Condition::Down => ("down", None),
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_gate_on_no_interface_says_what_was_probably_meant() {
-        let place = |name: &str, condition| Place { name: name.to_owned(), mode: None, condition };
+        let place = |name: &str, condition| InterfaceState { name: name.to_owned(), mode: None, condition };
         let slip = place("eht0", Condition::Absent("did you mean eth0? there are eth0, lo".into()));
         let busy = place("eth1", Condition::Open("busy".into()));
         let why = "eht0 is not there (did you mean eth0? there are eth0, lo); eth1: busy";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData, MapInfo};
-use knock_common::abi::layout::{MAX_PLACES, Place, name};
+use knock_common::abi::layout::{InterfaceReport, MAX_INTERFACES, name};
 use tests::lab::{Config, Family, Late, TIMEOUT, until};
 use tests::story::World;
 use tests::trial::{Trial, trials};
@@ -20,8 +20,8 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The table of the program that runs: by interface index, octets of a [`Place`].
-type Table = HashMap<MapData, u32, [u8; size_of::<Place>()]>;
+/// The table of the program that runs: by interface index, octets of a [`InterfaceReport`].
+type Table = HashMap<MapData, u32, [u8; size_of::<InterfaceReport>()]>;
 
 /// That of the program on a device.
 fn table(device: &str) -> Result<Table> {
@@ -29,7 +29,7 @@ fn table(device: &str) -> Result<Table> {
     let mut programs = aya::programs::loaded_programs().filter_map(Result::ok);
     let program = programs.find(|program| u64::from(program.id()) == id).context("the program is loaded")?;
     for id in program.map_ids()?.context("the kernel tells the maps")? {
-        if MapInfo::from_id(id)?.name_as_str() == Some(name::PLACES) {
+        if MapInfo::from_id(id)?.name_as_str() == Some(name::INTERFACES) {
             return Ok(Map::HashMap(MapData::from_id(id)?).try_into()?);
         }
     }
@@ -45,8 +45,8 @@ pub fn fill(device: &str, room: u32) -> Result<Table> {
     let mut table = table(device)?;
     let told = indices(&table)?;
     assert_eq!(told.len(), 1, "{told:?}");
-    for index in 1_000_000..1_000_000 + MAX_PLACES - 1 - room {
-        table.insert(index, [0; size_of::<Place>()], 0)?;
+    for index in 1_000_000..1_000_000 + MAX_INTERFACES - 1 - room {
+        table.insert(index, [0; size_of::<InterfaceReport>()], 0)?;
     }
     Ok(table)
 }

@@ -148,7 +148,7 @@ fn openings(trace: &Trace, looks: usize) -> Result<BTreeMap<String, usize>> {
 
 fn pins_are_not_opened_anew_for_each_look() -> Result<()> {
     const LOOKS: usize = 30;
-    /// To load a spare program, each pin is looked at once more.
+    /// To load a standby program, each pin is looked at once more.
     const MOST: usize = 3;
     let mut world = World::guarded(Family::V4, &Config::lab())?;
     // While there are grants, the daemon looks through them each second.

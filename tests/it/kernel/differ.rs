@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use knock_common::abi::counter::Counter;
 use knock_common::abi::layout::name::{PROGRAM, PROGRAM_LINEAR, PROGRAM_RAW, PROGRAM_RAW_LINEAR};
-use knock_common::atomic::Cell64;
+use knock_common::atomic::Atomic64;
 use knock_common::gate::Verdict;
 use knock_common::packet::link::Link;
 use tests::fuzz::mutate::Mutator;
@@ -334,7 +334,7 @@ fn same(kernel: &mut Kernel, host: &Memory) -> Result<(), String> {
     }
     let attempts = host.all_attempts();
     let stored = kernel.all_attempts();
-    let words = |slots: &knock_common::abi::attempt::Attempts| slots.slots.each_ref().map(Cell64::load);
+    let words = |slots: &knock_common::abi::attempt::Attempts| slots.slots.each_ref().map(Atomic64::load);
     if attempts.len() != stored.len() || attempts.iter().any(|(source, one)| stored.get(source) != Some(&words(one))) {
         return Err(format!("attempts: {attempts:?} on the host, {stored:?} in the kernel"));
     }

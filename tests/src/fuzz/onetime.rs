@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use knock_user::config::{Port, PortNames};
-use knock_user::sequences::{Line, Sheet};
+use knock_user::sequences::{Sheet, SheetLine};
 
 use super::scratch;
 
@@ -23,7 +23,7 @@ pub fn run(octets: &[u8]) {
             assert!(sheet.used().all(|used| used != sequence), "line {line} was used before");
         }
         let Some((line, sequence)) = unused.last() else { return };
-        let before: Vec<Line> = sheet.lines().to_vec();
+        let before: Vec<SheetLine> = sheet.lines().to_vec();
         sheet.mark(&[(*line, "192.0.2.7".into(), SystemTime::UNIX_EPOCH)]).expect("it can be written");
         let again = read();
         assert_eq!(again.lines(), sheet.lines());

@@ -15,7 +15,7 @@ use knock_common::abi::flow::FlowKey;
 use knock_common::abi::rules::{PortRole, Role, SLOTS};
 use knock_common::addr::Addr;
 use knock_common::gate::Verdict;
-use knock_common::gate::env::World as _;
+use knock_common::gate::env::Env as _;
 
 use super::{Kernel, LEAST, LINEAR, Pool, RealSockets, Room, enter_network, stay_on_cpu};
 use crate::memory::{Beside, Memory};
@@ -90,7 +90,7 @@ impl Running {
             self.kernel.replace_rules(&self.tables.rules)?;
         }
         self.kernel.set_now(memory.now());
-        self.kernel.set_tokens(memory.tokens().map_or(0, knock_common::atomic::Cell64::load));
+        self.kernel.set_tokens(memory.tokens().map_or(0, knock_common::atomic::Atomic64::load));
         let stored = self.kernel.all_grants();
         for (key, grant) in memory.grants() {
             if stored.get(&key) != Some(&grant) {

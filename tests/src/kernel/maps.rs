@@ -14,9 +14,9 @@ use knock_common::abi::counter::Counter;
 use knock_common::abi::event::Event;
 use knock_common::abi::flow::{Flow, FlowKey, FlowState};
 use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS};
-use knock_common::abi::layout::{Place, name};
+use knock_common::abi::layout::{InterfaceReport, name};
 use knock_common::abi::rules::SLOTS;
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 use knock_common::addr::Addr;
 use knock_common::gate::reject::cells::{ERROR_CELLS, cell_of};
 use knock_user::kernel::{each_element, read_array, read_per_cpu, write_elements};
@@ -38,7 +38,7 @@ macro_rules! plain {
     };
 }
 
-plain!(Addr FlowKey GrantKey Grant Place Spent);
+plain!(Addr FlowKey GrantKey Grant InterfaceReport Used);
 
 /// All maps that a test reads or writes.
 pub(super) struct Maps {
@@ -47,12 +47,12 @@ pub(super) struct Maps {
     flows: HashMap<MapData, Plain<FlowKey>, [u64; 2]>,
     own: LpmTrie<MapData, Plain<Addr>, u32>,
     guests: BTreeSet<IpAddr>,
-    spent: HashMap<MapData, u64, Plain<Spent>>,
+    spent: HashMap<MapData, u64, Plain<Used>>,
     locked: HashMap<MapData, Plain<Addr>, u64>,
     /// Those that are locked out: to look through the table takes longer than to remember them.
     sites: HashSet<Addr>,
     attempts: HashMap<MapData, Plain<Addr>, [u64; SLOTS]>,
-    watch: Array<MapData, u64>,
+    attempt_filter: Array<MapData, u64>,
     budget: PerCpuArray<MapData, u64>,
     errors: MapData,
     tokens: PerCpuArray<MapData, u64>,
@@ -75,10 +75,10 @@ impl Maps {
         let Some(Map::Array(errors)) = ebpf.take_map(name::ERRORS) else {
             anyhow::bail!("the object holds no map {} of its type", name::ERRORS);
         };
-        let mut places: HashMap<MapData, u32, Plain<Place>> = take(ebpf, name::PLACES)?;
+        let mut places: HashMap<MapData, u32, Plain<InterfaceReport>> = take(ebpf, name::INTERFACES)?;
         for index in links::ALL {
             let scope = if links::PORTS.contains(&index) { links::BOND } else { 0 };
-            places.insert(index, Plain(Place { mac: HERE, ttl: 64, hop_limit: 64, scope }), 0)?;
+            places.insert(index, Plain(InterfaceReport { mac: HERE, ttl: 64, hop_limit: 64, scope }), 0)?;
         }
         let mut own: LpmTrie<MapData, Plain<Addr>, u32> = take(ebpf, name::OWN)?;
         own.insert(&Key::new(0, Plain(Addr::ANY)), 1, 0)?;
@@ -92,7 +92,7 @@ impl Maps {
             locked: take(ebpf, name::LOCKED)?,
             sites: HashSet::new(),
             attempts: take(ebpf, name::ATTEMPTS)?,
-            watch: take(ebpf, name::WATCH)?,
+            attempt_filter: take(ebpf, name::WATCH)?,
             budget: take(ebpf, name::BUDGET)?,
             errors,
             tokens: take(ebpf, name::TOKENS)?,
@@ -151,14 +151,14 @@ impl Maps {
         self.guests.clone_from(guests);
     }
 
-    pub(super) fn spent(&self) -> Table<u64, Spent> {
+    pub(super) fn spent(&self) -> Table<u64, Used> {
         let entries = self.spent.iter().map(|entry| entry.expect("used sequences can be read"));
         entries.map(|(key, spent)| (key, spent.0)).collect()
     }
 
     pub(super) fn fill_spent(&mut self, count: u32) {
         for number in 0..count {
-            let nobody = Spent { at: 0, source: Addr::ANY, door: 0, reserved: 0 };
+            let nobody = Used { at: 0, source: Addr::ANY, door: 0, reserved: 0 };
             self.spent.insert(u64::from(number) + 1, Plain(nobody), 0).expect("there is room");
         }
     }
@@ -197,8 +197,8 @@ impl Maps {
         }
     }
 
-    pub(super) fn watch(&self, cell: u32) -> u64 {
-        self.watch.get(&cell, 0).expect("the filter can be read")
+    pub(super) fn attempt_filter(&self, cell: u32) -> u64 {
+        self.attempt_filter.get(&cell, 0).expect("the filter can be read")
     }
 
     pub(super) fn take_events(&mut self) -> Vec<Event> {
@@ -244,7 +244,7 @@ impl Maps {
     fn forget_but_errors(&mut self) {
         let sources: Vec<_> = self.attempts.keys().map(|key| key.expect("attempts can be read")).collect();
         for source in sources {
-            self.watch.set(attempt_filter::cell_of(&source.0), 0, 0).expect("the filter can be written");
+            self.attempt_filter.set(attempt_filter::cell_of(&source.0), 0, 0).expect("the filter can be written");
             self.attempts.remove(&source).expect("attempts can be removed");
         }
         for key in self.flows().into_keys() {

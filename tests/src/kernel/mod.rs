@@ -26,7 +26,7 @@ use knock_common::abi::flow::{FlowKey, FlowState};
 use knock_common::abi::grant::{Grant, GrantKey};
 use knock_common::abi::layout::name;
 use knock_common::abi::rules::{Door, SLOTS};
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 use knock_common::addr::Addr;
 use knock_common::gate::Verdict;
 use knock_user::kernel::{Load, Program, Settings};
@@ -171,7 +171,7 @@ impl Kernel {
 
     /// One-time sequences that were used.
     #[must_use]
-    pub fn all_spent(&self) -> HashMap<u64, Spent> {
+    pub fn all_spent(&self) -> HashMap<u64, Used> {
         self.maps.spent()
     }
 
@@ -271,7 +271,7 @@ impl Kernel {
     /// The filter's cell for a source.
     #[must_use]
     pub fn watch_of(&self, source: &Addr) -> u64 {
-        self.maps.watch(attempt_filter::cell_of(source))
+        self.maps.attempt_filter(attempt_filter::cell_of(source))
     }
 
     /// Forgets all attempts, grants, events and counts, as if it were just loaded.

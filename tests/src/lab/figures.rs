@@ -53,13 +53,13 @@ pub fn maps(process: u32) -> Result<BTreeMap<u32, u64>> {
     Ok(maps)
 }
 
-/// Waits until a daemon has loaded its spare program, which has maps of its own.
+/// Waits until a daemon has loaded its standby program, which has maps of its own.
 ///
 /// # Errors
 ///
 /// If it loads none.
 pub fn wait_for_spare(process: u32) -> Result<()> {
-    until("the spare program", TIMEOUT, || (programs(process).ok()?.len() > 1).then_some(()))
+    until("the standby program", TIMEOUT, || (programs(process).ok()?.len() > 1).then_some(()))
 }
 
 /// The programs that a process has open, by their numbers.

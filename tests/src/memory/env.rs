@@ -1,4 +1,4 @@
-//! [`World`] in plain memory.
+//! [`Env`] in plain memory.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -10,11 +10,11 @@ use knock_common::abi::grant::{Grant, GrantKey};
 use knock_common::abi::layout::MAX_SPENT;
 use knock_common::abi::report_budget::Budget;
 use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 use knock_common::addr::Addr;
-use knock_common::atomic::Cell64;
-use knock_common::gate::env::{Socket, World};
-use knock_common::gate::scratch::Desk;
+use knock_common::atomic::Atomic64;
+use knock_common::gate::env::{Env, Socket};
+use knock_common::gate::scratch::Scratch;
 use knock_common::packet::Packet;
 use knock_common::packet::flags::TcpFlags;
 
@@ -23,8 +23,8 @@ use crate::links;
 use crate::model::{Port, Protocol};
 use crate::packet::HERE;
 
-impl World for Memory {
-    type Desk = Desk;
+impl Env for Memory {
+    type Scratch = Scratch;
     type FlowKey = FlowKey;
 
     fn now(&self) -> u64 {
@@ -77,7 +77,7 @@ impl World for Memory {
         (high, low) == (u32::from_ne_bytes([a, b, c, d]), u16::from_be_bytes([e, f]))
     }
 
-    fn errors(&self, cell: u32) -> Option<&Cell64> {
+    fn errors(&self, cell: u32) -> Option<&Atomic64> {
         self.errors.get(cell as usize)
     }
 
@@ -157,13 +157,13 @@ impl World for Memory {
         !lock(&self.sockets).guests.contains(&dest.destination())
     }
 
-    fn spend(&self, key: u64, spent: &Spent) -> bool {
+    fn use_up(&self, key: u64, used: &Used) -> bool {
         use std::collections::hash_map::Entry;
-        let mut all = lock(&self.spent);
+        let mut all = lock(&self.used);
         let room = all.len() < MAX_SPENT as usize;
         match all.entry(key) {
             Entry::Vacant(entry) if room => {
-                entry.insert(*spent);
+                entry.insert(*used);
                 true
             }
             _ => false,
@@ -186,16 +186,16 @@ impl World for Memory {
         self.sources.find_or_new(source)
     }
 
-    fn watch(&self, cell: u32) -> Option<&Cell64> {
-        self.watch.get(cell as usize)
+    fn attempt_filter(&self, cell: u32) -> Option<&Atomic64> {
+        self.attempt_filter.get(cell as usize)
     }
 
     fn budget(&self) -> Option<&Budget> {
         Some(&self.budget)
     }
 
-    fn desk(&self, packet: &Packet) -> Option<Desk> {
-        Some(Desk::new(*packet))
+    fn scratch(&self, packet: &Packet) -> Option<Scratch> {
+        Some(Scratch::new(*packet))
     }
 
     fn socket_of(&self, flow: &FlowKey) -> Socket {
@@ -216,7 +216,7 @@ impl World for Memory {
         self.counters[counter as usize].fetch_add(1, Relaxed);
     }
 
-    fn tokens(&self) -> Option<&Cell64> {
+    fn tokens(&self) -> Option<&Atomic64> {
         Some(&self.tokens)
     }
 

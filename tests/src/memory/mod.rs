@@ -23,9 +23,9 @@ use knock_common::abi::flow::{Flow, FlowKey, FlowState};
 use knock_common::abi::grant::{Grant, GrantKey};
 use knock_common::abi::report_budget::Budget;
 use knock_common::abi::rules::PortRoles;
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 use knock_common::addr::Addr;
-use knock_common::atomic::Cell64;
+use knock_common::atomic::Atomic64;
 use knock_common::gate::Verdict;
 use knock_common::gate::reject::cells::ERROR_CELLS;
 use knock_common::packet::flags::Segments;
@@ -49,14 +49,14 @@ pub struct Memory {
     sockets: Mutex<Sockets>,
     grants: Mutex<HashMap<GrantKey, Grant>>,
     max_grants: usize,
-    spent: Mutex<HashMap<u64, Spent>>,
+    used: Mutex<HashMap<u64, Used>>,
     locked: Mutex<HashMap<Addr, u64>>,
     sources: Slots<Addr, Attempts>,
     flows: Slots<FlowKey, Flow>,
-    watch: Vec<Cell64>,
-    errors: Vec<Cell64>,
+    attempt_filter: Vec<Atomic64>,
+    errors: Vec<Atomic64>,
     budget: Budget,
-    tokens: Cell64,
+    tokens: Atomic64,
     counters: [AtomicU64; Counter::COUNT],
     events: Mutex<Vec<Event>>,
     interruption: Mutex<Option<Interruption>>,
@@ -96,14 +96,14 @@ impl Memory {
             sockets: Mutex::default(),
             grants: Mutex::default(),
             max_grants: usize::MAX,
-            spent: Mutex::default(),
+            used: Mutex::default(),
             locked: Mutex::default(),
             sources: Slots::new(Self::MAX_SOURCES),
             flows: Slots::new(Self::MAX_FLOWS),
-            watch: vec![Cell64::default(); WATCH_CELLS as usize],
-            errors: vec![Cell64::default(); ERROR_CELLS as usize],
+            attempt_filter: vec![Atomic64::default(); WATCH_CELLS as usize],
+            errors: vec![Atomic64::default(); ERROR_CELLS as usize],
             budget: Budget::default(),
-            tokens: Cell64::default(),
+            tokens: Atomic64::default(),
             counters: [const { AtomicU64::new(0) }; Counter::COUNT],
             events: Mutex::default(),
             interruption: Mutex::default(),
@@ -130,7 +130,7 @@ impl Memory {
     /// The same host with so many denials that may still be logged.
     #[must_use]
     pub fn with_tokens(mut self, tokens: u64) -> Self {
-        self.tokens = Cell64::new(tokens);
+        self.tokens = Atomic64::new(tokens);
         self
     }
 

@@ -36,14 +36,14 @@ struct InMemory<'a, const HAS_FAST_PATH: bool, const HAS_BUFFERS: bool> {
 }
 
 impl<const HAS_FAST_PATH: bool, const HAS_BUFFERS: bool> Program for InMemory<'_, HAS_FAST_PATH, HAS_BUFFERS> {
-    type World = Memory;
+    type Env = Memory;
     type Frame = [u8];
     type Action = Verdict;
 
     const HAS_FAST_PATH: bool = HAS_FAST_PATH;
     const HAS_BUFFERS: bool = HAS_BUFFERS;
 
-    fn world(&self) -> &Memory {
+    fn env(&self) -> &Memory {
         self.memory
     }
 

@@ -6,7 +6,7 @@ use knock_common::abi::grant::{Grant, GrantKey};
 use knock_common::abi::rules::SLOTS;
 use knock_common::addr::Addr;
 use knock_common::gate::Verdict;
-use knock_common::gate::env::World;
+use knock_common::gate::env::Env;
 
 use super::Memory;
 use crate::agree::Subject;
@@ -19,7 +19,7 @@ impl Subject for Memory {
     }
 
     fn attempts(&mut self, source: &Addr) -> [u64; SLOTS] {
-        World::attempts(self, source).map_or([0; SLOTS], |found| std::array::from_fn(|slot| found.slots[slot].load()))
+        Env::attempts(self, source).map_or([0; SLOTS], |found| std::array::from_fn(|slot| found.slots[slot].load()))
     }
 
     fn grants(&mut self) -> Vec<(GrantKey, Grant)> {

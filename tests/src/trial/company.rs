@@ -30,7 +30,7 @@ const fn waiting(cpus: usize) -> usize {
 }
 
 /// The places that trials run in.
-pub(super) struct Places {
+pub(super) struct Seats {
     /// Read by those that have neighbours, written by one that has none.
     neighbours: RwLock<()>,
     /// The same for those that wait.
@@ -40,14 +40,14 @@ pub(super) struct Places {
 }
 
 /// A place, until it is dropped. What it holds is given back then.
-pub(super) struct Place<'a> {
+pub(super) struct Seat<'a> {
     pool: Option<Taken<'a>>,
     beside: Option<RwLockReadGuard<'a, ()>>,
     alone: Option<RwLockWriteGuard<'a, ()>>,
     only: Option<RwLockWriteGuard<'a, ()>>,
 }
 
-impl Places {
+impl Seats {
     /// For so many CPUs.
     pub fn new(cpus: usize) -> Self {
         Self {
@@ -69,8 +69,8 @@ impl Places {
     }
 
     /// Waits for a place.
-    pub fn take(&self, company: Company) -> Place<'_> {
-        let mut place = Place { pool: None, beside: None, alone: None, only: None };
+    pub fn take(&self, company: Company) -> Seat<'_> {
+        let mut place = Seat { pool: None, beside: None, alone: None, only: None };
         match company {
             Company::Alone => place.alone = Some(exclusive(&self.neighbours)),
             // In this order always, so that no two wait for each other.
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn one_that_waits_takes_no_place_of_the_others() {
-        let places = Places::new(1);
+        let places = Seats::new(1);
         let _alone = places.take(Company::Alone);
         let _one = places.take(Company::Waiting);
         let _other = places.take(Company::Waiting);
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn there_are_never_more_than_places_and_no_other_beside_one_alone() {
-        let (places, now, most) = (Places::new(4), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (places, now, most) = (Seats::new(4), AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for number in 0..40 {
                 let (places, now, most) = (&places, &now, &most);
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn one_that_is_the_only_one_waits_for_those_that_wait() {
-        let places = Places::new(1);
+        let places = Seats::new(1);
         let waiting = places.take(Company::Waiting);
         assert!(places.waiting_neighbours.try_write().is_err());
         drop(waiting);
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_place_that_is_given_back_is_taken() {
-        let places = Places::new(1);
+        let places = Seats::new(1);
         let (sender, receiver) = channel();
         thread::scope(|scope| {
             let place = places.take(Company::Beside);

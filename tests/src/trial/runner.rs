@@ -15,7 +15,7 @@ use libtest_mimic::{Arguments, Failed};
 use nix::unistd::geteuid;
 
 use super::attempt::{self, Attempt, End, TRIAL};
-use super::company::{Company, Places, ordered};
+use super::company::{Company, Seats, ordered};
 use super::record::Record;
 use super::{Trial, inside};
 
@@ -32,8 +32,8 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
         eprintln!("this takes root, for its network namespaces and BPF programs: run it with sudo");
         return ExitCode::FAILURE;
     }
-    let cpus = arguments.test_threads.unwrap_or_else(Places::cpus);
-    arguments.test_threads = Some(if cpus == 1 { 1 } else { Places::threads(cpus) });
+    let cpus = arguments.test_threads.unwrap_or_else(Seats::cpus);
+    arguments.test_threads = Some(if cpus == 1 { 1 } else { Seats::threads(cpus) });
     let shared = Arc::new(Shared::new(cpus));
     let trials = named(trials, &mut arguments, more);
     let trials = ordered(trials, cpus, |trial| trial.company).into_iter().map(|trial| {
@@ -69,7 +69,7 @@ fn named(mut trials: Vec<Trial>, arguments: &mut Arguments, mut more: Vec<String
 
 /// What those that run at once have in common.
 struct Shared {
-    places: Places,
+    places: Seats,
     record: Record,
     unstable: Mutex<Vec<String>>,
     failed: Mutex<Vec<String>>,
@@ -78,7 +78,7 @@ struct Shared {
 impl Shared {
     fn new(cpus: usize) -> Self {
         Self {
-            places: Places::new(cpus),
+            places: Seats::new(cpus),
             record: Record::of_workspace(),
             unstable: Mutex::default(),
             failed: Mutex::default(),

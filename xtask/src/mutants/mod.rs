@@ -141,7 +141,7 @@ fn plant_alone(tree: &Tree, suites: &mut Suites, (mutant, place): &Placed, figur
 
 #[cfg(test)]
 mod tests {
-    use super::source::Place;
+    use super::source::Site;
     use super::table::Mutant;
     use super::*;
 
@@ -153,7 +153,7 @@ mod tests {
         static BUGS: [Mutant; 4] = [bug(1), bug(2), bug(3), bug(4)];
         let at = |bug, file: &str| {
             let (item, to, renamed) = Default::default();
-            (bug, Place { file: file.into(), item, line: 1, octets: 0..1, to, renamed })
+            (bug, Site { file: file.into(), item, line: 1, octets: 0..1, to, renamed })
         };
         let [one, two, three, four] = BUGS.each_ref();
         let all = [at(one, "a"), at(two, "a"), at(two, "b"), at(three, "b"), at(four, "c")];

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::source::{Place, Sources};
+use super::source::{Site, Sources};
 use super::table::{self, Mutant};
 
 /// A bug and its place.
-pub type Placed = (&'static Mutant, Place);
+pub type Placed = (&'static Mutant, Site);
 
 /// All bugs with their places, in a workspace or in a copy of it.
 pub fn placed(root: &Path) -> Result<Vec<Placed>> {

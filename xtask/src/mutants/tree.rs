@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::source::{self, Place};
+use super::source::{self, Site};
 use crate::{paths, tidy};
 
 /// Programs of the lab, which cargo would build with every test binary, and no test of a suite runs.
@@ -40,8 +40,8 @@ impl Tree {
     }
 
     /// Plants bugs, several in one file if need be; with what is returned they are taken out again.
-    pub fn plant(&self, places: &[&Place]) -> Result<Planted> {
-        let mut by_file: BTreeMap<&Path, Vec<&Place>> = BTreeMap::new();
+    pub fn plant(&self, places: &[&Site]) -> Result<Planted> {
+        let mut by_file: BTreeMap<&Path, Vec<&Site>> = BTreeMap::new();
         for place in places {
             by_file.entry(&place.file).or_default().push(place);
         }
@@ -95,7 +95,7 @@ mod tests {
         let read = || ["a", "b"].map(|name| fs::read_to_string(root.join(name)).unwrap());
         let place = |file: &str, octets, to: &str| {
             let (item, renamed) = Default::default();
-            Place { file: file.into(), item, line: 1, octets, to: to.to_owned(), renamed }
+            Site { file: file.into(), item, line: 1, octets, to: to.to_owned(), renamed }
         };
         fs::write(root.join("a"), "one two three").unwrap();
         fs::write(root.join("b"), "four").unwrap();

@@ -13,8 +13,8 @@ use core::borrow::Borrow as _;
 use crate::abi::counter::Counter;
 use crate::addr::Addr;
 use crate::gate::Verdict;
-use crate::gate::env::World;
-use crate::gate::scratch::Desk;
+use crate::gate::env::Env;
+use crate::gate::scratch::Scratch;
 use crate::packet::checksum;
 use crate::packet::flags::TcpFlags;
 use crate::packet::frame::{Frame, View as _};
@@ -28,38 +28,38 @@ const BURST: u64 = 6;
 
 /// What becomes of a packet that the gate denies: [`Verdict::Reject`] if it is to be answered.
 #[inline(always)]
-pub fn verdict<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet) -> Verdict {
+pub fn verdict<E: Env, F: Frame + ?Sized>(env: &E, frame: &F, packet: &Packet) -> Verdict {
     if !packet.may_knock() || packet.flags & TcpFlags::RST != 0 {
         return Verdict::Deny;
     }
-    match world.desk(packet) {
-        Some(desk) if is_answered(world, frame, desk.borrow()) => Verdict::Reject,
+    match env.scratch(packet) {
+        Some(scratch) if is_answered(env, frame, scratch.borrow()) => Verdict::Reject,
         _ => Verdict::Deny,
     }
 }
 
 #[inline(never)]
-fn is_answered<W: World, F: Frame + ?Sized>(world: &W, frame: &F, desk: &Desk) -> bool {
-    let packet = &desk.packet;
-    if !is_host(&packet.src) || !is_here(world, frame, packet) {
+fn is_answered<E: Env, F: Frame + ?Sized>(env: &E, frame: &F, scratch: &Scratch) -> bool {
+    let packet = &scratch.packet;
+    if !is_host(&packet.src) || !is_here(env, frame, packet) {
         return false;
     }
-    if world.verify_checksums() && !checksum::is_right(frame, packet) {
+    if env.verify_checksums() && !checksum::is_right(frame, packet) {
         return false;
     }
     match packet.transport {
         Transport::Tcp => true,
-        Transport::Udp => may_have_error(world, packet),
+        Transport::Udp => may_have_error(env, packet),
     }
 }
 
 /// True if the frame was sent to this host's MAC. A device without Ethernet headers has none.
 #[inline(always)]
-fn is_here<W: World, F: Frame + ?Sized>(world: &W, frame: &F, packet: &Packet) -> bool {
+fn is_here<E: Env, F: Frame + ?Sized>(env: &E, frame: &F, packet: &Packet) -> bool {
     if packet.ip == 0 {
         return true;
     }
-    frame.view::<6>(0).is_some_and(|mac| world.is_addressed(mac.word(0), mac.be16(4)))
+    frame.view::<6>(0).is_some_and(|mac| env.is_addressed(mac.word(0), mac.be16(4)))
 }
 
 /// True for an address that one host can have: not unspecified, loopback, multicast or reserved.
@@ -78,14 +78,14 @@ const fn is_host(source: &Addr) -> bool {
 
 /// Takes one ICMP error of those that the source may have. A race that is lost is an error unsent.
 #[inline(always)]
-fn may_have_error<W: World>(world: &W, packet: &Packet) -> bool {
-    let Some(cell) = world.errors(cells::cell_of(&packet.src, world.errors_key())) else { return false };
+fn may_have_error<E: Env>(env: &E, packet: &Packet) -> bool {
+    let Some(cell) = env.errors(cells::cell_of(&packet.src, env.errors_key())) else { return false };
     // When the source will have its whole burst again.
     let rested = cell.load();
-    let now = world.now();
+    let now = env.now();
     let from = if rested > now { rested } else { now };
     if from - now > (BURST - 1) * INTERVAL || !cell.swap(rested, from + INTERVAL) {
-        world.count(Counter::RejectLimited);
+        env.count(Counter::RejectLimited);
         return false;
     }
     true

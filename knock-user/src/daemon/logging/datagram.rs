@@ -10,7 +10,7 @@ use std::path::Path;
 
 use log::Level;
 
-use super::line::Line;
+use super::line::LogLine;
 use super::stderr::Stderr;
 
 /// A protocol: where its socket is, and how it says a line.
@@ -18,7 +18,7 @@ pub(super) trait Protocol {
     /// Its name for people.
     const NAME: &'static str;
     fn path(&self) -> &Path;
-    fn datagram(&self, line: &Line<'_>) -> Vec<u8>;
+    fn datagram(&self, line: &LogLine<'_>) -> Vec<u8>;
 }
 
 /// The other side.
@@ -43,13 +43,13 @@ impl<P: Protocol> Remote<P> {
     }
 
     /// Sends a line; to standard error while nobody is there.
-    pub(super) fn write(&mut self, line: &Line<'_>) {
+    pub(super) fn write(&mut self, line: &LogLine<'_>) {
         self.tell_lost();
         let name = P::NAME;
         match self.send(line) {
             Outcome::Sent if self.missing => {
                 self.missing = false;
-                Stderr::new().write(&Line::plain(Level::Info, &format!("{name} is there: the log goes on there")));
+                Stderr::new().write(&LogLine::plain(Level::Info, &format!("{name} is there: the log goes on there")));
             }
             Outcome::Sent => {}
             Outcome::Full => self.lost += 1,
@@ -59,7 +59,7 @@ impl<P: Protocol> Remote<P> {
                     self.missing = true;
                     let path = self.protocol.path().display();
                     let text = format!("{path}: {error}: no {name}: logging to standard error until it is there");
-                    stderr.write(&Line::plain(Level::Warn, &text));
+                    stderr.write(&LogLine::plain(Level::Warn, &text));
                 }
                 stderr.write(line);
             }
@@ -70,13 +70,13 @@ impl<P: Protocol> Remote<P> {
     pub(super) fn tell_lost(&mut self) {
         if self.lost > 0 {
             let text = format!("{} lines are lost: {} did not take them in time", self.lost, P::NAME);
-            if matches!(self.send(&Line::plain(Level::Warn, &text)), Outcome::Sent) {
+            if matches!(self.send(&LogLine::plain(Level::Warn, &text)), Outcome::Sent) {
                 self.lost = 0;
             }
         }
     }
 
-    fn send(&mut self, line: &Line<'_>) -> Outcome {
+    fn send(&mut self, line: &LogLine<'_>) -> Outcome {
         let datagram = self.protocol.datagram(line);
         // The socket of one that was restarted is another one.
         let first = self.try_send(&datagram);
@@ -126,7 +126,7 @@ mod tests {
             &self.0
         }
 
-        fn datagram(&self, line: &Line<'_>) -> Vec<u8> {
+        fn datagram(&self, line: &LogLine<'_>) -> Vec<u8> {
             line.text.as_bytes().to_vec()
         }
     }
@@ -149,7 +149,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let mut remote = Remote::new(Plain(path.clone()));
-        let mut write = |text| remote.write(&Line::plain(Level::Info, text));
+        let mut write = |text| remote.write(&LogLine::plain(Level::Info, text));
         write("nobody");
         let first = listen(&path);
         write("one");
@@ -168,7 +168,7 @@ mod tests {
         let slow = listen(&path);
         let mut remote = Remote::new(Plain(path));
         let (text, sent) = ("x".repeat(1000), 5000);
-        (0..sent).for_each(|_| remote.write(&Line::plain(Level::Info, &text)));
+        (0..sent).for_each(|_| remote.write(&LogLine::plain(Level::Info, &text)));
         let received = std::iter::from_fn(|| receive(&slow)).count();
         assert!((1..sent).contains(&received), "{received}");
         remote.tell_lost();

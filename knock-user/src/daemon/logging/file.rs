@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result};
 use log::Level;
 
-use super::line::Line;
+use super::line::LogLine;
 use super::stderr::Stderr;
 
 /// The open file, and how many lines it did not take.
@@ -37,12 +37,12 @@ impl LogFile {
     }
 
     /// Appends a line. If that fails (a full disk), standard error says so, once.
-    pub(super) fn write(&mut self, line: &Line<'_>) {
+    pub(super) fn write(&mut self, line: &LogLine<'_>) {
         self.tell_lost();
         if let Err(error) = self.append(line) {
             if self.lost == 0 {
                 let text = format!("{}: {error}: lines are lost until it can be written", self.path.display());
-                Stderr::new().write(&Line::plain(Level::Error, &text));
+                Stderr::new().write(&LogLine::plain(Level::Error, &text));
             }
             self.lost += 1;
         }
@@ -51,13 +51,13 @@ impl LogFile {
     pub(super) fn tell_lost(&mut self) {
         if self.lost > 0 {
             let text = format!("{} lines are lost: this file could not be written", self.lost);
-            if self.append(&Line::plain(Level::Warn, &text)).is_ok() {
+            if self.append(&LogLine::plain(Level::Warn, &text)).is_ok() {
                 self.lost = 0;
             }
         }
     }
 
-    fn append(&mut self, line: &Line<'_>) -> io::Result<()> {
+    fn append(&mut self, line: &LogLine<'_>) -> io::Result<()> {
         let time = humantime::format_rfc3339_seconds(SystemTime::now());
         let end = if self.is_cut { "\n" } else { "" };
         let line = format!("{end}[{time}] {}\n", line.with_level());
@@ -90,12 +90,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (path, old) = (directory.path().join("log"), directory.path().join("log.1"));
         let mut file = LogFile::open(&path).unwrap();
-        let mut write = |text| file.write(&Line::plain(Level::Info, text));
+        let mut write = |text| file.write(&LogLine::plain(Level::Info, text));
         write("one");
         fs::rename(&path, &old).unwrap();
         write("two");
         file.reopen().unwrap();
-        file.write(&Line::plain(Level::Error, "three"));
+        file.write(&LogLine::plain(Level::Error, "three"));
         let read = |path| fs::read_to_string(path).unwrap();
         assert!(read(&old).ends_with("] two\n") && read(&old).lines().count() == 2, "{}", read(&old));
         assert!(read(&path).ends_with("Z] error: three\n"), "{}", read(&path));
@@ -110,7 +110,7 @@ mod tests {
         fs::rename(&dir, &away).unwrap();
         let error = format!("{:#}", file.reopen().unwrap_err());
         assert!(error.contains("options.log"), "{error}");
-        file.write(&Line::plain(Level::Info, "still here"));
+        file.write(&LogLine::plain(Level::Info, "still here"));
         assert!(fs::read_to_string(away.join("log")).unwrap().ends_with("still here\n"));
     }
 
@@ -125,8 +125,8 @@ mod tests {
         let path = directory.path().join("log");
         fs::write(&path, "[2026] cu").unwrap();
         let mut file = LogFile { is_cut: true, ..LogFile::open(&path).unwrap() };
-        file.write(&Line::plain(Level::Info, "one"));
-        file.write(&Line::plain(Level::Info, "two"));
+        file.write(&LogLine::plain(Level::Info, "one"));
+        file.write(&LogLine::plain(Level::Info, "two"));
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert!(lines.len() == 3 && lines[0] == "[2026] cu" && lines[2].ends_with("Z] two"), "{text}");
@@ -136,10 +136,10 @@ mod tests {
     fn lost_lines_are_counted_and_told() {
         let directory = tempfile::tempdir().unwrap();
         let mut file = LogFile::open(Path::new("/dev/full")).unwrap();
-        (0..3).for_each(|_| file.write(&Line::plain(Level::Info, "nowhere")));
+        (0..3).for_each(|_| file.write(&LogLine::plain(Level::Info, "nowhere")));
         file.path = directory.path().join("log");
         file.reopen().unwrap();
-        file.write(&Line::plain(Level::Info, "here"));
+        file.write(&LogLine::plain(Level::Info, "here"));
         let text = fs::read_to_string(&file.path).unwrap();
         let lines: Vec<_> = text.lines().map(|line| line.split_once("] ").unwrap().1).collect();
         assert_eq!(lines, ["warn: 3 lines are lost: this file could not be written", "here"]);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::datagram::Protocol;
-use super::line::{Line, clean};
+use super::line::{LogLine, clean};
 
 /// Who speaks, as `journalctl -t` takes it.
 const IDENTIFIER: &str = crate::config::DEFAULT_IDENT;
@@ -26,7 +26,7 @@ impl Protocol for Format {
         Path::new("/run/systemd/journal/socket")
     }
 
-    fn datagram(&self, line: &Line<'_>) -> Vec<u8> {
+    fn datagram(&self, line: &LogLine<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         field(&mut out, "PRIORITY", &line.severity().to_string());
         field(&mut out, "SYSLOG_IDENTIFIER", IDENTIFIER);
@@ -58,14 +58,14 @@ mod tests {
 
     use super::*;
 
-    fn said(line: &Line<'_>) -> Vec<u8> {
+    fn said(line: &LogLine<'_>) -> Vec<u8> {
         Format { process: "42".to_owned() }.datagram(line)
     }
 
     #[test]
     fn an_event_has_its_fields() {
         let fields = [("EVENT", "denied".to_owned()), ("SOURCE", "192.0.2.7".to_owned())];
-        let line = Line { level: Level::Info, named: true, text: "did not knock", fields: &fields };
+        let line = LogLine { level: Level::Info, named: true, text: "did not knock", fields: &fields };
         let expected = "PRIORITY=5\nSYSLOG_IDENTIFIER=knock\nSYSLOG_PID=42\nEVENT=denied\nSOURCE=192.0.2.7\n\
                         MESSAGE=did not knock\n";
         assert_eq!(String::from_utf8(said(&line)).unwrap(), expected);
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_message_of_two_lines_has_its_length_in_front() {
-        let datagram = said(&Line::plain(Level::Warn, "weak\n  help"));
+        let datagram = said(&LogLine::plain(Level::Warn, "weak\n  help"));
         assert!(datagram.ends_with(b"MESSAGE\n\x0b\0\0\0\0\0\0\0weak\n  help\n"), "{datagram:?}");
     }
 }

@@ -3,7 +3,7 @@
 use log::Level;
 
 /// One line of the log; with `fields` if it tells of an event.
-pub(super) struct Line<'a> {
+pub(super) struct LogLine<'a> {
     pub(super) level: Level,
     /// The text says itself what it is.
     pub(super) named: bool,
@@ -11,7 +11,7 @@ pub(super) struct Line<'a> {
     pub(super) fields: &'a [(&'static str, String)],
 }
 
-impl<'a> Line<'a> {
+impl<'a> LogLine<'a> {
     pub(super) const fn plain(level: Level, text: &'a str) -> Self {
         Self { level, named: false, text, fields: &[] }
     }
@@ -67,8 +67,8 @@ mod tests {
     #[test]
     fn events_are_notices() {
         let fields = [("EVENT", "denied".to_owned())];
-        assert_eq!(Line { level: Level::Info, named: true, text: "", fields: &fields }.severity(), 5);
-        let plain = |level| Line::plain(level, "").severity();
+        assert_eq!(LogLine { level: Level::Info, named: true, text: "", fields: &fields }.severity(), 5);
+        let plain = |level| LogLine::plain(level, "").severity();
         assert_eq!([plain(Level::Error), plain(Level::Warn), plain(Level::Info), plain(Level::Debug)], [3, 4, 6, 7]);
     }
 }

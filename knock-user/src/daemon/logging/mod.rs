@@ -16,20 +16,20 @@ use log::{Level, LevelFilter};
 
 use self::datagram::Remote;
 use self::file::LogFile;
-use self::line::Line;
+use self::line::LogLine;
 use self::stderr::Stderr;
 use super::event_log::Record;
 use crate::config::{Diagnostic, LogTarget};
 
 /// The places for lines.
-enum Place {
+enum Sink {
     Stderr(Stderr),
     File(LogFile),
     Syslog(Remote<syslog::Format>),
     Journal(Remote<journal::Format>),
 }
 
-impl Place {
+impl Sink {
     fn open(target: &LogTarget) -> Result<Self> {
         Ok(match target {
             LogTarget::Stderr => Self::Stderr(Stderr::new()),
@@ -39,7 +39,7 @@ impl Place {
         })
     }
 
-    fn write(&mut self, line: &Line<'_>) {
+    fn write(&mut self, line: &LogLine<'_>) {
         match self {
             Self::Stderr(stderr) => stderr.write(line),
             Self::File(file) => file.write(line),
@@ -60,7 +60,7 @@ impl Place {
 
 /// The log, whose place can be exchanged while the daemon runs.
 #[derive(Clone)]
-pub struct Log(Arc<Mutex<Place>>);
+pub struct Log(Arc<Mutex<Sink>>);
 
 impl Log {
     /// Opens the target. A file is appended to. Syslog or a journal that is not there yet is no error:
@@ -70,12 +70,12 @@ impl Log {
     ///
     /// If a file cannot be opened.
     pub fn open(target: &LogTarget) -> Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(Place::open(target)?))))
+        Ok(Self(Arc::new(Mutex::new(Sink::open(target)?))))
     }
 
     /// Goes on with the place of another log.
     pub fn replace(&self, other: &Self) {
-        let place = std::mem::replace(&mut *other.place(), Place::Stderr(Stderr::new()));
+        let place = std::mem::replace(&mut *other.place(), Sink::Stderr(Stderr::new()));
         *self.place() = place;
     }
 
@@ -86,7 +86,7 @@ impl Log {
     /// If it cannot be opened.
     pub fn reopen(&self) -> Result<()> {
         match &mut *self.place() {
-            Place::File(file) => file.reopen(),
+            Sink::File(file) => file.reopen(),
             _ => Ok(()),
         }
     }
@@ -99,14 +99,14 @@ impl Log {
     /// The same for an event that is more than a notice.
     pub fn event_at(&self, level: Level, record: &Record) {
         let fields = record.fields();
-        self.place().write(&Line { level, named: level == Level::Info, text: &record.text, fields: &fields });
+        self.place().write(&LogLine { level, named: level == Level::Info, text: &record.text, fields: &fields });
     }
 
     /// Writes what is weak in a config. Without the lines of the file: they hold the sequences, and a log
     /// is read by many.
     pub fn finding(&self, finding: &Diagnostic) {
         let text = finding.to_string();
-        self.place().write(&Line { level: Level::Warn, named: true, text: &text, fields: &[] });
+        self.place().write(&LogLine { level: Level::Warn, named: true, text: &text, fields: &[] });
     }
 
     /// Tells of lines that were lost, if somebody listens by now.
@@ -114,7 +114,7 @@ impl Log {
         self.place().tell_lost();
     }
 
-    fn place(&self) -> MutexGuard<'_, Place> {
+    fn place(&self) -> MutexGuard<'_, Sink> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -133,7 +133,7 @@ impl log::Log for Logger {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.log.place().write(&Line::plain(record.level(), &record.args().to_string()));
+            self.log.place().write(&LogLine::plain(record.level(), &record.args().to_string()));
         }
     }
 

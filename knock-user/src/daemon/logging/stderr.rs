@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 
-use super::line::Line;
+use super::line::LogLine;
 
 /// Standard error, and whether the journal reads it.
 pub(super) struct Stderr {
@@ -16,12 +16,12 @@ impl Stderr {
     }
 
     /// Writes a line. There is nobody to tell of an error.
-    pub(super) fn write(&self, line: &Line<'_>) {
+    pub(super) fn write(&self, line: &LogLine<'_>) {
         let _ = io::stderr().write_all(self.text(line).as_bytes());
     }
 
     /// What to write: with the severity in front, as sd-daemon(3) has it, where the journal reads.
-    fn text(&self, line: &Line<'_>) -> String {
+    fn text(&self, line: &LogLine<'_>) -> String {
         let (text, mut out) = (line.with_level(), String::new());
         for part in text.lines() {
             if self.journal {
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_journal_learns_the_severity_of_every_line() {
-        let line = Line::plain(Level::Warn, "the door is weak\n  help: make it strong");
+        let line = LogLine::plain(Level::Warn, "the door is weak\n  help: make it strong");
         let text = |journal| Stderr { journal }.text(&line);
         assert_eq!(text(false), "warn: the door is weak\n  help: make it strong\n");
         assert_eq!(text(true), "<4>warn: the door is weak\n<4>  help: make it strong\n");

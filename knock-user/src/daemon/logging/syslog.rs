@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::datagram::Protocol;
-use super::line::Line;
+use super::line::LogLine;
 use crate::config::SyslogOptions;
 
 /// How a line is said.
@@ -27,7 +27,7 @@ impl Protocol for Format {
         Path::new("/dev/log")
     }
 
-    fn datagram(&self, line: &Line<'_>) -> Vec<u8> {
+    fn datagram(&self, line: &LogLine<'_>) -> Vec<u8> {
         let priority = self.facility << 3 | line.severity();
         // A line end in a message is spelt out, or taken for its end.
         let text: Vec<_> = line.with_level().lines().map(|part| part.trim().to_owned()).collect();
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::config::Facility;
 
-    fn said(facility: &str, line: &Line<'_>) -> String {
+    fn said(facility: &str, line: &LogLine<'_>) -> String {
         let options = SyslogOptions { ident: "knock".into(), facility: Facility::parse(facility).unwrap() };
         String::from_utf8(Format::new(&options).datagram(line)).unwrap()
     }
@@ -63,15 +63,15 @@ mod tests {
     #[test]
     fn the_priority_is_that_of_the_line() {
         let fields = [("EVENT", "stage".to_owned())];
-        let event = Line { level: Level::Info, named: true, text: "a stage", fields: &fields };
+        let event = LogLine { level: Level::Info, named: true, text: "a stage", fields: &fields };
         assert!(said("daemon", &event).starts_with("<29>"), "{}", said("daemon", &event));
-        assert!(said("local7", &Line::plain(Level::Error, "no")).starts_with("<187>"));
-        assert!(said("user", &Line::plain(Level::Info, "yes")).starts_with("<14>"));
+        assert!(said("local7", &LogLine::plain(Level::Error, "no")).starts_with("<187>"));
+        assert!(said("user", &LogLine::plain(Level::Info, "yes")).starts_with("<14>"));
     }
 
     #[test]
     fn a_line_is_one_line_behind_time_and_tag() {
-        let text = said("daemon", &Line::plain(Level::Warn, "weak\n  help: strong"));
+        let text = said("daemon", &LogLine::plain(Level::Warn, "weak\n  help: strong"));
         let tag = format!(" knock[{}]: warn: weak help: strong", std::process::id());
         assert!(text.ends_with(&tag), "{text}");
         assert_eq!(text.len(), "<28>Nov  3 09:08:07".len() + tag.len(), "{text}");

@@ -50,12 +50,13 @@ pub fn serve(
     // Of this thread alone; it is no harm if it cannot be.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let desk = Desk { reader: Reader::new(paths), group, shown: None, viewers: HashMap::new(), busy: Arc::default() };
-    LocalSet::new().block_on(&runtime, desk.serve(listener, end)).context("the status cannot be shown")
+    let server =
+        Server { reader: Reader::new(paths), group, shown: None, viewers: HashMap::new(), busy: Arc::default() };
+    LocalSet::new().block_on(&runtime, server.serve(listener, end)).context("the status cannot be shown")
 }
 
 /// What is shown, and to whom.
-struct Desk {
+struct Server {
     reader: Reader,
     group: Arc<AtomicU32>,
     shown: Option<Answer>,
@@ -77,7 +78,7 @@ struct Viewer {
     next: Instant,
 }
 
-impl Desk {
+impl Server {
     async fn serve(mut self, listener: blocking::UnixListener, end: blocking::UnixStream) -> io::Result<()> {
         let (listener, end) = (UnixListener::from_std(listener)?, UnixStream::from_std(end)?);
         loop {

@@ -1,4 +1,4 @@
-//! The keeper against a table in memory; the hooks themselves are real.
+//! The hook manager against a table in memory; the hooks themselves are real.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ struct Lab {
     runtime: tokio::runtime::Runtime,
     table: Grants,
     lives: Lives,
-    keeper: Keeper,
+    manager: HookManager,
 }
 
 fn tag(name: &str) -> u32 {
@@ -65,26 +65,26 @@ fn config(folder: &Path, text: &str) -> Config {
 }
 
 /// What a daemon begins with.
-fn open(folder: &Path, text: &str, now: u64) -> (Lives, Keeper) {
+fn open(folder: &Path, text: &str, now: u64) -> (Lives, HookManager) {
     let config = config(folder, text);
-    let keeper = Keeper::open(&Paths::below(folder), &config, now);
-    let mut lives = Lives::new(keeper.lives());
+    let manager = HookManager::open(&Paths::below(folder), &config, now);
+    let mut lives = Lives::new(manager.lives());
     lives.configure(&config);
-    (lives, keeper)
+    (lives, manager)
 }
 
 impl Lab {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (lives, keeper) = open(folder.path(), CONFIG, 0);
-        Self { folder, runtime, table: Grants::default(), lives, keeper }
+        let (lives, manager) = open(folder.path(), CONFIG, 0);
+        Self { folder, runtime, table: Grants::default(), lives, manager }
     }
 
     /// Other rules.
     fn configure(&mut self, text: &str, now: u64) {
         let config = config(self.folder.path(), text);
-        self.keeper.configure(&config, now);
+        self.manager.configure(&config, now);
         self.lives.configure(&config);
     }
 
@@ -94,12 +94,12 @@ impl Lab {
 
     /// What the hooks have written, in its order, once all have ended.
     fn log(&mut self) -> Vec<String> {
-        let keeper = &mut self.keeper;
+        let manager = &mut self.manager;
         self.runtime.block_on(async {
-            keeper.begin();
-            while keeper.runner.running() > 0 {
-                let finished = keeper.finished().await;
-                keeper.on_finished(finished);
+            manager.begin();
+            while manager.runner.running() > 0 {
+                let finished = manager.finished().await;
+                manager.on_finished(finished);
             }
         });
         std::fs::read_to_string(self.path()).unwrap_or_default().lines().map(str::to_owned).collect()
@@ -121,8 +121,8 @@ impl Lab {
             ..Event::NONE
         };
         let _inside = self.runtime.enter();
-        let changes = self.lives.hear(&event, kind, &self.table, &|door| self.keeper.follows(door));
-        self.keeper.hear(&changes);
+        let changes = self.lives.hear(&event, kind, &self.table, &|door| self.manager.follows(door));
+        self.manager.hear(&changes);
     }
 
     fn grant(&self, door: &str, service: &str, last: u8, since: u64) {
@@ -146,19 +146,19 @@ impl Lab {
 
     /// A sweep that takes these out.
     fn look(&mut self, expired: Vec<GrantEntry>) {
-        let follows = |door| self.keeper.follows(door);
+        let follows = |door| self.manager.follows(door);
         let mut look = self.lives.look(&follows);
         let mut live: Vec<_> =
             self.table.0.borrow().iter().map(|(key, grant)| GrantEntry { key: *key, grant: *grant }).collect();
         live.retain(|entry| look.see(entry));
         let changes = look.end(&self.table, &live, expired);
         let _inside = self.runtime.enter();
-        self.keeper.look(&changes);
+        self.manager.look(&changes);
     }
 
     /// `kill -9`, and another daemon.
     fn restart(&mut self, text: &str, now: u64) {
-        (self.lives, self.keeper) = open(self.folder.path(), text, now);
+        (self.lives, self.manager) = open(self.folder.path(), text, now);
     }
 }
 
@@ -177,7 +177,7 @@ fn a_grant_has_one_start_and_one_stop() {
         lab.sweep();
     }
     assert_eq!(lab.log(), ["both+ 192.0.2.7", "both- 192.0.2.7"]);
-    assert_eq!(lab.keeper.owed(), 0);
+    assert_eq!(lab.manager.owed(), 0);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn without_a_stop_command_every_knock_runs_the_start_command() {
     lab.end("ssh", 7);
     lab.sweep();
     assert_eq!(lab.log(), ["opened", "extended"]);
-    assert!(lab.keeper.journal.debts().is_empty());
+    assert!(lab.manager.journal.debts().is_empty());
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn what_extends_a_grant_again_and_again_waits_once_for_each_source() {
     lab.end("ssh", 7);
     lab.end("ssh", 8);
     lab.sweep();
-    assert!(lab.keeper.journal.debts().is_empty());
+    assert!(lab.manager.journal.debts().is_empty());
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_grant_that_was_ended_and_written_again_between_two_sweeps_is_undone_first()
     lab.open("both", "ssh", 7, 200);
     assert_eq!(lab.log(), ["both+ 192.0.2.7", "both- 192.0.2.7", "both+ 192.0.2.7"]);
     lab.sweep();
-    assert_eq!(lab.keeper.owed(), 1);
+    assert_eq!(lab.manager.owed(), 1);
     // The same, but the second event was lost.
     lab.grant("both", "ssh", 7, 300);
     lab.sweep();
@@ -336,8 +336,8 @@ fn a_table_that_cannot_be_read_ends_nothing() {
     lab.open("both", "ssh", 7, 100);
     let _inside = lab.runtime.enter();
     let changes = lab.lives.look(&|_| None).end(&Unreadable, &[], Vec::new());
-    lab.keeper.look(&changes);
-    assert_eq!(lab.keeper.owed(), 1);
+    lab.manager.look(&changes);
+    assert_eq!(lab.manager.owed(), 1);
 }
 
 #[test]
@@ -462,7 +462,7 @@ fn a_journal_that_cannot_be_written_is_told_and_hooks_go_on() {
     lab.end("ssh", 7);
     lab.sweep();
     assert_eq!(lab.log(), ["both+ 192.0.2.7", "both- 192.0.2.7"]);
-    let said = lab.keeper.take_said();
+    let said = lab.manager.take_said();
     assert!(said.iter().any(|said| said.level == Level::Error && said.text.contains("cannot be noted")), "{said:?}");
 }
 
@@ -473,7 +473,7 @@ fn commands_are_told_of_in_the_words_of_knockd() {
     lab.configure(&text, 0);
     lab.open("both", "ssh", 7, 100);
     lab.log();
-    let texts: Vec<_> = lab.keeper.take_said().into_iter().map(|said| said.text).collect();
+    let texts: Vec<_> = lab.manager.take_said().into_iter().map(|said| said.text).collect();
     assert_eq!(
         texts,
         [
@@ -486,6 +486,6 @@ fn commands_are_told_of_in_the_words_of_knockd() {
     lab.end("ssh", 7);
     lab.look(vec![expired]);
     lab.log();
-    let first = lab.keeper.take_said().remove(0).text;
+    let first = lab.manager.take_said().remove(0).text;
     assert_eq!(first, "192.0.2.7: both: command timeout");
 }

@@ -1,6 +1,6 @@
 //! What is said of a packet that was led through packet filters.
 
-use super::model::Place;
+use super::model::RuleLocation;
 
 /// What becomes of a packet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,7 +10,7 @@ pub enum Fate {
     /// It ends here.
     Dropped {
         /// Where.
-        place: Place,
+        place: RuleLocation,
         /// Its sender is told.
         is_answered: bool,
         /// Not the packet itself ends there, but the answer to it.

@@ -20,7 +20,7 @@ mod walk;
 use std::fs;
 
 pub use fate::Fate;
-pub use model::Place;
+pub use model::RuleLocation;
 pub use packet::{Packet, Tracked};
 pub use routing::Below;
 

@@ -308,7 +308,7 @@ impl Name {
 
 /// Where a packet ends: `nftables inet filter input, handle 12`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct RuleLocation {
     /// `nftables`, `iptables` or `ip6tables`.
     pub tool: &'static str,
     /// The table, with its family where the tool writes one.
@@ -319,7 +319,7 @@ pub struct Place {
     pub rule: Option<String>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RuleLocation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { tool, table, chain, rule } = self;
         match rule {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use knock_common::packet::Transport;
 
 use super::fate::Fate;
-use super::model::{Action, Base, Chain, Family, Hook, Key, Name, Place, Rule, Step, Table, Values};
+use super::model::{Action, Base, Chain, Family, Hook, Key, Name, Rule, RuleLocation, Step, Table, Values};
 use super::packet::{Packet, Tracked};
 use super::routing::{Routing, Way};
 
@@ -108,7 +108,7 @@ impl Connection {
 struct Sent {
     to: To,
     port: Option<u16>,
-    place: Place,
+    place: RuleLocation,
 }
 
 /// To whom.
@@ -122,7 +122,7 @@ enum To {
 
 /// Where it is dropped.
 struct End {
-    place: Place,
+    place: RuleLocation,
     /// It is answered.
     is_answered: bool,
     /// It comes as far as that, unless it has ended before.
@@ -388,8 +388,12 @@ impl<'a> Walk<'a> {
             }
             if ends.goes_on {
                 if base.drops {
-                    let policy =
-                        Place { tool: table.tool, table: table.name.clone(), chain: (*name).to_owned(), rule: None };
+                    let policy = RuleLocation {
+                        tool: table.tool,
+                        table: table.name.clone(),
+                        chain: (*name).to_owned(),
+                        rule: None,
+                    };
                     ends.drop_at(End { place: policy, is_answered: false, is_certain: true });
                 } else {
                     ends.accepts = true;
@@ -633,7 +637,7 @@ impl<'a> Walk<'a> {
 
     /// Goes through a rule. True if no packet goes on to the next.
     fn rule(&mut self, table: &Table, chain: &str, rule: &Rule, depth: u32, ends: &mut Ends) -> bool {
-        let place = || Place {
+        let place = || RuleLocation {
             tool: table.tool,
             table: table.name.clone(),
             chain: chain.to_owned(),
@@ -722,7 +726,7 @@ impl<'a> Walk<'a> {
         &mut self,
         table: &Table,
         action: &Action,
-        place: Place,
+        place: RuleLocation,
         depth: u32,
         doubt: Option<Why>,
         ends: &mut Ends,

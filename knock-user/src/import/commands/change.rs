@@ -28,7 +28,7 @@ pub enum Families {
 
 /// Where a rule stands. Where it says nothing of ports, what decides is who asks it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Place {
+pub enum Container {
     /// A chain of iptables.
     Chain(String),
     /// A chain of nftables, behind its table, such as `inet filter`.
@@ -41,7 +41,7 @@ pub enum Place {
     Everything,
 }
 
-impl Place {
+impl Container {
     /// Its name, if it has one.
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -51,7 +51,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chain(name) | Self::Nft(_, name) => write!(f, "chain {name}"),
@@ -68,7 +68,7 @@ pub struct Rule {
     /// For which packets.
     pub families: Families,
     /// Where it stands.
-    pub place: Place,
+    pub place: Container,
     /// To which ports; empty if the place decides.
     pub ports: Vec<PortRange>,
     /// The ports are those to which packets were sent, before any DNAT.
@@ -83,7 +83,7 @@ pub struct Rule {
 
 impl Rule {
     /// A rule for all ports of a place, and for the whole source.
-    pub const fn new(families: Families, place: Place) -> Self {
+    pub const fn new(families: Families, place: Container) -> Self {
         Self { families, place, ports: Vec::new(), as_sent: false, prefix: None, interface: None, destination: None }
     }
 }

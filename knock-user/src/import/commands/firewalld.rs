@@ -6,7 +6,7 @@ use std::time::Duration;
 use knock_common::packet::Transport;
 
 use super::address::{self, EVERYBODY};
-use super::change::{Change, Deed, Families, Note, Place, Rule, Verb};
+use super::change::{Change, Container, Deed, Families, Note, Rule, Verb};
 use super::iptables;
 use crate::config::PortNames;
 
@@ -52,11 +52,11 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
         "source" => {
             let prefix = address::source(&value)?;
             let zone = zone.ok_or("it names no zone")?;
-            Rule { prefix, ..Rule::new(Families::Both, Place::Zone(zone)) }
+            Rule { prefix, ..Rule::new(Families::Both, Container::Zone(zone)) }
         }
         "entry" => {
             let prefix = address::source(&value)?;
-            Rule { prefix, ..Rule::new(Families::Both, Place::Set(set.ok_or("it names no set")?)) }
+            Rule { prefix, ..Rule::new(Families::Both, Container::Set(set.ok_or("it names no set")?)) }
         }
         _ => return Ok(Deed::Needless(Note::plain("firewalld need not load anything anew"))),
     };
@@ -145,6 +145,6 @@ fn rich(text: &str, zone: Option<String>, names: &PortNames) -> Result<Rule, Str
     if let Some(port) = port {
         ports.extend(address::ports(&port, protocol.ok_or("it names a port and no protocol")?, names)?);
     }
-    let place = zone.map_or(Place::Everything, Place::Zone);
+    let place = zone.map_or(Container::Everything, Container::Zone);
     Ok(Rule { ports, prefix: prefix.ok_or(EVERYBODY)?, destination, ..Rule::new(families, place) })
 }

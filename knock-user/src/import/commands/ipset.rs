@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::address;
-use super::change::{Change, Deed, Families, Place, Rule, Verb};
+use super::change::{Change, Container, Deed, Families, Rule, Verb};
 
 /// Reads the words behind the program's name.
 ///
@@ -31,6 +31,6 @@ pub fn read(words: &[String]) -> Result<Deed, String> {
             _ => return Err(format!("{word} has no counterpart")),
         }
     }
-    let rule = Rule { prefix, ..Rule::new(Families::V4, Place::Set(set.to_owned())) };
+    let rule = Rule { prefix, ..Rule::new(Families::V4, Container::Set(set.to_owned())) };
     Ok(Deed::Change(Change::new(verb, rule, lasts)))
 }

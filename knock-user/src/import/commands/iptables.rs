@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::address::{self, EVERYBODY, IP};
-use super::change::{By, Change, Deed, Families, Note, Place, Rule, Verb};
+use super::change::{By, Change, Container, Deed, Families, Note, Rule, Verb};
 use crate::config::PortNames;
 
 /// What a command line asks for.
@@ -77,7 +77,7 @@ pub fn read(families: Families, words: &[String], names: &PortNames) -> Result<D
         prefix,
         interface: asked.interface,
         destination,
-        ..Rule::new(families, Place::Chain(chain))
+        ..Rule::new(families, Container::Chain(chain))
     };
     let verb = match command {
         'C' => return Ok(Deed::Check(rule)),

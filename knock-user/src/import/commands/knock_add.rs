@@ -1,7 +1,7 @@
 //! knockd's own helper: `knock_add`, which Debian calls `knock_helper_ipt.sh`.
 
 use super::address::{self, EVERYBODY};
-use super::change::{Change, Deed, Families, Place, Rule, Verb};
+use super::change::{Change, Container, Deed, Families, Rule, Verb};
 use crate::config::PortNames;
 
 /// Reads the words behind the program's name.
@@ -41,7 +41,7 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
     let rule = Rule {
         ports: address::ports(&port.ok_or("it names no port")?, transport, names)?,
         prefix: source.ok_or(EVERYBODY)?,
-        ..Rule::new(Families::V4, Place::Chain(chain))
+        ..Rule::new(Families::V4, Container::Chain(chain))
     };
     let verb = verb.ok_or("it says neither -a nor -i nor -x")?;
     Ok(Deed::Change(Change::new(verb, rule, None)))

@@ -10,7 +10,7 @@ use crate::config::PortNames;
 
 /// What a command line does, all in all.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Line {
+pub struct CommandLine {
     /// Adds or deletes.
     pub verb: Verb,
     /// Which rules. Empty only if `finders` is not.
@@ -32,7 +32,7 @@ pub struct Line {
 /// # Errors
 ///
 /// Why it is not understood, as the end of a sentence.
-pub fn understand(line: &str, names: &PortNames) -> Result<Line, String> {
+pub fn understand(line: &str, names: &PortNames) -> Result<CommandLine, String> {
     let mut reader = Reader { names, read: Read::default() };
     reader.commands(shell::parse(line)?)?;
     reader.read.finish()
@@ -277,12 +277,12 @@ impl Read {
         Ok(())
     }
 
-    fn finish(self) -> Result<Line, String> {
+    fn finish(self) -> Result<CommandLine, String> {
         let Some(verb) = self.verb else {
             return Err(self.unknown.map_or_else(|| "it changes no rule".to_owned(), |name| program::unknown(&name)));
         };
         let (rest, after) = self.others.split_at(self.closed.unwrap_or(self.others.len()));
-        Ok(Line {
+        Ok(CommandLine {
             verb,
             rest: row(rest),
             after: row(after),

@@ -19,7 +19,7 @@ mod ufw;
 mod tests;
 
 pub use self::address::{interface, ports};
-pub use self::change::{By, Families, Finder, Note, Place, Rule, Verb};
-pub use self::line::{Line, understand};
+pub use self::change::{By, Container, Families, Finder, Note, Rule, Verb};
+pub use self::line::{CommandLine, understand};
 pub use self::search::{DELETES, deletes_by_number};
 pub use self::shell::words_in;

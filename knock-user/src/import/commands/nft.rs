@@ -5,7 +5,7 @@ use std::time::Duration;
 use knock_common::packet::Transport;
 
 use super::address::{self, EVERYBODY, IP};
-use super::change::{By, Change, Deed, Families, Note, Place, Rule, Verb};
+use super::change::{By, Change, Container, Deed, Families, Note, Rule, Verb};
 use crate::config::PortNames;
 
 /// Of a verdict map that is about other sources as well.
@@ -36,14 +36,14 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
     let table = format!("{family} {}", words.next().ok_or("it names no table")?);
     let place = words.next().ok_or("it names no chain or set")?;
     match (what, verb) {
-        (Some("rule"), Verb::Add) => rule(Place::Nft(table, place.to_owned()), &mut words, names),
+        (Some("rule"), Verb::Add) => rule(Container::Nft(table, place.to_owned()), &mut words, names),
         (Some("rule"), Verb::Delete) => Ok(Deed::Find(By::Number)),
         (Some("element"), _) => element(verb, family, place, &mut words).map(Deed::Change),
         _ => Err("it is about neither a rule nor an element".to_owned()),
     }
 }
 
-fn rule(place: Place, words: &mut Words<'_>, names: &PortNames) -> Result<Deed, String> {
+fn rule(place: Container, words: &mut Words<'_>, names: &PortNames) -> Result<Deed, String> {
     let chain = place.name().unwrap_or_default().to_ascii_lowercase();
     let mut rule = Rule::new(Families::Both, place);
     let (mut source, mut accepts, mut only_old, mut to_source) = (None, false, false, false);
@@ -197,7 +197,7 @@ fn element(verb: Verb, family: &str, set: &str, words: &mut Words<'_>) -> Result
     }
     // A set of an inet table holds addresses of one family; which one does not show here.
     let families = if family == "ip6" { Families::V6 } else { Families::V4 };
-    let rule = Rule { prefix, ..Rule::new(families, Place::Set(set.to_owned())) };
+    let rule = Rule { prefix, ..Rule::new(families, Container::Set(set.to_owned())) };
     let lasts = lasts.filter(|time: &Duration| !time.is_zero() && verb == Verb::Add);
     Ok(Change::new(verb, rule, lasts))
 }

@@ -3,7 +3,7 @@
 use knock_common::packet::Transport;
 
 use super::address::{self, EVERYBODY};
-use super::change::{By, Change, Deed, Families, Note, Place, Rule, Verb};
+use super::change::{By, Change, Container, Deed, Families, Note, Rule, Verb};
 use crate::config::PortNames;
 
 /// Reads the words behind the program's name.
@@ -32,7 +32,7 @@ pub fn read(words: &[String], names: &PortNames) -> Result<Deed, String> {
         None => return Err("it changes no rule".to_owned()),
     }
     words.next_if_eq(&"in");
-    let mut rule = Rule::new(Families::Both, Place::Everything);
+    let mut rule = Rule::new(Families::Both, Container::Everything);
     if words.next_if_eq(&"on").is_some() {
         rule.interface = Some(address::interface(words.next().ok_or("on takes an interface")?));
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::chain::{Chain, Hook, Key};
-use super::line::Line;
+use super::line::RuleLine;
 use super::obstacles::{Obstacles, PASSING, UNTRACKING, anybody};
 use super::ruleset::Rules;
 use super::sets::{self, Set};
@@ -86,7 +86,7 @@ struct Found {
 
 impl<'a> Known<'a> {
     fn new(listing: Listing, rules: &'a Rules) -> Self {
-        let of_line = |line: &Line| {
+        let of_line = |line: &RuleLine| {
             let mut sources = Obstacles::default();
             line.sources.iter().for_each(|network| sources.add(network.network(), network.broadcast()));
             (PortRange::joined(&line.ports), sources)
@@ -320,17 +320,17 @@ impl Known<'_> {
         Ok(true)
     }
 
-    fn said(&self, line: &Line) -> String {
+    fn said(&self, line: &RuleLine) -> String {
         format!("\"{}\", which {} lists", line.text, self.listing.program())
     }
 
-    fn drops(&self, line: &Line, packet: Packet<'_>) -> String {
+    fn drops(&self, line: &RuleLine, packet: Packet<'_>) -> String {
         let why = if packet.untracked && line.by_state { ", since its connections may not be tracked" } else { "" };
         format!("{}, may drop it{why}", self.said(line))
     }
 
     /// How many of the packets a line is for.
-    fn fits(&self, key: &Key, line: &Line, ports: &[PortRange], sources: &Obstacles, packet: Packet<'_>) -> Fits {
+    fn fits(&self, key: &Key, line: &RuleLine, ports: &[PortRange], sources: &Obstacles, packet: Packet<'_>) -> Fits {
         let is_v4 = packet.source.addr().is_ipv4();
         if line.is_v4.is_some_and(|of_line| of_line != is_v4) {
             return Fits::None;
@@ -349,7 +349,7 @@ impl Known<'_> {
         fits
     }
 
-    fn by_options(&self, line: &Line, packet: Packet<'_>) -> Fits {
+    fn by_options(&self, line: &RuleLine, packet: Packet<'_>) -> Fits {
         match () {
             () if (line.by_state || line.as_sent) && packet.untracked => Fits::Maybe,
             () if line.never => Fits::None,
@@ -358,7 +358,7 @@ impl Known<'_> {
         }
     }
 
-    fn by_source(&self, key: &Key, line: &Line, sources: &Obstacles, source: IpNet) -> Fits {
+    fn by_source(&self, key: &Key, line: &RuleLine, sources: &Obstacles, source: IpNet) -> Fits {
         let among = |may: &Obstacles, sure: &Obstacles| match () {
             () if sure.holds(source) => Fits::All,
             () if may.meets(source) => Fits::Maybe,
@@ -387,7 +387,7 @@ impl Known<'_> {
     }
 }
 
-fn by_ports(line: &Line, ports: &[PortRange], port: PortRange) -> Fits {
+fn by_ports(line: &RuleLine, ports: &[PortRange], port: PortRange) -> Fits {
     let is_in =
         |range: &PortRange| range.transport == port.transport && range.first <= port.first && port.last <= range.last;
     match () {
@@ -401,7 +401,7 @@ fn by_ports(line: &Line, ports: &[PortRange], port: PortRange) -> Fits {
     }
 }
 
-fn by_interface(line: &Line, interface: &str) -> Fits {
+fn by_interface(line: &RuleLine, interface: &str) -> Fits {
     let among = |names: &[String]| match () {
         () if names.iter().any(|name| covers(name, interface)) => Fits::All,
         () if names.iter().any(|name| covers(interface, name)) => Fits::Maybe,
@@ -415,7 +415,7 @@ fn by_interface(line: &Line, interface: &str) -> Fits {
     })
 }
 
-fn by_destination(line: &Line, destination: Option<IpAddr>) -> Fits {
+fn by_destination(line: &RuleLine, destination: Option<IpAddr>) -> Fits {
     match (line.destination, destination) {
         _ if line.to_loopback => match destination {
             Some(address) if address.is_loopback() => Fits::Maybe,

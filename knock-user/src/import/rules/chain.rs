@@ -1,6 +1,6 @@
 //! A chain of rules, and where the kernel hands packets to it.
 
-use super::line::Line;
+use super::line::RuleLine;
 
 /// A table, such as `ip filter`, and a chain of it.
 pub(super) type Key = (String, String);
@@ -41,5 +41,5 @@ pub(super) struct Chain {
     /// What no rule decides about is dropped.
     pub drops: bool,
     /// Its rules, in their order.
-    pub lines: Vec<Line>,
+    pub lines: Vec<RuleLine>,
 }

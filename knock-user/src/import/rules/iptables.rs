@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use knock_common::packet::Transport;
 
 use super::chain::{Chain, Hook, Key};
-use super::line::{Line, short};
+use super::line::{RuleLine, short};
 use super::sets::network;
 use super::verdict::Verdict;
 use crate::config::PortNames;
@@ -113,7 +113,7 @@ fn add_line(line: &str, table: &str, names: &PortNames, chains: &mut BTreeMap<Ke
     } else if line.starts_with("-A ")
         && let Some((name, rule)) = rule(line, table, names)?
     {
-        add(chains, table, name).lines.push(Line { text: short(line), ..rule });
+        add(chains, table, name).lines.push(RuleLine { text: short(line), ..rule });
     }
     Ok(())
 }
@@ -133,9 +133,9 @@ fn add<'a>(chains: &'a mut BTreeMap<Key, Chain>, table: &str, name: &str) -> &'a
 }
 
 /// The chain of a rule, and what it says.
-fn rule<'a>(text: &'a str, table: &str, names: &PortNames) -> Result<Option<(&'a str, Line)>, String> {
+fn rule<'a>(text: &'a str, table: &str, names: &PortNames) -> Result<Option<(&'a str, RuleLine)>, String> {
     let mut words = words(text).into_iter();
-    let mut line = Line::default();
+    let mut line = RuleLine::default();
     let mut chain = None;
     let mut sent = None;
     let mut negated = false;

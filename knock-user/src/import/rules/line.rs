@@ -16,7 +16,7 @@ pub(super) const ALL: [PortRange; 2] = [
 
 /// A rule, as far as it is understood.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(super) struct Line {
+pub(super) struct RuleLine {
     /// The ports that it is for; empty for all.
     pub ports: Vec<PortRange>,
     /// The ports that it is for are not known: it says for which it is not, or names a set of them.
@@ -59,7 +59,7 @@ pub(super) struct Line {
     pub verdict: Verdict,
 }
 
-impl Line {
+impl RuleLine {
     /// True if not all that it asks is understood, or it is for all interfaces but some.
     pub fn is_odd(&self) -> bool {
         self.odd || self.negated || !self.elsewhere.is_empty()

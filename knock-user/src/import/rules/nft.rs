@@ -4,7 +4,7 @@ use knock_common::packet::Transport;
 
 use super::chain::{Hook, Key};
 use super::iptables::{is_plain, to};
-use super::line::Line;
+use super::line::RuleLine;
 use super::obstacles::{PASSING, UNTRACKING};
 use super::ruleset::Rules;
 use super::sets::{Element, Set, elements, network, networks};
@@ -93,7 +93,7 @@ pub fn read(text: &str, names: &PortNames, all: &mut Rules) -> Result<(), String
         let named = |name: &str| sets.get(&(key.0.clone(), name.to_owned()));
         let lines = rule(&words, names, &named);
         let text = said(&words);
-        let lines = lines.into_iter().map(|line| Line { text: text.clone(), ..line });
+        let lines = lines.into_iter().map(|line| RuleLine { text: text.clone(), ..line });
         chains.entry(key).or_default().lines.extend(lines);
     }
     match (whole, foreign) {
@@ -143,7 +143,7 @@ enum Block {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     /// With the line, or with `;`.
-    Line,
+    RuleLine,
     /// A block opens behind it.
     Opens,
     /// A block closes behind it.
@@ -167,7 +167,7 @@ fn statements(text: &str) -> (Vec<Statement>, bool) {
     };
     while let Some(c) = rest.next() {
         match c {
-            '\n' | ';' if depth == 0 => end(&mut words, End::Line, &mut found),
+            '\n' | ';' if depth == 0 => end(&mut words, End::RuleLine, &mut found),
             '#' => {
                 let mut remark = String::new();
                 while let Some(c) = rest.next_if(|&c| c != '\n') {
@@ -225,7 +225,7 @@ fn statements(text: &str) -> (Vec<Statement>, bool) {
             }
         }
     }
-    end(&mut words, End::Line, &mut found);
+    end(&mut words, End::RuleLine, &mut found);
     (found, depth == 0)
 }
 
@@ -254,7 +254,7 @@ fn asked(front: &[&str]) -> Asked {
 }
 
 /// A rule, as far as it is understood; one line for each element of a verdict map.
-fn rule<'a>(words: &[&'a str], names: &PortNames, named: &dyn Fn(&str) -> Option<&'a Set>) -> Vec<Line> {
+fn rule<'a>(words: &[&'a str], names: &PortNames, named: &dyn Fn(&str) -> Option<&'a Set>) -> Vec<RuleLine> {
     let Some(at) = words.iter().position(|word| *word == "vmap") else { return vec![plain(words, names)] };
     let asked = asked(&words[..at]);
     // What it asks is no test.
@@ -272,7 +272,7 @@ fn rule<'a>(words: &[&'a str], names: &PortNames, named: &dyn Fn(&str) -> Option
         // Who is in it is asked for by its name.
         (Asked::Source, [name, ..]) if name.starts_with('@') => {
             let sets = vec![name.trim_start_matches('@').to_owned()];
-            let mut lines = vec![Line { sets, verdict: Verdict::Accept, ..line.clone() }];
+            let mut lines = vec![RuleLine { sets, verdict: Verdict::Accept, ..line.clone() }];
             let map = named(&name[1..]);
             let elements = map.map_or(&[][..], |map| map.elements.as_slice());
             let others = elements.iter().filter(|element| element.verdict != Some(Verdict::Accept));
@@ -290,21 +290,21 @@ fn rule<'a>(words: &[&'a str], names: &PortNames, named: &dyn Fn(&str) -> Option
             let end = inside.iter().position(|word| *word == "}").unwrap_or(inside.len());
             elements(&inside[..end]).iter().map(|element| one(line.clone(), &asked, element, names)).collect()
         }
-        _ => vec![Line { odd: true, verdict: Verdict::Stop, ..line }],
+        _ => vec![RuleLine { odd: true, verdict: Verdict::Stop, ..line }],
     }
 }
 
 /// A line for what a map may come to say, or says without being listed: anything.
-fn unknown(line: &Line, map: Option<&Set>) -> Option<Line> {
+fn unknown(line: &RuleLine, map: Option<&Set>) -> Option<RuleLine> {
     let changes = map.is_none_or(|map| map.changes && map.elements.iter().any(Element::stops));
-    changes.then(|| Line { odd: true, verdict: Verdict::Stop, ..line.clone() })
+    changes.then(|| RuleLine { odd: true, verdict: Verdict::Stop, ..line.clone() })
 }
 
 /// A line for one element of a verdict map.
-fn one(mut line: Line, asked: &Asked, element: &Element, names: &PortNames) -> Line {
+fn one(mut line: RuleLine, asked: &Asked, element: &Element, names: &PortNames) -> RuleLine {
     line.verdict = element.verdict.clone().unwrap_or_default();
     line.odd |= element.ends;
-    let Some(key) = &element.key else { return Line { odd: true, negated: true, ..line } };
+    let Some(key) = &element.key else { return RuleLine { odd: true, negated: true, ..line } };
     match asked {
         Asked::Ports(transports) => {
             line.odd |= !line.ports.is_empty();
@@ -330,8 +330,8 @@ fn one(mut line: Line, asked: &Asked, element: &Element, names: &PortNames) -> L
 }
 
 /// A rule without a verdict map.
-fn plain(words: &[&str], names: &PortNames) -> Line {
-    let mut line = Line::default();
+fn plain(words: &[&str], names: &PortNames) -> RuleLine {
+    let mut line = RuleLine::default();
     let mut words = words.iter().copied().peekable();
     while let Some(word) = words.next() {
         if let "ip" | "ip6" = word {
@@ -510,7 +510,7 @@ fn plain(words: &[&str], names: &PortNames) -> Line {
 }
 
 /// What it asks of the routes. Who has no way back to its source is no client.
-fn fib<'a, I: Iterator<Item = &'a str>>(line: &mut Line, words: &mut Words<'a, I>) {
+fn fib<'a, I: Iterator<Item = &'a str>>(line: &mut RuleLine, words: &mut Words<'a, I>) {
     const ASKED: [&str; 12] =
         [".", "!=", "saddr", "daddr", "mark", "iif", "oif", "oifname", "type", "check", "exists", "missing"];
     let mut asked = Vec::new();
@@ -528,7 +528,7 @@ fn fib<'a, I: Iterator<Item = &'a str>>(line: &mut Line, words: &mut Words<'a, I
 }
 
 /// It is for segments with these flags. The first one of a connection has SYN alone.
-fn flags<'a, I: Iterator<Item = &'a str>>(line: &mut Line, words: &mut Words<'a, I>) {
+fn flags<'a, I: Iterator<Item = &'a str>>(line: &mut RuleLine, words: &mut Words<'a, I>) {
     const KNOWN: [&str; 6] = ["fin", "syn", "rst", "psh", "ack", "urg"];
     protocols(line, &["tcp"]);
     let negated = negated(words);
@@ -547,7 +547,7 @@ fn said(words: &[&str]) -> String {
 }
 
 /// It is for packets of these protocols.
-fn protocols(line: &mut Line, protocols: &[&str]) {
+fn protocols(line: &mut RuleLine, protocols: &[&str]) {
     // A range, a set, or one value of several that are asked for at once.
     if protocols.iter().any(|protocol| !protocol.chars().all(|c| c.is_ascii_alphanumeric())) {
         return line.odd = true;
@@ -572,7 +572,7 @@ fn negated<'a, I: Iterator<Item = &'a str>>(words: &mut Words<'a, I>) -> bool {
 }
 
 fn ports<'a, I: Iterator<Item = &'a str>>(
-    line: &mut Line,
+    line: &mut RuleLine,
     words: &mut Words<'a, I>,
     transports: &[Transport],
     names: &PortNames,
@@ -584,7 +584,7 @@ fn ports<'a, I: Iterator<Item = &'a str>>(
     }
 }
 
-fn add_port(line: &mut Line, port: &str, transports: &[Transport], names: &PortNames) {
+fn add_port(line: &mut RuleLine, port: &str, transports: &[Transport], names: &PortNames) {
     for &transport in transports {
         let text = format!("{port}/{}", crate::config::transport_name(transport));
         match PortRange::parse(&text, names) {

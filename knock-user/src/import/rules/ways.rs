@@ -7,7 +7,7 @@ use std::rc::Rc;
 use ipnet::IpNet;
 
 use super::chain::{Hook, Key};
-use super::line::{ALL, Line};
+use super::line::{ALL, RuleLine};
 use super::obstacles::{Obstacles, PASSING, anybody};
 use super::ruleset::Rules;
 use super::verdict::Verdict;
@@ -36,7 +36,7 @@ pub(super) struct Way {
 
 impl Way {
     /// The packets on it that a line is for as well; `None` if there are none.
-    pub fn through(&self, line: &Line) -> Option<Self> {
+    pub fn through(&self, line: &RuleLine) -> Option<Self> {
         let ports = match (&self.ports, line.asked()) {
             (ports, None) => ports.clone(),
             (None, ports) => ports,
@@ -180,7 +180,7 @@ impl<'a> Reading<'a> {
     }
 
     /// True if a line lets its packets in.
-    pub fn lets_in(&self, key: &Key, line: &Line) -> bool {
+    pub fn lets_in(&self, key: &Key, line: &RuleLine) -> bool {
         match line.verdict {
             Verdict::Accept => true,
             Verdict::Return => key.1 == "DOCKER-USER",
@@ -189,13 +189,13 @@ impl<'a> Reading<'a> {
     }
 
     /// True if the first packet of a connection through the gate to a protected port may fit a line.
-    pub fn may_fit(&self, line: &Line) -> bool {
+    pub fn may_fit(&self, line: &RuleLine) -> bool {
         let is_for = |ports: Vec<PortRange>| meet(&ports, self.gate.ports) || meet(&ports, &self.after);
         !line.never && !line.to_loopback && self.gate.is_on(&line.interfaces) && line.asked().is_none_or(is_for)
     }
 
     /// The ports as they were sent whose packets come on a way.
-    pub fn sent(&self, way: &Way, line: &Line) -> Option<Vec<PortRange>> {
+    pub fn sent(&self, way: &Way, line: &RuleLine) -> Option<Vec<PortRange>> {
         match (way.hook, &way.ports) {
             (Hook::Forward, ports) => Some(self.rules.before_dnat(ports.as_deref().unwrap_or(&ALL), line.destination)),
             (_, ports) => ports.clone(),
@@ -276,11 +276,11 @@ impl Reading<'_> {
     }
 
     /// True if the line lets in, or hands on to a chain.
-    fn leads_on(&self, key: &Key, line: &Line) -> bool {
+    fn leads_on(&self, key: &Key, line: &RuleLine) -> bool {
         self.lets_in(key, line) || line.verdict.chain().is_some_and(|to| self.chain(key, to).is_some())
     }
 
-    fn effect(&self, key: &Key, line: &Line) -> Effect {
+    fn effect(&self, key: &Key, line: &RuleLine) -> Effect {
         match &line.verdict {
             Verdict::To(to) => match self.chain(key, to) {
                 Some(to) => Effect::Asks(to),
@@ -295,7 +295,7 @@ impl Reading<'_> {
     }
 
     /// Adds those of `stopped` that a line is for, or more if that is not known.
-    fn limit(&self, key: &Key, line: &Line, stopped: &Obstacles, to: &mut Obstacles) {
+    fn limit(&self, key: &Key, line: &RuleLine, stopped: &Obstacles, to: &mut Obstacles) {
         if stopped.is_empty() {
             return;
         }
@@ -306,7 +306,7 @@ impl Reading<'_> {
     }
 
     /// The sources that a line is for, if they are known.
-    fn sources(&self, key: &Key, line: &Line) -> Option<Vec<IpNet>> {
+    fn sources(&self, key: &Key, line: &RuleLine) -> Option<Vec<IpNet>> {
         if line.others || (line.sources.is_empty() && line.sets.is_empty()) {
             return None;
         }

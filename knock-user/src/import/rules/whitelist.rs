@@ -6,7 +6,7 @@ use std::rc::Rc;
 use ipnet::IpNet;
 
 use super::chain::Hook;
-use super::line::Line;
+use super::line::RuleLine;
 use super::ruleset::Rules;
 use super::sets;
 use super::verdict::Verdict;
@@ -112,7 +112,7 @@ impl Rules {
 }
 
 /// Why it is not certain that a line lets in what comes on a way.
-fn doubt(way: &Way, line: &Line) -> Option<String> {
+fn doubt(way: &Way, line: &RuleLine) -> Option<String> {
     let here = || match line.destination {
         _ if line.is_odd() => Some("the rule that lets it in asks for more than is understood".to_owned()),
         Some(address) if way.hook == Hook::Input => {

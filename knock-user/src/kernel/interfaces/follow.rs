@@ -141,7 +141,7 @@ impl Firewall {
         changes.extend(links.gone.iter().filter(|name| was_here(name).is_none()).cloned().map(Change::Gone));
 
         let standing: Vec<_> = all.iter().filter(|interface| links.stands_on(interface)).collect();
-        self.answers.settle(&mut self.program, &standing, &all);
+        self.reply_sources.settle(&mut self.program, &standing, &all);
         let again = std::mem::take(&mut self.again);
         let mut before = std::mem::take(&mut self.refused);
         let mut take_over = None;
@@ -173,7 +173,7 @@ impl Firewall {
                         changes.push(Change::Refused { name, why: why.clone() });
                     }
                     self.refused.insert(interface.index, (interface.clone(), why));
-                    self.answers.forget(interface.index);
+                    self.reply_sources.forget(interface.index);
                 }
             }
         }
@@ -203,7 +203,7 @@ impl Firewall {
             let change = if detached.contains(&attached.index) { Change::PutBack } else { Change::Taken };
             changes.push(change(attached.clone()));
         }
-        let news = self.answers.news(&all).into_iter();
+        let news = self.reply_sources.news(&all).into_iter();
         changes.extend(news.map(|(name, what)| Change::Noted { name, what }));
         if !changes.is_empty() {
             self.tell();
@@ -236,7 +236,7 @@ impl Firewall {
     fn take_in(&mut self, interface: &Interface, all: &[Interface]) -> Result<()> {
         attach::refuse_foreign(&links::Links::default(), std::slice::from_ref(interface))?;
         self.program.prepare(&interface.layer)?;
-        self.answers.put(&mut self.program, interface, all);
+        self.reply_sources.put(&mut self.program, interface, all);
         attach::attach_new(&self.paths, interface, all, self.mode, &mut self.program)
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::iter::once;
 
 use aya::maps::{HashMap, MapData, MapError};
-use knock_common::abi::layout::{MAX_PLACES, Place, name};
+use knock_common::abi::layout::{InterfaceReport, MAX_INTERFACES, name};
 
 use super::arrival::{above, scope_of};
 use super::list::Interface;
@@ -24,16 +24,16 @@ const ALONE: &str =
     "clients with link-local addresses (fe80::) must knock there once more, as knocks on the bond do not count there";
 
 /// By the index of the interface.
-type Places = BTreeMap<u32, Place>;
+type Reports = BTreeMap<u32, InterfaceReport>;
 
 /// What the program was told of the interfaces on which it judges. Its table evicts nothing: where the gate
 /// stands it must not fall silent because others came. Those that are gone are taken out instead. Ports of a bond come
-/// first, in the place of others if there must be: without them sessions would be cut.
+/// first, in the report of others if there must be: without them sessions would be cut.
 #[derive(Debug)]
-pub struct Answers {
+pub struct ReplySources {
     /// The program answers at all.
     wanted: bool,
-    told: Places,
+    told: Reports,
     /// Interfaces that it could not be told of, by index.
     silent: BTreeMap<u32, Silent>,
 }
@@ -48,21 +48,21 @@ struct Silent {
     is_said: bool,
 }
 
-impl Answers {
+impl ReplySources {
     /// Nothing was told yet.
     pub const fn new(wanted: bool) -> Self {
-        Self { wanted, told: Places::new(), silent: BTreeMap::new() }
+        Self { wanted, told: Reports::new(), silent: BTreeMap::new() }
     }
 
     /// Tells of an interface that is about to have the gate. What cannot be told leaves it [silent](Self::silent).
     pub fn put(&mut self, program: &mut Program, interface: &Interface, all: &[Interface]) {
-        let now = places(&[interface], all, self.wanted);
+        let now = reports(&[interface], all, self.wanted);
         self.write(program, &outdated(&self.told, &now, interface.index), changed(&self.told, &now));
     }
 
     /// Tells of what has changed on the interfaces that have the gate, and takes out all others.
     pub fn settle(&mut self, program: &mut Program, standing: &[&Interface], all: &[Interface]) {
-        let now = places(standing, all, self.wanted);
+        let now = reports(standing, all, self.wanted);
         self.silent.retain(|index, _| now.contains_key(index));
         self.write(program, &gone(&self.told, &now), changed(&self.told, &now));
     }
@@ -102,8 +102,9 @@ impl Answers {
     }
 
     /// What is gone goes first: it may make room.
-    fn write(&mut self, program: &mut Program, gone: &[u32], changed: Places) {
-        let table: Result<HashMap<&mut MapData, u32, Plain<Place>>, _> = program.map(name::PLACES).try_into();
+    fn write(&mut self, program: &mut Program, gone: &[u32], changed: Reports) {
+        let table: Result<HashMap<&mut MapData, u32, Plain<InterfaceReport>>, _> =
+            program.map(name::INTERFACES).try_into();
         let mut table = table.expect("the object's map is of these types");
         for index in gone {
             // Another error leaves it for the next time.
@@ -116,67 +117,70 @@ impl Answers {
             // waited for, what that program reads is of another interface for one frame.
             let _ = sys::wait_for_readers();
         }
-        let (ports, others): (Vec<_>, Vec<_>) = changed.into_iter().partition(|(_, place)| place.scope != 0);
-        for (index, place) in ports.into_iter().chain(others) {
-            let mut outcome = table.insert(index, Plain(place), 0);
+        let (ports, others): (Vec<_>, Vec<_>) = changed.into_iter().partition(|(_, report)| report.scope != 0);
+        for (index, report) in ports.into_iter().chain(others) {
+            let mut outcome = table.insert(index, Plain(report), 0);
             if let Err(error) = &outcome
                 && is_full(error)
-                && let Some(other) = self.gives_way_to(&place)
+                && let Some(other) = self.gives_way_to(&report)
             {
-                outcome = table.remove(&other).and_then(|()| table.insert(index, Plain(place), 0));
+                outcome = table.remove(&other).and_then(|()| table.insert(index, Plain(report), 0));
                 self.told.remove(&other);
                 self.fall_silent(other, false, no_room());
             }
             match outcome {
                 Ok(()) => {
-                    self.told.insert(index, place);
+                    self.told.insert(index, report);
                     self.silent.remove(&index);
                 }
-                Err(error) => self.fall_silent(index, place.scope != 0, explain(&error)),
+                Err(error) => self.fall_silent(index, report.scope != 0, explain(&error)),
             }
         }
     }
 
-    /// The last of those that only answer, in whose place a port of a bond comes where there is no room.
-    fn gives_way_to(&self, place: &Place) -> Option<u32> {
+    /// The last of those that only answer, in whose report a port of a bond comes where there is no room.
+    fn gives_way_to(&self, report: &InterfaceReport) -> Option<u32> {
         let only_answers = self.told.iter().rev().find(|(_, told)| told.scope == 0);
-        only_answers.map(|(index, _)| *index).filter(|_| place.scope != 0)
+        only_answers.map(|(index, _)| *index).filter(|_| report.scope != 0)
     }
 }
 
 /// Of the interfaces that have the gate. A bond hands a native program on to the drivers of its ports: frames come by
 /// these then, sent to the bond. Without answers, of those alone whose link-local sources belong to another.
-fn places(standing: &[&Interface], all: &[Interface], answers: bool) -> Places {
+fn reports(standing: &[&Interface], all: &[Interface], answers: bool) -> Reports {
     let gates: BTreeMap<u32, &Interface> = standing.iter().map(|one| (one.index, *one)).collect();
     let bonds: BTreeSet<u32> = all.iter().filter(|one| one.joins_its_ports()).map(|one| one.index).collect();
-    let mut places = Places::new();
+    let mut reports = Reports::new();
     if answers {
-        places.extend(standing.iter().map(|one| (one.index, of(one, 0))));
+        reports.extend(standing.iter().map(|one| (one.index, of(one, 0))));
     }
     // They are few, where interfaces may be thousands.
     for port in all.iter().filter(|one| one.master.is_some_and(|master| bonds.contains(&master))) {
         // A port with a gate of its own is told of as such.
         let mut ways = once(port.index).chain(above(port.index, all).into_iter().map(|bond| bond.index));
         if let Some(gate) = ways.find_map(|index| gates.get(&index)) {
-            places.insert(port.index, of(gate, scope_of(port.index, all)));
+            reports.insert(port.index, of(gate, scope_of(port.index, all)));
         }
     }
-    places
+    reports
 }
 
 /// Those that were told of and are no longer there.
-fn gone(told: &Places, now: &Places) -> Vec<u32> {
+fn gone(told: &Reports, now: &Reports) -> Vec<u32> {
     told.keys().filter(|index| !now.contains_key(index)).copied().collect()
 }
 
 /// What was told of an interface that is nothing now: it was the port of a bond, or another had its index.
-fn outdated(told: &Places, now: &Places, index: u32) -> Vec<u32> {
+fn outdated(told: &Reports, now: &Reports, index: u32) -> Vec<u32> {
     gone(told, now).into_iter().filter(|gone| *gone == index).collect()
 }
 
 /// Those that are new, or not what they were.
-fn changed(told: &Places, now: &Places) -> Places {
-    now.iter().filter(|(index, place)| told.get(index) != Some(*place)).map(|(index, place)| (*index, *place)).collect()
+fn changed(told: &Reports, now: &Reports) -> Reports {
+    now.iter()
+        .filter(|(index, report)| told.get(index) != Some(*report))
+        .map(|(index, report)| (*index, *report))
+        .collect()
 }
 
 fn is_full(error: &MapError) -> bool {
@@ -192,11 +196,11 @@ fn explain(error: &MapError) -> String {
 }
 
 fn no_room() -> String {
-    format!("the gate stands on more than {MAX_PLACES} interfaces, the ports of bonds among them")
+    format!("the gate stands on more than {MAX_INTERFACES} interfaces, the ports of bonds among them")
 }
 
-fn of(interface: &Interface, scope: u32) -> Place {
-    Place {
+fn of(interface: &Interface, scope: u32) -> InterfaceReport {
+    InterfaceReport {
         scope,
         mac: interface.mac,
         ttl: hops("/proc/sys/net/ipv4/ip_default_ttl"),
@@ -214,14 +218,14 @@ mod tests {
     use super::super::list::tests::interface;
     use super::*;
 
-    const PLACE: Place = Place { mac: [2, 0, 0, 0, 0, 1], ttl: 64, hop_limit: 64, scope: 0 };
+    const REPORT: InterfaceReport = InterfaceReport { mac: [2, 0, 0, 0, 0, 1], ttl: 64, hop_limit: 64, scope: 0 };
 
     #[test]
     fn only_what_has_changed_is_told() {
-        let told = Places::from([(2, PLACE), (3, PLACE), (4, PLACE)]);
-        let moved = Place { mac: [2, 0, 0, 0, 0, 9], ..PLACE };
-        let now = Places::from([(2, PLACE), (3, moved), (5, PLACE)]);
-        assert_eq!(changed(&told, &now), Places::from([(3, moved), (5, PLACE)]));
+        let told = Reports::from([(2, REPORT), (3, REPORT), (4, REPORT)]);
+        let moved = InterfaceReport { mac: [2, 0, 0, 0, 0, 9], ..REPORT };
+        let now = Reports::from([(2, REPORT), (3, moved), (5, REPORT)]);
+        assert_eq!(changed(&told, &now), Reports::from([(3, moved), (5, REPORT)]));
         assert_eq!(gone(&told, &now), [4]);
         assert!(changed(&told, &told).is_empty() && gone(&told, &told).is_empty());
     }
@@ -236,18 +240,19 @@ mod tests {
 
     #[test]
     fn a_port_that_has_left_its_bond_keeps_nothing_of_it() {
-        let told = Places::from([(2, Place { scope: 4, ..PLACE }), (3, Place { scope: 4, ..PLACE })]);
+        let told =
+            Reports::from([(2, InterfaceReport { scope: 4, ..REPORT }), (3, InterfaceReport { scope: 4, ..REPORT })]);
         let free = interface("eth0", 2);
         // As the kernel announces it: nothing is known of the others.
-        assert_eq!(outdated(&told, &places(&[&free], &[], false), 2), [2]);
-        assert_eq!(outdated(&told, &places(&[&free], &[], true), 2), [0_u32; 0]);
+        assert_eq!(outdated(&told, &reports(&[&free], &[], false), 2), [2]);
+        assert_eq!(outdated(&told, &reports(&[&free], &[], true), 2), [0_u32; 0]);
     }
 
     #[test]
     fn the_ports_of_a_bond_answer_as_the_bond() {
         let [two, three, bond, _] = &all();
         let macs = |standing: &[&Interface]| -> Vec<(u32, u8)> {
-            places(standing, &all(), true).into_iter().map(|(index, place)| (index, place.mac[5])).collect()
+            reports(standing, &all(), true).into_iter().map(|(index, report)| (index, report.mac[5])).collect()
         };
         assert_eq!(macs(&[bond]), [(2, 1), (3, 1), (4, 1)]);
         assert_eq!(macs(&[two, three]), [(2, 2), (3, 3)]);
@@ -258,9 +263,9 @@ mod tests {
     fn a_bridge_hands_no_program_on() {
         let [two, _, bond, _] = all();
         let bridge = Interface { kind: Some("bridge".into()), ..bond };
-        let told = places(&[&bridge], &[two.clone(), bridge.clone()], true);
-        assert_eq!(told.into_iter().map(|(index, place)| (index, place.scope)).collect::<Vec<_>>(), [(4, 0)]);
-        assert!(places(&[&two], &[two.clone(), bridge], false).is_empty(), "each port is a link of its own");
+        let told = reports(&[&bridge], &[two.clone(), bridge.clone()], true);
+        assert_eq!(told.into_iter().map(|(index, report)| (index, report.scope)).collect::<Vec<_>>(), [(4, 0)]);
+        assert!(reports(&[&two], &[two.clone(), bridge], false).is_empty(), "each port is a link of its own");
     }
 
     /// Whether or not denials are answered.
@@ -268,7 +273,7 @@ mod tests {
     fn the_program_knows_to_which_bond_a_port_belongs() {
         let [two, three, bond, card] = &all();
         let scopes = |standing: &[&Interface], answers: bool| -> Vec<(u32, u32)> {
-            places(standing, &all(), answers).into_iter().map(|(index, place)| (index, place.scope)).collect()
+            reports(standing, &all(), answers).into_iter().map(|(index, report)| (index, report.scope)).collect()
         };
         for standing in [&[bond][..], &[two, three], &[two, three, bond]] {
             assert_eq!(scopes(&[standing, &[card]].concat(), false), [(2, 4), (3, 4)], "{standing:?}");
@@ -277,56 +282,56 @@ mod tests {
         assert_eq!(scopes(&[bond, card], true), [(2, 4), (3, 4), (4, 0), (5, 0)]);
         // Released from it.
         let free = Interface { master: None, ..two.clone() };
-        assert!(places(&[&free], &[free.clone(), bond.clone()], false).is_empty());
+        assert!(reports(&[&free], &[free.clone(), bond.clone()], false).is_empty());
     }
 
     #[test]
     fn a_port_of_a_bond_takes_the_place_of_one_that_only_answers() {
-        let port = Place { scope: 9, ..PLACE };
-        let answers = |told: &[(u32, Place)]| Answers {
+        let port = InterfaceReport { scope: 9, ..REPORT };
+        let reply_sources = |told: &[(u32, InterfaceReport)]| ReplySources {
             wanted: true,
             told: told.iter().copied().collect(),
             silent: BTreeMap::new(),
         };
-        let mixed = answers(&[(2, port), (3, PLACE), (4, PLACE), (5, port)]);
+        let mixed = reply_sources(&[(2, port), (3, REPORT), (4, REPORT), (5, port)]);
         assert_eq!(mixed.gives_way_to(&port), Some(4));
-        assert_eq!(mixed.gives_way_to(&PLACE), None);
-        assert_eq!(answers(&[(2, port)]).gives_way_to(&port), None);
+        assert_eq!(mixed.gives_way_to(&REPORT), None);
+        assert_eq!(reply_sources(&[(2, port)]).gives_way_to(&port), None);
     }
 
     /// Whether or not it has a gate of its own, or one is meant for it.
     #[test]
     fn each_interface_without_room_is_named_once() {
         let all = all();
-        let mut answers = Answers::new(false);
-        answers.fall_silent(3, true, no_room());
-        let said = |answers: &mut Answers| answers.news(&all);
+        let mut reply_sources = ReplySources::new(false);
+        reply_sources.fall_silent(3, true, no_room());
+        let said = |reply_sources: &mut ReplySources| reply_sources.news(&all);
         let why = no_room();
-        assert_eq!(said(&mut answers), [("eth".to_owned(), format!("{ALONE}: {why}"))]);
+        assert_eq!(said(&mut reply_sources), [("eth".to_owned(), format!("{ALONE}: {why}"))]);
         // Tried again in vain.
-        answers.fall_silent(3, true, no_room());
-        assert_eq!(said(&mut answers), []);
-        answers.fall_silent(3, true, "out of memory".to_owned());
-        assert_eq!(said(&mut answers), [("eth".to_owned(), format!("{ALONE}: out of memory"))]);
-        answers.say_again();
-        assert_eq!(said(&mut answers).len(), 1);
+        reply_sources.fall_silent(3, true, no_room());
+        assert_eq!(said(&mut reply_sources), []);
+        reply_sources.fall_silent(3, true, "out of memory".to_owned());
+        assert_eq!(said(&mut reply_sources), [("eth".to_owned(), format!("{ALONE}: out of memory"))]);
+        reply_sources.say_again();
+        assert_eq!(said(&mut reply_sources).len(), 1);
         // Where denials are answered: a port, and one that only answers and has given way to a port.
-        let mut answers = Answers::new(true);
-        answers.fall_silent(3, true, no_room());
-        answers.fall_silent(4, false, no_room());
+        let mut reply_sources = ReplySources::new(true);
+        reply_sources.fall_silent(3, true, no_room());
+        reply_sources.fall_silent(4, false, no_room());
         let both = [("eth", format!("{MUTE}, and {ALONE}: {why}")), ("bond0", format!("{MUTE}: {why}"))];
-        assert_eq!(said(&mut answers), both.map(|(name, text)| (name.to_owned(), text)));
+        assert_eq!(said(&mut reply_sources), both.map(|(name, text)| (name.to_owned(), text)));
         // One that could not have the gate.
-        answers.fall_silent(5, false, no_room());
-        answers.forget(5);
-        assert_eq!(said(&mut answers), []);
+        reply_sources.fall_silent(5, false, no_room());
+        reply_sources.forget(5);
+        assert_eq!(said(&mut reply_sources), []);
     }
 
     #[test]
     fn the_table_never_holds_more_than_there_is() {
-        let mut told = Places::from([(2, PLACE)]);
-        for index in 3..3 * MAX_PLACES {
-            let now = Places::from([(2, PLACE), (index, PLACE)]);
+        let mut told = Reports::from([(2, REPORT)]);
+        for index in 3..3 * MAX_INTERFACES {
+            let now = Reports::from([(2, REPORT), (index, REPORT)]);
             told.retain(|index, _| now.contains_key(index));
             told.extend(changed(&told, &now));
             assert_eq!(told, now);

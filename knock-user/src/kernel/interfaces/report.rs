@@ -12,7 +12,7 @@ use crate::paths::Paths;
 
 /// An interface that has the gate, or should have it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct InterfaceState {
     /// Its name; a pattern that nothing matches yet.
     pub name: String,
     /// Where the program runs; `None` without the gate.
@@ -41,16 +41,16 @@ pub enum Condition {
 /// # Errors
 ///
 /// If the pins or the interfaces cannot be listed.
-pub fn read(paths: &Paths) -> Result<Vec<Place>> {
+pub fn read(paths: &Paths) -> Result<Vec<InterfaceState>> {
     let all = list::list()?;
     Ok(gather(&links::read(paths, &all)?, &all, &Waiting::read(paths)))
 }
 
-fn gather(links: &Links, all: &[Interface], waiting: &Waiting) -> Vec<Place> {
+fn gather(links: &Links, all: &[Interface], waiting: &Waiting) -> Vec<InterfaceState> {
     let mut places = BTreeMap::new();
     let mut put = |name: &str, mode, condition| {
         let name = name.to_owned();
-        places.entry(name.clone()).or_insert(Place { name, mode, condition });
+        places.entry(name.clone()).or_insert(InterfaceState { name, mode, condition });
     };
     for interface in all.iter().filter(|interface| links.stands_on(interface)) {
         let condition = if interface.up { Condition::Up } else { Condition::Down };

@@ -9,7 +9,7 @@ use aya::maps::{HashMap, IterableMap, Map, MapData, MapType};
 use knock_common::abi::flow::{FlowKey, FlowState};
 use knock_common::abi::grant::{Grant, GrantKey};
 use knock_common::abi::layout::name;
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 
 use super::layouts::{foreign, record, unlike};
 use crate::kernel::pod::{FlowRecord, Plain};
@@ -25,15 +25,15 @@ const JUDGED: u64 = 1_000_000_000;
 
 /// What is carried over to maps that are not in force yet.
 #[derive(Default)]
-pub struct Carry {
+pub struct Migration {
     grants: Option<Grants>,
     flows: Option<Flows>,
-    spent: Option<(Records, Notes)>,
+    used: Option<(Records, Notes)>,
 }
 
 type Table = HashMap<MapData, Plain<GrantKey>, Plain<Grant>>;
 type FlowTable = HashMap<MapData, Plain<FlowKey>, Plain<FlowRecord>>;
-type Notes = HashMap<MapData, u64, Plain<Spent>>;
+type Notes = HashMap<MapData, u64, Plain<Used>>;
 
 struct Grants {
     from: Records,
@@ -56,7 +56,7 @@ struct Flows {
     carried: Option<u64>,
 }
 
-impl Carry {
+impl Migration {
     /// From the maps that are in force to those in `next` that will take their places. A UDP flow lives while it is not
     /// idle for longer than `flow_idle` ns.
     ///
@@ -65,19 +65,19 @@ impl Carry {
     /// If one of them is not what it should be.
     pub fn open(paths: &Paths, next: &Path, flow_idle: u64) -> Result<Self> {
         let (from, to) = (paths.map(name::GRANTS), next.join(name::GRANTS));
-        let mut carry = Self::only_spent(paths, next)?;
+        let mut migration = Self::only_used(paths, next)?;
         if from.exists() && to.exists() {
             let from = Records::open(&from, size_of::<GrantKey>())?;
-            carry.grants = Some(Grants { from, to: hash(&to)?.try_into()?, at: boot_now(), sent: None });
+            migration.grants = Some(Grants { from, to: hash(&to)?.try_into()?, at: boot_now(), sent: None });
         }
         let (from, to) = (paths.map(name::FLOWS), next.join(name::FLOWS));
         if from.exists()
             && to.exists()
             && let Some(((from, _), (to, room))) = flows(&from)?.zip(flows(&to)?)
         {
-            carry.flows = Some(Flows { from, to, room, idle: flow_idle, carried: None });
+            migration.flows = Some(Flows { from, to, room, idle: flow_idle, carried: None });
         }
-        Ok(carry)
+        Ok(migration)
     }
 
     /// The same without grants.
@@ -85,13 +85,13 @@ impl Carry {
     /// # Errors
     ///
     /// As [`Self::open`].
-    pub fn only_spent(paths: &Paths, next: &Path) -> Result<Self> {
+    pub fn only_used(paths: &Paths, next: &Path) -> Result<Self> {
         let (from, to) = (paths.map(name::SPENT), next.join(name::SPENT));
-        let mut carry = Self::default();
+        let mut migration = Self::default();
         if from.exists() && to.exists() {
-            carry.spent = Some((Records::open(&from, 8)?, hash(&to)?.try_into()?));
+            migration.used = Some((Records::open(&from, 8)?, hash(&to)?.try_into()?));
         }
-        Ok(carry)
+        Ok(migration)
     }
 
     /// Carries what is there; when called again, what has changed meanwhile.
@@ -99,10 +99,10 @@ impl Carry {
     /// # Errors
     ///
     /// Of bpf(2).
-    pub fn carry(&mut self) -> Result<()> {
-        self.carry_spent()?;
+    pub fn migrate(&mut self) -> Result<()> {
+        self.migrate_used()?;
         if let Some(flows) = &mut self.flows {
-            flows.carry()?;
+            flows.migrate()?;
         }
         let Some(grants) = &mut self.grants else { return Ok(()) };
         let now = live(&grants.from, grants.at)?;
@@ -137,13 +137,13 @@ impl Carry {
     /// # Errors
     ///
     /// Of bpf(2).
-    pub fn carry_spent(&mut self) -> Result<()> {
-        let Some((from, to)) = &mut self.spent else { return Ok(()) };
+    pub fn migrate_used(&mut self) -> Result<()> {
+        let Some((from, to)) = &mut self.used else { return Ok(()) };
         let mut notes = Vec::new();
-        from.each(|key, value| notes.push((key.try_into().map(u64::from_ne_bytes), record::<Spent>(value))))?;
-        for (key, spent) in notes {
+        from.each(|key, value| notes.push((key.try_into().map(u64::from_ne_bytes), record::<Used>(value))))?;
+        for (key, used) in notes {
             let key = key.context("a key of another size")?;
-            match to.insert(key, Plain(spent), NOEXIST) {
+            match to.insert(key, Plain(used), NOEXIST) {
                 Ok(()) => {}
                 Err(_) if to.get(&key, 0).is_ok() => {}
                 Err(error) => return Err(anyhow!(error).context("the use of a sequence cannot be carried over")),
@@ -156,7 +156,7 @@ impl Carry {
 impl Flows {
     /// Carries the live ones, as many as there is room for, of those that were seen last; when called again, those of which
     /// something was seen meanwhile.
-    fn carry(&mut self) -> Result<()> {
+    fn migrate(&mut self) -> Result<()> {
         let now = boot_now();
         let since = self.carried.map_or(0, |at| at.saturating_sub(JUDGED));
         let mut seen = Vec::new();

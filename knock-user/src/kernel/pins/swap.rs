@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use knock_common::abi::layout::name;
 use log::warn;
 
-use super::migrate::Carry;
+use super::migrate::Migration;
 use super::{PROGRAMS, RULES, STATE};
 use crate::kernel::interfaces::links;
 use crate::kernel::interfaces::list::{self, Layer};
@@ -71,7 +71,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// # Errors
 ///
 /// If something cannot be pinned or carried; then nothing is left.
-pub fn prepare(paths: &Paths, adopted: &BTreeMap<&str, PathBuf>, program: &mut Program) -> Result<Carry> {
+pub fn prepare(paths: &Paths, adopted: &BTreeMap<&str, PathBuf>, program: &mut Program) -> Result<Migration> {
     clear(paths)?;
     let next = paths.next();
     let result = (|| {
@@ -81,9 +81,9 @@ pub fn prepare(paths: &Paths, adopted: &BTreeMap<&str, PathBuf>, program: &mut P
             program.map(name).pin(&path).with_context(|| format!("{}: cannot be pinned", path.display()))?;
         }
         program.pin(&next)?;
-        let mut carry = Carry::open(paths, &next, program.settings().flow_idle)?;
-        carry.carry()?;
-        Ok(carry)
+        let mut migration = Migration::open(paths, &next, program.settings().flow_idle)?;
+        migration.migrate()?;
+        Ok(migration)
     })();
     if result.is_err() {
         let _ = clear(paths);
@@ -148,7 +148,7 @@ pub fn recover(paths: &Paths) -> Result<()> {
         }
     }
     // Not the grants: one that was taken away since would come back. They may be of another version's layout, too.
-    Carry::only_spent(paths, &paths.next())?.carry_spent()?;
+    Migration::only_used(paths, &paths.next())?.migrate_used()?;
     commit(paths)
 }
 

@@ -12,7 +12,7 @@ use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use knock_common::abi::layout::name;
 use knock_common::abi::layout::{
-    LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT,
+    LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, STATUS_FLOW_IDLE, STATUS_OBSERVE, STATUS_REJECT,
 };
 use knock_common::packet::flags::Segments;
 
@@ -109,10 +109,10 @@ impl Settings {
     }
 
     /// What `knockctl` can read of them while the program runs.
-    const fn told(&self) -> u64 {
-        let reject = if self.reject == 0 { 0 } else { TOLD_REJECT };
-        let observe = if self.observe { TOLD_OBSERVE } else { 0 };
-        reject | observe | self.flow_idle.div_ceil(1_000_000_000) << TOLD_FLOW_IDLE
+    const fn status_flags(&self) -> u64 {
+        let reject = if self.reject == 0 { 0 } else { STATUS_REJECT };
+        let observe = if self.observe { STATUS_OBSERVE } else { 0 };
+        reject | observe | self.flow_idle.div_ceil(1_000_000_000) << STATUS_FLOW_IDLE
     }
 }
 
@@ -245,8 +245,8 @@ impl Program {
         layout.set(0, LAYOUT_VERSION, 0)?;
         layout.set(1, READABLE_FROM, 0)?;
         this.write_rules(load.rules)?;
-        let mut told: Array<&mut MapData, u64> = this.map(name::TOLD).try_into()?;
-        told.set(0, settings.told(), 0)?;
+        let mut flags: Array<&mut MapData, u64> = this.map(name::TOLD).try_into()?;
+        flags.set(0, settings.status_flags(), 0)?;
         this.xdp().load().map_err(explain_program)?;
         Ok(this)
     }

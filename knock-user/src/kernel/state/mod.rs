@@ -15,13 +15,13 @@ use aya::util::nr_cpus;
 use knock_common::abi::attempt::{Attempt, Ticks};
 use knock_common::abi::counter::Counter;
 use knock_common::abi::grant::{FOR_GOOD, Grant, GrantKey, HOST_BITS, Origin, Prefix};
-use knock_common::abi::layout::{TOLD_FLOW_IDLE, TOLD_OBSERVE, TOLD_REJECT, name};
+use knock_common::abi::layout::{STATUS_FLOW_IDLE, STATUS_OBSERVE, STATUS_REJECT, name};
 use knock_common::abi::rules::{Door, PortRoles, Role, SLOTS, Service};
-use knock_common::abi::used::Spent;
+use knock_common::abi::used::Used;
 use knock_common::addr::{Addr, V4_BEGINS};
 use knock_common::packet::Transport;
 
-use super::interfaces::report::{self, Place};
+use super::interfaces::report::{self, InterfaceState};
 use super::pins;
 use super::pins::kept::{KeptMaps, PinId};
 use super::pins::layouts::Layout;
@@ -221,7 +221,7 @@ impl State {
     }
 
     /// The same for the used one-time sequences.
-    fn with_spent<R>(&self, work: impl FnOnce(HashMap<&mut MapData, u64, Plain<Spent>>) -> Result<R>) -> Result<R> {
+    fn with_used<R>(&self, work: impl FnOnce(HashMap<&mut MapData, u64, Plain<Used>>) -> Result<R>) -> Result<R> {
         self.kept.with(&self.paths.map(name::SPENT), Map::HashMap, |map| work(map.try_into()?))
     }
 
@@ -402,12 +402,12 @@ impl State {
     /// # Errors
     ///
     /// Of bpf(2).
-    pub fn spent(&self) -> Result<Vec<(u64, Spent)>> {
-        let mut entries = self.with_spent(|map| {
-            let entry = |item: Result<(u64, Plain<Spent>), MapError>| item.map(|(key, spent)| (key, spent.0));
+    pub fn used(&self) -> Result<Vec<(u64, Used)>> {
+        let mut entries = self.with_used(|map| {
+            let entry = |item: Result<(u64, Plain<Used>), MapError>| item.map(|(key, used)| (key, used.0));
             Ok(map.iter().map(entry).collect::<Result<Vec<_>, _>>()?)
         })?;
-        entries.sort_by_key(|(key, spent)| (spent.at, *key));
+        entries.sort_by_key(|(key, used)| (used.at, *key));
         Ok(entries)
     }
 
@@ -416,8 +416,8 @@ impl State {
     /// # Errors
     ///
     /// Of bpf(2).
-    pub fn forget_spent(&self, keys: &[u64]) -> Result<()> {
-        self.with_spent(|mut map| keys.iter().try_for_each(|key| was_there(map.remove(key)).map(drop)))
+    pub fn forget_used(&self, keys: &[u64]) -> Result<()> {
+        self.with_used(|mut map| keys.iter().try_for_each(|key| was_there(map.remove(key)).map(drop)))
     }
 
     /// True if a live grant for the service covers `source`.
@@ -602,7 +602,7 @@ impl State {
     ///
     /// If the pin cannot be read.
     pub fn observes(&self) -> Result<bool> {
-        Ok(self.told()? & TOLD_OBSERVE != 0)
+        Ok(self.status_flags()? & STATUS_OBSERVE != 0)
     }
 
     /// True if denied packets are answered as by a closed port.
@@ -611,7 +611,7 @@ impl State {
     ///
     /// If the pin cannot be read.
     pub fn rejects(&self) -> Result<bool> {
-        Ok(self.told()? & TOLD_REJECT != 0)
+        Ok(self.status_flags()? & STATUS_REJECT != 0)
     }
 
     /// How long a UDP flow may be idle, in ns.
@@ -620,10 +620,10 @@ impl State {
     ///
     /// If the pin cannot be read.
     pub fn flow_idle(&self) -> Result<u64> {
-        Ok((self.told()? >> TOLD_FLOW_IDLE).saturating_mul(1_000_000_000))
+        Ok((self.status_flags()? >> STATUS_FLOW_IDLE).saturating_mul(1_000_000_000))
     }
 
-    fn told(&self) -> Result<u64> {
+    fn status_flags(&self) -> Result<u64> {
         self.rule(name::TOLD, |map| Ok(Array::<_, u64>::try_from(&*map)?.get(&0, 0)?))
     }
 
@@ -679,7 +679,7 @@ impl State {
     /// # Errors
     ///
     /// If the pins or the interfaces cannot be listed.
-    pub fn places(&self) -> Result<Vec<Place>> {
+    pub fn places(&self) -> Result<Vec<InterfaceState>> {
         report::read(&self.paths)
     }
 }

@@ -24,7 +24,7 @@ pub fn trials() -> Vec<Trial> {
         a_first_start_killed_at_any_step_is_not_in_the_way,
         a_start_killed_at_any_step_keeps_gate_and_grants,
         a_reload_killed_at_any_step_keeps_gate_and_grants,
-        a_reload_to_the_spare_program_killed_at_any_step_keeps_gate_and_grants,
+        a_reload_to_the_standby_program_killed_at_any_step_keeps_gate_and_grants,
         an_unload_killed_at_any_step_can_be_made_again,
         a_swap_killed_at_any_step_lets_no_sequence_open_twice,
     ]
@@ -98,7 +98,7 @@ fn a_reload_killed_at_any_step_keeps_gate_and_grants() -> Result<()> {
     kill_reloads(1)
 }
 
-fn a_reload_to_the_spare_program_killed_at_any_step_keeps_gate_and_grants() -> Result<()> {
+fn a_reload_to_the_standby_program_killed_at_any_step_keeps_gate_and_grants() -> Result<()> {
     kill_reloads(2)
 }
 

@@ -25,7 +25,7 @@ pub fn trials() -> Vec<Trial> {
         "e2e::faults::refused";
         a_start_whose_calls_fail_changes_nothing,
         a_reload_whose_calls_fail_changes_nothing,
-        a_reload_whose_spare_program_fails_is_whole_or_changes_nothing,
+        a_reload_whose_standby_program_fails_is_whole_or_changes_nothing,
         a_daemon_whose_every_call_fails_for_a_while_goes_on,
         a_command_whose_calls_fail_says_so_and_takes_nothing_away,
         an_unload_whose_calls_fail_can_be_made_again,
@@ -126,7 +126,7 @@ fn a_reload_whose_calls_fail_changes_nothing() -> Result<()> {
     marks[0].wait_for(0)
 }
 
-fn a_reload_whose_spare_program_fails_is_whole_or_changes_nothing() -> Result<()> {
+fn a_reload_whose_standby_program_fails_is_whole_or_changes_nothing() -> Result<()> {
     let mark = Mark::new();
     let configs = ["\"1h\"", "\"2h\""].map(|span| mark.on(Config::lab()).set("cmd_timeout", span));
     let spans = [3600, 7200];

@@ -105,7 +105,7 @@ fn a_pin_with_something_else_in_its_place_is_put_right() -> Result<()> {
 fn a_reload_behind_a_removed_pin_keeps_the_grants() -> Result<()> {
     let mark = Mark::new();
     let (world, mut session) = gate(mark)?;
-    // With a spare program and without one, which is loaded only a while later.
+    // With a standby program and without one, which is loaded only a while later.
     for pin in ["GRANTS", "SPENT", "GRANTS"] {
         fs::remove_file(Path::new(PINS).join(pin))?;
         world.command(&["reload"])?;

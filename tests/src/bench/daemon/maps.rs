@@ -23,7 +23,7 @@ pub(super) fn measure(ours: &[Kind], sheet: &mut Sheet) -> Result<()> {
             kind.record(&mut rounds, mib(maps.values().sum()));
             if kind == Kind::Own {
                 let largest = mib(maps.values().max().copied().unwrap_or_default());
-                note = format!("{} maps, the largest {largest:.2} MiB, the spare program's included", maps.len());
+                note = format!("{} maps, the largest {largest:.2} MiB, the standby program's included", maps.len());
             }
         }
         sheet.add(rounds.exact().figure(format!("daemon.maps.grants_{size}"), "MiB").note(note));

@@ -16,7 +16,7 @@ use crate::lab::{Config, GATE_STANDS};
 
 /// The default of `max_grants`.
 const GRANTS: u32 = 65_536;
-/// Between two reloads: the program that ran is the spare one by then.
+/// Between two reloads: the program that ran is in standby by then.
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) fn measure(plan: Plan<'_>, ours: &[Kind], sheet: &mut Sheet) -> Result<()> {

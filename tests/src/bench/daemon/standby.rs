@@ -1,4 +1,4 @@
-//! The spare program, which a daemon loads behind its start.
+//! The standby program, which a daemon loads behind its start.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -7,16 +7,18 @@ use anyhow::Result;
 
 use crate::lab::{TIMEOUT, until};
 
-/// Waits until a daemon has done what it does after its start: a spare program is loaded by a thread.
+/// Waits until a daemon has done what it does after its start: a standby program is loaded by a thread.
 pub(super) fn settle(process: u32) -> Result<()> {
     /// By when the thread has begun.
     const BEGUN: Duration = Duration::from_secs(4);
+    /// What it is called, and was called before.
+    const THREADS: [&str; 2] = ["standby", "spare"];
     let loads = || {
         let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
         let names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
-        names.into_iter().any(|name| name.trim_end() == "spare")
+        names.into_iter().any(|name| THREADS.contains(&name.trim_end()))
     };
     let start = Instant::now();
-    until("the spare program to be loaded", TIMEOUT, || (loads() || start.elapsed() > BEGUN).then_some(()))?;
-    until("the spare program", TIMEOUT, || (!loads()).then_some(()))
+    until("the standby program to be loaded", TIMEOUT, || (loads() || start.elapsed() > BEGUN).then_some(()))?;
+    until("the standby program", TIMEOUT, || (!loads()).then_some(()))
 }

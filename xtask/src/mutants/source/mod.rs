@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use self::places::{Place, planted};
+pub use self::places::{Site, planted};
 pub use crate::rust::Code;
 use crate::rust::{Item, items};
 use crate::tidy;

@@ -14,7 +14,7 @@ use crate::mutants::table::Mutant;
 
 /// The place of a bug.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct Site {
     /// The file, from the root of the workspace.
     pub file: PathBuf,
     /// The item around it.
@@ -29,7 +29,7 @@ pub struct Place {
     pub renamed: BTreeMap<String, String>,
 }
 
-impl Place {
+impl Site {
     /// The text of the file with the bug in it.
     pub fn planted(&self, text: &str) -> String {
         format!("{}{}{}", &text[..self.octets.start], self.to, &text[self.octets.end..])
@@ -38,7 +38,7 @@ impl Place {
 
 /// The text of one file with all of these bugs in it. From the last place to the first: a bug moves what is behind it.
 /// Two at the same tokens are an error.
-pub fn planted(text: &str, places: &[&Place]) -> Result<String> {
+pub fn planted(text: &str, places: &[&Site]) -> Result<String> {
     let mut places = places.to_vec();
     places.sort_by_key(|place| Reverse(place.octets.start));
     for pair in places.windows(2) {
@@ -52,7 +52,7 @@ impl Sources {
     /// is none, in the whole crate, and in the item in which the other rows of that name are. If nothing there reads
     /// like it, names may be others: first those that are not there any more, then every one, always the same one for
     /// the same. Nothing, or several of it, is an error that says what is near.
-    pub fn places(&self, mutants: &[&Mutant]) -> Result<Vec<Place>> {
+    pub fn places(&self, mutants: &[&Mutant]) -> Result<Vec<Site>> {
         let found = self.each_place(mutants);
         let faults: Vec<_> = found.iter().filter_map(|found| found.as_ref().err()).map(ToString::to_string).collect();
         ensure!(faults.is_empty(), "{}", faults.join("\n"));
@@ -60,7 +60,7 @@ impl Sources {
     }
 
     /// The same, each for itself.
-    pub fn each_place(&self, mutants: &[&Mutant]) -> Vec<Result<Place>> {
+    pub fn each_place(&self, mutants: &[&Mutant]) -> Vec<Result<Site>> {
         let mut found: Vec<_> = mutants.iter().map(|mutant| self.find(mutant, mutant.item)).collect();
         let heirs: Vec<_> = mutants.iter().map(|mutant| heir(mutant, mutants, &found)).collect();
         for ((found, heir), mutant) in found.iter_mut().zip(heirs).zip(mutants) {
@@ -76,7 +76,7 @@ impl Sources {
     }
 
     /// The place of a bug, if the item is called so.
-    fn find(&self, mutant: &Mutant, item: &str) -> Result<Place> {
+    fn find(&self, mutant: &Mutant, item: &str) -> Result<Site> {
         let from = Code::new(mutant.from);
         ensure!(from.len() > 0, "{mutant}: the row shows no text");
         let whole = self.whole(mutant.root);
@@ -117,9 +117,9 @@ impl Sources {
         Err(fault(format!("does not stand in {}, and nothing has its shape; nearest", of(is_there, item)), &near))
     }
 
-    fn place(&self, mutant: &Mutant, span: &Span, names: &Names) -> Place {
+    fn place(&self, mutant: &Mutant, span: &Span, names: &Names) -> Site {
         let file = &self.files[span.file];
-        Place {
+        Site {
             file: file.name.clone(),
             item: file.item_around(&span.tokens).map_or_else(String::new, |item| item.path.clone()),
             line: file.code.line(span.tokens.start),
@@ -135,7 +135,7 @@ impl Sources {
 
     /// Gives names that only stand in what a row puts there the ones that other rows have found for them, if the crate
     /// has them no more.
-    fn rename_the_rest(&self, mutants: &[&Mutant], found: &mut [Result<Place>]) {
+    fn rename_the_rest(&self, mutants: &[&Mutant], found: &mut [Result<Site>]) {
         let mut others: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (from, to) in found.iter().flatten().flat_map(|place| &place.renamed) {
             others.entry(from.clone()).or_default().insert(to.clone());
@@ -163,7 +163,7 @@ impl Sources {
 }
 
 /// The item in which the other rows of the same item are, if all that have a place are in one.
-fn heir(mutant: &Mutant, mutants: &[&Mutant], found: &[Result<Place>]) -> Option<String> {
+fn heir(mutant: &Mutant, mutants: &[&Mutant], found: &[Result<Site>]) -> Option<String> {
     let is_sibling = |other: &Mutant| (other.root, other.item) == (mutant.root, mutant.item);
     let siblings = mutants.iter().zip(found).filter(|(other, _)| is_sibling(other));
     let items: BTreeSet<_> = siblings.filter_map(|(_, found)| Some(&found.as_ref().ok()?.item)).collect();
@@ -175,7 +175,7 @@ fn of(is_there: bool, item: &str) -> String {
     if is_there { item.to_owned() } else { format!("the crate, which has no {item}") }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{} in {}", self.file.display(), self.line, self.item)?;
         self.renamed.iter().try_for_each(|(from, to)| write!(f, ", where {from} is {to}"))

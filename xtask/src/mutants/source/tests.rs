@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{File, Place, Sources};
+use super::{File, Site, Sources};
 use crate::mutants::table::Mutant;
 
 const ROOT: &str = "a-crate";
@@ -31,7 +31,7 @@ mod tests {
 ";
 
 /// The place of this text in this item of a crate of one file.
-fn place(gate: &str, item: &'static str, from: &'static str, to: &'static str) -> anyhow::Result<Place> {
+fn place(gate: &str, item: &'static str, from: &'static str, to: &'static str) -> anyhow::Result<Site> {
     let row = Mutant::new(8, "a bug", (ROOT, item), from, to);
     let other = Mutant::new(8, "another bug", (ROOT, "guard"), "let now = world.now();", "let now = 0;");
     let files = [File::new("a-crate/src/gate.rs", gate), File::new("b-crate/src/gate.rs", GATE)];

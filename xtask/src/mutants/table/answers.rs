@@ -6,11 +6,11 @@ use super::mutant::{Mutant, mutants};
 pub(super) const MUTANTS: &[Mutant] = mutants! {
     "judge_role" {
         12 "nothing is answered":
-            "Verdict::Deny if in_one && world.rejects()" => "Verdict::Deny if false && world.rejects()";
+            "Verdict::Deny if in_one && env.rejects()" => "Verdict::Deny if false && env.rejects()";
         12 "what is to be dropped is answered":
-            "Verdict::Deny if in_one && world.rejects() &&" => "Verdict::Deny if in_one &&";
+            "Verdict::Deny if in_one && env.rejects() &&" => "Verdict::Deny if in_one &&";
         12 "a packet over several buffers is answered":
-            "Verdict::Deny if in_one && world.rejects()" => "Verdict::Deny if world.rejects()";
+            "Verdict::Deny if in_one && env.rejects()" => "Verdict::Deny if env.rejects()";
     }
     "verdict" {
         12 "a reset is answered":
@@ -20,13 +20,13 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "is_answered" {
         12 "a frame to another host's MAC is answered":
-            "if !is_host(&packet.src) || !is_here(world, frame, packet) {" => "if !is_host(&packet.src) {";
+            "if !is_host(&packet.src) || !is_here(env, frame, packet) {" => "if !is_host(&packet.src) {";
         12 "a source that is no host is answered":
             "if !is_host(&packet.src) || !is_here" => "if !is_here";
         12 "a packet with a wrong checksum is answered":
-            "if world.verify_checksums() && !checksum::is_right(frame, packet) {" => "if false {";
+            "if env.verify_checksums() && !checksum::is_right(frame, packet) {" => "if false {";
         12 "a source has any number of ICMP errors":
-            "Transport::Udp => may_have_error(world, packet)," => "Transport::Udp => true,";
+            "Transport::Udp => may_have_error(env, packet)," => "Transport::Udp => true,";
     }
     "is_host" {
         12 "0.0.0.0/8 is answered": "first != 0 && first != 127" => "first != 127";
@@ -37,14 +37,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "may_have_error" {
         12 "who shares a budget of ICMP errors is known to everybody":
-            "world.errors_key()" => "[0; 2]";
+            "env.errors_key()" => "[0; 2]";
         12 "a source has seven ICMP errors at once":
             "(BURST - 1) * INTERVAL" => "BURST * INTERVAL";
         12 "ICMP errors are used up for good":
             "let from = if rested > now { rested } else { now };"
             => "let from = if rested > 0 { rested } else { now };";
         12 "what is left without an answer is not counted":
-            "world.count(Counter::RejectLimited);" => "";
+            "env.count(Counter::RejectLimited);" => "";
     }
     "reset_to" {
         12 "a reset to an ACK has no sequence number":

@@ -16,14 +16,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         19 "datagrams have no flow":
             "let may_belong = key.is_udp() ||" => "let may_belong = !key.is_udp() &&";
         19 "a connection that was let in is not noted":
-            "flow::note(world, key, flags, service.tag);" => "";
+            "flow::note(env, key, flags, service.tag);" => "";
         19 "what hides its flags begins a flow":
             "!by_flow && shows_flags {" => "!by_flow {",
             explained("without flags it reads as a segment that begins none");
     }
     "passes" {
         19 "a flow that has ended lets in":
-            "if !state.is_live(key.is_udp(), now, world.flow_idle()) {" => "if state.0 == 0 {";
+            "if !state.is_live(key.is_udp(), now, env.flow_idle()) {" => "if state.0 == 0 {";
         19 "it is not noted when a flow was last seen":
             "let _ = flow.state.swap(state.0, next.0);" => "let _ = next;";
     }
@@ -35,7 +35,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         19 "a port that a client uses again goes on with the flow that ends":
             "&& old.outlives_a_syn();" => ";";
         19 "a flow that is not noted is not counted":
-            "world.count(Counter::FlowLost);" => "";
+            "env.count(Counter::FlowLost);" => "";
     }
     "begun" {
         19 "a reset begins a flow":
@@ -96,11 +96,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "guard" {
         11 "an answer to a question of this host is denied":
-            "Transport::Udp if matches!(world.socket_of(key), Socket::Connected) =>" => "Transport::Udp if false =>";
+            "Transport::Udp if matches!(env.socket_of(key), Socket::Connected) =>" => "Transport::Udp if false =>";
         11 "what any socket takes is an answer":
-            "matches!(world.socket_of(key), Socket::Connected) =>" => "!matches!(world.socket_of(key), Socket::Nothing) =>";
+            "matches!(env.socket_of(key), Socket::Connected) =>" => "!matches!(env.socket_of(key), Socket::Nothing) =>";
         10 "what is forwarded is a probe of the listener":
-            "Socket::Listening if world.is_own(&key.dest) =>" => "Socket::Listening if true =>";
+            "Socket::Listening if env.is_own(&key.dest) =>" => "Socket::Listening if true =>";
     }
     "kept_alive_until" {
         11 "datagrams keep a grant alive for good":
@@ -116,11 +116,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "role_of" {
         15 "a link-local source in what is read the long way is on any link":
-            "packet.came_on(|| world.scope());" => "packet.came_on(|| 0);";
+            "packet.came_on(|| env.scope());" => "packet.came_on(|| 0);";
     }
-    "glance" {
+    "fast_path" {
         15 "a link-local source in a plain packet is on any link":
-            "plain.read(packet, || world.scope());" => "plain.read(packet, || 0);";
+            "plain.read(packet, || env.scope());" => "plain.read(packet, || 0);";
     }
     "came_on" {
         15 "who cannot be told from others on other links knocks":

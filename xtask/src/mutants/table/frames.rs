@@ -203,6 +203,6 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "guard" {
         13 "a first fragment without the flags belongs to a connection":
             "Transport::Tcp if is_flagless => Counter::DenyTinyFragment,"
-            => "Transport::Tcp if is_flagless => return pass(world, Counter::PassNoSocket),";
+            => "Transport::Tcp if is_flagless => return pass(env, Counter::PassNoSocket),";
     }
 };

@@ -20,9 +20,9 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "admits" {
         8 "a grant lets nobody in":
-            "} else if is_granted(world, &key.source, service) {" => "} else if false {";
+            "} else if is_granted(env, &key.source, service) {" => "} else if false {";
         8 "a trusted network has to knock":
-            "} else if world.trusts(&key.source) {" => "} else if false {";
+            "} else if env.trusts(&key.source) {" => "} else if false {";
         11 "every service is under keepalive":
             "if key.is_udp() && service.keepalive != 0 {" => "if key.is_udp() {";
         11 "no service is under keepalive":
@@ -30,7 +30,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         11 "TCP keeps a grant alive":
             "if key.is_udp() && service.keepalive != 0 {" => "if service.keepalive != 0 {";
         11 "a question keeps a grant alive":
-            "if decide(world, counter) { return 1; }" => "decide(world, counter);", kernel();
+            "if decide(env, counter) { return 1; }" => "decide(env, counter);", kernel();
     }
     "act" {
         9 "a verdict of deny lets pass":
@@ -38,44 +38,44 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         12 "what is to be answered is dropped":
             "Verdict::Reject => program.answer()," => "Verdict::Reject => program.drop(),";
         9 "what would be answered is, where nothing is denied":
-            "Verdict::Deny | Verdict::Reject if is_lenient(program.world())" => "Verdict::Deny if is_lenient(program.world())";
+            "Verdict::Deny | Verdict::Reject if is_lenient(program.env())" => "Verdict::Deny if is_lenient(program.env())";
     }
     "is_lenient" {
         9 "a gate that only observes denies":
-            "world.observes() || (" => "(";
+            "env.observes() || (" => "(";
         9 "a gate on trial denies nothing":
-            "until != 0 && world.now() > until" => "until != 0";
+            "until != 0 && env.now() > until" => "until != 0";
         9 "a gate that is not on trial denies nothing":
-            "until != 0 && world.now() > until" => "world.now() > until";
+            "until != 0 && env.now() > until" => "env.now() > until";
         9 "a trial ends a nanosecond too early":
-            "world.now() > until" => "world.now() >= until";
+            "env.now() > until" => "env.now() >= until";
     }
     "guard" {
         9 "a new connection passes":
             "Transport::Tcp if packet.opens() => Counter::DenyNew,"
-            => "Transport::Tcp if packet.opens() => return pass(world, Counter::PassNoSocket),";
+            => "Transport::Tcp if packet.opens() => return pass(env, Counter::PassNoSocket),";
         10 "a connection is cut":
-            "Socket::Connected => return pass(world, Counter::PassConnected),"
+            "Socket::Connected => return pass(env, Counter::PassConnected),"
             => "Socket::Connected => Counter::DenyProbe,";
         10 "a probe reaches the listener":
-            "Socket::Listening if world.is_own(&key.dest) => Counter::DenyProbe,"
+            "Socket::Listening if env.is_own(&key.dest) => Counter::DenyProbe,"
             => "Socket::Listening if false => Counter::DenyProbe,";
         10 "what no socket here waits for is denied":
-            "Socket::Listening | Socket::Nothing => return pass(world, Counter::PassNoSocket),"
+            "Socket::Listening | Socket::Nothing => return pass(env, Counter::PassNoSocket),"
             => "Socket::Listening | Socket::Nothing => Counter::DenyProbe,";
         10 "connections are looked up without stealth":
-            "Transport::Tcp if !world.stealth() =>" => "Transport::Tcp if false =>";
+            "Transport::Tcp if !env.stealth() =>" => "Transport::Tcp if false =>";
         10 "nothing is looked up under stealth":
-            "Transport::Tcp if !world.stealth() =>" => "Transport::Tcp if true =>";
+            "Transport::Tcp if !env.stealth() =>" => "Transport::Tcp if true =>";
         11 "a datagram passes":
-            "Transport::Udp => Counter::DenyUdp," => "Transport::Udp => return pass(world, Counter::PassNoSocket),";
+            "Transport::Udp => Counter::DenyUdp," => "Transport::Udp => return pass(env, Counter::PassNoSocket),";
     }
     "is_granted" {
         8 "a grant lets in after its end":
-            "&& until > world.now() {" => "{",
+            "&& until > env.now() {" => "{",
             quick("gate::a_grant_lets_one_source_to_one_service_until_its_end");
         8 "a grant lets in a nanosecond too long":
-            "until > world.now()" => "until >= world.now()";
+            "until > env.now()" => "until >= env.now()";
         8 "a grant of a wider prefix lets nobody in":
             "if prefix.bits() == 0 {" => "if prefix.bits() == 0 || index > 0 {";
         8 "grants are looked up under the prefixes of the other family":
@@ -94,7 +94,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         11 "traffic makes a grant one for good":
             "grant.until = end;" => "grant.until = FOR_GOOD;";
         11 "an extended grant is not counted":
-            "world.count(Counter::GrantExtended);" => "";
+            "env.count(Counter::GrantExtended);" => "";
     }
     "GrantKey::new" {
         8 "a grant is for every service":

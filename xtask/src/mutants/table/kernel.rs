@@ -77,11 +77,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "scope" {
         15 "in the kernel a port of a bond is a link of its own":
-            "Some(place) if place.scope != 0 => place.scope," => "Some(place) if false => place.scope,", kernel();
+            "Some(place) if report.scope != 0 => report.scope," => "Some(place) if false => report.scope,", kernel();
     }
-    "spend" {
+    "use_up" {
         5 "in the kernel a one-time sequence opens every time":
-            "maps::SPENT.insert(key, spent, u64::from(BPF_NOEXIST))"
-            => "maps::SPENT.insert(key, spent, u64::from(BPF_ANY))", kernel();
+            "maps::SPENT.insert(key, used, u64::from(BPF_NOEXIST))"
+            => "maps::SPENT.insert(key, used, u64::from(BPF_ANY))", kernel();
     }
 };

@@ -78,22 +78,22 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         1 "a packet over several buffers is a knock":
             "Role::Knock(index) if in_one =>" => "Role::Knock(index) =>";
         6 "a knock does not reach the stack":
-            "knocking::knock(world, frame, packet, index); Verdict::Pass"
-            => "knocking::knock(world, frame, packet, index); Verdict::Deny";
+            "sequence::knock(env, frame, packet, index); Verdict::Pass"
+            => "sequence::knock(env, frame, packet, index); Verdict::Deny";
     }
     "stray" {
         4 "a packet to a closed port ends nothing":
-            "if packet.is_heeded(|flags| world.heeds(flags)) { knocking" => "if false { knocking";
+            "if packet.is_heeded(|flags| env.heeds(flags)) { sequence" => "if false { sequence";
         6 "a port that is none of the gate's business is shut":
-            "knocking::stray(world, packet); } Verdict::Pass" => "knocking::stray(world, packet); } Verdict::Deny",
+            "sequence::stray(env, packet); } Verdict::Pass" => "sequence::stray(env, packet); } Verdict::Deny",
             quick("knocks::harmless_packets_beside_a_knock_do_not_end_it");
     }
-    "glance" {
+    "fast_path" {
         4 "at a glance a packet to a closed port ends nothing":
-            "!(plain.is_heeded(|flags| world.heeds(flags)) && (plain.is_near() || may_attempt(world, &plain.source())))"
+            "!(plain.is_heeded(|flags| env.heeds(flags)) && (plain.is_near() || may_attempt(env, &plain.source())))"
             => "true";
         15 "at a glance a link-local source ends nothing":
-            "(plain.is_near() || may_attempt(world, &plain.source()))" => "may_attempt(world, &plain.source())";
+            "(plain.is_near() || may_attempt(env, &plain.source()))" => "may_attempt(env, &plain.source())";
     }
     "is_right" {
         1 "the checksum of an IPv4 header is not looked at":
@@ -119,10 +119,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "visit" {
         1 "no checksum is verified":
-            "desk.sound.set(u32::from(checksum::is_right(frame, packet)));"
+            "scratch.sound.set(u32::from(checksum::is_right(frame, packet)));"
             => "let _ = checksum::is_right(frame, packet);", quick("checksums::a_wrong_checksum_makes_a_knock_none");
         1 "checksums are verified where the config says not to":
-            "if world.verify_checksums() && packet.may_knock()" => "if packet.may_knock()";
+            "if env.verify_checksums() && packet.may_knock()" => "if packet.may_knock()";
         1 "only first knocks are verified":
             "(attempts.is_some() || knock.starts[0] != 0)" => "knock.starts[0] != 0";
         1 "only later knocks are verified":
@@ -130,28 +130,28 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "start_door" {
         1 "a first knock with a wrong checksum begins":
-            "if desk.sound.get() == 0 { desk.spoilt.set(1); return; }"
-            => "if desk.sound.get() == 0 { desk.spoilt.set(1); }";
+            "if scratch.sound.get() == 0 { scratch.spoilt.set(1); return; }"
+            => "if scratch.sound.get() == 0 { scratch.spoilt.set(1); }";
         2 "a door of one step is not completed by it":
-            "note_done(desk, index); return;" => "return;";
+            "note_done(scratch, index); return;" => "return;";
         2 "a door of one step is under way as well":
-            "note_done(desk, index); return;" => "note_done(desk, index);";
+            "note_done(scratch, index); return;" => "note_done(scratch, index);";
         2 "all doors of a source are one attempt":
             "let cell = &attempts.slots[slot]; let mut tries" => "let cell = &attempts.slots[0]; let mut tries";
         2 "an attempt that is too old keeps a new one from beginning":
             "if old.0 != 0 && old.door() == index && old.is_live(door, Ticks::at(now)) {" => "if old.0 != 0 {";
         2 "a packet that a door took begins it as well":
-            "|| desk.used.get() >> slot & 1 != 0 {" => "{";
+            "|| scratch.used.get() >> slot & 1 != 0 {" => "{";
         4 "the filter forgets an attempt at once":
-            "watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "watch.raise(now);";
+            "filter.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "filter.raise(now);";
         4 "the filter is not told of an attempt":
-            "watch.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "";
+            "filter.raise(now.saturating_add(Ticks::span_ns(door.seq_ticks)));" => "";
         7 "two CPUs begin one attempt twice":
             "if old.0 != 0 && old.door() == index && old.is_live(door, Ticks::at(now)) {" => "if false {";
     }
     "advance_slot" {
         1 "a later knock with a wrong checksum counts":
-            "Meaning::Next if desk.sound.get() == 0 =>" => "Meaning::Next if false =>";
+            "Meaning::Next if scratch.sound.get() == 0 =>" => "Meaning::Next if false =>";
         3 "a step is not made":
             "let next = attempt.advanced();" => "let next = attempt;";
         3 "the last step is not needed":
@@ -166,33 +166,33 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             => "Meaning::OutOfTurn => return false, Meaning::Stray => {",
             quick("knocks::a_step_out_of_turn_ends_the_attempt");
         4 "the knock of another door does not end an attempt":
-            "Meaning::Stray if desk.stray.get() == 0 => return false," => "Meaning::Stray => return false,";
+            "Meaning::Stray if scratch.stray.get() == 0 => return false," => "Meaning::Stray => return false,";
         4 "a first step does not start afresh":
-            "report(world, desk, door, attempt, Kind::Wrong); return false;"
-            => "report(world, desk, door, attempt, Kind::Wrong); return true;";
+            "report(env, scratch, door, attempt, Kind::Wrong); return false;"
+            => "report(env, scratch, door, attempt, Kind::Wrong); return true;";
         7 "a step is made whatever another CPU did":
             "if cell.swap(attempt.0, if done" => "if cell.swap(cell.load(), if done";
     }
     "knock" {
         2 "no door begins":
-            "start(world, desk, knock);" => "";
+            "start(env, scratch, knock);" => "";
     }
     "start" {
         2 "of the doors that a port begins only the first does":
-            "start_door(world, desk, u32::from(number) - 1);"
-            => "start_door(world, desk, u32::from(number) - 1); break;";
+            "start_door(env, scratch, u32::from(number) - 1);"
+            => "start_door(env, scratch, u32::from(number) - 1); break;";
     }
     "is_wrong" {
         4 "a packet to a port on which something listens ends the attempt":
-            "&& matches!(world.socket(packet), Socket::Nothing)" => "";
+            "&& matches!(env.socket(packet), Socket::Nothing)" => "";
         4 "what is only forwarded ends the attempt":
-            "&& world.is_own(&packet.dst)" => "";
+            "&& env.is_own(&packet.dst)" => "";
         4 "a neighbour's broadcast ends the attempt":
-            "!packet.group && world.is_own" => "world.is_own";
+            "!packet.group && env.is_own" => "env.is_own";
     }
     "end_all" {
         4 "only the first attempt of a source ends":
-            "if cell.swap(attempt.0, 0) { world.count" => "if cell.swap(attempt.0, 0) { slot = SLOTS; world.count";
+            "if cell.swap(attempt.0, 0) { env.count" => "if cell.swap(attempt.0, 0) { slot = SLOTS; env.count";
         4 "the filter is emptied before its time":
             "if now >= until {" => "if true {";
         4 "a segment that one door takes ends the attempts at all":
@@ -204,29 +204,29 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "complete_all" {
         5 "a door that was completed does nothing":
-            "complete(world, desk, door);" => "";
+            "complete(env, scratch, door);" => "";
         5 "of several completed doors one acts":
-            "desk.done.set(done >> 8);" => "desk.done.set(0);";
+            "scratch.done.set(done >> 8);" => "scratch.done.set(0);";
     }
     "complete" {
         5 "a close door opens":
             "door.action == Action::Close as u8" => "false";
         5 "a one-time sequence opens twice":
-            "door.once != 0 && !spend(world, packet, door, now)" => "door.once != 0 && false";
+            "door.once != 0 && !use_up(env, packet, door, now)" => "door.once != 0 && false";
         5 "the prefixes of a door are those of the other family":
             "{ &door.prefix_v4 } else { &door.prefix_v6 }" => "{ &door.prefix_v6 } else { &door.prefix_v4 }";
     }
     "close" {
         5 "a close door leaves the grant":
-            "world.remove_grant(&GrantKey" => "let _ = (&GrantKey";
+            "env.remove_grant(&GrantKey" => "let _ = (&GrantKey";
         5 "a close door leaves the grants of wider prefixes":
-            "world.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix));"
-            => "world.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix)); return;";
+            "env.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix));"
+            => "env.remove_grant(&GrantKey::new(service.tag, &packet.src, prefix)); return;";
     }
     "open" {
         5 "a shorter door moves the end back":
             "grant.until = if grant.until > end { grant.until } else { end };" => "grant.until = end;";
-        5 "knocking again does not move the end":
+        5 "sequence again does not move the end":
             "grant.until = if grant.until > end { grant.until } else { end };" => "grant.until = grant.until;";
         5 "a live grant is begun anew":
             "&& grant.is_live(now) {" => "&& !grant.is_live(now) {";

@@ -14,7 +14,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         15 "a refused grant is counted as one":
             "_ => Counter::GrantRefused," => "_ => Counter::GrantOpened,";
         17 "what a completed door did is not told":
-            "world.emit(desk.event(Event { at: now, until," => "let _ = (desk.event(Event { at: now, until,";
+            "env.emit(scratch.event(Event { at: now, until," => "let _ = (scratch.event(Event { at: now, until,";
         17 "the end of a grant is not told":
             "until, source: packet.src," => "until: until & 0, source: packet.src,";
         17 "the prefix of a grant is not told":
@@ -22,25 +22,25 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "start_door" {
         16 "what is over the budget does not begin":
-            "world.count(Counter::AttemptUntold);" => "world.count(Counter::AttemptUntold); return;";
+            "env.count(Counter::AttemptUntold);" => "env.count(Counter::AttemptUntold); return;";
         16 "what is over the budget is told":
             "if is_told {" => "if true {";
         16 "what is within the budget is not told":
             "if is_told {" => "if false {";
         16 "an attempt without room is not counted":
-            "world.count(Counter::AttemptLost);" => "";
+            "env.count(Counter::AttemptLost);" => "";
         18 "a zeroed door can be begun":
             "if door.steps == 0 || !door.accepts" => "if !door.accepts";
     }
     "advance_slot" {
         17 "a step is not told":
-            "report(world, desk, door, next, Kind::Stage);" => "";
+            "report(env, scratch, door, next, Kind::Stage);" => "";
         17 "a knock of another door that ends an attempt is not told":
-            "report(world, desk, door, attempt, Kind::Wrong); return false;" => "return false;";
+            "report(env, scratch, door, attempt, Kind::Wrong); return false;" => "return false;";
     }
     "end_all" {
         17 "a wrong knock is not told":
-            "report(world, desk, door, attempt, Kind::Wrong); desk.used" => "desk.used";
+            "report(env, scratch, door, attempt, Kind::Wrong); scratch.used" => "scratch.used";
     }
     "report" {
         17 "the end of an attempt is not told":
@@ -50,13 +50,13 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "start" {
         17 "a knock with a wrong checksum is not counted":
-            "world.count(Counter::BadChecksum);" => "";
+            "env.count(Counter::BadChecksum);" => "";
         18 "a zeroed start of a knock names a door":
             "if number == 0 {" => "if false {";
     }
     "visit" {
         17 "a packet to a knock port is not counted":
-            "world.count(Counter::KnockPacket); desk" => "desk";
+            "env.count(Counter::KnockPacket); scratch" => "scratch";
     }
     "live" {
         18 "a zeroed word is looked at":
@@ -70,19 +70,19 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "decide" {
         17 "a verdict is not counted":
-            "world.count(counter); false" => "false";
+            "env.count(counter); false" => "false";
     }
     "deny" {
         17 "denials are logged where the config says not to":
-            "!decide(world, reason) && world.log_denied()" => "!decide(world, reason)";
+            "!decide(env, reason) && env.log_denied()" => "!decide(env, reason)";
         17 "denials are not logged":
-            "!decide(world, reason) && world.log_denied()" => "!decide(world, reason) && false";
+            "!decide(env, reason) && env.log_denied()" => "!decide(env, reason) && false";
     }
     "log_denial" {
         17 "any number of denials is logged":
             "let _ = tokens.swap(left, left - 1);" => "";
         17 "a denial that is left out of the log is not counted":
-            "world.count(Counter::DenialUnlogged);" => "";
+            "env.count(Counter::DenialUnlogged);" => "";
     }
     "judge_role" {
         18 "a port of a zeroed service is protected":

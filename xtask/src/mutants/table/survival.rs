@@ -5,18 +5,18 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::*;
-use crate::mutants::source::{Code, File, Place, Sources};
+use crate::mutants::source::{Code, File, Site, Sources};
 use crate::paths;
 
 /// Renames that are likely, and some that are harsh: words within other words, a name that others have already,
 /// functions that rows are in.
 const RENAMES: &[&[(&str, &str)]] = &[
-    &[("desk", "scratch"), ("Desk", "Scratch")],
-    &[("world", "env"), ("World", "Env"), ("Kernel", "Maps")],
+    &[("scratch", "desk"), ("Scratch", "Desk")],
+    &[("env", "world"), ("Env", "World"), ("Kernel", "Maps")],
     &[("until", "end")],
     &[("trusts", "is_trusted"), ("index", "number"), ("u32", "Word")],
-    &[("glance", "fast_path"), ("Glance", "FastPath"), ("plain", "fast"), ("Plain", "Fast")],
-    &[("cell", "atomic"), ("Cell64", "Atomic64"), ("Attempt", "Progress"), ("slots", "all")],
+    &[("fast_path", "glance"), ("FastPath", "Glance"), ("plain", "fast"), ("Plain", "Fast")],
+    &[("cell", "word"), ("Atomic64", "Cell64"), ("Attempt", "Progress"), ("slots", "all")],
     &[("advance_slot", "move_attempt"), ("guard", "judge_protected"), ("is_live", "lives"), ("parse", "read")],
 ];
 
@@ -28,12 +28,12 @@ fn rows() -> Vec<&'static Mutant> {
     all().collect()
 }
 
-fn file<'a>(sources: &'a Sources, place: &Place) -> &'a File {
+fn file<'a>(sources: &'a Sources, place: &Site) -> &'a File {
     sources.files().iter().find(|file| file.name == place.file).unwrap()
 }
 
 /// The tokens that a bug replaces.
-fn tokens(sources: &Sources, place: &Place) -> Range<usize> {
+fn tokens(sources: &Sources, place: &Site) -> Range<usize> {
     file(sources, place).code.tokens(&place.octets)
 }
 
@@ -48,7 +48,7 @@ fn lost(sources: &Sources, names: &[(&str, &str)]) -> Vec<&'static str> {
     let rename = |file: &File| File::new(&file.name, file.code.renamed(other));
     let renamed: Sources = sources.files().iter().map(rename).collect();
     let before = sources.places(&rows()).unwrap();
-    let is_lost = |(before, after): (Place, anyhow::Result<Place>)| {
+    let is_lost = |(before, after): (Site, anyhow::Result<Site>)| {
         !after.is_ok_and(|after| {
             (&after.file, tokens(&renamed, &after)) == (&before.file, tokens(sources, &before))
                 && words(&after.to) == words(&Code::new(before.to).renamed(other))
@@ -99,7 +99,7 @@ fn files_may_move() {
     let after = moved.places(&rows()).unwrap();
     for ((mutant, before), after) in rows().into_iter().zip(before).zip(after) {
         let number = files.iter().position(|file| file.name == before.file).unwrap();
-        let wanted = Place { file: there(number, &files[number]), ..before };
+        let wanted = Site { file: there(number, &files[number]), ..before };
         assert_eq!(after, wanted, "{mutant}");
     }
 }
