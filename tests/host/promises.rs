@@ -1,4 +1,4 @@
-//! SECURITY.md names the trials that hold its promises: they are there.
+//! SECURITY.md names the tests that hold its promises: they are there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ fn is_of(path: &Path, module: &str) -> bool {
     module.split("::").all(|name| parts.any(|part| part == name))
 }
 
-/// True if the file has the test, and runs it: it is marked as one, or named where trials are listed.
+/// True if the file has the test, and runs it: it is marked as one, or named where tests are listed.
 fn runs(text: &str, test: &str) -> bool {
     let marked = text.split("#[test]").skip(1).any(|behind| {
         let declared = behind.lines().map(str::trim).find(|line| line.starts_with("fn "));
@@ -52,9 +52,9 @@ fn runs(text: &str, test: &str) -> bool {
 /// True if there is such a test, or such a module of tests.
 fn is_there(name: &str, sources: &[(PathBuf, String)]) -> bool {
     let name = name.trim_end_matches("::*");
-    // Tests, trials, a fuzz target, or a chapter of the story, of which each is a trial.
+    // Tests as Rust has them, our own, a fuzz target, or a chapter of the story, of which each is a test.
     let is_module = |path: &Path, text: &str| {
-        let marks = ["#[test]", "Trial", "fuzz_target!"];
+        let marks = ["#[test]", "Test", "fuzz_target!"];
         marks.iter().any(|mark| text.contains(mark)) || path.starts_with("tests/src/story")
     };
     sources.iter().any(|(path, text)| {
@@ -67,14 +67,14 @@ fn is_there(name: &str, sources: &[(PathBuf, String)]) -> bool {
 fn a_test_that_nobody_runs_holds_no_promise() {
     let sources = [(
         PathBuf::from("tests/it/a.rs"),
-        "trials![\"a\"; listed, last]\nfn listed() {}\nfn left_out() {} Trial".to_owned(),
+        "tests![\"a\"; listed, last]\nfn listed() {}\nfn left_out() {} Test".to_owned(),
     )];
     assert!(is_there("a::listed", &sources) && is_there("a", &sources));
     assert!(!is_there("a::left_out", &sources) && !is_there("b::listed", &sources) && !is_there("b", &sources));
 }
 
 #[test]
-fn every_promise_names_trials_that_are_there() {
+fn every_promise_names_tests_that_are_there() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../SECURITY.md")).expect("SECURITY.md");
     let sources = sources();
     let (_, promised) = text.split_once("\n## Promises").expect("a head");
@@ -90,5 +90,5 @@ fn every_promise_names_trials_that_are_there() {
         let commands = |name: &String| name.contains(' ') || name.contains('/');
         missing.extend(names.into_iter().filter(|name| !commands(name) && !is_there(name, &sources)));
     }
-    assert!(missing.is_empty(), "no such trials: {missing:#?}");
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
 }

@@ -1,6 +1,6 @@
 //! What needs root: BPF programs in this kernel, and whole hosts in network namespaces.
 //!
-//! `cargo xtask test` runs it. Each trial has a sandbox of its own. A trial that cannot run fails; none is left
+//! `cargo xtask test` runs it. Each test has a sandbox of its own. A test that cannot run fails; none is left
 //! out silently.
 
 mod e2e;
@@ -9,5 +9,5 @@ mod kernel;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tests::trial::run(kernel::trials().into_iter().chain(e2e::trials()).collect())
+    tests::harness::run(kernel::tests().into_iter().chain(e2e::tests()).collect())
 }

@@ -1,14 +1,14 @@
 //! The Debian package where the config has mistakes: it says so, and changes nothing.
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Host, PINS, Probe};
-use tests::trial::{Trial, trials};
 
 use crate::debian::{CONFIG, Debian, Package, UNIT, config};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["package::broken"; a_broken_config_is_told_and_nothing_is_half_done]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["package::broken"; a_broken_config_is_told_and_nothing_is_half_done]
 }
 
 fn a_broken_config_is_told_and_nothing_is_half_done() -> Result<()> {

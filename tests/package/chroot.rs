@@ -3,15 +3,15 @@
 use std::process::Command;
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Mount, PINS, Probe};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use crate::debian::{Package, disk, put};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["package::chroot"; a_purge_in_a_chroot_leaves_the_hosts_gate_alone]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["package::chroot"; a_purge_in_a_chroot_leaves_the_hosts_gate_alone]
 }
 
 fn a_purge_in_a_chroot_leaves_the_hosts_gate_alone() -> Result<()> {

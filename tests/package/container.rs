@@ -4,15 +4,15 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Background, Family, Host, Mount, PINS, Probe, TIMEOUT, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use crate::debian::{CONFIG, Package, config, disk, put};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["package::container"; a_package_needs_no_systemd]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["package::container"; a_package_needs_no_systemd]
 }
 
 /// Makes the file tree its own root, and does nothing, as process 1.

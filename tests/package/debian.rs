@@ -57,7 +57,7 @@ pub fn put(disk: &MachineRoot, package: Package) -> Result<String> {
     Ok(to)
 }
 
-/// The lab's config with a grant that outlives the trial.
+/// The lab's config with a grant that outlives the test.
 pub fn config() -> Config {
     Config::lab().set("cmd_timeout", "\"30m\"")
 }

@@ -1,14 +1,14 @@
 //! The life of the Debian package on a booted system.
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Flood, Host, PINS, Probe, SSH_PORT, Session};
-use tests::trial::{Trial, trials};
 
 use crate::debian::{CONFIG, Debian, Package, UNIT, config, detaching};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["package::life"; a_package_is_installed_started_knocked_on_upgraded_removed_and_purged]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["package::life"; a_package_is_installed_started_knocked_on_upgraded_removed_and_purged]
 }
 
 fn a_package_is_installed_started_knocked_on_upgraded_removed_and_purged() -> Result<()> {

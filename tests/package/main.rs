@@ -13,6 +13,6 @@ mod tarball;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let trials = [life::trials(), broken::trials(), container::trials(), chroot::trials(), tarball::trials()];
-    tests::trial::run(trials.into_iter().flatten().collect())
+    let tests = [life::tests(), broken::tests(), container::tests(), chroot::tests(), tarball::tests()];
+    tests::harness::run(tests.into_iter().flatten().collect())
 }

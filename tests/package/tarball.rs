@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Background, Family, Host, PINS, Probe, TIMEOUT, sandbox};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use crate::debian::{CONFIG, Debian, Package, UNIT, config, put};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["package::tarball"; the_program_needs_no_other_file, its_instructions_hold]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["package::tarball"; the_program_needs_no_other_file, its_instructions_hold]
 }
 
 /// Unpacks it, and says where.

@@ -3,6 +3,7 @@
 pub mod agree;
 pub mod bench;
 pub mod fuzz;
+pub mod harness;
 pub mod history;
 pub mod kernel;
 pub mod knockd;
@@ -16,5 +17,4 @@ pub mod soak;
 pub mod story;
 pub mod sweep;
 pub mod tables;
-pub mod trial;
 pub mod vm;

@@ -39,7 +39,7 @@ impl Checks {
         Self {
             verb,
             after,
-            logs: paths::workspace().join("target/trials"),
+            logs: paths::workspace().join("target/tests"),
             budget: Budget::begin(),
             start: Instant::now(),
             times: Vec::new(),

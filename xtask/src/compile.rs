@@ -81,7 +81,7 @@ impl Built {
         knockctl(&self.object, Profile::Release).map(drop)
     }
 
-    /// Builds a `knockctl` of a version that does not exist, whose maps are laid out otherwise: for the trials of an
+    /// Builds a `knockctl` of a version that does not exist, whose maps are laid out otherwise: for the tests of an
     /// upgrade. As the tests are built, so that the crates of others are built once for both.
     pub fn next_knockctl(&self, tools: &Tools) -> Result<PathBuf> {
         let target = paths::next();
@@ -108,7 +108,7 @@ impl Built {
     }
 
     /// A cargo command that runs a test binary which needs root, with what is passed on to it.
-    pub fn trials(&self, binary: &str, args: &[impl AsRef<OsStr>]) -> Command {
+    pub fn tests(&self, binary: &str, args: &[impl AsRef<OsStr>]) -> Command {
         let mut command = self.cargo("test");
         command.args(HOST).args(["--test", binary, "--"]).args(args);
         command

@@ -26,7 +26,7 @@ pub fn miri_target() -> PathBuf {
     workspace().join("target/miri")
 }
 
-/// What is built of another layout, for the trials of an upgrade.
+/// What is built of another layout, for the tests of an upgrade.
 pub fn next() -> PathBuf {
     workspace().join("target/next")
 }

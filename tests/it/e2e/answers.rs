@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData, MapInfo};
 use knock_common::abi::layout::{InterfaceReport, MAX_INTERFACES, name};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Family, Late, TIMEOUT, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::links::{assert_place, program};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::answers";
         interfaces_that_are_gone_take_no_room,
         without_room_for_an_answer_the_gate_stands_all_the_same,

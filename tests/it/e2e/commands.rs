@@ -1,15 +1,15 @@
 //! `knockctl` as an administrator meets it: negative answers, errors, and their remedies.
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Family, Host, Lab, Probe, Ran, Status, knockctl, knockctl_as_nobody, knockctl_path};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::commands";
         nothing_loaded_is_a_negative_answer_or_an_error,
         no_command_is_status,

@@ -5,15 +5,15 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Daemon, Family, Host, Lab, Mount, PINS, Probe, Status, knockctl};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::config";
         a_start_with_an_error_leaves_nothing,
         a_start_with_an_error_leaves_the_gate_that_stands,

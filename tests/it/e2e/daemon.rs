@@ -5,18 +5,18 @@ use std::fs;
 use anyhow::Result;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tests::harness::{Test, tests};
 use tests::lab::{
     Background, Config, Daemon, Family, GATE_STANDS, Host, PINS, Pause, Probe, SSH_PORT, Status, TIMEOUT, knockctl,
     knockctl_path, pause, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::daemon";
         a_second_daemon_is_refused_and_the_first_goes_on,
         a_restart_keeps_links_grants_attempts_and_counters,

@@ -3,15 +3,15 @@
 use std::net::TcpListener;
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Daemon, Family, Host, SSH_PORT, Status, knockctl};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::explain";
         the_rule_that_decides_is_named,
         a_question_changes_nothing,

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Background, Config, Daemon, Dev, Family, Host, TIMEOUT, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::fail2ban";
         the_filter_finds_intruders_in_syslog,
         the_filter_finds_intruders_in_a_log_file,

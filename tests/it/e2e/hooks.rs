@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nix::net::if_::if_nametoindex;
+use tests::harness::{Test, ensure_measured, tests};
 use tests::lab::{
     Config, Daemon, Family, Host, PATIENCE, PINS, Pause, Probe, Status, TIMEOUT, connect, ip, knockctl, knockctl_path,
     pause, sandbox, send_udp, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, ensure_measured, trials};
 
 use super::assert_says;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::hooks";
         a_hook_runs_after_the_kernel_has_opened,
         a_hook_is_told_of_everything_in_both_families,
@@ -41,7 +41,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What the hooks of a trial write.
+/// What the hooks of a test write.
 struct Log(PathBuf);
 
 impl Log {

@@ -3,15 +3,15 @@
 use anyhow::{Context, Result};
 use aya::programs::Xdp;
 use aya::programs::xdp::{XdpLinkId, XdpMode};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Daemon, Family, Host, Lab, PINS, Probe, Status, knockctl};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::interfaces";
         another_xdp_program_is_named_and_left_alone,
         another_xdp_program_on_one_interface_keeps_the_gate_off_all,

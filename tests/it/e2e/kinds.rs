@@ -1,16 +1,16 @@
 //! Kinds of interfaces: those without an Ethernet header, and those that lie on others.
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Device, Family, Frames, Host, Late, Probe, Tunnel, bridge, ip, knockctl, moved_addresses};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::links::{assert_gated, assert_place, place, program};
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::kinds";
         a_tun_device_is_gated_without_ethernet_headers,
         a_tun_device_that_appears_later_is_gated,

@@ -1,17 +1,17 @@
-//! The lab itself, without a gate: what the other trials take for granted.
+//! The lab itself, without a gate: what the other tests take for granted.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{
     Background, Family, Flood, Host, Lab, PATIENCE, PINS, Probe, SSH_PORT, Session, Sshd, accepted, connect, must_open,
 };
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::lab";
         without_a_gate_everybody_connects,
         a_session_echoes_and_outlives_its_server,

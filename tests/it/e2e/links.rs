@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use tests::harness::{Test, tests, waiting_tests};
 use tests::lab::{
     Config, Daemon, Family, GATE_STANDS, Host, Late, Mark, Pause, Probe, SSH_PORT, Status, TIMEOUT, connect, ip,
     knockctl, leaks, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials, waiting_trials};
 
 use super::assert_says;
 use super::interfaces::attach_foreign;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    let mut all = trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    let mut all = tests![
         "e2e::links";
         an_interface_that_appears_later_gets_the_same_rules,
         the_gate_is_there_before_the_interface_is_up,
@@ -39,7 +39,7 @@ pub fn trials() -> Vec<Trial> {
         a_reload_without_a_daemon_lists_anew,
         check_says_what_is_not_there,
     ];
-    all.extend(waiting_trials!["e2e::links"; what_was_refused_is_tried_again_though_it_has_not_changed]);
+    all.extend(waiting_tests!["e2e::links"; what_was_refused_is_tried_again_though_it_has_not_changed]);
     all
 }
 

@@ -5,24 +5,24 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use anyhow::Result;
+use tests::harness::{Test, tests, waiting_tests};
 use tests::lab::{
     Background, Config, Family, Host, NOBODY, PINS, Probe, Ran, Status, TIMEOUT, knockctl, knockctl_path, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials, waiting_trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    let mut all = trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    let mut all = tests![
         "e2e::lock";
         a_user_cannot_hold_the_lock,
         a_user_who_held_it_before_is_not_the_daemon,
         another_process_with_the_daemons_number_is_never_signalled,
         a_lock_of_roots_is_not_taken_away,
     ];
-    all.extend(waiting_trials!["e2e::lock"; a_reload_ends_while_somebody_keeps_the_pins_locked]);
+    all.extend(waiting_tests!["e2e::lock"; a_reload_ends_while_somebody_keeps_the_pins_locked]);
     all
 }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Daemon, Family, Host, Line, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::assert_says;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::lockout";
         who_guesses_is_not_heard_until_the_time_is_over,
         a_lockout_outlives_the_daemon_and_ends_by_command,

@@ -8,17 +8,17 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tests::harness::{Test, ensure_measured, tests};
 use tests::lab::{
     Background, Config, Daemon, Dev, Family, Flood, Host, Pause, SSH_PORT, Status, TIMEOUT, knockctl, pause, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, ensure_measured, trials};
 
 use super::assert_says;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::logging";
         syslog_gets_each_line_with_its_priority,
         a_syslog_that_is_late_or_restarted_gets_the_rest,

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Lab, Machine, MachineRoot, PATIENCE, Probe, connect};
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::machine";
         a_machine_boots_on_the_labs_network,
         a_machine_leaves_nothing_behind,

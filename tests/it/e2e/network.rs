@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use socket2::{Domain, Socket, Type};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, send_udp};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::network";
         neighbours_are_found_through_the_gate,
         the_gate_is_asked_on_every_interface,

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
+use tests::harness::{Test, ensure_measured, tests};
 use tests::lab::{Background, Config, Family, Host, PINS, Probe, TIMEOUT, knockctl, knockctl_path};
 use tests::story::World;
-use tests::trial::{Trial, ensure_measured, trials};
 
 use super::assert_says;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::notify";
         ready_is_said_when_the_gate_stands,
         an_abstract_socket_is_told_as_well,

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::mount::{MsFlags, mount};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Family, Host, Lab, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::assert_says;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::onetime";
         a_sequence_opens_once_and_the_next_follows,
         a_used_sequence_is_refused_with_a_dead_daemon_and_stays_used,

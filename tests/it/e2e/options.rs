@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use socket2::{Domain, Protocol, Socket, Type};
+use tests::harness::{Test, tests, waiting_tests};
 use tests::lab::{
     Config, Daemon, Family, Host, PATIENCE, Probe, SSH_PORT, Status, TIMEOUT, connect, must_open, send_udp, until,
 };
 use tests::packet::{ACK, FIN, PacketBuilder, RST, SYN};
 use tests::story::World;
-use tests::trial::{Trial, trials, waiting_trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    let mut all = trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    let mut all = tests![
         "e2e::options";
         trusted_networks_never_knock,
         a_grant_may_cover_a_prefix,
@@ -27,7 +27,7 @@ pub fn trials() -> Vec<Trial> {
         attempts_beyond_the_rate_are_begun_untold,
         ports_may_be_a_range_and_both_transports,
     ];
-    all.extend(waiting_trials!["e2e::options"; traffic_keeps_a_udp_grant_alive]);
+    all.extend(waiting_tests!["e2e::options"; traffic_keeps_a_udp_grant_alive]);
     all
 }
 

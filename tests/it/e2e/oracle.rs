@@ -20,12 +20,12 @@ use tests::fuzz::edit::set_source_port;
 use tests::fuzz::mutate::Mutator;
 use tests::fuzz::reading::{Segment, read};
 use tests::fuzz::seeds;
+use tests::harness::{Test, tests};
 use tests::lab::{
     Config, Daemon, Family, Host, Lab, SERVER_INTERFACES, Status, TIMEOUT, Wire, accepted, knockctl, until,
 };
 use tests::packet::extension::{DESTINATION, HOP_BY_HOP};
 use tests::packet::{ACK, CWR, ECE, Extension, FIN, PSH, PacketBuilder, RST, SERVICE_VLAN, SYN, URG, VLAN};
-use tests::trial::{Trial, trials};
 
 const TCP_PORT: u16 = 2222;
 const UDP_PORT: u16 = 51820;
@@ -35,9 +35,9 @@ const TIMES: usize = 4;
 /// Frames of established connections, unless the environment names seconds.
 const OWN_FRAMES: usize = 20_000;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::oracle";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::oracle";
         no_frame_makes_a_socket_behind_the_gate,
         no_frame_of_a_connection_is_denied_whatever_a_path_makes_of_it,
     ]
@@ -50,7 +50,7 @@ fn config() -> Config {
         .with("[\"7000/tcp\", \"8000/udp\", \"9000/tcp\"]", "[\"38211/tcp\", \"9407/udp\", \"52630/tcp\"]")
 }
 
-/// Until when to go on, if the environment says how long: each trial has half of it.
+/// Until when to go on, if the environment says how long: each test has half of it.
 fn end() -> Result<Option<Instant>> {
     let Ok(text) = env::var("KNOCK_SECONDS") else { return Ok(None) };
     let seconds: u64 = text.parse().context("KNOCK_SECONDS")?;
@@ -508,7 +508,7 @@ fn no_frame_of_a_connection_is_denied_whatever_a_path_makes_of_it() -> Result<()
         send_all(&wire, &frames)?;
         sent += frames.len();
         if sent % 4096 < frames.len() {
-            // What is no connection any more is none of this trial's.
+            // What is no connection any more is none of this test's.
             let mut there = Vec::new();
             for connection in connections {
                 if connection.is_there()? {

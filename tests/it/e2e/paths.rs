@@ -7,18 +7,18 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::mount::{MntFlags, umount2};
+use tests::harness::{Test, tests};
 use tests::lab::{
     Background, Config, Daemon, Family, GATE_STANDS, Host, Mount, NOBODY, PINS, Probe, Ran, TIMEOUT, knockctl,
     knockctl_path, sandbox, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::paths";
         a_bpffs_that_was_mounted_is_for_root_alone,
         a_missing_bpffs_has_its_mount_command_as_the_remedy,

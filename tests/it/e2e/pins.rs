@@ -7,18 +7,18 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, HashMap, MapData};
+use tests::harness::{Test, tests};
 use tests::lab::strace::Trace;
 use tests::lab::{
     Background, Config, Daemon, Family, Host, Mount, PINS, Probe, Ran, TIMEOUT, knockctl, knockctl_path, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::pins";
         pins_of_another_layout_are_refused,
         a_map_of_another_shape_is_refused,

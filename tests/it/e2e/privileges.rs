@@ -6,17 +6,17 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{
     Background, Config, Family, GATE_STANDS, Host, PINS, Probe, TIMEOUT, knockctl, knockctl_path, sandbox, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::privileges";
         a_daemon_keeps_what_a_reload_needs_and_no_more,
         a_daemon_with_hooks_passes_on_what_it_does_not_use,

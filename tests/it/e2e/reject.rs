@@ -4,19 +4,19 @@ use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{
     Config, Device, Family, Frames, Host, Late, PATIENCE, Probe, SSH_PORT, Status, Wire, connect, ip, ip_packet,
 };
 use tests::packet::extension::{DESTINATION, Extension};
 use tests::packet::{ACK, CWR, ECE, FIN, PSH, PacketBuilder, RST, SYN, URG, checksum};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::links::assert_place;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::reject";
         an_answer_is_octet_for_octet_that_of_a_closed_port,
         so_is_one_without_a_link_header,

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Family, Flood, GATE_STANDS, Host, Probe, SSH_PORT, Session, Status, accepted, connect};
 use tests::lab::{Mark, PATIENCE, knockctl};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::reload";
         no_syn_gets_through_while_rules_are_swapped,
         grants_attempts_and_sessions_are_kept,

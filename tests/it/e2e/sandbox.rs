@@ -7,21 +7,21 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tests::harness::{Test, itself, tests};
 use tests::lab::{Config, Daemon, Family, Host, Lab, Lines, Session, Sshd, TIMEOUT, knockctl, sandbox, until};
-use tests::trial::{Trial, itself, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    let mut trials = trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    let mut tests = tests![
         "e2e::sandbox";
         nothing_is_left_after_sigkill,
         nothing_is_left_after_sigterm,
         its_exit_code_is_that_of_the_program,
     ];
-    trials.push(Trial::new(LOITER, loiter).ignored());
-    trials.push(Trial::new(PASS, || Ok(())).ignored());
-    trials.push(Trial::new(FAIL, || anyhow::bail!("as asked")).ignored());
-    trials
+    tests.push(Test::new(LOITER, loiter).ignored());
+    tests.push(Test::new(PASS, || Ok(())).ignored());
+    tests.push(Test::new(FAIL, || anyhow::bail!("as asked")).ignored());
+    tests
 }
 
 /// What a sandbox within this one is asked for.

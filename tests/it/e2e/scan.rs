@@ -1,13 +1,13 @@
 //! What scanners see of a gate, and that the table of it can be wrong.
 
 use anyhow::{Result, ensure};
+use tests::harness::{Test, waiting_tests};
 use tests::lab::Config;
 use tests::scan::{self, Deny, Plan, Report};
-use tests::trial::{Trial, waiting_trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    waiting_trials!["e2e::scan";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    waiting_tests!["e2e::scan";
         scanners_see_what_they_should,
         a_gate_that_lets_everybody_in_is_told,
         a_gate_that_denies_otherwise_is_told,

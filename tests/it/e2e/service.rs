@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{
     BOOT_TIMEOUT, Config, Family, Flood, Host, Lab, Machine, MachineRoot, PATIENCE, Pause, Probe, Ran, SSH_PORT,
     connect, knockctl, knockctl_path, pause, until,
 };
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::service";
         the_unit_is_safe,
         the_gate_stands_before_the_network,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::soak::{self, Plan};
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::soak"; nothing_is_lost_nobody_let_in_and_nothing_grows]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::soak"; nothing_is_lost_nobody_let_in_and_nothing_grows]
 }
 
 fn nothing_is_lost_nobody_let_in_and_nothing_grows() -> Result<()> {

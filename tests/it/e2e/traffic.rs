@@ -5,13 +5,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Family, Host, PATIENCE, TIMEOUT, send_udp};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::traffic";
         a_connection_carries_much_data_after_its_grant,
         large_frames_are_gated_and_carried,
@@ -19,7 +19,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The second protected port of these trials.
+/// The second protected port of these tests.
 const PORT: u16 = 5000;
 
 fn config() -> Config {

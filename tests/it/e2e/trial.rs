@@ -1,15 +1,15 @@
 //! Rules on trial go by themselves, unless somebody confirms them.
 
 use anyhow::Result;
+use tests::harness::{Test, waiting_tests};
 use tests::lab::{Config, Daemon, Family, Host, PINS, Pause, Probe, Status, TIMEOUT, knockctl, pause, until};
 use tests::story::World;
-use tests::trial::{Trial, waiting_trials};
 
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    waiting_trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    waiting_tests![
         "e2e::trial";
         a_gate_that_nobody_confirms_is_taken_down,
         a_gate_that_is_confirmed_stays,

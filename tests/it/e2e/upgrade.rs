@@ -8,17 +8,17 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use aya::maps::{Array, Map, MapData, MapInfo};
+use tests::harness::{Test, tests};
 use tests::lab::strace::{Call, Fault, Trace, faulty, steps};
 use tests::lab::{
     Background, Config, Family, Flood, GATE_STANDS, Host, Mark, PINS, Probe, Ran, SSH_PORT, Session, TIMEOUT, accepted,
     knockctl_path, sandbox, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::upgrade";
         grants_and_sessions_go_to_another_layout_and_back,
         an_upgrade_killed_at_any_step_is_brought_to_an_end_or_never_was,

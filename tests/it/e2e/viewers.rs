@@ -14,19 +14,19 @@ use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use tests::harness::{Test, tests};
 use tests::lab::grants::fill;
 use tests::lab::{
     Config, Family, GATE_STANDS, Host, NOBODY, PINS, Probe, Ran, TIMEOUT, knockctl, knockctl_as_nobody, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::notify::Manager;
 use super::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::viewers";
         a_member_of_the_group_sees_the_status,
         who_is_no_member_sees_nothing,

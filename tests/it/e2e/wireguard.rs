@@ -6,15 +6,15 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, waiting_tests};
 use tests::lab::{
     Background, Config, Family, Host, PATIENCE, Pause, Probe, Status, TIMEOUT, connect, pause, sandbox, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, waiting_trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    waiting_trials!["e2e::wireguard"; a_tunnel_stands_behind_a_knock_as_long_as_it_is_used]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    waiting_tests!["e2e::wireguard"; a_tunnel_stands_behind_a_knock_as_long_as_it_is_used]
 }
 
 /// WireGuard's, at both ends.

@@ -15,9 +15,9 @@ use knock_user::kernel::{Manner, Settings};
 use knock_user::rules::RuleSet;
 use serde::{Deserialize, Serialize};
 use tests::bench::paths::{self, CONFIG, HOLDER_V4, HOLDER_V6, Path};
+use tests::harness::{Test, tests};
 use tests::kernel::XDP_PASS;
 use tests::packet::CLIENT_V4;
-use tests::trial::{Trial, trials};
 use tests::vm::{Object, Vm, Work, stack};
 
 /// What is committed.
@@ -32,9 +32,9 @@ const SLACK: u32 = 3;
 /// `bpf_xdp_get_buff_len`, `bpf_xdp_load_bytes` and `bpf_xdp_store_bytes`: of Linux 5.18.
 const LARGE_FRAMES: RangeInclusive<i32> = 188..=190;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::budget"; no_path_costs_more_than_it_may, more_than_a_budget_is_wrong_and_less_is_only_said, every_chain_of_calls_leaves_stack_free_on_older_kernels, programs_for_older_kernels_call_no_helper_that_those_lack, no_register_is_read_that_a_way_there_leaves_unwritten]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::budget"; no_path_costs_more_than_it_may, more_than_a_budget_is_wrong_and_less_is_only_said, every_chain_of_calls_leaves_stack_free_on_older_kernels, programs_for_older_kernels_call_no_helper_that_those_lack, no_register_is_read_that_a_way_there_leaves_unwritten]
 }
 
 /// What a path costs.

@@ -4,18 +4,18 @@
 use anyhow::Result;
 use knock_common::abi::counter::Counter::{AttemptEnded, AttemptStarted, DenyMalformed, DenyNew, KnockPacket};
 use knock_common::gate::Verdict::{self, Deny, Pass};
+use tests::harness::{Test, tests};
 use tests::kernel::LEAST;
 use tests::packet::extension::{DESTINATION, HOP_BY_HOP, ROUTING};
 use tests::packet::{
     ACK, CLIENT_V4, CLIENT_V6, Extension, ICMP, PacketBuilder, RST, SERVER_V4, SERVER_V6, SYN, VLAN, arp_request,
 };
-use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, alone, datagram, names, syn};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::buffers";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::buffers";
         headers_across_buffers_are_judged_like_others,
         a_frame_larger_than_a_page_is_judged_like_others,
         a_chain_that_is_too_long_to_copy_is_denied,

@@ -6,9 +6,9 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use knock_common::abi::layout::name;
 use knock_user::kernel::{Load, Program, Settings};
+use tests::harness::{Test, tests};
 use tests::kernel::{Room, settings};
 use tests::tables::Tables;
-use tests::trial::{Trial, trials};
 
 use super::gate::CONFIG;
 
@@ -23,9 +23,9 @@ const MOST_INSTRUCTIONS: [(&str, u32); 4] = [
 /// Kernels before this one prune less: they go through half as many again. (Seen: 1.3 to 1.5 times as many with 6.1.)
 const PRUNES: (u32, u32) = (6, 8);
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::cost"; the_verifier_has_not_much_to_do]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::cost"; the_verifier_has_not_much_to_do]
 }
 
 fn the_verifier_has_not_much_to_do() -> Result<()> {

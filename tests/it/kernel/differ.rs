@@ -14,12 +14,12 @@ use knock_common::gate::Verdict;
 use knock_common::packet::link::Link;
 use tests::fuzz::mutate::Mutator;
 use tests::fuzz::seeds;
+use tests::harness::{Test, tests};
 use tests::kernel::{Kernel, LEAST, LINEAR, RealSockets, Room, enter_network, stay_on_cpu};
 use tests::memory::Memory;
 use tests::model::{Port, Protocol, Sockets};
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 use tests::tables::Tables;
-use tests::trial::{Trial, trials};
 
 use super::gate::{NOW, datagram, pairs, syn};
 
@@ -91,9 +91,9 @@ const PROGRAMS: [(&str, Link, bool); 4] = [
     (PROGRAM_RAW_LINEAR, Link::Ip, false),
 ];
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::differ"; mutated_frames_are_judged_alike_by_host_and_kernel]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::differ"; mutated_frames_are_judged_alike_by_host_and_kernel]
 }
 
 /// A frame, and how much of it lies in the first buffer.

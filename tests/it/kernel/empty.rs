@@ -5,20 +5,20 @@ use fastrand::Rng;
 use knock_common::abi::layout::name;
 use knock_common::gate::Verdict;
 use knock_user::rules::RuleSet;
+use tests::harness::{Test, tests};
 use tests::history::{Profile, Scenario};
 use tests::kernel::{Kernel, Room, Run, XDP_DROP, XDP_PASS};
 use tests::packet::{CLIENT_V4, PacketBuilder, SERVER_V4, arp_request, neighbour_solicitation};
 use tests::packet::{CLIENT_V6, SERVER_V6};
 use tests::tables::Tables;
-use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, alone, datagram, syn};
 
 const PROGRAMS: [&str; 2] = [name::PROGRAM, name::PROGRAM_LINEAR];
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::empty";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::empty";
         without_rules_every_packet_passes_and_nothing_is_stored,
         every_port_of_a_gate_without_rules_is_open,
         no_frame_is_changed,

@@ -3,12 +3,12 @@
 use std::process::Command;
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Host, Lab, knockctl_path};
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "kernel::features";
         this_kernel_has_what_the_gate_uses,
         what_a_kernel_lacks_is_named,
@@ -20,7 +20,7 @@ fn this_kernel_has_what_the_gate_uses() -> Result<()> {
     let ran = Host::Server.run(Command::new(knockctl_path()?).args(["check", "--kernel"]))?;
     let (lines, last) = ran.stdout.trim_end().rsplit_once('\n').unwrap_or_default();
     assert!(ran.code == 0 && last.starts_with("Linux ") && last.ends_with(": ok"), "{ran}");
-    // Every kernel that the trials run on has large frames, too.
+    // Every kernel that the tests run on has large frames, too.
     assert!(lines.lines().count() > 10 && lines.lines().all(|line| line.starts_with("yes ")), "{ran}");
     Ok(())
 }

@@ -14,12 +14,12 @@ use knock_common::abi::event::{Event, Kind};
 use knock_common::abi::layout::name;
 use knock_common::packet::flags::Segments;
 use tests::agree::{Mismatch, agree, shrink, stored};
+use tests::harness::{Test, tests};
 use tests::history::{PER_CONFIG, Profile, SERVERS, Scenario};
 use tests::kernel::{Kernel, RealSockets, Room, enter_network, spacious, stay_on_cpu};
 use tests::links::LO;
 use tests::model::Source;
 use tests::tables::Tables;
-use tests::trial::{Trial, trials};
 
 /// How many histories; the environment may ask for another number. Before a release it is five times as many: see
 /// CONTRIBUTING.md.
@@ -30,9 +30,9 @@ const EVERY: usize = 8;
 /// More than a history fills. Larger tables take longer to look through, which is done after every few packets.
 const ROOM: Room = Room { grants: 1024, attempts: 1024, flows: 1024 };
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::histories";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::histories";
         the_program_agrees_with_the_model_on_random_histories,
         so_does_the_program_for_older_kernels,
     ]

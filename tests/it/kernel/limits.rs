@@ -11,18 +11,18 @@ use knock_common::abi::counter::Counter::{
 use knock_common::abi::event::Kind;
 use knock_common::addr::Addr;
 use knock_common::gate::Verdict::{Deny, Pass};
+use tests::harness::{Test, tests};
 use tests::kernel::{Room, stay_on_cpu};
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
-use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, NOW, alone, datagram, syn};
 
 /// What a budget calls a second.
 const SECOND: u64 = 1 << 30;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::limits";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::limits";
         a_full_table_refuses_the_new_grant_and_loses_no_old_one,
         the_budget_of_attempts_to_tell_of_is_one_per_second_and_cpu,
         a_flood_of_sources_pushes_out_the_oldest_attempts_and_no_grant,

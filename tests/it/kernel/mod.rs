@@ -17,26 +17,26 @@ mod reject;
 mod sockets;
 mod sweeps;
 
-use tests::trial::Trial;
+use tests::harness::Test;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
+/// The tests.
+pub fn tests() -> Vec<Test> {
     [
-        sockets::trials(),
-        limits::trials(),
-        sweeps::trials(),
-        once::trials(),
-        questions::trials(),
-        features::trials(),
-        empty::trials(),
-        buffers::trials(),
-        raw::trials(),
-        differ::trials(),
-        races::trials(),
-        reject::trials(),
-        histories::trials(),
-        cost::trials(),
-        budget::trials(),
+        sockets::tests(),
+        limits::tests(),
+        sweeps::tests(),
+        once::tests(),
+        questions::tests(),
+        features::tests(),
+        empty::tests(),
+        buffers::tests(),
+        raw::tests(),
+        differ::tests(),
+        races::tests(),
+        reject::tests(),
+        histories::tests(),
+        cost::tests(),
+        budget::tests(),
     ]
     .into_iter()
     .flatten()

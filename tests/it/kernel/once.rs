@@ -13,16 +13,16 @@ use knock_common::abi::event::Kind;
 use knock_common::abi::layout::MAX_SPENT;
 use knock_common::addr::Addr;
 use knock_common::gate::Verdict::{Deny, Pass};
+use tests::harness::{Test, tests};
 use tests::kernel::{Run, XDP_PASS, stay_on_cpu};
 use tests::lab::sandbox;
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
-use tests::trial::{Trial, trials};
 
 use super::gate::{Gate, alone, datagram, syn};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::once";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::once";
         a_sequence_is_good_for_one_time_over_both_families,
         the_same_ports_for_another_door_are_not_used_up,
         a_closing_door_closes_once,

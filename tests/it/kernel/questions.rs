@@ -7,14 +7,14 @@ use knock_common::abi::layout::QUESTION;
 use knock_common::abi::rules::Name;
 use knock_common::addr::Addr;
 use knock_common::gate::Verdict;
+use tests::harness::{Test, tests};
 use tests::kernel::{Kernel, Run};
-use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, NOW, alone, datagram, pairs};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::questions"; a_question_keeps_no_grant_alive]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::questions"; a_question_keeps_no_grant_alive]
 }
 
 /// What decides on the frame, by the program's answer.

@@ -12,10 +12,10 @@ use fastrand::Rng;
 use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptEnded, AttemptStarted, GrantClosed, GrantExtended, GrantOpened, GrantSpent,
 };
+use tests::harness::{Test, tests};
 use tests::kernel::{Room, Run, XDP_DROP, XDP_PASS, stay_on_cpu};
 use tests::lab::sandbox;
 use tests::packet::{CLIENT_V4, SERVER_V4, SERVER_V6};
-use tests::trial::{Trial, trials};
 
 use super::gate::{Gate, NOW, alone, datagram, syn};
 
@@ -51,9 +51,9 @@ const BURST: u32 = 20;
 /// How often a thread looks for the others before it lets them have its CPU.
 const SPINS: u32 = 20_000;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    let trials = trials!["kernel::races";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    let tests = tests!["kernel::races";
         a_rightly_spaced_sequence_is_never_lost_and_never_counts_twice,
         harmless_packets_on_other_cpus_do_not_lose_a_knock,
         no_grant_comes_of_a_sequence_with_a_step_missing,
@@ -64,7 +64,7 @@ pub fn trials() -> Vec<Trial> {
         a_door_that_opens_and_one_that_closes_at_once_leave_one_grant_or_none,
     ];
     // They race on all CPUs.
-    trials.into_iter().map(Trial::alone).collect()
+    tests.into_iter().map(Test::alone).collect()
 }
 
 fn step(port: u16) -> Vec<u8> {
@@ -234,7 +234,7 @@ fn there_are_never_more_grants_than_whole_sequences() -> Result<()> {
     })
 }
 
-/// Sources of the trials with thousands, half of them from the addresses for benchmarks (RFC 2544).
+/// Sources of the tests with thousands, half of them from the addresses for benchmarks (RFC 2544).
 const SOURCES: u32 = 4000;
 
 fn source(number: u32) -> IpAddr {

@@ -4,17 +4,17 @@ use anyhow::Result;
 use knock_common::abi::counter::Counter::{DenyMalformed, DenyNew, GrantOpened, KnockPacket, PassGranted};
 use knock_common::abi::layout::name::{PROGRAM_RAW, PROGRAM_RAW_LINEAR};
 use knock_common::gate::Verdict::{Deny, Pass};
+use tests::harness::{Test, tests};
 use tests::kernel::{Kernel, LEAST, Room};
 use tests::packet::PacketBuilder;
 use tests::tables::Tables;
-use tests::trial::{Trial, trials};
 
 use super::buffers::{outcome, packets};
 use super::gate::{CONFIG, Gate, NOW, alone, pairs, syn};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::raw";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::raw";
         what_begins_with_the_ip_header_is_judged_like_the_whole_frame,
         what_lies_across_buffers_is_judged_too,
         a_knock_without_a_link_header_opens,

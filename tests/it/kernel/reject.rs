@@ -4,18 +4,18 @@
 use anyhow::Result;
 use knock_common::gate::Verdict::{self, Deny, Reject};
 use knock_common::gate::reject::answer::Sender;
+use tests::harness::{Test, tests};
 use tests::kernel::{Run, XDP_DROP, XDP_TX};
 use tests::memory::Memory;
 use tests::packet::extension::{DESTINATION, Extension};
 use tests::packet::{FIN, PSH, RST, SERVICE_VLAN, SYN, VLAN};
 use tests::tables::Tables;
-use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, NOW, alone, datagram, pairs, syn};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::reject"; the_kernel_writes_the_answer_of_the_host_build, what_pads_a_frame_is_no_part_of_an_answer]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::reject"; the_kernel_writes_the_answer_of_the_host_build, what_pads_a_frame_is_no_part_of_an_answer]
 }
 
 /// As the tests load the program. The identification is any number.

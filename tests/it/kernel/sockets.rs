@@ -11,10 +11,10 @@ use knock_common::abi::counter::Counter::{
 };
 use knock_common::gate::Verdict::{Deny, Pass};
 use socket2::{Domain, SockFilter, SockRef, Socket, Type};
+use tests::harness::{Test, tests};
 use tests::kernel::{DEFER_ACCEPT, set_tcp_option};
 use tests::lab::{TIMEOUT, until};
 use tests::packet::{ACK, FIN, PSH, PacketBuilder, RST, SYN};
-use tests::trial::{Trial, trials};
 
 use super::gate::{CONFIG, Gate, alone, datagram, pairs, syn};
 
@@ -22,9 +22,9 @@ use super::gate::{CONFIG, Gate, alone, datagram, pairs, syn};
 const GOING_ON: [u8; 6] = [ACK, ACK | PSH, FIN | ACK, RST, RST | ACK, SYN | ACK];
 const SERVICE: u16 = 2222;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::sockets";
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::sockets";
         a_port_on_which_nothing_listens_needs_no_gate,
         a_listening_socket_is_not_shown_to_a_probe,
         a_connection_goes_on_in_every_state,

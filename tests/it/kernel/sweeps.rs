@@ -2,15 +2,15 @@
 
 use anyhow::{Result, ensure};
 use knock_common::abi::counter::Counter::{AttemptEnded, AttemptStarted, GrantOpened};
+use tests::harness::{Test, tests};
 use tests::packet::{ACK, CLIENT_V4, PacketBuilder, SERVER_V4};
 use tests::sweep::{Order, SEGMENTS, SEQUENCES, Sweep, config};
-use tests::trial::{Trial, trials};
 
 use super::gate::{Gate, alone};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["kernel::sweeps"; no_sweep_of_any_segments_opens_a_door]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["kernel::sweeps"; no_sweep_of_any_segments_opens_a_door]
 }
 
 fn no_sweep_of_any_segments_opens_a_door() -> Result<()> {

@@ -14,7 +14,7 @@ use super::{Host, Lines, TIMEOUT, until};
 /// All programs that were started, with what they have written on standard error.
 static STARTED: Mutex<Vec<(String, Lines)>> = Mutex::new(Vec::new());
 
-/// The last lines of every program that was started and has written any: what a trial that fails repeats.
+/// The last lines of every program that was started and has written any: what a test that fails repeats.
 #[must_use]
 pub fn last_words(count: usize) -> Vec<(String, Vec<String>)> {
     let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::patience;
-use crate::trial::failure::Late;
+use crate::harness::failure::Late;
 
 /// Lines so far, shared with the thread that reads them.
 #[derive(Clone, Default)]

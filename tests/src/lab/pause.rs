@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-/// Why a trial does nothing for a while.
+/// Why a test does nothing for a while.
 #[derive(Clone, Copy, Debug)]
 pub enum Pause {
     /// A second start or stop command would have run by then: the daemon sweeps once a second.
@@ -32,7 +32,7 @@ pub enum Pause {
     Rescan,
     /// Another program settles before its memory is measured: it does not say when it has.
     Settle,
-    /// What a trial has begun must go on for this long: calls that fail, sweeps that are measured, a timeout of another
+    /// What a test has begun must go on for this long: calls that fail, sweeps that are measured, a timeout of another
     /// program that is compared with ours.
     Rest(Duration),
 }

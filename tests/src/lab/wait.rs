@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::trial::failure::Late;
+use crate::harness::failure::Late;
 
 /// Long enough for anything in the lab on a busy machine: whoever waits that long has failed.
 pub const TIMEOUT: Duration = Duration::from_secs(30);

@@ -150,7 +150,7 @@ pub fn time(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::failure;
+    use crate::harness::failure;
 
     #[test]
     fn only_what_differs_is_remembered() {

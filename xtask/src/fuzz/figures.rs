@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell;
 
-/// Before a line of figures that a trial prints.
+/// Before a line of figures that a test prints.
 const MARK: &str = "[figures] ";
 
 /// All figures.
@@ -18,14 +18,14 @@ pub struct Figures {
     pub inputs: Vec<(&'static str, u64)>,
     /// Targets of which an input broke something.
     pub crashes: usize,
-    /// Trials that failed.
+    /// Tests that failed.
     failed: usize,
-    /// Lines of the trials.
+    /// Lines of the tests.
     lines: Vec<String>,
 }
 
 impl Figures {
-    /// Runs a trial, shows what it prints, and keeps its figures.
+    /// Runs a test, shows what it prints, and keeps its figures.
     pub fn read(&mut self, command: &mut Command) -> Result<()> {
         let known = self.lines.len();
         let what = shell::display(command);
@@ -47,9 +47,9 @@ impl Figures {
         Ok(())
     }
 
-    /// What the trial of this name, or any of them, says of this figure, added up; nothing if none says it.
-    fn sum(&self, trial: Option<&str>, figure: &str) -> Option<u64> {
-        let wanted = |line: &&String| trial.is_none_or(|name| line.split(':').next() == Some(name));
+    /// What the test of this name, or any of them, says of this figure, added up; nothing if none says it.
+    fn sum(&self, test: Option<&str>, figure: &str) -> Option<u64> {
+        let wanted = |line: &&String| test.is_none_or(|name| line.split(':').next() == Some(name));
         let words = self.lines.iter().filter(wanted).flat_map(|line| line.split(' '));
         let values = words.filter_map(|word| word.split_once('=').filter(|(name, _)| *name == figure)?.1.parse().ok());
         values.fold(None, |sum, value: u64| Some(sum.unwrap_or(0) + value))
@@ -60,12 +60,12 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inputs: u64 = self.inputs.iter().map(|(_, inputs)| inputs).sum();
         let tried = inputs + self.sum(None, "frames").unwrap_or(0);
-        // A trial that fails may say nothing, which is not the same as none.
+        // A test that fails may say nothing, which is not the same as none.
         let told = |figure: Option<u64>| figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string());
         let judged = told(self.sum(Some("differ"), "frames"));
         let let_in = told(self.sum(Some("oracle"), "let_in"));
         write!(f, "{tried} frames and inputs tried, judged by host and kernel: {judged}, let in: {let_in}, ")?;
-        write!(f, "crashes: {}, failed trials: {}", self.crashes, self.failed)?;
+        write!(f, "crashes: {}, failed tests: {}", self.crashes, self.failed)?;
         let each: Vec<String> = self.inputs.iter().map(|(name, inputs)| format!("{name} {inputs}")).collect();
         write!(f, " ({})", each.into_iter().chain(self.lines.iter().cloned()).collect::<Vec<_>>().join("; "))
     }
@@ -75,7 +75,7 @@ impl fmt::Display for Figures {
 mod tests {
     use super::*;
 
-    fn trial(script: &str) -> Command {
+    fn test(script: &str) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         command
@@ -84,29 +84,29 @@ mod tests {
     #[test]
     fn figures_are_kept_and_end_in_one_line() {
         let mut figures = Figures { inputs: vec![("gate", 5), ("packet", 6)], ..Figures::default() };
-        figures.read(&mut trial("echo 'test a ... [figures] differ: frames=7'; echo ok")).unwrap();
-        figures.read(&mut trial("echo '[figures] oracle: frames=8 let_in=0 (of 9)'")).unwrap();
+        figures.read(&mut test("echo 'test a ... [figures] differ: frames=7'; echo ok")).unwrap();
+        figures.read(&mut test("echo '[figures] oracle: frames=8 let_in=0 (of 9)'")).unwrap();
         assert_eq!(
             figures.to_string(),
-            "26 frames and inputs tried, judged by host and kernel: 7, let in: 0, crashes: 0, failed trials: 0 \
+            "26 frames and inputs tried, judged by host and kernel: 7, let in: 0, crashes: 0, failed tests: 0 \
              (gate 5; packet 6; differ: frames=7; oracle: frames=8 let_in=0 (of 9))"
         );
     }
 
     #[test]
-    fn a_trial_that_fails_is_a_finding_and_one_without_figures_has_not_run() {
+    fn a_test_that_fails_is_a_finding_and_one_without_figures_has_not_run() {
         let mut figures = Figures::default();
-        assert!(figures.read(&mut trial("echo '[figures] x=1'; exit 1")).is_err());
+        assert!(figures.read(&mut test("echo '[figures] x=1'; exit 1")).is_err());
         assert_eq!(figures.failed, 1);
-        assert!(figures.read(&mut trial("echo nothing")).is_err());
+        assert!(figures.read(&mut test("echo nothing")).is_err());
     }
 
     #[test]
-    fn what_no_trial_has_told_is_not_known() {
+    fn what_no_test_has_told_is_not_known() {
         let mut figures = Figures { crashes: 2, ..Figures::default() };
-        assert!(figures.read(&mut trial("exit 1")).is_err());
+        assert!(figures.read(&mut test("exit 1")).is_err());
         let line = figures.to_string();
-        for part in ["kernel: not known", "let in: not known", "crashes: 2", "failed trials: 1"] {
+        for part in ["kernel: not known", "let in: not known", "crashes: 2", "failed tests: 1"] {
             assert!(line.contains(part), "{part} is not in: {line}");
         }
     }

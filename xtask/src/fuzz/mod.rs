@@ -15,8 +15,8 @@ use crate::{paths, root, shell};
 
 use self::figures::Figures;
 
-/// The trials that run for a given time, and their share of the whole in hundredths. The targets have the rest.
-const TRIALS: [(&str, u64); 3] = [("kernel::differ", 15), ("e2e::oracle", 20), ("kernel::races", 5)];
+/// The tests that run for a given time, and their share of the whole in hundredths. The targets have the rest.
+const TESTS: [(&str, u64); 3] = [("kernel::differ", 15), ("e2e::oracle", 20), ("kernel::races", 5)];
 
 /// The tests whose inputs the fuzzer begins with.
 const TABLES: [&str; 7] = ["fuzz::", "cases::", "frames::", "gate::", "knocks::", "checksums::", "limits::"];
@@ -31,11 +31,11 @@ pub fn verb(minutes: u64) -> Result<()> {
     let share = |hundredths: u64| Duration::from_secs((minutes * 60 * hundredths / 100).max(1));
 
     checks.run("what to begin with", || corpus(&built));
-    checks.run("targets", || fuzz(&tools, share(100 - TRIALS.iter().map(|(_, part)| part).sum::<u64>()), &mut figures));
-    for (trial, part) in TRIALS {
-        checks.run(trial, || {
+    checks.run("targets", || fuzz(&tools, share(100 - TESTS.iter().map(|(_, part)| part).sum::<u64>()), &mut figures));
+    for (test, part) in TESTS {
+        checks.run(test, || {
             let mut cargo = built.lab_cargo("test");
-            cargo.args(["--release", "--quiet", "--test", "it", "--", trial]);
+            cargo.args(["--release", "--quiet", "--test", "it", "--", test]);
             cargo.env("KNOCK_SECONDS", share(part).as_secs().to_string()).env("KNOCK_SEED", fresh_seed()?);
             figures.read(&mut cargo)
         });
@@ -63,7 +63,7 @@ fn fuzz(tools: &Tools, time: Duration, figures: &mut Figures) -> Result<()> {
     targets::run(tools, time, figures)
 }
 
-/// Another one each time; a trial that fails says which it was.
+/// Another one each time; a test that fails says which it was.
 fn fresh_seed() -> Result<String> {
     let since =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("the clock is before 1970")?;

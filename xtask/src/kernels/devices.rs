@@ -1,10 +1,10 @@
-//! Devices that lie on others, which not every kernel has: their trials run where they can, and are left out with a word
+//! Devices that lie on others, which not every kernel has: their tests run where they can, and are left out with a word
 //! elsewhere.
 
 use crate::shell;
 
-/// How the names of their trials begin.
-pub const TRIALS: &str = "e2e::devices::";
+/// How the names of their tests begin.
+pub const TESTS: &str = "e2e::devices::";
 
 /// Each with the lines of iproute2 that make one.
 const KINDS: [(&str, &str); 2] = [
@@ -12,7 +12,7 @@ const KINDS: [(&str, &str); 2] = [
     ("VLANs", "link add wire0 type veth peer name wire1\nlink add link wire0 name device0 type vlan id 5\n"),
 ];
 
-/// Why this kernel cannot have their trials, if it cannot.
+/// Why this kernel cannot have their tests, if it cannot.
 pub fn obstacle() -> Option<String> {
     let makes = |lines: &str| {
         let make = format!("printf {} | ip -batch -", shell::quote(lines));

@@ -95,20 +95,20 @@ pub fn verb(only: Option<&str>, is_quick: bool, built: &[PathBuf], args: &[Strin
 struct Part {
     /// Of the frame tables: names begin so; all of them, if there are none.
     tables: &'static [&'static str],
-    /// Of the trials of `it`: those with each of these in their names, one after the other.
-    trials: &'static [&'static str],
+    /// Of the tests of `it`: those with each of these in their names, one after the other.
+    tests: &'static [&'static str],
 }
 
 /// What an emulator has time for in `cargo xtask test`: it takes ten seconds to verify the programs of a table.
 const QUICK: Part = Part {
     tables: &["cases::", "gate::", "knocks::the_"],
-    trials: &["kernel::sockets", "devices::stacked::a_vlan_on_a_bond_is_gated_on_the_bond"],
+    tests: &["kernel::sockets", "devices::stacked::a_vlan_on_a_bond_is_gated_on_the_bond"],
 };
 
 /// All that needs a kernel alone, and devices that not every kernel has.
-const ALL: Part = Part { tables: &[], trials: &["kernel::", devices::TRIALS] };
+const ALL: Part = Part { tables: &[], tests: &["kernel::", devices::TESTS] };
 
-/// Runs a part on a kernel: the frame tables and some trials of `it`, or what `args` choose of both.
+/// Runs a part on a kernel: the frame tables and some tests of `it`, or what `args` choose of both.
 fn layer(kernel: Kernel, programs: &Programs, args: &[String], part: Part) -> Result<()> {
     let (emulator, files) = (Emulator::get()?, fetch::fetch(kernel)?);
     let mut guest = Guest::new(&emulator, &files);
@@ -117,7 +117,7 @@ fn layer(kernel: Kernel, programs: &Programs, args: &[String], part: Part) -> Re
     let [tables, it] = &programs.tests[..] else { bail!("kernels: there are two test binaries") };
     if args.is_empty() {
         guest.run(shell::command(tables).args(part.tables));
-        for name in part.trials {
+        for name in part.tests {
             guest.run(shell::command(it).arg(name));
         }
     } else {

@@ -1,4 +1,4 @@
-//! The groups of trials of `it`: each file or folder of `tests/it/kernel` and `tests/it/e2e` that has some.
+//! The groups of tests of `it`: each file or folder of `tests/it/kernel` and `tests/it/e2e` that has some.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,13 +9,13 @@ use crate::{paths, tidy};
 
 /// The folders of groups.
 const ALL: [&str; 2] = ["kernel", "e2e"];
-/// The trials of the packages, which are one group.
+/// The tests of the packages, which are one group.
 pub const PACKAGE: &str = "package";
 
 /// All groups, and who uses what of whom.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Groups {
-    /// The text of a group, such as `e2e::flows`; that of a helper without trials is here as well.
+    /// The text of a group, such as `e2e::flows`; that of a helper without tests is here as well.
     texts: BTreeMap<String, String>,
 }
 
@@ -40,33 +40,33 @@ impl Groups {
         Self { texts: texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect() }
     }
 
-    /// True if a layer may name it: all trials of a folder, one group of them, or those of the packages.
+    /// True if a layer may name it: all tests of a folder, one group of them, or those of the packages.
     pub fn has(&self, name: &str) -> bool {
-        name == PACKAGE || ALL.contains(&name) || self.has_trials(name)
+        name == PACKAGE || ALL.contains(&name) || self.has_tests(name)
     }
 
     /// Those that no layer names, by the names that layers do name.
     pub fn unnamed<'a>(&'a self, named: &'a BTreeSet<&str>) -> impl Iterator<Item = &'a str> {
-        let groups = self.texts.keys().map(String::as_str).filter(|name| self.has_trials(name));
+        let groups = self.texts.keys().map(String::as_str).filter(|name| self.has_tests(name));
         groups.filter(|name| !named.contains(name) && !named.contains(name.split("::").next().unwrap_or_default()))
     }
 
-    /// What a change of this one asks for: itself and those that use it, or all of its folder if it has no trials.
+    /// What a change of this one asks for: itself and those that use it, or all of its folder if it has no tests.
     pub fn touched(&self, name: &str) -> Vec<String> {
         let (all, last) = name.split_once("::").unwrap_or((name, ""));
-        if !self.has_trials(name) {
+        if !self.has_tests(name) {
             return vec![all.to_owned()];
         }
         let calls = [format!("super::{last}::"), format!("super::{last};"), format!("{all}::{last}::")];
         let uses = |(user, text): &(&String, &String)| {
-            user.starts_with(all) && self.has_trials(user) && calls.iter().any(|call| text.contains(call))
+            user.starts_with(all) && self.has_tests(user) && calls.iter().any(|call| text.contains(call))
         };
         let users = self.texts.iter().filter(uses).map(|(user, _)| user.clone());
         users.chain([name.to_owned()]).collect()
     }
 
-    /// True if trials are called so.
-    fn has_trials(&self, name: &str) -> bool {
+    /// True if tests are called so.
+    fn has_tests(&self, name: &str) -> bool {
         self.texts.get(name).is_some_and(|text| text.contains(&format!("\"{name}")))
     }
 }
@@ -84,15 +84,15 @@ mod tests {
 
     fn groups() -> Groups {
         Groups::of(&[
-            ("e2e::links", "trials![\"e2e::links\"; a]"),
-            ("e2e::kinds", "use super::links::Cable; trials![\"e2e::kinds\"; b]"),
-            ("e2e::other", "trials![\"e2e::other::part\"; c]"),
+            ("e2e::links", "tests![\"e2e::links\"; a]"),
+            ("e2e::kinds", "use super::links::Cable; tests![\"e2e::kinds\"; b]"),
+            ("e2e::other", "tests![\"e2e::other::part\"; c]"),
             ("kernel::gate", "pub fn helper() {}"),
         ])
     }
 
     #[test]
-    fn a_group_is_what_has_trials_of_its_name() {
+    fn a_group_is_what_has_tests_of_its_name() {
         let has = |name| groups().has(name);
         assert!(has("e2e::links") && has("e2e::other") && has("kernel") && has("package"));
         assert!(!has("kernel::gate") && !has("kernel::none") && !has("e2e::") && !has("host"));

@@ -34,9 +34,9 @@ pub fn check() -> Result<()> {
     let edges = Modules::new(files).edges();
     let owed = order.owed().count();
     let mut faults = faults(&order, &names, &edges);
-    let (groups, named) = (Groups::read()?, order.trials().collect());
-    let without = order.trials().filter(|group| !groups.has(group));
-    faults.extend(without.map(|group| format!("{LAYERS}: there is no group of trials {group}")));
+    let (groups, named) = (Groups::read()?, order.tests().collect());
+    let without = order.tests().filter(|group| !groups.has(group));
+    faults.extend(without.map(|group| format!("{LAYERS}: there is no group of tests {group}")));
     faults.extend(groups.unnamed(&named).map(|group| format!("{LAYERS}: no layer is tried by {group}")));
     let page = page()?;
     if page != with_table(&page, &order)? {

@@ -14,8 +14,8 @@ pub struct Layer {
     parts: Vec<String>,
     /// What they are.
     what: String,
-    /// The groups of trials that try them.
-    trials: Vec<String>,
+    /// The groups of tests that try them.
+    tests: Vec<String>,
 }
 
 /// All layers, the lowest first.
@@ -28,12 +28,12 @@ pub struct Order {
 
 /// How a line of [`Order::owed`] begins.
 const OWED: &str = "owed ";
-/// How the trials of the layer above them begin.
+/// How the tests of the layer above them begin.
 const TRIED_BY: &str = "    by ";
 
 impl Order {
     /// Reads the file: a crate's folder on a line of its own, then its layers, each an indented line of `parts: what`.
-    /// Behind a layer, indented more, stand `by` and the groups of trials that try it.
+    /// Behind a layer, indented more, stand `by` and the groups of tests that try it.
     /// `owed FILE FILE` is an import that the rest of the file does not allow and that is still to go. `#` begins a remark.
     pub fn parse(text: &str) -> Result<Self> {
         let (mut layers, mut owed) = (Vec::new(), Vec::new());
@@ -44,10 +44,10 @@ impl Order {
                 owed.push([from.into(), to.into()]);
                 continue;
             }
-            if let Some(trials) = line.strip_prefix(TRIED_BY) {
+            if let Some(tests) = line.strip_prefix(TRIED_BY) {
                 let layer: Option<&mut Layer> = layers.last_mut().filter(|layer: &&mut Layer| layer.krate == krate);
                 let layer = layer.with_context(|| format!("line {number}: no layer before it"))?;
-                layer.trials.extend(trials.split_whitespace().map(str::to_owned));
+                layer.tests.extend(tests.split_whitespace().map(str::to_owned));
                 continue;
             }
             if !line.starts_with(' ') {
@@ -57,7 +57,7 @@ impl Order {
             let (parts, what) = line.split_once(": ").with_context(|| format!("line {number}: no `parts: what`"))?;
             let parts: Vec<String> = parts.split_whitespace().map(str::to_owned).collect();
             ensure!(!krate.is_empty() && !parts.is_empty(), "line {number}: no crate before it, or no part in it");
-            layers.push(Layer { krate: krate.to_owned(), parts, what: what.trim().to_owned(), trials: Vec::new() });
+            layers.push(Layer { krate: krate.to_owned(), parts, what: what.trim().to_owned(), tests: Vec::new() });
         }
         Ok(Self { layers, owed })
     }
@@ -82,14 +82,14 @@ impl Order {
         parts.filter(|(_, part, _)| holds(part)).max().map(|(_, _, index)| index)
     }
 
-    /// The groups of trials that try the layer of a file; `None` if it is in no layer.
-    pub fn trials_of(&self, file: &Path) -> Option<&[String]> {
-        self.layer_of(file).map(|layer| &*self.layers[layer].trials)
+    /// The groups of tests that try the layer of a file; `None` if it is in no layer.
+    pub fn tests_of(&self, file: &Path) -> Option<&[String]> {
+        self.layer_of(file).map(|layer| &*self.layers[layer].tests)
     }
 
-    /// All groups of trials that are named.
-    pub fn trials(&self) -> impl Iterator<Item = &str> {
-        self.layers.iter().flat_map(|layer| layer.trials.iter().map(String::as_str))
+    /// All groups of tests that are named.
+    pub fn tests(&self) -> impl Iterator<Item = &str> {
+        self.layers.iter().flat_map(|layer| layer.tests.iter().map(String::as_str))
     }
 
     /// Parts of which a crate has no file.
@@ -155,10 +155,10 @@ mod tests {
     #[test]
     fn a_layer_is_tried_by_what_stands_below_it() {
         let order = Order::parse("one\n  low: the ground\n    by a::b c\n    by d\n  high: above\n").unwrap();
-        let trials = |file: &str| order.trials_of(Path::new(file)).map(<[String]>::to_vec);
-        assert_eq!(trials("one/src/low.rs").unwrap(), ["a::b", "c", "d"]);
-        assert_eq!((trials("one/src/high.rs"), trials("one/src/other.rs")), (Some(Vec::new()), None));
-        assert_eq!(order.trials().collect::<Vec<_>>(), ["a::b", "c", "d"]);
+        let tests = |file: &str| order.tests_of(Path::new(file)).map(<[String]>::to_vec);
+        assert_eq!(tests("one/src/low.rs").unwrap(), ["a::b", "c", "d"]);
+        assert_eq!((tests("one/src/high.rs"), tests("one/src/other.rs")), (Some(Vec::new()), None));
+        assert_eq!(order.tests().collect::<Vec<_>>(), ["a::b", "c", "d"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{changed, kernels, layers, paths, root, shell};
 /// The story of `test --quick`: a gate that stands, is knocked at, lets in, and outlives its daemon.
 const STORY: &str = "e2e::story::";
 
-/// All trials of a binary.
+/// All tests of a binary.
 const NONE: &[&str] = &[];
 
 /// What `--quick` leaves out, in words.
@@ -57,7 +57,7 @@ pub fn verb(args: &TestArgs) -> Result<()> {
 fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
     let Some((tools, built)) = begin(checks) else { return Ok(()) };
     if args.quick {
-        checks.run("one story", || report::watched(&mut built.trials("it", &[STORY]), "story"));
+        checks.run("one story", || report::watched(&mut built.tests("it", &[STORY]), "story"));
         NOT_QUICK.iter().for_each(|what| checks.leave_out(what));
         return Ok(());
     }
@@ -81,7 +81,7 @@ fn all(checks: &mut Checks, args: &TestArgs) -> Result<()> {
     Ok(())
 }
 
-/// Only the trials of what differs from a revision.
+/// Only the tests of what differs from a revision.
 fn of_change(checks: &mut Checks, base: &str) -> Result<()> {
     let files = changed::since(base)?;
     if files.is_empty() {
@@ -90,7 +90,7 @@ fn of_change(checks: &mut Checks, base: &str) -> Result<()> {
     }
     let touched = Touched::by(&files, &layers::order()?, &layers::Groups::read()?);
     if !touched.unknown.is_empty() {
-        println!("[test] all trials, since these are of no layer: {}", touched.unknown.join(", "));
+        println!("[test] all tests, since these are of no layer: {}", touched.unknown.join(", "));
     }
     let Some((tools, built)) = begin(checks) else { return Ok(()) };
     let groups: Vec<String> = touched.groups.iter().flatten().cloned().collect();
@@ -113,7 +113,7 @@ fn of_change(checks: &mut Checks, base: &str) -> Result<()> {
     Ok(())
 }
 
-/// What all runs without names of trials begin with: builds everything, and runs what is quick and needs no whole host.
+/// What all runs without names of tests begin with: builds everything, and runs what is quick and needs no whole host.
 /// `None` if it cannot be built.
 fn begin(checks: &mut Checks) -> Option<(Tools, Built)> {
     let ready = checks.get("set-up and build", || {
@@ -127,7 +127,7 @@ fn begin(checks: &mut Checks) -> Option<(Tools, Built)> {
         return None;
     };
     checks.run("unit and host", || report::watched(&mut host(&built), "host"));
-    checks.run("tables in the kernel", || report::watched(&mut built.trials("kernel", NONE), "kernel"));
+    checks.run("tables in the kernel", || report::watched(&mut built.tests("kernel", NONE), "kernel"));
     Some((tools, built))
 }
 
@@ -139,7 +139,7 @@ pub fn prepare() -> Result<()> {
     debian::root().map(drop)
 }
 
-/// Only the trials that are asked for by name.
+/// Only the tests that are asked for by name.
 fn chosen(checks: &mut Checks, filters: &[String]) -> Result<()> {
     let Some((tools, built, binaries)) = checks.get("set-up and build", || {
         let tools = setup::setup(Some(Purpose::Test))?;
@@ -159,12 +159,12 @@ fn chosen(checks: &mut Checks, filters: &[String]) -> Result<()> {
         checks.run(binary, || match binary {
             "it" => end_to_end(&tools, &built, &of_it),
             "package" => packages(&built, filters),
-            _ => report::watched(&mut trials(&built, binary, filters), binary),
+            _ => report::watched(&mut tests(&built, binary, filters), binary),
         });
     }
-    checks.leave_out("unit and host, mutants, Miri, an older kernel: they take no names of trials");
+    checks.leave_out("unit and host, mutants, Miri, an older kernel: they take no names of tests");
     if !is_any {
-        bail!("test: no trial is called so: `cargo xtask test -- --list` names them");
+        bail!("test: no test is called so: `cargo xtask test -- --list` names them");
     }
     Ok(())
 }
@@ -177,31 +177,31 @@ fn host(built: &Built) -> Command {
     cargo
 }
 
-/// Arguments for `it` that leave out the trials of devices that this kernel does not have, unless they are asked for by
+/// Arguments for `it` that leave out the tests of devices that this kernel does not have, unless they are asked for by
 /// name: then they fail, and say what is missing.
 fn without_devices(checks: &mut Checks, filters: &[String]) -> Vec<String> {
     let mut args = filters.to_vec();
     let are_meant = filters.iter().any(|filter| filter.contains("devices") || filter == "--list");
     if !are_meant && let Some(why) = kernels::devices::obstacle() {
         checks.leave_out(&format!(
-            "bonds and VLANs: {why} (one trial of them is run on an older kernel): `cargo xtask kernels` runs all"
+            "bonds and VLANs: {why} (one test of them is run on an older kernel): `cargo xtask kernels` runs all"
         ));
-        args.extend(["--skip".to_owned(), kernels::devices::TRIALS.to_owned()]);
+        args.extend(["--skip".to_owned(), kernels::devices::TESTS.to_owned()]);
     }
     args
 }
 
-fn trials(built: &Built, binary: &str, filters: &[String]) -> Command {
-    built.trials(binary, filters)
+fn tests(built: &Built, binary: &str, filters: &[String]) -> Command {
+    built.tests(binary, filters)
 }
 
 fn end_to_end(tools: &Tools, built: &Built, filters: &[String]) -> Result<()> {
     let next = built.next_knockctl(tools)?;
-    let mut cargo = trials(built, "it", filters);
+    let mut cargo = tests(built, "it", filters);
     report::watched(cargo.env("KNOCKCTL_NEXT", next), "it")
 }
 
-/// Whether a test binary has any of these trials.
+/// Whether a test binary has any of these tests.
 fn lists_any(binary: &Path, filters: &[String]) -> Result<bool> {
     let listed = shell::read(shell::command(binary).args(filters).arg("--list"))?;
     Ok(filters.iter().any(|filter| filter == "--list") || listed.lines().any(|line| line.ends_with(": test")))
@@ -210,7 +210,7 @@ fn lists_any(binary: &Path, filters: &[String]) -> Result<bool> {
 /// Builds the packages and tries them on a Debian of its own.
 fn packages(built: &Built, filters: &[String]) -> Result<()> {
     let packages = Packages::build(built)?;
-    let mut cargo = trials(built, "package", filters);
+    let mut cargo = tests(built, "package", filters);
     cargo
         .env("KNOCK_DEB", packages.deb)
         .env("KNOCK_DEB_NEXT", packages.next)

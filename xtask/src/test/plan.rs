@@ -8,7 +8,7 @@ pub struct TestArgs {
     /// Unit and host tests, the frame tables in the kernel, and one story: minutes, not a quarter of an hour
     #[arg(long, conflicts_with = "args")]
     pub quick: bool,
-    /// Only the trials of what differs from BASE, which is HEAD unless it is given: docs/layers.txt says which those are.
+    /// Only the tests of what differs from BASE, which is HEAD unless it is given: docs/layers.txt says which those are.
     /// Unit and host tests and the tables in the kernel are run as always
     #[arg(long, value_name = "BASE", num_args = 0..=1, default_missing_value = "HEAD", conflicts_with_all = ["args", "quick"])]
     pub changed: Option<String>,
@@ -25,7 +25,7 @@ pub struct TestArgs {
     /// Keep N processes busy beside the tests
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=64))]
     pub busy: u32,
-    /// Only these trials: passed to the test binaries that need root (names or parts of them, --list, --exact,
+    /// Only these tests: passed to the test binaries that need root (names or parts of them, --list, --exact,
     /// --nocapture ...)
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,

@@ -94,7 +94,7 @@ fn make(words: &[String], commit: &str, folder: &Path, number: usize) -> Result<
     let status = shell::shown(command.args(words), &folder.join(format!("{number}.log")))?;
     let target = paths::workspace().join("target");
     let kept = folder.join(number.to_string());
-    let (failures, logs) = (target.join("trials/failed"), target.join("unstable"));
+    let (failures, logs) = (target.join("tests/failed"), target.join("unstable"));
     let run = Run {
         number,
         commit: commit.to_owned(),

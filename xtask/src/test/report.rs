@@ -1,4 +1,4 @@
-//! What a run of the tests says at its end: the slowest trials, and for a red run what failed, why, and the command
+//! What a run of the tests says at its end: the slowest tests, and for a red run what failed, why, and the command
 //! that repeats it alone.
 
 use std::fs;
@@ -9,32 +9,32 @@ use anyhow::{Context, Result, bail};
 
 use crate::{paths, shell};
 
-/// How many of the slowest trials are named.
+/// How many of the slowest tests are named.
 const SLOWEST: usize = 20;
-/// So many trials of a run may fail and then pass alone, over all test binaries.
+/// So many tests of a run may fail and then pass alone, over all test binaries.
 const FORGIVEN: usize = 2;
 /// How many lines of a failure are shown.
 const SHOWN: usize = 40;
 
-/// What the trials leave: see `tests/src/trial/record.rs`.
-fn trials() -> PathBuf {
-    paths::workspace().join("target/trials")
+/// What the tests leave: see `tests/src/harness/record.rs`.
+fn tests() -> PathBuf {
+    paths::workspace().join("target/tests")
 }
 
-/// Both logs of each trial that failed and passed alone.
+/// Both logs of each test that failed and passed alone.
 fn unstable() -> PathBuf {
     paths::workspace().join("target/unstable")
 }
 
 /// Where the output of a stage is kept.
 fn log(name: &str) -> PathBuf {
-    trials().join(name).with_extension("log")
+    tests().join(name).with_extension("log")
 }
 
-/// Takes away what an earlier run has left. The logs of unstable trials go only with the next run of everything: what
+/// Takes away what an earlier run has left. The logs of unstable tests go only with the next run of everything: what
 /// repeats one of them alone must not take them away.
 pub fn clear(is_everything: bool) -> Result<()> {
-    let folders = if is_everything { vec![trials(), unstable()] } else { vec![trials()] };
+    let folders = if is_everything { vec![tests(), unstable()] } else { vec![tests()] };
     for folder in folders {
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -52,8 +52,8 @@ pub fn watched(command: &mut Command, name: &str) -> Result<()> {
     }
     let text = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
     let failures = failures(&text);
-    // Trials have noted their own failures. What died otherwise, or was not built, is told by its last lines.
-    if failures.is_empty() && names_in(&trials().join("failed"), ".txt").is_empty() {
+    // Tests have noted their own failures. What died otherwise, or was not built, is told by its last lines.
+    if failures.is_empty() && names_in(&tests().join("failed"), ".txt").is_empty() {
         note(name, &format!("{name}\n{}\n\nthis stage alone: {}\n", shell::tail(&text, 30), shell::display(command)))?;
     }
     for (test, why) in failures {
@@ -72,8 +72,8 @@ fn repeat_line(stage: &str, test: &str) -> String {
 }
 
 fn note(test: &str, text: &str) -> Result<()> {
-    let file = trials().join("failed").join(file_name(test));
-    // A trial has noted its own failure, with the log of its daemon.
+    let file = tests().join("failed").join(file_name(test));
+    // A test has noted its own failure, with the log of its daemon.
     if file.exists() {
         return Ok(());
     }
@@ -105,9 +105,9 @@ fn failures(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Prints the slowest trials, those that were unstable, and, last, what failed. An error if too many were unstable.
+/// Prints the slowest tests, those that were unstable, and, last, what failed. An error if too many were unstable.
 pub fn print(is_green: bool) -> Result<()> {
-    let times = fs::read_to_string(trials().join("times")).unwrap_or_default();
+    let times = fs::read_to_string(tests().join("times")).unwrap_or_default();
     print!("{}", slowest(&times));
     let unstable = names_in(&unstable(), ".first.log");
     if !is_green {
@@ -118,14 +118,14 @@ pub fn print(is_green: bool) -> Result<()> {
         println!("[test] {count} unstable, passed alone: {}; logs in target/unstable", unstable.join(", "));
     }
     if count > FORGIVEN {
-        bail!("test: {count} trials failed and passed alone, more than {FORGIVEN} are red");
+        bail!("test: {count} tests failed and passed alone, more than {FORGIVEN} are red");
     }
     Ok(())
 }
 
 fn print_failures() {
-    for name in names_in(&trials().join("failed"), ".txt") {
-        let text = fs::read_to_string(trials().join("failed").join(format!("{name}.txt"))).unwrap_or_default();
+    for name in names_in(&tests().join("failed"), ".txt") {
+        let text = fs::read_to_string(tests().join("failed").join(format!("{name}.txt"))).unwrap_or_default();
         let lines: Vec<&str> = text.trim_end().lines().collect();
         println!("\nFAILED {}", excerpt(&lines).join("\n"));
     }
@@ -150,7 +150,7 @@ pub fn names_in(folder: &Path, ending: &str) -> Vec<String> {
     names
 }
 
-/// The slowest trials with their share of the time of all, from the lines that they have left.
+/// The slowest tests with their share of the time of all, from the lines that they have left.
 fn slowest(times: &str) -> String {
     let parse = |line: &'_ str| -> Option<(f64, f64, String)> {
         let words: Vec<&str> = line.splitn(3, ' ').collect();
@@ -163,8 +163,7 @@ fn slowest(times: &str) -> String {
     times.sort_by(|one, other| other.0.total_cmp(&one.0));
     let mut text = String::new();
     if times.len() > 1 {
-        text +=
-            &format!("[test] {} trials took {all:.0} s one by one, {cpu:.0} s of CPU time, of these\n", times.len());
+        text += &format!("[test] {} tests took {all:.0} s one by one, {cpu:.0} s of CPU time, of these\n", times.len());
         for (seconds, cpu, name) in times.iter().take(SLOWEST) {
             let share = 100.0 * seconds / all.max(f64::EPSILON);
             text += &format!("[test] {seconds:7.1} s {share:3.0} % {cpu:7.1} s of CPU {name}\n");
@@ -200,7 +199,7 @@ mod tests {
         let text = slowest("1.00 0.50 a::one\n3.00 0.25 a::two\nnonsense\n");
         assert_eq!(
             text,
-            "[test] 2 trials took 4 s one by one, 1 s of CPU time, of these\n\
+            "[test] 2 tests took 4 s one by one, 1 s of CPU time, of these\n\
              [test]     3.0 s  75 %     0.2 s of CPU a::two\n\
              [test]     1.0 s  25 %     0.5 s of CPU a::one\n"
         );

@@ -1,4 +1,4 @@
-//! `cargo xtask test --changed`: the trials of what a change touches, by the file of the layers.
+//! `cargo xtask test --changed`: the tests of what a change touches, by the file of the layers.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,11 +9,11 @@ use crate::layers::{Groups, Order, PACKAGE};
 /// What a change asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Touched {
-    /// Groups of trials of `it`, none of which is part of another; `None`: all of them.
+    /// Groups of tests of `it`, none of which is part of another; `None`: all of them.
     pub groups: Option<BTreeSet<String>>,
-    /// The trials of the packages.
+    /// The tests of the packages.
     pub package: bool,
-    /// Files that could be anybody's: they are why there are all trials.
+    /// Files that could be anybody's: they are why there are all tests.
     pub unknown: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Touched {
     }
 }
 
-/// What the trials of `it` are called that these groups do not ask for, if there are any.
+/// What the tests of `it` are called that these groups do not ask for, if there are any.
 pub fn left_out(groups: &BTreeSet<String>) -> Option<String> {
     let names: Vec<&str> = groups.iter().map(String::as_str).collect();
     match &names[..] {
@@ -62,7 +62,7 @@ fn of(file: &Path, order: &Order, groups: &Groups) -> Of {
     let parts: Vec<&str> = file.iter().filter_map(|part| part.to_str()).collect();
     let some = |groups: &[&str]| Of::Groups(groups.iter().map(|&name| name.to_owned()).collect());
     match &parts[..] {
-        [_, "src", ..] => order.trials_of(file).map_or(Of::All, |trials| Of::Groups(trials.to_vec())),
+        [_, "src", ..] => order.tests_of(file).map_or(Of::All, |tests| Of::Groups(tests.to_vec())),
         ["tests", "it", all @ ("e2e" | "kernel"), "mod.rs"] => some(&[all]),
         ["tests", "it", all @ ("e2e" | "kernel"), group, ..] => {
             let group = group.split_once('.').map_or(*group, |(stem, _)| stem);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_asks_for_the_trials_of_its_layer() {
+    fn a_source_asks_for_the_tests_of_its_layer() {
         assert_eq!(groups(&["a/src/low/b.rs"]), ["e2e::x", "kernel"]);
         assert_eq!((groups(&["a/src/high.rs"]), by(&["a/src/high.rs"]).package), (vec!["e2e::y".to_owned()], true));
         assert_eq!(
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_asks_for_its_group() {
+    fn a_test_asks_for_its_group() {
         let files = ["tests/it/e2e/links.rs", "tests/it/e2e/flows/udp.rs", "tests/it/kernel/budget.json"];
         assert_eq!(groups(&files), ["e2e::flows", "e2e::links", "kernel::budget"]);
         assert_eq!(groups(&["tests/it/kernel/budget.rs", "a/src/low.rs"]), ["e2e::x", "kernel"]);

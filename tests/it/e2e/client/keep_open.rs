@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
+use tests::harness::{Test, tests};
 use tests::lab::{Background, Config, Family, Host, Probe, Status, TIMEOUT, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::super::assert_fails;
 use super::{Home, gate};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::client::keep_open";
         the_door_never_closes_until_it_is_told,
         a_network_that_goes_away_is_waited_for,

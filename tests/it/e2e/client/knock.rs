@@ -1,15 +1,15 @@
 //! Options of the knock itself.
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Probe, Ran, Status};
-use tests::trial::{Trial, trials};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate, name_the_server, revoke_all};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::client::knock";
         it_says_what_debians_knock_says,
         both_families_are_knocked_where_the_name_has_both,

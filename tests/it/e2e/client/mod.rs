@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
+use tests::harness::Test;
 use tests::lab::{Config, Family, Host, Mount, NOBODY, Ran, knockctl, knockctl_as_nobody};
 use tests::story::World;
-use tests::trial::Trial;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    [knock::trials(), profiles::trials(), then::trials(), proxy::trials(), keep_open::trials()]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    [knock::tests(), profiles::tests(), then::tests(), proxy::tests(), keep_open::tests()]
         .into_iter()
         .flatten()
         .collect()

@@ -4,15 +4,15 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Lab, Probe};
-use tests::trial::{Trial, trials};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::client::profiles";
         a_name_is_enough_to_knock,
         a_name_that_is_none_gets_its_remedy,

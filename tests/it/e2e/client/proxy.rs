@@ -10,16 +10,16 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Family, Host, Probe, Session, Status, TIMEOUT, knockctl, knockctl_path, sandbox, ssh};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate, name_the_server};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::client::proxy";
         ssh_goes_through_it,
         a_knock_that_was_lost_is_made_again,

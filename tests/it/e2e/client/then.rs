@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Probe, ssh};
-use tests::trial::{Trial, trials};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::client::then";
         it_ends_as_the_program_ends,
         a_profile_may_run_a_program_by_itself,

@@ -2,20 +2,20 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tests::harness::{Test, tests};
 use tests::kernel::Bare;
 use tests::lab::devices::{
     BOND, LINK_LOCAL_CLIENT, WIRES, bond, enslaved, link_local_server, release, second_wire, wait_for_server,
 };
 use tests::lab::{Family, Host, Line, PATIENCE, Probe, TIMEOUT, connect, ip, must_open, until};
-use tests::trial::{Trial, trials};
 
 use super::super::answers;
 use super::super::flows::{assert_denied, wait_for_end_of_grants};
 use super::{DROP, FREE_PORT, Ground, REJECT, config, knock};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::devices::bond";
         connections_go_on_by_another_port_of_a_bond_with_the_gate,
         connections_go_on_by_another_of_the_ports_that_have_the_gate,

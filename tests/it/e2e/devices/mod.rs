@@ -10,19 +10,19 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result};
+use tests::harness::Test;
 use tests::kernel::Bare;
 use tests::lab::devices::{WIRES, link_local_server, move_addresses};
 use tests::lab::{Config, Echo, Family, GATE_STANDS, Guest, Host, Line, PATIENCE, Probe, connect, must_open, send_udp};
 use tests::story::World;
-use tests::trial::Trial;
 
 use super::flows::{
     self, FREE_PORT, Judgement, assert_denied, assert_goes_on, assert_open, assert_shut, wait_for_end_of_grants,
 };
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    [bond::trials(), vlan::trials(), stacked::trials(), standing::trials()].into_iter().flatten().collect()
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    [bond::tests(), vlan::tests(), stacked::tests(), standing::tests()].into_iter().flatten().collect()
 }
 
 /// Silence, with the look-up of sockets: the defaults.

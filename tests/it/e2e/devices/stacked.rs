@@ -1,15 +1,15 @@
 //! A VLAN on a bond, with the gate on the bond.
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::devices::{BOND, BOND_VLAN, WIRES, bond, second_wire, tag_frames, vlan};
-use tests::trial::{Trial, trials};
 
 use super::super::links::assert_place;
 use super::{DROP, Ground, REJECT, config};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::devices::stacked";
         a_vlan_on_a_bond_is_gated_on_the_bond,
         what_is_denied_on_a_vlan_on_a_bond_is_answered_by_the_bond,

@@ -2,16 +2,16 @@
 //! that with the gate, where no look-up finds them.
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::devices::{BOND, VLAN, WIRES, vlan};
 use tests::lab::{Host, Line};
-use tests::trial::{Trial, trials};
 
 use super::super::flows::assert_denied;
 use super::{DROP, FREE_PORT, Ground, config, stacked};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::devices::standing";
         a_link_local_session_over_a_vlan_goes_on_when_the_gate_comes_below,
         a_link_local_session_over_a_vlan_on_a_bond_goes_on_when_the_gate_comes_below,

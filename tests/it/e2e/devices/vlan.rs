@@ -1,17 +1,17 @@
 //! A VLAN with the gate on the device below, or with the gate on the VLAN itself.
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::devices::{VLAN, WIRES, vlan};
 use tests::lab::{Config, Host, Probe, knockctl, setting};
-use tests::trial::{Trial, trials};
 
 use super::super::links::assert_place;
 use super::super::{assert_fails, assert_says};
 use super::{DROP, Ground, REJECT, config};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::devices::vlan";
         a_vlan_is_gated_below_where_the_card_takes_the_tag_off,
         check_warns_of_a_card_that_takes_the_tag_off,

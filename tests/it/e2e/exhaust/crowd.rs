@@ -10,16 +10,16 @@ use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Map, MapData, PerCpuArray};
 use knock_common::abi::counter::Counter;
 use knock_common::abi::layout::name;
+use tests::harness::{Test, tests};
 use tests::kernel::stay_on_cpu;
 use tests::lab::{Config, Family, Host, PINS, Status, Volley, forged};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::STEPS;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::exhaust::crowd"; a_crowd_over_the_wire_gets_what_each_has_knocked_for]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::exhaust::crowd"; a_crowd_over_the_wire_gets_what_each_has_knocked_for]
 }
 
 /// The two wires to the server.

@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use knock_common::packet::Transport::Tcp;
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, SSH_PORT, Volley, accepted};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{Fared, SOURCES, Scene, config, lines, most};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::exhaust::denials"; a_flood_of_connections_is_denied_and_the_log_stays_short]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::exhaust::denials"; a_flood_of_connections_is_denied_and_the_log_stays_short]
 }
 
 fn a_flood_of_connections_is_denied_and_the_log_stays_short() -> Result<()> {

@@ -3,15 +3,15 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Volley};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{Fared, SOURCES, STEPS, Scene, config, lines, most};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::exhaust::first_knocks"; a_flood_of_forged_first_knocks_keeps_nobody_out]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::exhaust::first_knocks"; a_flood_of_forged_first_knocks_keeps_nobody_out]
 }
 
 fn a_flood_of_forged_first_knocks_keeps_nobody_out() -> Result<()> {

@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use tests::harness::{Test, ensure_measured, tests};
 use tests::lab::figures::{cpu_time, maps, measured, memory};
 use tests::lab::grants::{fill, source};
 use tests::lab::{Config, Family, GATE_STANDS, Host, Pause, TIMEOUT, pause, until};
 use tests::story::World;
-use tests::trial::{Trial, ensure_measured, trials};
 
 use super::mib;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::exhaust::million"; a_million_grants_are_listed_swept_carried_and_revoked]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::exhaust::million"; a_million_grants_are_listed_swept_carried_and_revoked]
 }
 
 /// Grants in the table.

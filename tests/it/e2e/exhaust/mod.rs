@@ -13,25 +13,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use knock_common::packet::Transport::{self, Tcp, Udp};
+use tests::harness::{Test, ensure_measured};
 use tests::lab::figures::{cpu_time, maps, memory, wait_for_spare};
 use tests::lab::{Barrage, Config, Host, Probe, Status, TIMEOUT, Volley, until};
 use tests::story::World;
-use tests::trial::{Trial, ensure_measured};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
+/// The tests.
+pub fn tests() -> Vec<Test> {
     [
-        first_knocks::trials(),
-        sequences::trials(),
-        denials::trials(),
-        wrong_knocks::trials(),
-        crowd::trials(),
-        million::trials(),
+        first_knocks::tests(),
+        sequences::tests(),
+        denials::tests(),
+        wrong_knocks::tests(),
+        crowd::tests(),
+        million::tests(),
     ]
     .into_iter()
     .flatten()
     // They measure what the daemon takes beside a flood.
-    .map(Trial::alone)
+    .map(Test::alone)
     .collect()
 }
 

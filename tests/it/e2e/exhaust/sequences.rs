@@ -3,16 +3,16 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::grants::fill;
 use tests::lab::{Config, Family, Host, SSH_PORT, Volley, must_open};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{SOURCES, STEPS, Scene, administrator, config, lines, most};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::exhaust::sequences";
         a_small_table_full_of_forged_grants_leaves_the_administrator_a_way_in,
         a_table_full_of_forged_grants_leaves_the_administrator_a_way_in,

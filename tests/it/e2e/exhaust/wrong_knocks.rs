@@ -3,15 +3,15 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Status, Volley};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{Fared, SOURCES, STEPS, Scene, config, lines, most};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::exhaust::wrong_knocks"; a_flood_of_wrong_knocks_keeps_nobody_out_and_the_log_short]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::exhaust::wrong_knocks"; a_flood_of_wrong_knocks_keeps_nobody_out_and_the_log_short]
 }
 
 fn a_flood_of_wrong_knocks_keeps_nobody_out_and_the_log_short() -> Result<()> {

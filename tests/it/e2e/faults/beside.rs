@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Mark, Probe, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{Siege, daemon, start, unload};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::faults::beside";
         of_daemons_that_start_together_one_stays,
         commands_beside_reloads_are_never_lost,

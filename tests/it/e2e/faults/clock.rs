@@ -7,17 +7,17 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use tests::harness::{Test, ensure_measured, tests};
 use tests::lab::{
     Background, Config, Family, Host, Mark, Probe, Ran, TIMEOUT, knockctl, knockctl_path, sandbox, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, ensure_measured, trials};
 
 use super::{daemon, is_over, start};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::faults::clock";
         a_stepped_clock_moves_no_grant,
         sleep_counts_for_grants_in_the_kernel_and_the_daemon,
@@ -95,7 +95,7 @@ fn ahead(clock: &str, seconds: u32, command: &Command) -> Command {
     ahead
 }
 
-/// The clocks of the program as its process sees them, to see that they are what the trial is about.
+/// The clocks of the program as its process sees them, to see that they are what the test is about.
 fn is_ahead(clock: &str, seconds: u32) -> Result<()> {
     let mut command = Command::new("cat");
     command.arg("/proc/self/timens_offsets");

@@ -4,16 +4,16 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Mark, PINS, Probe, TIMEOUT, knockctl, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{daemon, is_over};
 use crate::e2e::{assert_fails, assert_says};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::faults::descriptors";
         a_limit_that_is_too_low_is_named_before_anything_is_attached,
         a_soft_limit_is_raised,

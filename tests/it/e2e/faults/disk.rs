@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Daemon, Family, Host, Mark, Mount, Probe, Status, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::is_over;
 use crate::e2e::assert_says;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::faults::disk";
         a_full_disk_for_the_log_costs_lines_only,
         a_full_run_directory_costs_events_only,

@@ -7,14 +7,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Host, Mark, TIMEOUT, knockctl};
-use tests::trial::{Trial, trials};
 
 use super::{Siege, daemon, start, unload};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::faults::garbage"; a_config_that_is_garbage_changes_nothing]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::faults::garbage"; a_config_that_is_garbage_changes_nothing]
 }
 
 /// Puts something in the place of the config.

@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use aya::maps::MapInfo;
+use tests::harness::{Test, tests};
 use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, steps};
 use tests::lab::{Background, Config, Family, GATE_STANDS, Host, Mark, PINS, Probe, TIMEOUT, knockctl, sandbox, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{Siege, command, daemon, start, unload};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::faults::killed";
         a_first_start_killed_at_any_step_is_not_in_the_way,
         a_start_killed_at_any_step_keeps_gate_and_grants,

@@ -16,25 +16,25 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use tests::harness::Test;
 use tests::lab::{
     Background, Config, Daemon, Family, Flood, GATE_STANDS, Host, Mark, PINS, SSH_PORT, Status, TIMEOUT, knockctl_path,
 };
 use tests::story::World;
-use tests::trial::Trial;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
+/// The tests.
+pub fn tests() -> Vec<Test> {
     [
-        killed::trials(),
-        random::trials(),
-        refused::trials(),
-        removed::trials(),
-        garbage::trials(),
-        disk::trials(),
-        descriptors::trials(),
-        stalled::trials(),
-        clock::trials(),
-        beside::trials(),
+        killed::tests(),
+        random::tests(),
+        refused::tests(),
+        removed::tests(),
+        garbage::tests(),
+        disk::tests(),
+        descriptors::tests(),
+        stalled::tests(),
+        clock::tests(),
+        beside::tests(),
     ]
     .into_iter()
     .flatten()

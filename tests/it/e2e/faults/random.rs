@@ -1,17 +1,17 @@
 //! The kernel gives no random numbers, as early in a boot: no key is made of anything else.
 
 use anyhow::{Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::strace::failing;
 use tests::lab::{Background, Config, Family, Host, TIMEOUT};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::super::assert_says;
 use super::{command, daemon};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::faults::random";
         a_gate_without_random_numbers_for_its_keys_is_refused,
         a_sequence_is_drawn_from_the_generator_alone,

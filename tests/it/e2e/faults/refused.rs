@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use tests::harness::{Test, tests};
 use tests::lab::strace::{Call, Fault, Trace, fault_in, faulty, no_bpf_in, steps};
 use tests::lab::{
     Background, Config, Family, Host, Late, Mark, PINS, Pause, Probe, Ran, Status, TIMEOUT, knockctl, leaks, pause,
     until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::super::links::assert_gated;
 use super::{KEPT, Siege, command, daemon, start, unload};
@@ -19,9 +19,9 @@ use super::{KEPT, Siege, command, daemon, start, unload};
 /// What only another version's pins may be called.
 const FOREIGN: &str = "not of this version";
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::faults::refused";
         a_start_whose_calls_fail_changes_nothing,
         a_reload_whose_calls_fail_changes_nothing,

@@ -6,19 +6,19 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use knock_common::abi::grant::{Grant, GrantKey};
 use nix::mount::{MntFlags, umount2};
+use tests::harness::{Test, tests};
 use tests::lab::{
     Config, Daemon, Family, Host, Mark, Mount, PINS, Probe, SERVER_INTERFACES, Session, Status, TIMEOUT, knockctl,
     until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{KEPT, unload};
 use crate::e2e::assert_fails;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::faults::removed";
         a_pin_that_is_removed_is_put_back_with_its_grants,
         a_pin_with_something_else_in_its_place_is_put_right,

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use knock_common::abi::event::Event;
 use nix::sys::signal::Signal;
+use tests::harness::{Test, tests};
 use tests::kernel::tell;
 use tests::lab::{
     Config, Family, Flood, GATE_STANDS, Host, Mark, PINS, Probe, SSH_PORT, Status, TIMEOUT, send_many, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{daemon, is_over, start};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::faults::stalled";
         a_stalled_daemon_costs_events_and_nothing_else,
         events_of_another_size_are_counted_and_told_of_once,

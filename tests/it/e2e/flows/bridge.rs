@@ -1,15 +1,15 @@
 //! A guest on a bridge: the gate is on the bridge's port, and the host listens on the same port as the guest.
 
 use anyhow::Result;
+use tests::harness::{Test, tests};
 use tests::lab::{Echo, Family, Guest, Host, Probe, SSH_PORT, Session};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{FREE_PORT, SILENT, assert_datagrams_outlive, assert_outlives_every_judgement, assert_shut, config};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::bridge";
         a_session_with_a_guest_outlives_its_grant_where_the_host_listens_too,
         a_session_with_the_host_of_a_bridge_outlives_its_grant,

@@ -1,16 +1,16 @@
 //! A handshake that began within a grant and ends after it. With SYN cookies the stack has no socket meanwhile.
 
 use anyhow::{Context as _, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Echo, Family, Host, Line, Volley, accepted, cookies_sent, nft, setting};
 use tests::packet::{PacketBuilder, SYN};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{FREE_PORT, SILENT, assert_shut, config};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::cookies";
         a_handshake_without_cookies_may_end_after_its_grant,
         a_handshake_by_a_cookie_of_a_full_queue_may_end_after_its_grant,

@@ -1,16 +1,16 @@
 //! `knockctl revoke --cut`: what stands can be ended when somebody means it.
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Echo, Family, Guest, Host, Line, SSH_PORT, Session, knockctl};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::dnat::Container;
 use super::{FREE_PORT, SILENT, assert_shut, config};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::cut";
         a_cut_resets_the_sessions_of_the_host_and_says_how_many,
         a_cut_ends_sessions_with_a_container_and_what_conntrack_knows_of_them,

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, waiting_tests};
 use tests::lab::{Echo, Family, Host, Line, Pause, pause};
 use tests::story::World;
-use tests::trial::{Trial, waiting_trials};
 
 use super::{FREE_PORT, assert_no_other, brief, wait_for_end_of_grants};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    waiting_trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    waiting_tests![
         "e2e::flows::datagrams";
         datagrams_outlive_their_grant,
         a_flow_lives_while_it_is_used_and_ends_when_it_is_idle,

@@ -1,18 +1,18 @@
 //! A container behind DNAT, as an engine for containers publishes its ports.
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Echo, Family, Guest, Host, Line, PATIENCE, SSH_PORT, nft};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{
     FREE_PORT, Judgement, SILENT, assert_datagrams_outlive, assert_goes_on, assert_outlives_every_judgement,
     assert_shut, brief, config, gate, wait_for_end_of_grants,
 };
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::dnat";
         a_session_with_a_container_outlives_its_grant_where_the_host_listens_too,
         a_session_with_a_container_outlives_its_grant_where_the_host_does_not_listen,

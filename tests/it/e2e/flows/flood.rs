@@ -7,16 +7,16 @@ use std::thread::available_parallelism;
 use anyhow::{Context as _, Result};
 use knock_user::kernel::{State, boot_now};
 use knock_user::paths::Paths;
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, SSH_PORT, Session, TIMEOUT, Volley, ssh, until};
 use tests::packet::{PacketBuilder, SYN};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{FREE_PORT, SILENT, assert_shut, config};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::flood";
         forged_syns_of_who_has_a_grant_end_no_session_of_the_host,
         a_smaller_table_keeps_the_flows_that_were_seen_last,

@@ -5,17 +5,17 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use anyhow::{Context as _, Result};
 use nix::net::if_::if_nametoindex;
+use tests::harness::{Test, tests};
 use tests::lab::{
     BRIDGE, Echo, Family, Host, Line, PATIENCE, Probe, TIMEOUT, bridge, connect, ip, must_open, send_udp, until,
 };
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{FREE_PORT, JUDGEMENTS, assert_denied, brief, config, gate, hear_answers, wait_for_end_of_grants};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::link_local";
         a_link_local_session_over_a_bridge_outlives_its_grant,
         link_local_datagrams_over_a_bridge_outlive_their_grant,

@@ -1,15 +1,15 @@
 //! A host behind the server that speaks to the world under the server's address, from a port which is protected there.
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Echo, Family, Guest, Host, Line, SSH_PORT, nft};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{FREE_PORT, JUDGEMENTS, SILENT, assert_shut, config, gate, hear_answers};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::masquerade";
         a_masqueraded_host_connects_from_a_protected_port_on_which_the_server_does_not_listen,
         what_a_masqueraded_host_has_under_way_is_taken_over_at_the_start,

@@ -18,34 +18,34 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result, anyhow};
+use tests::harness::Test;
 use tests::kernel::Bare;
 use tests::lab::{Config, Family, Host, Line, PATIENCE, Probe, Status, TIMEOUT, connect, until};
 use tests::story::World;
-use tests::trial::Trial;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
+/// The tests.
+pub fn tests() -> Vec<Test> {
     [
-        datagrams::trials(),
-        tunnel::trials(),
-        mosh::trials(),
-        dnat::trials(),
-        standing::trials(),
-        router::trials(),
-        bridge::trials(),
-        link_local::trials(),
-        cookies::trials(),
-        questions::trials(),
-        masquerade::trials(),
-        cut::trials(),
-        flood::trials(),
+        datagrams::tests(),
+        tunnel::tests(),
+        mosh::tests(),
+        dnat::tests(),
+        standing::tests(),
+        router::tests(),
+        bridge::tests(),
+        link_local::tests(),
+        cookies::tests(),
+        questions::tests(),
+        masquerade::tests(),
+        cut::tests(),
+        flood::tests(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// Protected as well, over TCP and UDP; none but who is named in a trial listens there. On the ssh port the server
+/// Protected as well, over TCP and UDP; none but who is named in a test listens there. On the ssh port the server
 /// itself always does.
 pub(super) const FREE_PORT: u16 = 5000;
 

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow};
+use tests::harness::{Test, tests};
 use tests::lab::{Background, Config, Family, Host, TIMEOUT, sandbox, until};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::wait_for_end_of_grants;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::flows::mosh"; a_mosh_session_outlives_its_grant]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::flows::mosh"; a_mosh_session_outlives_its_grant]
 }
 
 /// Those that mosh takes by default.

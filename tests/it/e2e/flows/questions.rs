@@ -5,13 +5,13 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Echo, Family, Host, Line, PATIENCE};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::questions";
         a_connected_socket_on_a_protected_port_gets_its_answer,
         a_resolver_on_a_protected_port_gets_its_answer,

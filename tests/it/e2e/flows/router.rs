@@ -1,17 +1,17 @@
 //! A session through a router with a gate, on a port on which the router itself listens too.
 
 use anyhow::{Context as _, Result};
+use tests::harness::{Test, tests};
 use tests::lab::{Echo, Family, Guest, Host, Line, SSH_PORT};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::{
     FREE_PORT, Judgement, assert_datagrams_outlive, assert_no_other, assert_outlives_every_judgement, config, gate,
 };
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::router";
         a_session_through_a_router_outlives_its_grant_where_the_router_listens_too,
         datagrams_through_a_router_outlive_their_grant_the_daemon_and_a_reload,

@@ -6,16 +6,16 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use anyhow::{Context as _, Result};
 use knock_user::kernel::State;
 use knock_user::paths::Paths;
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Echo, Family, Guest, Host, Line, SSH_PORT, Session, TIMEOUT, nft, setting};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::dnat::Container;
 use super::{FREE_PORT, SILENT, assert_goes_on, assert_no_other, assert_open, assert_shut, config};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::flows::standing";
         sessions_with_a_container_that_stand_are_taken_over_at_the_start,
         datagrams_to_a_container_that_are_under_way_are_taken_over_at_the_start,

@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 
 use anyhow::Result;
+use tests::harness::{Test, waiting_tests};
 use tests::lab::{Config, Family, Host, PATIENCE, Pause, Probe, TIMEOUT, connect, pause, until};
 use tests::story::World;
-use tests::trial::{Trial, waiting_trials};
 
 use super::super::wireguard::{End, PORT};
 use super::wait_for_end_of_grants;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    waiting_trials!["e2e::flows::tunnel"; a_tunnel_outlives_its_grant_from_the_port_that_was_let_in]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    waiting_tests!["e2e::flows::tunnel"; a_tunnel_outlives_its_grant_from_the_port_that_was_let_in]
 }
 
 fn a_tunnel_outlives_its_grant_from_the_port_that_was_let_in() -> Result<()> {

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 use knock_user::host::addresses::own_addresses;
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Lab, ip};
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials!["e2e::host::addresses"; all_that_a_host_takes_for_its_own_is_found, what_comes_and_goes_is_seen_by_the_next_look]
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests!["e2e::host::addresses"; all_that_a_host_takes_for_its_own_is_found, what_comes_and_goes_is_seen_by_the_next_look]
 }
 
 /// The server's, in words.

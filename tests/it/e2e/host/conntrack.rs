@@ -10,12 +10,12 @@ use knock_common::packet::Transport;
 use knock_user::config::Port;
 use knock_user::host::conntrack::{self, Flow, TcpState, Tracked, Tuple};
 use socket2::{Domain, Socket, Type};
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Lab, Mount, TIMEOUT, until};
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::host::conntrack";
         a_client_is_seen_as_its_packets_arrive_before_dnat,
         answers_to_a_masqueraded_host_are_seen_as_they_arrive,

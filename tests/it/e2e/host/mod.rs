@@ -4,9 +4,9 @@ mod addresses;
 mod conntrack;
 mod sockets;
 
-use tests::trial::Trial;
+use tests::harness::Test;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    [conntrack::trials(), addresses::trials(), sockets::trials()].into_iter().flatten().collect()
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    [conntrack::tests(), addresses::tests(), sockets::tests()].into_iter().flatten().collect()
 }

@@ -9,12 +9,12 @@ use knock_common::packet::Transport;
 use knock_user::config::Port;
 use knock_user::host::sockets::{Connection, connections, destroy};
 use socket2::{Domain, Socket, Type};
+use tests::harness::{Test, tests};
 use tests::lab::{Family, Host, Lab, TIMEOUT, ip, until};
-use tests::trial::{Trial, trials};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::host::sockets";
         what_is_meant_is_ended_and_nothing_else,
         a_session_over_a_bridge_names_the_bridge,

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use socket2::{Domain, Protocol, Socket, Type};
+use tests::harness::failure::Late;
 use tests::lab::{Family, Host, PATIENCE, Pause, Probe, Session, connect, pause};
 use tests::packet::PacketBuilder;
-use tests::trial::failure::Late;
 
 /// How long a port may take to become what it should be: knockd starts a shell, and that iptables.
 const SETTLES: Duration = Duration::from_secs(3);

@@ -1,14 +1,14 @@
 //! Rules that let a packet in and drop the answer to it: it is said of the connection, and it is so.
 
 use anyhow::{Context as _, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Daemon, Echo, Family, Host, SSH_PORT, knockctl, nft, setting};
-use tests::trial::{Trial, trials};
 
 use super::truth::{assert_true, assert_true_of_both, checked, config, knocked};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::packet_filter::answers";
         a_rule_that_drops_the_answer_of_the_service_is_named,
         an_answer_is_let_out_as_one_of_a_connection_that_stands,

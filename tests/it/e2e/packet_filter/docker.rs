@@ -6,14 +6,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Echo, Family, Guest, Host, SSH_PORT, ip, nft, sandbox};
-use tests::trial::{Trial, trials};
 
 use super::truth::{assert_true, checked, knocked};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::packet_filter::docker";
         a_published_port_is_followed_to_its_container,
         a_published_port_is_followed_to_its_container_by_nftables,

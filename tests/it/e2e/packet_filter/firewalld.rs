@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Background, Daemon, Host, TIMEOUT, sandbox, until};
-use tests::trial::{Trial, trials};
 
 use super::truth::{assert_true_of_both, checked, config, knocked};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::packet_filter::firewalld";
         what_firewalld_does_is_said_as_it_is,
         what_firewalld_does_by_iptables_is_said_as_it_is,

@@ -13,15 +13,15 @@ mod ufw;
 use std::net::TcpListener;
 
 use anyhow::{Context as _, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Config, Daemon, Family, Host, Probe, knockctl, nft};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::assert_says;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    let own = trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    let own = tests![
         "e2e::packet_filter";
         a_filter_of_nftables_that_drops_what_the_gate_lets_pass_is_named,
         a_filter_of_iptables_that_drops_what_the_gate_lets_pass_is_named,
@@ -30,13 +30,13 @@ pub fn trials() -> Vec<Trial> {
     ];
     [
         own,
-        answers::trials(),
-        tracking::trials(),
-        ufw::trials(),
-        firewalld::trials(),
-        docker::trials(),
-        random::trials(),
-        routing::trials(),
+        answers::tests(),
+        tracking::tests(),
+        ufw::tests(),
+        firewalld::tests(),
+        docker::tests(),
+        random::tests(),
+        routing::tests(),
     ]
     .into_iter()
     .flatten()

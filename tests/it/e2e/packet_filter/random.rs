@@ -8,14 +8,14 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use fastrand::Rng;
+use tests::harness::{Test, tests};
 use tests::lab::{Echo, Family, Host, SSH_PORT, nft, sandbox};
-use tests::trial::{Trial, trials};
 
 use super::truth::{is_true, knocked};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::packet_filter::random";
         what_is_said_of_rules_of_nftables_at_random_is_so,
         what_is_said_of_rules_of_iptables_at_random_is_so,

@@ -2,14 +2,14 @@
 //! addresses are translated.
 
 use anyhow::{Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Echo, Family, Host, SSH_PORT, ip, nft, setting};
-use tests::trial::{Trial, trials};
 
 use super::truth::{assert_true, knocked};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::packet_filter::routing";
         a_source_whose_way_back_is_another_interface_is_dropped_where_that_is_asked,
         what_this_host_does_not_forward_does_not_pass,

@@ -3,16 +3,16 @@
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Echo, Family, Host, SSH_PORT, knockctl, must_open, nft};
 use tests::story::World;
-use tests::trial::{Trial, trials};
 
 use super::truth::{assert_true, config, knocked};
 use crate::e2e::assert_says;
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::packet_filter::tracking";
         a_destination_is_another_only_if_it_differs,
         names_and_zones_are_read_as_the_kernel_reads_them,

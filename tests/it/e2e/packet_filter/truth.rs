@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use tests::lab::{Config, Family, Host, PATIENCE, Probe, SERVER_INTERFACES, SSH_PORT, connect, knockctl, must_open};
 use tests::story::{OPEN, World};
 
-/// A config whose grants outlive the trial.
+/// A config whose grants outlive the test.
 pub fn config() -> Config {
     Config::lab().set("cmd_timeout", "\"10m\"")
 }

@@ -5,14 +5,14 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use tests::harness::{Test, tests};
 use tests::lab::{Daemon, Host, Mount};
-use tests::trial::{Trial, trials};
 
 use super::truth::{assert_true_of_both, checked, config, knocked};
 
-/// The trials.
-pub fn trials() -> Vec<Trial> {
-    trials![
+/// The tests.
+pub fn tests() -> Vec<Test> {
+    tests![
         "e2e::packet_filter::ufw";
         what_ufw_does_is_said_as_it_is,
         what_ufw_does_with_the_older_iptables_is_said_as_it_is,

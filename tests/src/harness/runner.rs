@@ -1,7 +1,7 @@
-//! Runs every trial in a process and a sandbox of its own: none finds what another has left, one that ends the
+//! Runs every test in a process and a sandbox of its own: none finds what another has left, one that ends the
 //! process ends nothing else, and several run at once.
 //!
-//! This program runs itself once more for each of them, with the name of the trial in its environment. A trial that
+//! This program runs itself once more for each of them, with the name of the test in its environment. A test that
 //! fails where the machine may be the reason (see [`super::failure`]) is made once more, alone. If it passes then, it
 //! counts as unstable; more than [`FORGIVEN`] of these are a failure.
 
@@ -14,18 +14,18 @@ use clap::Parser;
 use libtest_mimic::{Arguments, Failed};
 use nix::unistd::geteuid;
 
-use super::attempt::{self, Attempt, End, TRIAL};
+use super::attempt::{self, Attempt, End, TEST};
 use super::company::{Company, Seats, ordered};
 use super::record::Record;
-use super::{Trial, inside};
+use super::{Test, inside};
 
-/// So many trials of a run may fail and then pass alone.
+/// So many tests of a run may fail and then pass alone.
 const FORGIVEN: usize = 2;
 
-/// Runs the trials that the arguments ask for, several at once for each CPU or, with `--test-threads`, for so many.
-pub fn run(trials: Vec<Trial>) -> ExitCode {
-    if let Ok(name) = env::var(TRIAL) {
-        return inside::run(&name, trials);
+/// Runs the tests that the arguments ask for, several at once for each CPU or, with `--test-threads`, for so many.
+pub fn run(tests: Vec<Test>) -> ExitCode {
+    if let Ok(name) = env::var(TEST) {
+        return inside::run(&name, tests);
     }
     let Asked { mut arguments, more } = Asked::parse();
     if !arguments.list && !geteuid().is_root() {
@@ -35,13 +35,13 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
     let cpus = arguments.test_threads.unwrap_or_else(Seats::cpus);
     arguments.test_threads = Some(if cpus == 1 { 1 } else { Seats::threads(cpus) });
     let shared = Arc::new(Shared::new(cpus));
-    let trials = named(trials, &mut arguments, more);
-    let trials = ordered(trials, cpus, |trial| trial.company).into_iter().map(|trial| {
-        let (shared, name) = (Arc::clone(&shared), trial.name.clone());
-        let run = move || shared.run(&name, trial.company).map_err(|error| Failed::from(format!("{error:#}")));
-        libtest_mimic::Trial::test(trial.name, run).with_ignored_flag(trial.is_ignored)
+    let tests = named(tests, &mut arguments, more);
+    let tests = ordered(tests, cpus, |test| test.company).into_iter().map(|test| {
+        let (shared, name) = (Arc::clone(&shared), test.name.clone());
+        let run = move || shared.run(&name, test.company).map_err(|error| Failed::from(format!("{error:#}")));
+        libtest_mimic::Trial::test(test.name, run).with_ignored_flag(test.is_ignored)
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let conclusion = libtest_mimic::run(&arguments, tests.collect());
     let is_steady = arguments.list || shared.conclude();
     if is_steady { conclusion.exit_code() } else { ExitCode::from(101) }
 }
@@ -51,20 +51,20 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
 struct Asked {
     #[command(flatten)]
     arguments: Arguments,
-    /// More of these: a trial runs that has one of the names
+    /// More of these: a test runs that has one of the names
     #[arg(index = 2, value_name = "FILTER")]
     more: Vec<String>,
 }
 
 /// Leaves those that have one of several names; of one name alone, the harness says how many it has left out.
-fn named(mut trials: Vec<Trial>, arguments: &mut Arguments, mut more: Vec<String>) -> Vec<Trial> {
+fn named(mut tests: Vec<Test>, arguments: &mut Arguments, mut more: Vec<String>) -> Vec<Test> {
     if more.is_empty() {
-        return trials;
+        return tests;
     }
     more.extend(arguments.filter.take());
     let is_meant = |name: &str| more.iter().any(|one| if arguments.exact { name == one } else { name.contains(one) });
-    trials.retain(|trial| is_meant(&trial.name));
-    trials
+    tests.retain(|test| is_meant(&test.name));
+    tests
 }
 
 /// What those that run at once have in common.
@@ -105,7 +105,7 @@ impl Shared {
         bail!("{}", last.text.trim_end())
     }
 
-    /// Makes a trial in a place that suits it, and prints what it said.
+    /// Makes a test in a place that suits it, and prints what it said.
     fn attempt(&self, name: &str, company: Company) -> Result<Attempt> {
         let _place = self.places.take(company);
         let attempt = attempt::make(name)?;
@@ -116,7 +116,7 @@ impl Shared {
         Ok(attempt)
     }
 
-    /// Says why trials failed, and which were unstable; false if those are too many.
+    /// Says why tests failed, and which were unstable; false if those are too many.
     fn conclude(&self) -> bool {
         let (failed, unstable) = (lock(&self.failed), lock(&self.unstable));
         for text in failed.iter() {
@@ -142,14 +142,14 @@ mod tests {
     fn left(words: &[&str]) -> (Vec<String>, Option<String>) {
         let words = ["it"].iter().chain(words);
         let Asked { mut arguments, more } = Asked::try_parse_from(words).unwrap();
-        let trials = ["e2e::hooks::a", "e2e::hooks::ab", "e2e::links::a"];
-        let trials = trials.map(|name| Trial::new(name, || Ok(()))).into();
-        let left = named(trials, &mut arguments, more);
-        (left.into_iter().map(|trial| trial.name).collect(), arguments.filter)
+        let tests = ["e2e::hooks::a", "e2e::hooks::ab", "e2e::links::a"];
+        let tests = tests.map(|name| Test::new(name, || Ok(()))).into();
+        let left = named(tests, &mut arguments, more);
+        (left.into_iter().map(|test| test.name).collect(), arguments.filter)
     }
 
     #[test]
-    fn trials_with_one_of_several_names_are_run() {
+    fn tests_with_one_of_several_names_are_run() {
         assert_eq!(left(&["links", "ab"]).0, ["e2e::hooks::ab", "e2e::links::a"]);
         assert_eq!(left(&["e2e::links::a", "e2e::hooks::a", "--exact"]).0, ["e2e::hooks::a", "e2e::links::a"]);
         assert_eq!(left(&["no", "such"]).0, [""; 0]);

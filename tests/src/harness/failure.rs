@@ -1,14 +1,14 @@
-//! Why a trial fails, and whether the machine alone may be the reason.
+//! Why a test fails, and whether the machine alone may be the reason.
 //!
 //! A wait that was over too early, a figure that was measured, and a system call that failed for want of resources may
-//! come from a busy machine: the trial is made once more, alone. Everything else says who got in or what was lost (a
+//! come from a busy machine: the test is made once more, alone. Everything else says who got in or what was lost (a
 //! connection that was reset, a file that is gone), and is never forgiven.
 
 use std::{error, fmt, io};
 
-/// The exit code of a trial that failed by an assertion, as Rust's own tests have it.
+/// The exit code of a test that failed by an assertion, as Rust's own tests have it.
 pub const BROKEN: u8 = 101;
-/// The exit code of a trial that may pass on a quieter machine: EX_TEMPFAIL of sysexits.h.
+/// The exit code of a test that may pass on a quieter machine: EX_TEMPFAIL of sysexits.h.
 pub const UNSTABLE: u8 = 75;
 
 /// A wait that ended before the state came.
@@ -40,12 +40,12 @@ impl error::Error for Measured {}
 macro_rules! ensure_measured {
     ($condition:expr, $($text:tt)+) => {
         if !$condition {
-            return Err(::anyhow::Error::new($crate::trial::failure::Measured(format!($($text)+))));
+            return Err(::anyhow::Error::new($crate::harness::failure::Measured(format!($($text)+))));
         }
     };
 }
 
-/// The exit code for an error of a trial.
+/// The exit code for an error of a test.
 #[must_use]
 pub fn code_of(error: &anyhow::Error) -> u8 {
     let is_forgivable =

@@ -1,13 +1,13 @@
-//! Who runs beside whom: twice as many trials as there are CPUs, since most wait for something now and then, and beside
+//! Who runs beside whom: twice as many tests as there are CPUs, since most wait for something now and then, and beside
 //! them some that hardly do anything else.
 
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 
-/// Trials that wait have so many places for each CPU.
+/// Tests that wait have so many places for each CPU.
 const WAITING_PER_CPU: usize = 2;
 
-/// What a trial can bear beside it.
+/// What a test can bear beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Company {
     /// Others on the other CPUs.
@@ -29,7 +29,7 @@ const fn waiting(cpus: usize) -> usize {
     cpus * WAITING_PER_CPU
 }
 
-/// The places that trials run in.
+/// The places that tests run in.
 pub(super) struct Seats {
     /// Read by those that have neighbours, written by one that has none.
     neighbours: RwLock<()>,

@@ -1,4 +1,4 @@
-//! Trials: what needs root, each in a process and a sandbox of its own.
+//! Tests: what needs root, each in a process and a sandbox of its own.
 
 mod attempt;
 mod company;
@@ -7,19 +7,19 @@ mod inside;
 mod record;
 mod runner;
 
-/// Trials named by a path and the functions' own names: `trials!["e2e::lab"; one, two]`.
+/// Tests named by a path and the functions' own names: `tests!["e2e::lab"; one, two]`.
 #[macro_export]
-macro_rules! trials {
+macro_rules! tests {
     [$path:literal; $($function:ident),* $(,)?] => {
-        vec![$($crate::trial::Trial::new(concat!($path, "::", stringify!($function)), $function)),*]
+        vec![$($crate::harness::Test::new(concat!($path, "::", stringify!($function)), $function)),*]
     };
 }
 
-/// The same for trials that mostly wait: see [`Trial::waiting`].
+/// The same for tests that mostly wait: see [`Test::waiting`].
 #[macro_export]
-macro_rules! waiting_trials {
+macro_rules! waiting_tests {
     [$path:literal; $($function:ident),* $(,)?] => {
-        vec![$($crate::trial::Trial::new(concat!($path, "::", stringify!($function)), $function).waiting()),*]
+        vec![$($crate::harness::Test::new(concat!($path, "::", stringify!($function)), $function).waiting()),*]
     };
 }
 
@@ -28,18 +28,18 @@ pub use attempt::itself;
 use company::Company;
 pub use runner::run;
 
-pub use crate::{ensure_measured, trials, waiting_trials};
+pub use crate::{ensure_measured, tests, waiting_tests};
 
 /// What is tried in a sandbox of its own.
-pub struct Trial {
+pub struct Test {
     name: String,
     test: Box<dyn FnOnce() -> Result<()> + Send>,
     company: Company,
     is_ignored: bool,
 }
 
-impl Trial {
-    /// A trial that fails with an error or a panic.
+impl Test {
+    /// A test that fails with an error or a panic.
     pub fn new(name: impl Into<String>, test: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
         Self { name: name.into(), test: Box::new(test), company: Company::Beside, is_ignored: false }
     }

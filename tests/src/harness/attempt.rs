@@ -1,4 +1,4 @@
-//! One attempt at a trial, in a process of its own.
+//! One attempt at a test, in a process of its own.
 
 use std::io::{self, Read as _};
 use std::process::{self, Command, ExitStatus, Stdio};
@@ -12,18 +12,18 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use super::failure;
 use crate::lab::{patience, sandbox};
 
-/// The trial that this process is for.
-pub(super) const TRIAL: &str = "KNOCK_TRIAL";
+/// The test that this process is for.
+pub(super) const TEST: &str = "KNOCK_TEST";
 /// The process id of who asked for it.
-pub(super) const ASKED_BY: &str = "KNOCK_TRIAL_ASKED_BY";
-/// Behind this line a trial says why it failed.
+pub(super) const ASKED_BY: &str = "KNOCK_TEST_ASKED_BY";
+/// Behind this line a test says why it failed.
 pub(super) const WHY: &str = "=== why it failed";
 
-/// A trial that takes longer than this and twice the time that it was given hangs. Time in which some thread of this host
+/// A test that takes longer than this and twice the time that it was given hangs. Time in which some thread of this host
 /// waited for a CPU is left out.
 const LIMIT: Duration = Duration::from_secs(8 * 60);
 
-/// Whatever was waited for, no trial takes so many times as long.
+/// Whatever was waited for, no test takes so many times as long.
 const AT_MOST: u32 = 2;
 
 /// How long threads have waited for a CPU (Documentation/accounting/psi.rst); no kernel without it counts that.
@@ -59,18 +59,18 @@ impl Attempt {
     }
 }
 
-/// This program, asked for one trial.
+/// This program, asked for one test.
 ///
 /// # Errors
 ///
 /// If this program cannot be found.
-pub fn itself(trial: &str) -> Result<Command> {
+pub fn itself(test: &str) -> Result<Command> {
     let mut command = Command::new(env::current_exe()?);
-    command.env_remove(sandbox::STAGE).env(TRIAL, trial).env(ASKED_BY, process::id().to_string());
+    command.env_remove(sandbox::STAGE).env(TEST, test).env(ASKED_BY, process::id().to_string());
     Ok(command)
 }
 
-/// Makes a trial.
+/// Makes a test.
 pub(super) fn make(name: &str) -> Result<Attempt> {
     let (mut output, input) = io::pipe()?;
     let mut command = itself(name)?;
@@ -131,7 +131,7 @@ fn end_of(status: Option<ExitStatus>) -> End {
     }
 }
 
-/// True if a trial has taken too long, of which some thread waited for a CPU for a while.
+/// True if a test has taken too long, of which some thread waited for a CPU for a while.
 fn hangs_after(elapsed: Duration, waited: impl FnOnce() -> Duration) -> bool {
     let limit = limit();
     elapsed > limit && (elapsed > limit * AT_MOST || elapsed.saturating_sub(waited()) > limit)
@@ -144,7 +144,7 @@ fn waited_for_cpus() -> Duration {
     Duration::from_micros(total.unwrap_or_default())
 }
 
-/// How long a trial may take. Some go on for as many seconds as the environment says.
+/// How long a test may take. Some go on for as many seconds as the environment says.
 fn limit() -> Duration {
     let seconds = env::var("KNOCK_SECONDS").ok().and_then(|text| text.parse().ok());
     LIMIT * patience() + 2 * Duration::from_secs(seconds.unwrap_or(0))
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_that_waits_for_a_cpu_with_others_does_not_hang() {
+    fn a_test_that_waits_for_a_cpu_with_others_does_not_hang() {
         let minutes = |count: u64| Duration::from_secs(60 * count);
         let hangs = |elapsed, waited| hangs_after(minutes(elapsed), || minutes(waited));
         assert!(!hangs(7, 0) && hangs(9, 0) && hangs(15, 6));

@@ -1,4 +1,4 @@
-//! What a run leaves under `target` for people and for `cargo xtask`: how long each trial took, why one failed, and
+//! What a run leaves under `target` for people and for `cargo xtask`: how long each test took, why one failed, and
 //! both logs of one that failed and then passed alone.
 
 use std::fs::{self, File, OpenOptions};
@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use super::attempt::Attempt;
 
 /// Lines of a time, a CPU time (both in seconds) and a name, in the order in which trials ended.
-const TIMES: &str = "trials/times";
-/// A file for each trial that failed: why.
-const FAILED: &str = "trials/failed";
-/// Two files for each trial that failed and passed alone: all that both attempts printed.
+const TIMES: &str = "tests/times";
+/// A file for each test that failed: why.
+const FAILED: &str = "tests/failed";
+/// Two files for each test that failed and passed alone: all that both attempts printed.
 const UNSTABLE: &str = "unstable";
 
 /// A folder for what is recorded.
@@ -33,7 +33,7 @@ impl Record {
         Self { target, times: Mutex::new(()) }
     }
 
-    /// A trial took so long.
+    /// A test took so long.
     pub fn time(&self, name: &str, attempt: &Attempt) -> Result<()> {
         let _one_at_a_time = self.times.lock();
         let path = self.target.join(TIMES);
@@ -42,15 +42,15 @@ impl Record {
         Ok(writeln!(file, "{:.2} {:.2} {name}", attempt.time.as_secs_f64(), attempt.cpu.as_secs_f64())?)
     }
 
-    /// A trial failed for good. Returns the text that says why, and how to make it again.
+    /// A test failed for good. Returns the text that says why, and how to make it again.
     pub fn failed(&self, name: &str, attempt: &Attempt) -> Result<String> {
         let why = attempt.why();
-        let text = format!("{name}\n{why}\n\nthis trial alone: cargo xtask test -- {name} --exact\n");
+        let text = format!("{name}\n{why}\n\nthis test alone: cargo xtask test -- {name} --exact\n");
         self.write(FAILED, &format!("{}.txt", file_name(name)), &text)?;
         Ok(text)
     }
 
-    /// A trial failed, and passed when it was made once more, alone.
+    /// A test failed, and passed when it was made once more, alone.
     pub fn unstable(&self, name: &str, first: &Attempt, second: &Attempt) -> Result<()> {
         for (which, attempt) in [("first", first), ("alone", second)] {
             self.write(UNSTABLE, &format!("{}.{which}.log", file_name(name)), &attempt.text)?;
@@ -67,7 +67,7 @@ impl Record {
     }
 }
 
-/// A trial's name as that of a file.
+/// A test's name as that of a file.
 fn file_name(name: &str) -> String {
     name.replace("::", ".").replace('/', "_")
 }
@@ -98,8 +98,8 @@ mod tests {
         let text = record.failed("e2e::one", &failed).unwrap();
         record.unstable("e2e::two", &failed, &attempt("fine")).unwrap();
         let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
-        assert_eq!(read("trials/times"), "1.50 0.25 e2e::one\n1.50 0.25 e2e::two\n");
-        assert_eq!(read("trials/failed/e2e.one.txt"), text);
+        assert_eq!(read("tests/times"), "1.50 0.25 e2e::one\n1.50 0.25 e2e::two\n");
+        assert_eq!(read("tests/failed/e2e.one.txt"), text);
         assert!(text.starts_with("e2e::one\na stranger got in\n"), "{text}");
         assert!(text.ends_with("cargo xtask test -- e2e::one --exact\n"), "{text}");
         assert!(read("unstable/e2e.two.first.log").starts_with("on the way"));

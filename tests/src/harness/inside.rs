@@ -1,4 +1,4 @@
-//! The process of one trial: it goes into a sandbox, makes the trial, and says at its end what went wrong.
+//! The process of one test: it goes into a sandbox, makes the test, and says at its end what went wrong.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -11,22 +11,22 @@ use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 
 use super::attempt::{ASKED_BY, WHY};
-use super::{Trial, failure};
+use super::{Test, failure};
 use crate::lab::{last_words, sandbox};
 
-/// How many lines of each program are repeated when a trial fails.
+/// How many lines of each program are repeated when a test fails.
 const LAST: usize = 15;
 
 /// What the first panic said.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Makes the trial of this name. The exit code says how it ended: see [`failure`].
-pub(super) fn run(name: &str, trials: Vec<Trial>) -> ExitCode {
+/// Makes the test of this name. The exit code says how it ended: see [`failure`].
+pub(super) fn run(name: &str, tests: Vec<Test>) -> ExitCode {
     panic::set_hook(Box::new(remember));
     let made = panic::catch_unwind(AssertUnwindSafe(|| {
         enter()?;
-        let trial = trials.into_iter().find(|trial| trial.name == name);
-        (trial.with_context(|| format!("there is no trial {name}"))?.test)()
+        let test = tests.into_iter().find(|test| test.name == name);
+        (test.with_context(|| format!("there is no test {name}"))?.test)()
     }));
     let (code, why) = match made {
         Ok(Ok(())) => return ExitCode::SUCCESS,
@@ -61,7 +61,7 @@ fn enter() -> Result<()> {
         // Who asked may end before the sandbox does.
         prctl::set_pdeathsig(Signal::SIGKILL)?;
         let asked_by = std::env::var(ASKED_BY).context(ASKED_BY)?;
-        ensure!(asked_by == getppid().to_string(), "the program that asked for the trial has ended");
+        ensure!(asked_by == getppid().to_string(), "the program that asked for the test has ended");
     }
     sandbox::enter()
 }
