@@ -67,7 +67,7 @@ fn read_pins(paths: &Paths, state: &State, daemon: Option<Daemon>) -> Result<Sna
     let names = Names::of(&services, &doors, &entries);
     let connections = connections(&state.flows()?, &services);
     let now = boot_now();
-    let places = state.places()?;
+    let places = state.interfaces()?;
     let attempts = state.attempts()?.into_iter();
     let why_not = nowhere(&places);
     Ok(Snapshot {
