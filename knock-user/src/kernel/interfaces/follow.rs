@@ -173,7 +173,6 @@ impl Firewall {
                         changes.push(Change::Refused { name, why: why.clone() });
                     }
                     self.refused.insert(interface.index, (interface.clone(), why));
-                    self.reply_sources.forget(interface.index);
                 }
             }
         }
@@ -236,8 +235,12 @@ impl Firewall {
     fn take_in(&mut self, interface: &Interface, all: &[Interface]) -> Result<()> {
         attach::refuse_foreign(&links::Links::default(), std::slice::from_ref(interface))?;
         self.program.prepare(&interface.layer)?;
-        self.reply_sources.put(&mut self.program, interface, all);
-        attach::attach_new(&self.paths, interface, all, self.mode, &mut self.program)
+        let before = self.reply_sources.put(&mut self.program, interface, all);
+        let attached = attach::attach_new(&self.paths, interface, all, self.mode, &mut self.program);
+        if attached.is_err() {
+            self.reply_sources.take_back(&mut self.program, before);
+        }
+        attached
     }
 }
 

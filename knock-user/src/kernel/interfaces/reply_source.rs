@@ -39,7 +39,7 @@ pub struct ReplySources {
 }
 
 /// An interface that the program could not be told of.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Silent {
     /// It is a port of a bond, with or without a gate of its own.
     is_port: bool,
@@ -48,23 +48,68 @@ struct Silent {
     is_said: bool,
 }
 
+/// What was told before an interface was put in.
+#[must_use]
+pub struct Before {
+    told: Reports,
+    silent: BTreeMap<u32, Silent>,
+}
+
+/// The table of the program, as far as it is written here.
+trait Table {
+    fn insert(&mut self, index: u32, report: InterfaceReport) -> Result<(), MapError>;
+    fn remove(&mut self, index: u32) -> Result<(), MapError>;
+}
+
+type ProgramTable<'a> = HashMap<&'a mut MapData, u32, Plain<InterfaceReport>>;
+
+impl Table for ProgramTable<'_> {
+    fn insert(&mut self, index: u32, report: InterfaceReport) -> Result<(), MapError> {
+        HashMap::insert(self, index, Plain(report), 0)
+    }
+
+    fn remove(&mut self, index: u32) -> Result<(), MapError> {
+        HashMap::remove(self, &index)
+    }
+}
+
+fn table(program: &mut Program) -> ProgramTable<'_> {
+    program.map(name::INTERFACES).try_into().expect("the object's map is of these types")
+}
+
 impl ReplySources {
     /// Nothing was told yet.
     pub const fn new(wanted: bool) -> Self {
         Self { wanted, told: Reports::new(), silent: BTreeMap::new() }
     }
 
-    /// Tells of an interface that is about to have the gate. What cannot be told leaves it [silent](Self::silent).
-    pub fn put(&mut self, program: &mut Program, interface: &Interface, all: &[Interface]) {
+    /// Tells of an interface that is about to have the gate, with its ports if it is a bond. What cannot be told leaves it
+    /// [silent](Self::silent). Returns what [`Self::take_back`] needs if it cannot have the gate.
+    pub fn put(&mut self, program: &mut Program, interface: &Interface, all: &[Interface]) -> Before {
         let now = reports(&[interface], all, self.wanted);
-        self.write(program, &outdated(&self.told, &now, interface.index), changed(&self.told, &now));
+        let before = Before { told: self.told.clone(), silent: self.silent.clone() };
+        self.write(&mut table(program), &outdated(&self.told, &now, interface.index), changed(&self.told, &now));
+        before
+    }
+
+    /// The interface that was put in could not have the gate: all is as it was before, its ports and those that have
+    /// given way to them among it, and nothing is to be said of them.
+    pub fn take_back(&mut self, program: &mut Program, before: Before) {
+        self.restore(&mut table(program), before);
+    }
+
+    fn restore(&mut self, table: &mut impl Table, Before { told, silent }: Before) {
+        self.write(table, &gone(&self.told, &told), changed(&self.told, &told));
+        let is_lost = |index: &u32| told.contains_key(index) && !self.told.contains_key(index);
+        self.silent.retain(|index, _| is_lost(index));
+        self.silent.extend(silent);
     }
 
     /// Tells of what has changed on the interfaces that have the gate, and takes out all others.
     pub fn settle(&mut self, program: &mut Program, standing: &[&Interface], all: &[Interface]) {
         let now = reports(standing, all, self.wanted);
         self.silent.retain(|index, _| now.contains_key(index));
-        self.write(program, &gone(&self.told, &now), changed(&self.told, &now));
+        self.write(&mut table(program), &gone(&self.told, &now), changed(&self.told, &now));
     }
 
     /// Where the gate answers nothing, or takes the port of a bond for a link of its own, each said once: the name of the
@@ -89,11 +134,6 @@ impl ReplySources {
         self.silent.values_mut().for_each(|silent| silent.is_said = false);
     }
 
-    /// Nothing is to be said of an interface: it could not have the gate.
-    pub fn forget(&mut self, index: u32) {
-        self.silent.remove(&index);
-    }
-
     /// Notes one that could not be told of. What was said of it is not said again.
     fn fall_silent(&mut self, index: u32, is_port: bool, why: String) {
         let is_said =
@@ -102,13 +142,10 @@ impl ReplySources {
     }
 
     /// What is gone goes first: it may make room.
-    fn write(&mut self, program: &mut Program, gone: &[u32], changed: Reports) {
-        let table: Result<HashMap<&mut MapData, u32, Plain<InterfaceReport>>, _> =
-            program.map(name::INTERFACES).try_into();
-        let mut table = table.expect("the object's map is of these types");
+    fn write(&mut self, table: &mut impl Table, gone: &[u32], changed: Reports) {
         for index in gone {
             // Another error leaves it for the next time.
-            if matches!(table.remove(index), Ok(()) | Err(MapError::KeyNotFound)) {
+            if matches!(table.remove(*index), Ok(()) | Err(MapError::KeyNotFound)) {
                 self.told.remove(index);
             }
         }
@@ -119,12 +156,12 @@ impl ReplySources {
         }
         let (ports, others): (Vec<_>, Vec<_>) = changed.into_iter().partition(|(_, report)| report.scope != 0);
         for (index, report) in ports.into_iter().chain(others) {
-            let mut outcome = table.insert(index, Plain(report), 0);
+            let mut outcome = table.insert(index, report);
             if let Err(error) = &outcome
                 && is_full(error)
                 && let Some(other) = self.gives_way_to(&report)
             {
-                outcome = table.remove(&other).and_then(|()| table.insert(index, Plain(report), 0));
+                outcome = table.remove(other).and_then(|()| table.insert(index, report));
                 self.told.remove(&other);
                 self.fall_silent(other, false, no_room());
             }
@@ -215,6 +252,8 @@ fn hops(path: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use aya::sys::SyscallError;
+
     use super::super::list::tests::interface;
     use super::*;
 
@@ -321,10 +360,45 @@ mod tests {
         reply_sources.fall_silent(4, false, no_room());
         let both = [("eth", format!("{MUTE}, and {ALONE}: {why}")), ("bond0", format!("{MUTE}: {why}"))];
         assert_eq!(said(&mut reply_sources), both.map(|(name, text)| (name.to_owned(), text)));
-        // One that could not have the gate.
-        reply_sources.fall_silent(5, false, no_room());
-        reply_sources.forget(5);
-        assert_eq!(said(&mut reply_sources), []);
+    }
+
+    /// A table with room for so many.
+    struct Small(Reports, usize);
+
+    impl Table for Small {
+        fn insert(&mut self, index: u32, report: InterfaceReport) -> Result<(), MapError> {
+            if self.0.len() >= self.1 && !self.0.contains_key(&index) {
+                let io_error = std::io::Error::from_raw_os_error(libc::E2BIG);
+                return Err(MapError::SyscallError(SyscallError { call: "bpf_map_update_elem", io_error }));
+            }
+            self.0.insert(index, report);
+            Ok(())
+        }
+
+        fn remove(&mut self, index: u32) -> Result<(), MapError> {
+            self.0.remove(&index).map(drop).ok_or(MapError::KeyNotFound)
+        }
+    }
+
+    /// Its ports have taken the room of others meanwhile.
+    #[test]
+    fn of_a_bond_that_could_not_have_the_gate_nothing_stays_and_nothing_is_said() {
+        let [two, three, bond, _] = all();
+        let (six, seven) = (interface("six", 6), interface("seven", 7));
+        let all = [two, three, bond.clone(), six.clone(), seven.clone()];
+        let mut table = Small(Reports::new(), 2);
+        let mut reply_sources = ReplySources::new(true);
+        reply_sources.write(&mut table, &[], reports(&[&six, &seven], &all, true));
+        let told = table.0.clone();
+        assert_eq!(told.len(), 2);
+        for _ in 0..2 {
+            let before = Before { told: reply_sources.told.clone(), silent: reply_sources.silent.clone() };
+            reply_sources.write(&mut table, &[], reports(&[&bond], &all, true));
+            assert_eq!(table.0.keys().copied().collect::<Vec<_>>(), [2, 3], "its ports come first");
+            reply_sources.restore(&mut table, before);
+            assert_eq!((&table.0, &reply_sources.told), (&told, &told));
+            assert_eq!(reply_sources.news(&all), []);
+        }
     }
 
     #[test]
