@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::modules::Edge;
 
 /// The circles: of files that can all reach each other, the shortest way from one back to itself.
-pub fn circles<'a>(edges: &[&'a Edge]) -> Vec<Vec<&'a Edge>> {
+pub fn circles(edges: &[Edge]) -> Vec<Vec<&Edge>> {
     let mut out: BTreeMap<&Path, Vec<&Edge>> = BTreeMap::new();
     for edge in edges {
         out.entry(&edge.from).or_default().push(edge);
@@ -88,7 +88,7 @@ mod tests {
         let edge = |&(from, to): &(&str, &str)| Edge { from: from.into(), to: to.into(), line: 1, path: String::new() };
         let edges: Vec<Edge> = arrows.iter().map(edge).collect();
         let shown = |way: Vec<&Edge>| way.iter().map(|edge| edge.from.to_str().unwrap()).collect::<Vec<_>>().join(" ");
-        circles(&edges.iter().collect::<Vec<_>>()).into_iter().map(shown).collect()
+        circles(&edges).into_iter().map(shown).collect()
     }
 
     #[test]

@@ -32,7 +32,6 @@ pub fn check() -> Result<()> {
     let files = files()?;
     let names: Vec<PathBuf> = files.iter().map(|file| file.name.clone()).collect();
     let edges = Modules::new(files).edges();
-    let owed = order.owed().count();
     let mut faults = faults(&order, &names, &edges);
     let (groups, named) = (Groups::read()?, order.tests().collect());
     let without = order.tests().filter(|group| !groups.has(group));
@@ -43,7 +42,7 @@ pub fn check() -> Result<()> {
         faults.push(format!("{PAGE}: the table of layers is another than in {LAYERS}: `cargo xtask layers` writes it"));
     }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
-    println!("[lint] {} imports of {} files go one way, but for {owed} that {LAYERS} names", edges.len(), names.len());
+    println!("[lint] {} imports of {} files go one way", edges.len(), names.len());
     Ok(())
 }
 
@@ -62,13 +61,7 @@ fn faults(order: &Order, files: &[PathBuf], edges: &[Edge]) -> Vec<String> {
     let homeless = files.iter().filter(|file| order.layer_of(file).is_none());
     faults.extend(homeless.map(|file| format!("{}: is in no layer of {LAYERS}", file.display())));
     faults.extend(order.without_files(files).into_iter().map(|part| format!("{LAYERS}: there is no {part}")));
-    for [from, to] in order.owed() {
-        if !edges.iter().any(|edge| edge.from == from && edge.to == to) {
-            faults.push(format!("{LAYERS}: {} imports {} no more: take the line out", from.display(), to.display()));
-        }
-    }
-    let edges: Vec<&Edge> = edges.iter().filter(|edge| !order.is_owed(&edge.from, &edge.to)).collect();
-    for edge in &edges {
+    for edge in edges {
         if let (Some(from), Some(to)) = (order.layer_of(&edge.from), order.layer_of(&edge.to))
             && to > from
         {
@@ -76,7 +69,7 @@ fn faults(order: &Order, files: &[PathBuf], edges: &[Edge]) -> Vec<String> {
             faults.push(format!("{}, but {low} stands below {high}", shown(edge)));
         }
     }
-    for way in circles(&edges) {
+    for way in circles(edges) {
         let way: Vec<String> = way.into_iter().map(shown).collect();
         faults.push(format!("a circle:\n  {}", way.join("\n  ")));
     }
@@ -119,11 +112,7 @@ mod tests {
     use super::*;
 
     fn faults_of(files: &[(&str, &str)]) -> Vec<String> {
-        faults_but(files, "")
-    }
-
-    fn faults_but(files: &[(&str, &str)], owed: &str) -> Vec<String> {
-        let order = Order::parse(&format!("one\n  low: the ground\n  high lib: above it\n{owed}")).unwrap();
+        let order = Order::parse("one\n  low: the ground\n  high lib: above it\n").unwrap();
         let files: Vec<File> = files.iter().filter_map(|(name, text)| File::new(*name, text, &[])).collect();
         let names: Vec<PathBuf> = files.iter().map(|file| file.name.clone()).collect();
         faults(&order, &names, &Modules::new(files).edges())
@@ -143,16 +132,6 @@ mod tests {
         assert_eq!(faults_of(&circle).len(), 2);
         let other = [&good[..], &[("one/src/other.rs", "")]].concat();
         assert_eq!(faults_of(&other), ["one/src/other.rs: is in no layer of docs/layers.txt"]);
-    }
-
-    #[test]
-    fn an_import_that_is_owed_is_none_until_it_has_gone() {
-        let owed = "owed one/src/low.rs one/src/high.rs\n";
-        let files = [("one/src/lib.rs", ""), ("one/src/high.rs", "use crate::low::A;")];
-        let low = |text| [&files[..], &[("one/src/low.rs", text)]].concat();
-        assert_eq!(faults_but(&low("use crate::high::B;"), owed), [""; 0]);
-        let gone = "docs/layers.txt: one/src/low.rs imports one/src/high.rs no more: take the line out";
-        assert_eq!(faults_but(&low(""), owed), [gone]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The file of the layers: which part of a crate stands above which.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -22,28 +22,18 @@ pub struct Layer {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
     layers: Vec<Layer>,
-    /// Imports that are still to go: by whom, of what.
-    owed: Vec<[PathBuf; 2]>,
 }
 
-/// How a line of [`Order::owed`] begins.
-const OWED: &str = "owed ";
 /// How the tests of the layer above them begin.
 const TRIED_BY: &str = "    by ";
 
 impl Order {
     /// Reads the file: a crate's folder on a line of its own, then its layers, each an indented line of `parts: what`.
-    /// Behind a layer, indented more, stand `by` and the groups of tests that try it.
-    /// `owed FILE FILE` is an import that the rest of the file does not allow and that is still to go. `#` begins a remark.
+    /// Behind a layer, indented more, stand `by` and the groups of tests that try it. `#` begins a remark.
     pub fn parse(text: &str) -> Result<Self> {
-        let (mut layers, mut owed) = (Vec::new(), Vec::new());
+        let mut layers = Vec::new();
         let mut krate = "";
         for (line, number) in text.lines().zip(1..).filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
-            if let Some(files) = line.strip_prefix(OWED) {
-                let (from, to) = files.split_once(' ').with_context(|| format!("line {number}: no two files"))?;
-                owed.push([from.into(), to.into()]);
-                continue;
-            }
             if let Some(tests) = line.strip_prefix(TRIED_BY) {
                 let layer: Option<&mut Layer> = layers.last_mut().filter(|layer: &&mut Layer| layer.krate == krate);
                 let layer = layer.with_context(|| format!("line {number}: no layer before it"))?;
@@ -59,17 +49,7 @@ impl Order {
             ensure!(!krate.is_empty() && !parts.is_empty(), "line {number}: no crate before it, or no part in it");
             layers.push(Layer { krate: krate.to_owned(), parts, what: what.trim().to_owned(), tests: Vec::new() });
         }
-        Ok(Self { layers, owed })
-    }
-
-    /// True if an import is still to go.
-    pub fn is_owed(&self, from: &Path, to: &Path) -> bool {
-        self.owed.iter().any(|[by, of]| by == from && of == to)
-    }
-
-    /// All that are still to go.
-    pub fn owed(&self) -> impl Iterator<Item = [&Path; 2]> {
-        self.owed.iter().map(|files| files.each_ref().map(PathBuf::as_path))
+        Ok(Self { layers })
     }
 
     /// The number of the layer of a file, counted from below: that with the longest part of its name.
