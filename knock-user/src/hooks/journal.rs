@@ -97,6 +97,8 @@ pub struct Journal {
     debts: BTreeMap<u64, Debt>,
     /// Numbers of debts by their grants: one for each door.
     by_grant: HashMap<GrantId, Vec<u64>>,
+    /// Debts with a stop command.
+    stops: usize,
     since: HashMap<u32, (u64, String)>,
 }
 
@@ -151,6 +153,7 @@ impl Journal {
             next: 1,
             debts: BTreeMap::new(),
             by_grant: HashMap::new(),
+            stops: 0,
             since: HashMap::new(),
         }
     }
@@ -161,6 +164,7 @@ impl Journal {
                 self.next = self.next.max(number + 1);
                 self.forget(number);
                 self.by_grant.entry(debt.grant.clone()).or_default().push(number);
+                self.stops += usize::from(debt.stop.is_some());
                 self.debts.insert(number, *debt);
             }
             JournalLine::Started(number) => {
@@ -175,6 +179,7 @@ impl Journal {
 
     fn forget(&mut self, number: u64) {
         let Some(debt) = self.debts.remove(&number) else { return };
+        self.stops -= usize::from(debt.stop.is_some());
         if let Entry::Occupied(mut numbers) = self.by_grant.entry(debt.grant) {
             numbers.get_mut().retain(|other| *other != number);
             if numbers.get().is_empty() {
@@ -191,6 +196,12 @@ impl Journal {
     #[must_use]
     pub fn of(&self, grant: &GrantId) -> &[u64] {
         self.by_grant.get(grant).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many of them have a stop command.
+    #[must_use]
+    pub const fn stops(&self) -> usize {
+        self.stops
     }
 
     /// All debts by their numbers.

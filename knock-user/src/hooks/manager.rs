@@ -394,8 +394,8 @@ impl HookManager {
 
     /// How many stop commands are owed.
     #[must_use]
-    pub fn owed(&self) -> usize {
-        self.journal.debts().values().filter(|debt| debt.stop.is_some()).count()
+    pub const fn owed(&self) -> usize {
+        self.journal.stops()
     }
 }
 
