@@ -143,7 +143,7 @@ enum Block {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     /// With the line, or with `;`.
-    RuleLine,
+    Line,
     /// A block opens behind it.
     Opens,
     /// A block closes behind it.
@@ -167,7 +167,7 @@ fn statements(text: &str) -> (Vec<Statement>, bool) {
     };
     while let Some(c) = rest.next() {
         match c {
-            '\n' | ';' if depth == 0 => end(&mut words, End::RuleLine, &mut found),
+            '\n' | ';' if depth == 0 => end(&mut words, End::Line, &mut found),
             '#' => {
                 let mut remark = String::new();
                 while let Some(c) = rest.next_if(|&c| c != '\n') {
@@ -225,7 +225,7 @@ fn statements(text: &str) -> (Vec<Statement>, bool) {
             }
         }
     }
-    end(&mut words, End::RuleLine, &mut found);
+    end(&mut words, End::Line, &mut found);
     (found, depth == 0)
 }
 
