@@ -17,8 +17,6 @@ mod tests;
 mod tools;
 mod walk;
 
-use std::fs;
-
 pub use fate::Fate;
 pub use model::RuleLocation;
 pub use packet::{Packet, Tracked};
@@ -27,12 +25,8 @@ pub use routing::Below;
 use self::model::{Family, Hook, Rule, Table};
 use self::routing::{Kernel, Routing};
 use self::walk::Course;
-use super::netlink::Dump;
+use super::tables;
 use crate::syntax::Port;
-
-/// `NFNL_SUBSYS_NFTABLES`, in the upper octet, with `NFT_MSG_NEWTABLE` and `NFT_MSG_GETTABLE`.
-const NEW_TABLE: u16 = 10 << 8;
-const GET_TABLE: u16 = NEW_TABLE | 1;
 
 /// All packet filters, as they are now.
 #[derive(Debug, Default)]
@@ -49,6 +43,8 @@ impl Filters {
     #[must_use]
     pub fn read() -> Self {
         let mut this = Self::default();
+        // Where the kernel knows no nftables, or does not say, there are none.
+        let has_tables = || tables::has_nftables().is_ok_and(|has| has);
         match tools::say("nft", &["--json", "list", "ruleset"]) {
             Ok(Some(text)) => this.add_nftables(&text),
             Ok(None) if has_tables() => this.unread.push("nftables has tables, and nft is not installed".to_owned()),
@@ -133,11 +129,8 @@ impl Filters {
     /// Tables of iptables itself, which nftables does not list. A table that is not there is not asked for, since that would
     /// make it.
     fn add_iptables(&mut self, family: Family) {
-        let (path, tool) = match family {
-            Family::Ip6 => ("/proc/net/ip6_tables_names", "ip6tables"),
-            _ => ("/proc/net/ip_tables_names", "iptables"),
-        };
-        if fs::read_to_string(path).is_ok_and(|names| !names.trim().is_empty()) {
+        let tool = tool_of(family);
+        if tables::has_iptables(family != Family::Ip6).is_ok_and(|has| has) {
             match save_command(family, "legacy", false) {
                 Some(Ok(text)) => self.tables.extend(save::read(&text, family)),
                 Some(Err(error)) => self.unread.push(error),
@@ -157,7 +150,8 @@ impl InOrder<'_> {
     /// What becomes of a packet that asks for a new connection or belongs to one, and of the answer to it.
     #[must_use]
     pub fn fate(&self, packet: &Packet) -> Fate {
-        self.fate_within(packet, &mut u32::MAX.clone())
+        let mut left = u32::MAX;
+        self.fate_within(packet, &mut left)
     }
 
     /// The same in no more than so many steps, of which those that were made are taken. A step is a rule that is looked at,
@@ -195,9 +189,17 @@ impl nft::Listing {
     }
 }
 
+/// The tool of iptables for a family.
+const fn tool_of(family: Family) -> &'static str {
+    match family {
+        Family::Ip6 => "ip6tables",
+        _ => "iptables",
+    }
+}
+
 /// What the save command of iptables says; of two kinds that it comes in the one that is meant.
 fn save_command(family: Family, kind: &str, is_nft: bool) -> Option<Result<String, String>> {
-    let tool = if family == Family::Ip6 { "ip6tables" } else { "iptables" };
+    let tool = tool_of(family);
     for name in [format!("{tool}-{kind}-save"), format!("{tool}-save")] {
         match tools::say(&name, &[]) {
             Ok(None) => {}
@@ -207,15 +209,4 @@ fn save_command(family: Family, kind: &str, is_nft: bool) -> Option<Result<Strin
         }
     }
     None
-}
-
-/// True if nftables has tables, as the kernel says; false where it knows no nftables.
-fn has_tables() -> bool {
-    let dump = Dump {
-        protocol: libc::NETLINK_NETFILTER,
-        question: GET_TABLE,
-        answer: NEW_TABLE,
-        body: &[libc::AF_UNSPEC as u8, 0, 0, 0],
-    };
-    dump.read(|_| Ok(Some(()))).is_ok_and(|tables| !tables.is_empty())
 }
