@@ -5,7 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -14,6 +13,7 @@ use crate::client::table;
 use crate::config::{InterfacePattern, PortNames, PortRange};
 use crate::exit::Exit;
 use crate::host::tables;
+use crate::host::tools::say;
 use crate::import::{self, DEFAULTS, Imported, Listing, Request};
 
 /// Where knockd has it.
@@ -130,7 +130,7 @@ fn rules(file: Option<&Path>, listing: Listing) -> Result<Option<String>, String
         |error: io::Error| format!("{program}: whether it would list rules is not known: {error}; run import as root");
     match listing {
         // Where it is not installed, others list all that it would.
-        Listing::Iptables | Listing::Ip6tables => match printed(program, &[]) {
+        Listing::Iptables | Listing::Ip6tables => match say(program, &[]) {
             // It may be the kind that needs nftables, in a kernel that has none.
             Err(_) if tables::has_nftables().is_ok_and(|has| !has) => Ok(None),
             other => other,
@@ -140,17 +140,17 @@ fn rules(file: Option<&Path>, listing: Listing) -> Result<Option<String>, String
             if !tables::has_iptables(listing.is_of(true)).map_err(unknown)? {
                 return Ok(None);
             }
-            if let Some(text) = printed(program, &[])? {
+            if let Some(text) = say(program, &[])? {
                 return Ok(Some(text));
             }
             // Before 1.8 there was one kind alone, and it had no other name.
             let (tool, old) =
                 if listing.is_of(true) { ("iptables", Listing::Iptables) } else { ("ip6tables", Listing::Ip6tables) };
-            let is_old = printed(tool, &["--version"])?.is_some_and(|version| !version.contains("nf_tables"));
-            let text = if is_old { printed(old.program(), &[])? } else { None };
+            let is_old = say(tool, &["--version"])?.is_some_and(|version| !version.contains("nf_tables"));
+            let text = if is_old { say(old.program(), &[])? } else { None };
             text.map(Some).ok_or_else(|| missing(program))
         }
-        Listing::Nft => match printed(program, &["list", "ruleset"]) {
+        Listing::Nft => match say(program, &["list", "ruleset"]) {
             Ok(Some(text)) => Ok(Some(text)),
             Ok(None) | Err(_) if !tables::has_nftables().map_err(unknown)? => Ok(None),
             Ok(None) => Err(missing(program)),
@@ -161,25 +161,6 @@ fn rules(file: Option<&Path>, listing: Listing) -> Result<Option<String>, String
 
 fn missing(program: &str) -> String {
     format!("{program} is not installed, and the kernel has rules that it alone lists; install it")
-}
-
-/// What a program prints; `None` if it is not installed.
-fn printed(program: &str, words: &[&str]) -> Result<Option<String>, String> {
-    let run = |path: &str| Command::new(path).args(words).env("LC_ALL", "C").stdin(Stdio::null()).output();
-    // A user's PATH does not always have it.
-    for path in [program.to_owned(), format!("/usr/sbin/{program}"), format!("/sbin/{program}")] {
-        let output = match run(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            other => other.map_err(|error| format!("{program}: {error}"))?,
-        };
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let said = said.lines().next().map_or_else(|| output.status.to_string(), str::to_owned);
-            return Err(format!("{program}: {said}"));
-        }
-        return Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()));
-    }
-    Ok(None)
 }
 
 /// Opens a file as knockd does.

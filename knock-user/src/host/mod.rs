@@ -13,3 +13,4 @@ pub mod routes;
 pub mod scope;
 pub mod sockets;
 pub mod tables;
+pub mod tools;

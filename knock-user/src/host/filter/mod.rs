@@ -14,7 +14,6 @@ mod routing;
 mod save;
 #[cfg(test)]
 mod tests;
-mod tools;
 mod walk;
 
 pub use fate::Fate;
@@ -25,7 +24,7 @@ pub use routing::Below;
 use self::model::{Family, Hook, Rule, Table};
 use self::routing::{Kernel, Routing};
 use self::walk::Course;
-use super::tables;
+use super::{tables, tools};
 use crate::syntax::Port;
 
 /// All packet filters, as they are now.
