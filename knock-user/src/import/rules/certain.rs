@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::chain::{Chain, Hook, Key};
+use super::chain::{Chain, Hook, Key, family};
 use super::line::RuleLine;
 use super::obstacles::{Obstacles, PASSING, UNTRACKING, anybody};
 use super::ruleset::Rules;
@@ -220,7 +220,7 @@ impl<'a> Certain<'a> {
         for known in &self.known {
             for (key, chain) in &known.rules.chains {
                 let foreign = if packet.source.addr().is_ipv4() { "ip6" } else { "ip" };
-                let is_for = !matches!(key.0.split(' ').next(), Some(family) if family == foreign || family == "arp");
+                let is_for = ![foreign, "arp"].contains(&family(key));
                 if !is_for || !chain.hook.is_some_and(&is_asked) || known.rules.dormant.contains(&key.0) {
                     continue;
                 }

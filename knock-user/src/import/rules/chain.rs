@@ -5,6 +5,11 @@ use super::line::RuleLine;
 /// A table, such as `ip filter`, and a chain of it.
 pub(super) type Key = (String, String);
 
+/// The family of the table of a chain, as nft calls it.
+pub(super) fn family(key: &Key) -> &str {
+    key.0.split(' ').next().unwrap_or_default()
+}
+
 /// Where the kernel hands packets to a base chain.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Hook {

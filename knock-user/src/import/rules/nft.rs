@@ -2,7 +2,7 @@
 
 use knock_common::packet::Transport;
 
-use super::chain::{Hook, Key};
+use super::chain::{Hook, Key, family};
 use super::iptables::{is_plain, to};
 use super::line::RuleLine;
 use super::obstacles::{PASSING, UNTRACKING};
@@ -48,8 +48,7 @@ pub fn read(text: &str, names: &PortNames, all: &mut Rules) -> Result<(), String
                 let chain = chains.entry(key.clone()).or_default();
                 match words.as_slice() {
                     ["type", kind, "hook", hook, ..] => {
-                        let family = key.0.split(' ').next().unwrap_or_default();
-                        chain.hook = Some(match (*kind, *hook, family) {
+                        chain.hook = Some(match (*kind, *hook, family(key)) {
                             (_, _, "arp") => Hook::Other,
                             ("filter", "input", "ip" | "ip6" | "inet") => Hook::Input,
                             ("filter", "input" | "ingress", _) => Hook::Device,

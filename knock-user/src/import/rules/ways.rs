@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
-use super::chain::{Hook, Key};
+use super::chain::{Hook, Key, family};
 use super::line::{ALL, RuleLine};
 use super::obstacles::{Obstacles, PASSING, anybody};
 use super::ruleset::Rules;
@@ -319,10 +319,6 @@ impl Reading<'_> {
         }
         Some(found)
     }
-}
-
-pub(super) fn family(key: &Key) -> &str {
-    key.0.split(' ').next().unwrap_or_default()
 }
 
 /// True if a port is in both.

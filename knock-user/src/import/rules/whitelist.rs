@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
-use super::chain::Hook;
+use super::chain::{Hook, family};
 use super::line::RuleLine;
 use super::ruleset::Rules;
 use super::sets;
 use super::verdict::Verdict;
-use super::ways::{Gate, Reading, Way, covers, family};
+use super::ways::{Gate, Reading, Way, covers};
 use crate::config::PortRange;
 
 /// A whitelist: sources that the filter lets in.
