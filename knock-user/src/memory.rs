@@ -1,5 +1,18 @@
 //! Keeping the daemon small: to start and to load a program takes many times the memory of what comes after.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Room for so many is kept in a map, whether it is used or not.
+const ROOM: usize = 4096;
+
+/// Gives back the room of a map in which there was much more than there is.
+pub fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+    if map.capacity() > ROOM && map.len() < map.capacity() / 8 {
+        map.shrink_to(map.len() * 2);
+    }
+}
+
 /// Asks the allocator to share one heap among threads, which [`give_back`] can make smaller unlike others, and to keep
 /// large blocks apart, so that they leave no holes. Before there is a second thread.
 pub fn be_sparing() {

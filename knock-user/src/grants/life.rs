@@ -11,6 +11,7 @@ use knock_common::addr::Addr;
 use super::Table;
 use crate::config::Config;
 use crate::kernel::GrantEntry;
+use crate::memory;
 
 /// One of all grants that there were under a key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -93,9 +94,6 @@ struct Followed {
     /// The look that saw it last.
     seen: u32,
 }
-
-/// Room for so many lives is kept, whether it is used or not.
-const ROOM: usize = 4096;
 
 /// Lives of grants, as far as they were told.
 ///
@@ -345,9 +343,7 @@ impl Look<'_> {
             }
         }
         // Many grants that have ended leave their room.
-        if lives.followed.capacity() > ROOM && lives.followed.len() < lives.followed.capacity() / 8 {
-            lives.followed.shrink_to(lives.followed.len() * 2);
-        }
+        memory::shrink(&mut lives.followed);
         changes
     }
 }

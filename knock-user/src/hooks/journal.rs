@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::script::Script;
 use crate::files::{self, Folder, Way};
 use crate::grants::Life;
+use crate::memory;
 
 /// What is owed for one grant and one door.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -102,9 +103,6 @@ pub struct Journal {
     since: HashMap<u32, (u64, String)>,
 }
 
-/// Room for so many grants is kept, whether it is used or not.
-const ROOM: usize = 4096;
-
 /// The name of the file.
 const FILE: &str = "hooks.jsonl";
 
@@ -187,9 +185,7 @@ impl Journal {
             }
         }
         // Many grants that have ended leave their room.
-        if self.by_grant.capacity() > ROOM && self.by_grant.len() < self.by_grant.capacity() / 8 {
-            self.by_grant.shrink_to(self.by_grant.len() * 2);
-        }
+        memory::shrink(&mut self.by_grant);
     }
 
     /// The numbers of what is owed for a grant.
