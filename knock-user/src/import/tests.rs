@@ -589,6 +589,30 @@ fn beside(rules: &dyn Fn(Listing) -> Result<Option<String>, String>) -> (Importe
 }
 
 #[test]
+fn thousands_of_rules_that_let_in_are_looked_at_in_so_many_steps_and_no_more() {
+    let lines = |verdict: &str| {
+        let line = |n: u32| format!("ip saddr 10.{}.{}.0/24 {verdict}\n", n / 256, n % 256);
+        (0..4000).map(line).collect::<String>()
+    };
+    let table = |name: &str, verdict: &str| {
+        let chain = "type filter hook input priority filter; policy drop;";
+        format!("table inet {name} {{\nchain input {{\n{chain}\n{}}}\n}}\n", lines(verdict))
+    };
+    // All of them are let in for certain; then each is let in by one table, and looked for in vain in the other one.
+    let (sure, unsure) = (table("filter", "accept"), table("filter", "accept") + &table("other", "ct mark 7 accept"));
+    let more = |n: usize| format!("{n} more that the packet filter lets in");
+    for (listed, most, trusted, said) in [(sure, 1_000_000, 1024, more(2976)), (unsure, 2_100_000, 0, more(3980))] {
+        let rules = |listing: Listing| Ok((listing == Listing::Nft).then(|| listed.clone()));
+        let before = work::done();
+        let (imported, config) = beside(&rules);
+        let done = work::done() - before;
+        assert!((4000..most).contains(&done), "{done} steps");
+        assert_eq!(config.options.trusted.len(), trusted);
+        assert!(imported.text.contains(&said), "{said}: {}", imported.text);
+    }
+}
+
+#[test]
 fn of_a_country_as_many_networks_are_trusted_as_there_is_room_for_and_the_rest_are_counted() {
     let address = |n: u32| std::net::Ipv4Addr::from(0x0a00_0000 + 16 * n);
     let networks: Vec<String> = (0..60_000).map(|n| format!("{}/30", address(n))).collect();

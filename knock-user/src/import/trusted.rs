@@ -18,7 +18,7 @@ use crate::config::PortRange;
 pub struct Trusted {
     /// Those that should, as many as there is room for.
     pub sure: Vec<IpNet>,
-    /// How many more should.
+    /// How many more the packet filter lets in; whether that is certain is not asked any more.
     pub left_off: usize,
     /// Those that are only proposed, and why.
     pub proposed: Vec<(IpNet, String)>,
@@ -104,15 +104,16 @@ pub fn find(
         }
     }
     for Found { network, entries, but } in found {
+        let has_room = trusted.sure.len() < MAX_TRUSTED as usize;
         let lacks = if entries.is_empty() {
             but
         } else {
             // One listing may be sure of what another one drops.
-            lacks(&entries, gate).or_else(|| certain.doubt(network))
+            lacks(&entries, gate).or_else(|| if has_room { certain.doubt(network) } else { None })
         };
         match lacks {
             Some(but) => trusted.proposed.push((network, but)),
-            None if trusted.sure.len() < MAX_TRUSTED as usize => trusted.sure.push(network),
+            None if has_room => trusted.sure.push(network),
             None => trusted.left_off += 1,
         }
     }

@@ -1,8 +1,10 @@
 //! Whether the first packets of a network's connections are let in for certain: by every listing, on every way that they
 //! may go, whatever becomes of what is not understood.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ipnet::IpNet;
 
@@ -16,6 +18,10 @@ use super::verdict::Verdict;
 use super::ways::{DEEPEST, Gate, covers};
 use crate::config::PortRange;
 use crate::import::request::Listing;
+
+/// So many steps are made for all networks together: rules, or chains, that are held against packets. Each network may
+/// meet each rule, on each interface and for each port.
+const MOST_STEPS: u32 = 2_000_000;
 
 /// What the packet filters of a host list.
 #[derive(Default)]
@@ -34,6 +40,8 @@ pub struct Certain<'a> {
     ports: Vec<PortRange>,
     /// On which the packets may come in; behind each that may stand on another one, that one.
     interfaces: Vec<(String, Option<String>)>,
+    /// By which interface Docker lets packets out to an address to which it publishes ports, if it is one alone.
+    outs: HashMap<IpAddr, Option<&'a str>>,
 }
 
 /// The rules of a listing, and what is looked for in them again and again.
@@ -44,6 +52,8 @@ struct Known<'a> {
     lines: HashMap<&'a Key, Vec<(Vec<PortRange>, Obstacles)>>,
     /// Who may be in a set, and who is for certain.
     sets: HashMap<&'a Key, (Obstacles, Obstacles)>,
+    /// Steps that may still be made for all networks.
+    left: Rc<Cell<u32>>,
 }
 
 /// The first packets of connections, all alike.
@@ -56,8 +66,8 @@ struct Packet<'a> {
     interface: &'a str,
     /// Where DNAT sends them.
     destination: Option<IpAddr>,
-    /// It was Docker that had them sent there.
-    published: bool,
+    /// By which interface Docker lets them out, if it was Docker that had them sent there and it names one.
+    out: Option<&'a str>,
     /// Their connection may not be tracked.
     untracked: bool,
 }
@@ -78,14 +88,12 @@ struct Found {
     /// They may leave the chain as they came.
     unchanged: bool,
     untracked: bool,
-    /// Docker's chain for its users has handed them back: Docker lets in what it publishes.
-    docker: bool,
     /// Whether they may come back from a chain.
     known: HashMap<Key, bool>,
 }
 
 impl<'a> Known<'a> {
-    fn new(listing: Listing, rules: &'a Rules) -> Self {
+    fn new(listing: Listing, rules: &'a Rules, left: &Rc<Cell<u32>>) -> Self {
         let of_line = |line: &RuleLine| {
             let mut sources = Obstacles::default();
             line.sources.iter().for_each(|network| sources.add(network.network(), network.broadcast()));
@@ -93,8 +101,38 @@ impl<'a> Known<'a> {
         };
         let lines = rules.chains.iter().map(|(key, chain)| (key, chain.lines.iter().map(of_line).collect())).collect();
         let sets = rules.sets.iter().map(|(key, set)| (key, members(set))).collect();
-        Self { listing, rules, lines, sets }
+        Self { listing, rules, lines, sets, left: Rc::clone(left) }
     }
+
+    /// Makes a step.
+    ///
+    /// # Errors
+    ///
+    /// That no more may be made.
+    fn step(&self) -> Result<(), String> {
+        #[cfg(test)]
+        crate::import::work::note();
+        let left = self.left.get().checked_sub(1).ok_or_else(|| {
+            format!("whether it is let in for certain was not looked at: {MOST_STEPS} steps through the rules were not enough")
+        })?;
+        self.left.set(left);
+        Ok(())
+    }
+}
+
+/// By which interface Docker's own rules let packets out to an address, where they name one alone.
+fn docker_outs<'a>(filters: &Filters<'a>) -> HashMap<IpAddr, Option<&'a str>> {
+    let chains = filters.read.iter().flat_map(|(_, rules)| &rules.chains);
+    let lines = chains.filter(|(key, _)| key.1.starts_with("DOCKER")).flat_map(|(_, chain)| &chain.lines);
+    let mut outs = HashMap::new();
+    for line in lines.filter(|line| line.verdict == Verdict::Accept) {
+        let (Some(address), Some(out)) = (line.destination, line.out.as_deref()) else { continue };
+        let known = outs.entry(address).or_insert(Some(out));
+        if *known != Some(out) || out.contains('*') {
+            *known = None;
+        }
+    }
+    outs
 }
 
 /// Ports in ranges of which no rule is for a part alone.
@@ -135,7 +173,8 @@ fn members(set: &Set) -> (Obstacles, Obstacles) {
 impl<'a> Certain<'a> {
     /// Prepares what the filters list.
     pub fn new(filters: &'a Filters<'a>, gate: Gate<'a>) -> Self {
-        let known: Vec<_> = filters.read.iter().map(|(listing, rules)| Known::new(*listing, rules)).collect();
+        let left = Rc::new(Cell::new(MOST_STEPS));
+        let known: Vec<_> = filters.read.iter().map(|(listing, rules)| Known::new(*listing, rules, &left)).collect();
         let lines = filters.read.iter().flat_map(|(_, rules)| rules.chains.values()).flat_map(|chain| &chain.lines);
         let named: BTreeSet<&String> = lines.flat_map(|line| line.interfaces.iter().chain(&line.elsewhere)).collect();
         let mut interfaces: Vec<_> = gate.interfaces.iter().map(|own| (own.clone(), None)).collect();
@@ -145,7 +184,7 @@ impl<'a> Certain<'a> {
             interfaces.extend(own.filter(|_| !is_own).map(|own| (name.clone(), Some(own.clone()))));
         }
         let ports = parts(gate.ports, &known);
-        Self { filters, known, ports, interfaces }
+        Self { filters, known, ports, interfaces, outs: docker_outs(filters) }
     }
 
     /// Why it is not certain that a network is let in to all of the gate's ports, if so.
@@ -156,15 +195,8 @@ impl<'a> Certain<'a> {
         }
         for (interface, below) in &self.interfaces {
             for &ports in &self.ports {
-                let packet = Packet {
-                    source,
-                    sent: ports,
-                    ports,
-                    interface,
-                    destination: None,
-                    published: false,
-                    untracked: false,
-                };
+                let packet =
+                    Packet { source, sent: ports, ports, interface, destination: None, out: None, untracked: false };
                 if let Err(why) = self.comes_in(packet) {
                     let below = below.iter().map(|own| format!(" on {interface}, which may stand on {own}"));
                     return Some(why + &below.collect::<String>());
@@ -195,7 +227,8 @@ impl<'a> Certain<'a> {
         for (destination, port, published) in sent {
             let (first, last) = port.map_or((packet.ports.first, packet.ports.last), |port| (port, port));
             let ports = PortRange { first, last, ..packet.ports };
-            let packet = Packet { ports, destination, published, ..packet };
+            let out = destination.filter(|_| published).and_then(|to| self.outs.get(&to).copied().flatten());
+            let packet = Packet { ports, destination, out, ..packet };
             // To another host; or to this one, which has the address.
             let Some(address) = destination.filter(|address| !address.is_loopback()) else {
                 self.base_chains(packet, here)?;
@@ -219,6 +252,7 @@ impl<'a> Certain<'a> {
         let mut all = Vec::new();
         for known in &self.known {
             for (key, chain) in &known.rules.chains {
+                known.step()?;
                 let foreign = if packet.source.addr().is_ipv4() { "ip6" } else { "ip" };
                 let is_for = ![foreign, "arp"].contains(&family(key));
                 if !is_for || !chain.hook.is_some_and(&is_asked) || known.rules.dormant.contains(&key.0) {
@@ -226,7 +260,7 @@ impl<'a> Certain<'a> {
                 }
                 let mut found = Found::default();
                 if known.chain(key, chain, packet, 0, &mut found)? {
-                    if chain.drops && !found.docker {
+                    if chain.drops {
                         let (chain, table) = (&key.1, &key.0);
                         return Err(format!(
                             "chain {chain} of table {table}, which {} lists, may drop it: no rule of it lets it in for \
@@ -263,14 +297,13 @@ impl Known<'_> {
         found.known.insert(key.clone(), true);
         let mut may_return = false;
         for (line, (ports, sources)) in chain.lines.iter().zip(&self.lines[key]) {
+            self.step()?;
             let fits = self.fits(key, line, ports, sources, packet);
             if fits == Fits::None {
                 continue;
             }
             let fits_all = fits == Fits::All;
             found.untracked |= line.untracks;
-            // Docker's own rules let in what it publishes.
-            let is_dockers = found.docker && key.1.starts_with("DOCKER");
             let to = |name: &String| {
                 let to = (key.0.clone(), name.clone());
                 self.rules.chains.get(&to).map(|chain| (to, chain))
@@ -292,7 +325,6 @@ impl Known<'_> {
                 }
                 Verdict::Return => {
                     may_return = true;
-                    found.docker |= fits_all && packet.published && key.1 == "DOCKER-USER";
                     fits_all
                 }
                 Verdict::To(name) => match to(name) {
@@ -301,7 +333,7 @@ impl Known<'_> {
                         found.untracked = true;
                         false
                     }
-                    None if PASSING.contains(&name.as_str()) || is_dockers => false,
+                    None if PASSING.contains(&name.as_str()) => false,
                     None => return Err(self.drops(line, packet)),
                 },
                 Verdict::Goto(name) => {
@@ -309,7 +341,6 @@ impl Known<'_> {
                     may_return |= self.chain(&to, chain, packet, depth + 1, found)?;
                     fits_all
                 }
-                Verdict::Stop if is_dockers => false,
                 Verdict::Stop => return Err(self.drops(line, packet)),
             };
             if ends {
@@ -335,16 +366,20 @@ impl Known<'_> {
         if line.is_v4.is_some_and(|of_line| of_line != is_v4) {
             return Fits::None;
         }
-        let mut fits = Fits::All;
-        let asked = [
-            self.by_options(line, packet),
-            by_ports(line, ports, if line.as_sent { packet.sent } else { packet.ports }),
-            by_interface(line, packet.interface),
-            by_destination(line, packet.destination),
-            self.by_source(key, line, sources, packet.source),
+        let asked: [&dyn Fn() -> Fits; 6] = [
+            &|| self.by_options(line, packet),
+            &|| by_ports(line, ports, if line.as_sent { packet.sent } else { packet.ports }),
+            &|| by_interface(line, packet.interface),
+            &|| by_out(line, packet.out),
+            &|| by_destination(line, packet.destination),
+            &|| self.by_source(key, line, sources, packet.source),
         ];
+        let mut fits = Fits::All;
         for one in asked {
-            fits = fits.min(one);
+            fits = fits.min(one());
+            if fits == Fits::None {
+                break;
+            }
         }
         fits
     }
@@ -413,6 +448,15 @@ fn by_interface(line: &RuleLine, interface: &str) -> Fits {
         Fits::Maybe => Fits::Maybe,
         Fits::None => Fits::All,
     })
+}
+
+fn by_out(line: &RuleLine, out: Option<&str>) -> Fits {
+    match (line.out.as_deref(), out) {
+        (None, _) => Fits::All,
+        (Some(_), None) => Fits::Maybe,
+        (Some(pattern), Some(out)) if covers(pattern, out) => Fits::All,
+        (Some(_), Some(_)) => Fits::None,
+    }
 }
 
 fn by_destination(line: &RuleLine, destination: Option<IpAddr>) -> Fits {

@@ -190,6 +190,11 @@ fn rule<'a>(text: &'a str, table: &str, names: &PortNames) -> Result<Option<(&'a
                 let name = interface(value());
                 if negated { line.elsewhere.push(name) } else { line.interfaces = vec![name] }
             }
+            "-o" | "--out-interface" => {
+                let name = interface(value());
+                line.odd |= negated;
+                line.out = Some(name);
+            }
             "--ctstate" | "--state" => line.is_in(negated, value().split(',')),
             // A connection begins with SYN alone.
             "--syn" => line.never |= negated,

@@ -31,6 +31,8 @@ pub(super) struct RuleLine {
     pub others: bool,
     /// The interfaces that it is for; empty for all.
     pub interfaces: Vec<String>,
+    /// The interface, or the pattern of interfaces, by which its packets leave.
+    pub out: Option<String>,
     /// The destination is this host's loopback.
     pub to_loopback: bool,
     /// The destination is this host.
@@ -60,9 +62,9 @@ pub(super) struct RuleLine {
 }
 
 impl RuleLine {
-    /// True if not all that it asks is understood, or it is for all interfaces but some.
+    /// True if not all that it asks is understood by itself, or it is for all interfaces but some.
     pub fn is_odd(&self) -> bool {
-        self.odd || self.negated || !self.elsewhere.is_empty()
+        self.odd || self.negated || self.out.is_some() || !self.elsewhere.is_empty()
     }
 
     /// The ports that it is for; `None` for all.

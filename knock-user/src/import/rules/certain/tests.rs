@@ -119,9 +119,26 @@ fn an_address_that_dnat_sends_to_may_be_one_of_this_host() {
              -A DOCKER-USER -s 192.0.2.0/25 -j ACCEPT\n-A DOCKER-USER -s 192.0.2.128/25 -j RETURN\n{input}COMMIT\n"
         )
     };
-    let doubt = |chain, input, source| doubt_of(&[(Listing::Iptables, &forward(chain, input))], "8080/tcp", source);
+    let doubt = |chain: &str, input: &str, source: &str| {
+        doubt_of(&[(Listing::Iptables, &forward(chain, input))], "8080/tcp", source)
+    };
     assert_eq!(doubt("DOCKER", "", "192.0.2.0/25"), None);
-    assert_eq!(doubt("DOCKER", "", "192.0.2.128/25"), None);
+    // Docker's users hand it back, and no rule of Docker's lets it in.
+    assert!(doubt("DOCKER", "", "192.0.2.128/25").is_some_and(|said| said.contains("chain FORWARD")));
+    let accepts = |rule: &str| {
+        format!(
+            "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+             -A FORWARD -o docker0 -j MINE\n:MINE - [0:0]\n:DOCKER - [0:0]\n-A FORWARD -o docker0 -j DOCKER\n\
+             -A FORWARD -i docker0 ! -o docker0 -j ACCEPT\n{rule}\n-A DOCKER ! -i docker0 -o docker0 -j DROP\n"
+        )
+    };
+    let rule = "-A DOCKER -d 198.51.100.9/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT";
+    assert_eq!(doubt("DOCKER", &accepts(rule), "192.0.2.128/25"), None);
+    // For another address, another port, or another bridge.
+    for (from, to) in [("198.51.100.9/32", "198.51.100.8/32"), ("80", "81"), ("! -i docker0", "-i docker0")] {
+        let input = accepts(&rule.replace(from, to));
+        assert!(doubt("DOCKER", &input, "192.0.2.128/25").is_some(), "{to}");
+    }
     let why = "if 198.51.100.9 is an address of this host";
     assert!(doubt("MINE", "", "192.0.2.0/25").is_some_and(|said| said.contains(why)));
     let input = "-A INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 80 -j ACCEPT\n";
@@ -265,4 +282,22 @@ fn a_listing_of_a_program_that_does_not_say_its_family_counts_for_both() {
         -A INPUT -p tcp -m tcp --dport 22 -j DROP\nCOMMIT\n# Completed on Mon\n";
     assert!(doubt_of(&[(Listing::Iptables, text)], "22/tcp", "192.0.2.0/24").is_some());
     assert!(doubt_of(&[(Listing::Ip6tables, text)], "22/tcp", "2001:db8::/32").is_some());
+}
+
+#[test]
+fn what_was_not_looked_at_for_want_of_steps_is_a_doubt() {
+    let text = nft(&"ip saddr 192.0.2.0/24 ct mark 7 accept\n".repeat(4000)).replace("policy drop", "policy accept");
+    let rules = Rules::part(&text, &PortNames::default(), Listing::Nft).unwrap();
+    let filters = Filters { read: vec![(Listing::Nft, &rules)], unread: Vec::new() };
+    let ports = [PortRange::parse("22/tcp", &PortNames::default()).unwrap()];
+    let interfaces = ["eth0".to_owned()];
+    let certain = Certain::new(&filters, Gate { ports: &ports, interfaces: &interfaces });
+    let doubts: Vec<_> = (0..600).map(|_| certain.doubt("192.0.2.0/24".parse().unwrap())).collect();
+    assert!(doubts[..450].iter().all(Option::is_none), "{:?}", doubts[0]);
+    let why = "2000000 steps through the rules were not enough";
+    assert!(
+        doubts[550..].iter().all(|doubt| doubt.as_ref().is_some_and(|said| said.contains(why))),
+        "{:?}",
+        doubts[599]
+    );
 }
