@@ -297,6 +297,14 @@ impl Name {
         }
     }
 
+    /// More for a name that means fewer interfaces than another one which means some of the same.
+    pub fn narrowness(&self) -> usize {
+        match self {
+            Self::Whole(_) => usize::MAX,
+            Self::Front(front) => front.len(),
+        }
+    }
+
     /// True if it means this name.
     pub fn means(&self, name: &str) -> bool {
         match self {

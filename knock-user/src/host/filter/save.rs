@@ -9,6 +9,23 @@ use super::model::{Action, Base, Chain, Family, Hook, Key, Name, Rule, Step, Tab
 use super::names;
 
 /// Matches that say nothing by themselves: their options do.
+/// The names of states, statuses and kinds of destinations.
+const STATES: [&str; 7] = ["invalid", "established", "related", "new", "untracked", "snat", "dnat"];
+const STATUSES: [&str; 5] = ["none", "expected", "seen_reply", "assured", "confirmed"];
+const TYPES: [&str; 12] = [
+    "unspec",
+    "unicast",
+    "local",
+    "broadcast",
+    "anycast",
+    "multicast",
+    "blackhole",
+    "unreachable",
+    "prohibit",
+    "throw",
+    "nat",
+    "xresolve",
+];
 const BARE: [&str; 9] = ["tcp", "udp", "comment", "conntrack", "state", "multiport", "addrtype", "iprange", "standard"];
 
 /// Targets after which the next rule is asked.
@@ -192,10 +209,10 @@ impl<'a> Reader<'a> {
             "--ctorigdst" => (Key::SentDest, names::network(self.value()).unwrap_or_else(unread)),
             "--ctorigdstport" => (Key::SentPort, names::ports(self.value()).unwrap_or_else(unread)),
             "--ctproto" => (Key::Protocol, names::protocol(self.value()).map_or_else(unread, Values::number)),
-            "--ctdir" => (Key::Direction, self.names()),
-            "--ctstate" | "--state" => (Key::State, self.names()),
-            "--ctstatus" => (Key::Status, self.names()),
-            "--dst-type" => (Key::DestType, self.names()),
+            "--ctdir" => (Key::Direction, self.names(&["original", "reply"])),
+            "--ctstate" | "--state" => (Key::State, self.names(&STATES)),
+            "--ctstatus" => (Key::Status, self.names(&STATUSES)),
+            "--dst-type" => (Key::DestType, self.names(&TYPES)),
             "--tcp-flags" => match (flags(self.value()), flags(self.value())) {
                 (Some(mask), Some(set)) => (Key::Flags(mask), Values::number(set)),
                 _ => (Key::Flags(0), unread()),
@@ -216,10 +233,14 @@ impl<'a> Reader<'a> {
         steps.push(Step::Test(Test { key, negated, values }));
     }
 
-    /// Names with commas between them, which other tools write in small letters.
-    fn names(&mut self) -> Values {
-        let names = self.value().split(',').map(|name| Name::Whole(name.to_ascii_lowercase())).collect();
-        Values { names, ..Values::default() }
+    /// Names with commas between them, which other tools write in small letters, of those that are known.
+    fn names(&mut self, known: &[&str]) -> Values {
+        let mut values = Values::default();
+        for name in self.value().split(',').map(str::to_ascii_lowercase) {
+            let is_known = known.contains(&name.as_str());
+            values.extend(if is_known { Values::name(Name::Whole(name)) } else { Values::unread(name) });
+        }
+        values
     }
 
     /// The options of the match `rpfilter`.

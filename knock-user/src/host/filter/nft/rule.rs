@@ -1,5 +1,6 @@
 //! One rule of a listing: its expressions as steps.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -117,7 +118,10 @@ fn matching(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
     }
     let operator = value["op"].as_str().unwrap_or_default();
     let key = key(left, steps);
-    let mut values = values(&key, right, sets);
+    let mut values = match key {
+        Key::State | Key::Status => tracked(&key, operator, right, sets),
+        _ => values(&key, right, sets),
+    };
     let negated = operator == "!=";
     let all = u128::MAX;
     let single = values.numbers.first().copied().filter(|_| values.numbers.len() == 1);
@@ -160,7 +164,15 @@ fn map(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
         let Some((from, Some(action))) = pair.and_then(|pair| Some((pair.first()?, decided(pair.get(1)?)))) else {
             return steps.push(Step::Act(Action::Unread("a map of other things than verdicts".to_owned())));
         };
-        entries.push((values(&key, from, sets), action));
+        let values = match key {
+            Key::State | Key::Status => tracked(&key, "==", from, sets),
+            _ => values(&key, from, sets),
+        };
+        entries.push((values, action));
+    }
+    // The kernel finds the name itself before what it begins with, in whatever order they are listed.
+    if matches!(key, Key::Interface | Key::Out) {
+        entries.sort_by_key(|(values, _)| Reverse(values.names.iter().map(Name::narrowness).max()));
     }
     steps.push(Step::Map(key, entries));
 }
@@ -263,6 +275,61 @@ fn values(key: &Key, right: &Value, sets: &Sets) -> Values {
     }
 }
 
+/// The bits of states and statuses, as nft writes them.
+const STATES: [(&str, u64); 5] =
+    [("invalid", 0x1), ("established", 0x2), ("related", 0x4), ("new", 0x8), ("untracked", 0x40)];
+const STATUSES: [(&str, u64); 7] = [
+    ("expected", 0x1),
+    ("seen-reply", 0x2),
+    ("assured", 0x4),
+    ("confirmed", 0x8),
+    ("snat", 0x10),
+    ("dnat", 0x20),
+    ("dying", 0x200),
+];
+
+/// The right side of a test of what connection tracking says: one bit of several is enough, or all of them are compared.
+fn tracked(key: &Key, operator: &str, right: &Value, sets: &Sets) -> Values {
+    let known = if *key == Key::State { &STATES[..] } else { &STATUSES[..] };
+    let of_set = |elements: &[Value]| {
+        let mut values = Values::default();
+        elements.iter().for_each(|one| values.extend(tracked(key, "==", one, sets)));
+        values
+    };
+    match (right["set"].as_array(), right.as_str().and_then(|name| name.strip_prefix('@'))) {
+        (Some(elements), _) => return of_set(elements),
+        (None, Some(name)) => match sets.get(name) {
+            Some(set) => return of_set(set["elem"].as_array().map_or(&[][..], Vec::as_slice)),
+            None => return Values::unread(format!("the set @{name}, which packets change")),
+        },
+        (None, None) => {}
+    }
+    let element = right.get("elem").map_or(right, |element| &element["val"]);
+    let Some(bits) = bits_of(element, known) else { return Values::unread(describe(right)) };
+    let names = || known.iter().filter(|(_, bit)| bits & bit != 0).map(|(name, _)| Name::Whole((*name).to_owned()));
+    let unknown = known.iter().fold(bits, |left, (_, bit)| left & !bit);
+    let what = if *key == Key::State { "state" } else { "status" };
+    let unread = (unknown != 0).then(|| format!("ct {what} {unknown:#x}"));
+    match (operator, key) {
+        ("in", _) => Values { names: names().collect(), unread, ..Values::default() },
+        // What else it has done with the connection is not known.
+        (_, Key::Status) => Values::unread("the whole of ct status"),
+        // No packet is in two states, or in none.
+        _ => Values { names: names().filter(|_| bits.count_ones() == 1).collect(), unread, ..Values::default() },
+    }
+}
+
+/// Bits by names and numbers.
+fn bits_of(value: &Value, known: &[(&str, u64)]) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(name) => known.iter().find(|(known, _)| known == name).map(|(_, bit)| *bit),
+        Value::Array(several) => several.iter().try_fold(0, |all, one| Some(all | bits_of(one, known)?)),
+        Value::Object(object) => bits_of(object.get("|")?, known),
+        _ => None,
+    }
+}
+
 fn all(key: &Key, several: &[Value], sets: &Sets) -> Values {
     let mut values = Values::default();
     for one in several {
@@ -273,6 +340,8 @@ fn all(key: &Key, several: &[Value], sets: &Sets) -> Values {
 
 fn number_of(key: &Key, value: &Value) -> Option<u128> {
     match value {
+        // Which names such numbers stand for is not known.
+        Value::Number(_) if is_named(key) || matches!(key, Key::Interface | Key::Out) => None,
         Value::Number(number) => number.as_u64().map(u128::from),
         Value::String(text) => match key {
             Key::Source | Key::Dest | Key::SentDest | Key::FirstSource => address(text),

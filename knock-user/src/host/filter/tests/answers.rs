@@ -14,7 +14,7 @@ fn meta(key: &str, right: &str) -> String {
 }
 
 fn ct(key: &str, right: &str) -> String {
-    is(&format!(r#"{{"ct": {{"key": "{key}"}}}}"#), &format!("\"{right}\""))
+    is(&format!(r#"{{"ct": {{"key": "{key}"}}}}"#), &format!("\"{right}\"")).replace("==", "in")
 }
 
 /// An output chain that drops all but what a test finds.

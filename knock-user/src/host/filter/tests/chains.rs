@@ -193,7 +193,7 @@ fn an_address_that_connection_tracking_keeps_is_of_one_family() {
 
 #[test]
 fn before_connection_tracking_nobody_knows_its_status() {
-    let status = format!("{}, {DROP}", is(r#"{"ct": {"key": "status"}}"#, r#""dnat""#));
+    let status = format!("{}, {DROP}", is(r#"{"ct": {"key": "status"}}"#, r#""dnat""#)).replace("==", "in");
     let early = filters(&[Made("filter", "prerouting", -300, "accept", &[&status])], &[]);
     all_say(&early, &[(tcp(1), "cannot tell: nftables inet t c0, handle 1: what connection tracking says")]);
     all_say(&input(&status), &[(tcp(1), "passes")]);
@@ -249,4 +249,28 @@ fn a_certain_drop_is_named_before_an_uncertain_one() {
         let filters = filters(&[Made("filter", "input", 0, at_end, rules)], other);
         all_say(&filters, &[(tcp(2222), expected)]);
     }
+}
+
+/// As nft 1.0.6 lists them; the kernel took each name for itself before `*`, in whatever order both were written.
+#[test]
+fn in_a_map_of_interfaces_a_name_goes_before_what_names_begin_with() {
+    let key = r#"{"meta": {"key": "iifname"}}"#;
+    let map = |elements: &[(&str, &str)]| {
+        let elements: Vec<_> =
+            elements.iter().map(|(name, verdict)| format!(r#"["{name}", {{"{verdict}": null}}]"#)).collect();
+        input(&format!(r#"{{"vmap": {{"key": {key}, "data": {{"set": [{}]}}}}}}"#, elements.join(", ")))
+    };
+    let dropped = "nftables inet t c0, handle 1, drops it";
+    for elements in [
+        [("*", "accept"), ("eth0", "drop")],
+        [("eth0", "drop"), ("*", "accept")],
+        [("e*", "accept"), ("eth0", "drop")],
+        [("e*", "accept"), ("eth*", "drop")],
+    ] {
+        all_say(&map(&elements), &[(tcp(22), dropped), (on("eno1", tcp(22)), "passes")]);
+    }
+    // Which interface it is may be open: then it is one or the other.
+    let open = Packet { interface: None, ..tcp(22) };
+    let filters = map(&[("*", "accept"), ("eth0", "drop")]);
+    assert_eq!(said(&filters, &open), "depends: nftables inet t c0, handle 1: the interface");
 }

@@ -4,7 +4,7 @@ use super::chains::{DROP, Made, filters, input, is, port};
 use super::*;
 
 fn ct(key: &str, right: &str) -> String {
-    is(&format!(r#"{{"ct": {{"key": "{key}"}}}}"#), &format!("\"{right}\""))
+    format!(r#"{{"match": {{"op": "in", "left": {{"ct": {{"key": "{key}"}}}}, "right": "{right}"}}}}"#)
 }
 
 fn save(table: &str) -> Filters {
@@ -199,4 +199,56 @@ fn a_port_that_a_rule_sends_on_to_itself_is_apart() {
     let ports = [22, 23, 24].map(|number| crate::syntax::Port { number, transport: Transport::Tcp });
     assert_eq!(filters.alike(&ports), [&ports[..1], &ports[1..]]);
     assert_eq!(said(&input(&port(22)), &tcp(22)), "passes");
+}
+
+/// Each as nft 1.0.6 lists it, with what the kernel did to the first packet of a connection.
+#[test]
+fn states_are_compared_by_their_bits_and_numbers_that_have_no_name_are_doubts() {
+    let test = |key: &str, op: &str, right: &str| {
+        let left = format!(r#"{{"ct": {{"key": "{key}"}}}}"#);
+        input(&format!(r#"{{"match": {{"op": "{op}", "left": {left}, "right": {right}}}}}, {DROP}"#))
+    };
+    let dropped = "nftables inet t c0, handle 1, drops it";
+    for (op, right, expected) in [
+        ("in", r#""new""#, dropped),
+        ("in", r#"["new", "untracked"]"#, dropped),
+        ("in", "72", dropped),
+        ("in", "8", dropped),
+        ("in", "136", dropped),
+        ("in", "64", "passes"),
+        ("==", r#"{"|": ["new", "untracked"]}"#, "passes"),
+        ("!=", r#"{"|": ["new", "untracked"]}"#, dropped),
+        ("!=", r#"{"|": ["established", "related"]}"#, dropped),
+        ("!=", r#"{"set": [{"|": ["new", "untracked"]}]}"#, dropped),
+        ("==", r#"{"set": ["new", 128]}"#, dropped),
+        ("!=", r#""new""#, "passes"),
+        ("!=", r#""untracked""#, dropped),
+    ] {
+        assert_eq!(said(&test("state", op, right), &tcp(22)), expected, "{op} {right}");
+    }
+    for (key, op, right) in [
+        ("state", "in", "128"),
+        ("state", "==", "256"),
+        ("state", "==", r#"{"set": [128]}"#),
+        ("state", "==", r#"{"range": [8, 64]}"#),
+        ("state", "==", r#"{"range": [8, {"|": [8, 64]}]}"#),
+        ("state", ">", r#"{"|": [{"|": [1, 2]}, 4]}"#),
+        ("state", "in", r#""another""#),
+        ("status", "in", "1024"),
+        ("status", "!=", "1024"),
+        ("status", "==", r#""dnat""#),
+        ("status", "==", r#"{"set": ["dnat"]}"#),
+        ("direction", "==", "7"),
+    ] {
+        let said = said(&test(key, op, right), &tcp(22));
+        assert!(said.starts_with("cannot tell: nftables inet t c0, handle 1: "), "{key} {op} {right}: {said}");
+    }
+    let map = r#"{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [[{"|": ["new", "untracked"]}, {"drop": null}], ["untracked", {"drop": null}]]}}}"#;
+    assert_eq!(said(&input(map), &tcp(22)), "passes");
+    // A word that iptables has not got yet.
+    let table = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m conntrack --ctstate STATE -j DROP\nCOMMIT\n";
+    let of = |state: &str| said(&save(&table.replace("STATE", state)), &tcp(22));
+    assert_eq!(of("NEW,UNTRACKED,SNAT,DNAT"), "iptables filter INPUT, rule 1, drops it");
+    assert_eq!(of("UNTRACKED,INVALID"), "passes");
+    assert!(of("ANOTHER").starts_with("cannot tell: iptables filter INPUT, rule 1: "), "{}", of("ANOTHER"));
 }
