@@ -15,7 +15,7 @@ use super::{check, count};
 use crate::config::DEFAULT_CONFIG;
 use crate::config::{Config, ConfigError, Diagnostic, Severity, remarks_on_listeners, remarks_on_published};
 use crate::exit::Exit;
-use crate::kernel::{Firewall, Manner, State, need_root};
+use crate::kernel::{Firewall, Manner, State, need_root, remarks_on_filters};
 use crate::paths::Paths;
 use crate::runtime::{self, DaemonInfo, Force, Trial};
 use crate::session::Session;
@@ -141,6 +141,7 @@ fn load(path: &Path) -> Result<Config> {
         Ok((config, mut findings)) => {
             findings.extend(remarks_on_published(&config, Severity::Warning));
             findings.extend(remarks_on_listeners(&config));
+            findings.extend(remarks_on_filters(&config));
             say(&findings);
             Ok(config)
         }

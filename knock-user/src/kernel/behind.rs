@@ -91,12 +91,10 @@ pub fn warn_of_filters(config: &Config) {
     }
 }
 
-/// What the filters make of a packet that the gate lets pass; `None` where there are none, and for a segment that asks for
-/// no connection.
+/// What the filters make of a packet that the gate lets pass; `None` where there are none.
 #[must_use]
 pub fn behind_gate(question: &Question, answer: &Answer) -> Option<Fate> {
-    let asks = question.transport == Transport::Udp || TcpFlags(question.flags).opens();
-    let mut filters = if asks { Filters::read() } else { Filters::default() };
+    let mut filters = Filters::read();
     if filters.is_empty() {
         return None;
     }
@@ -122,6 +120,7 @@ fn fate_of(filters: &Filters, question: &Question, answer: &Answer, all: &[Inter
             transport: question.transport,
             flags: question.flags,
             tracked: match answer.counter {
+                _ if question.transport == Transport::Tcp && !TcpFlags(question.flags).opens() => Tracked::Later,
                 Some(Counter::PassConnected) => Tracked::OfSocket,
                 Some(Counter::PassFlow) => Tracked::OfFlow,
                 _ => Tracked::New,
@@ -314,13 +313,17 @@ mod tests {
 
     /// What `explain` says of a datagram to port 2222 of 192.0.2.1 on eth0.
     fn of_datagram(filters: &Filters, counter: Counter, all: &[Interface]) -> Fate {
+        of_packet(filters, Transport::Udp, TcpFlags::SYN, counter, all)
+    }
+
+    fn of_packet(filters: &Filters, transport: Transport, flags: u8, counter: Counter, all: &[Interface]) -> Fate {
         let question = Question {
             source: "198.51.100.7".parse().unwrap(),
             from: 40_000,
             to: None,
             port: 2222,
-            transport: Transport::Udp,
-            flags: TcpFlags::SYN,
+            transport,
+            flags,
             interface: None,
             scope: 0,
         };
@@ -346,6 +349,29 @@ mod tests {
 
     fn is_dropped(fate: &Fate) -> bool {
         matches!(fate, Fate::Dropped { .. })
+    }
+
+    #[test]
+    fn a_segment_in_the_middle_of_a_connection_is_told_only_where_no_state_is_asked_for() {
+        let all = with_vlan();
+        let said = |filters: &Filters, flags, counter| of_packet(filters, Transport::Tcp, flags, counter, &all[..1]);
+        let to_port = |verdict: &str| {
+            let port = r#"{"payload": {"protocol": "tcp", "field": "dport"}}"#;
+            filters(std::iter::once(format!("{}, {verdict}", is(port, "2222").replace("\"2222\"", "2222"))))
+        };
+        let by_state = |state| filters([format!("{}, {ACCEPT}", is_state(state))].into_iter());
+        for flags in [TcpFlags::ACK, TcpFlags::ACK | TcpFlags::PSH, TcpFlags::RST, TcpFlags::FIN | TcpFlags::ACK] {
+            for counter in [Counter::PassGranted, Counter::PassFlow, Counter::PassConnected, Counter::PassNoSocket] {
+                assert_eq!(said(&to_port(ACCEPT), flags, counter), Fate::Passes, "{flags:#x} {counter:?}");
+                assert!(is_dropped(&said(&to_port(DROP), flags, counter)), "{flags:#x} {counter:?}");
+                for state in ["new", "established", "invalid"] {
+                    let fate = said(&by_state(state), flags, counter);
+                    assert!(matches!(fate, Fate::Unknown(_)), "{flags:#x} {counter:?} {state}: {fate:?}");
+                }
+            }
+        }
+        // The first one is told.
+        assert_eq!(said(&by_state("new"), TcpFlags::SYN, Counter::PassGranted), Fate::Passes);
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub enum Tracked {
     OfSocket,
     /// It belongs to one that connection tracking may know or not, and that may have been sent to another destination.
     OfFlow,
+    /// It is a segment behind the first of its connection. If connection tracking does not know that, a sysctl says whether
+    /// the segment is new or invalid; if it does, the numbers of the segment say whether it is part of it.
+    Later,
 }
 
 /// A packet that asks for a new connection or belongs to one, or the answer to it. What is `None` may be anything.

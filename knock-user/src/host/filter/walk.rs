@@ -306,7 +306,7 @@ impl<'a> Walk<'a> {
             hook: Hook::Ingress,
             is_back: false,
             is_early: false,
-            is_untracked: packet.is_invalid(),
+            is_untracked: packet.is_invalid() || packet.tracked == Tracked::Later,
             is_marked: false,
             is_lost: false,
             left,
