@@ -98,6 +98,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     findings.iter().for_each(|finding| output.finding(finding));
     tell_of_faults(&config, &output);
     crate::kernel::need_root()?;
+    crate::host::random::tell_while_waiting(notify::wait_for_random);
     limits::raise(&config)?;
     if let Some(warning) = Session::own().and_then(|session| session.warning(&config, paths)) {
         warn!("{warning}");

@@ -1,5 +1,5 @@
 //! What the service manager is told, sd_notify(3): that the gate stands, that a reload begins and ends,
-//! that the daemon ends, and that its loop turns. Without `$NOTIFY_SOCKET`, nothing.
+//! that the daemon ends, that its loop turns, and that a start takes longer. Without `$NOTIFY_SOCKET`, nothing.
 //!
 //! Ours and not a crate's: `sd-notify` knows no socket without a file, which systemd may hand out too.
 
@@ -14,6 +14,26 @@ use log::warn;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
+/// How much more time a start is given from now on: more than the time until it is asked for again.
+const MORE_TIME: Duration = Duration::from_secs(30);
+
+/// A start needs more time, since the kernel has no random numbers yet.
+pub fn wait_for_random() {
+    let message = format!(
+        "EXTEND_TIMEOUT_USEC={}\nSTATUS=waiting for the kernel's random numbers, so early in the boot",
+        MORE_TIME.as_micros()
+    );
+    if let Some(manager) = manager() {
+        tell(&manager, &message);
+    }
+}
+
+/// Whom `$NOTIFY_SOCKET` names.
+fn manager() -> Option<SocketAddr> {
+    let name = std::env::var_os("NOTIFY_SOCKET")?;
+    address(&name).inspect_err(|error| warn!("$NOTIFY_SOCKET: {}: {error}", name.display())).ok()
+}
+
 /// The service manager, and when its watchdog next wants to hear of us.
 pub struct Notify {
     manager: Option<SocketAddr>,
@@ -27,13 +47,10 @@ pub struct Notify {
 impl Notify {
     /// What `$NOTIFY_SOCKET`, `$WATCHDOG_USEC` and `$WATCHDOG_PID` ask for.
     pub fn new() -> Self {
-        let manager = std::env::var_os("NOTIFY_SOCKET").and_then(|name| {
-            address(&name).inspect_err(|error| warn!("$NOTIFY_SOCKET: {}: {error}", name.display())).ok()
-        });
         let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
         let ours = number("WATCHDOG_PID").is_none_or(|process| process == u64::from(std::process::id()));
         let every = number("WATCHDOG_USEC").filter(|_| ours).map(|time| Duration::from_micros(time) / 2);
-        Self { manager, every, next: Instant::now(), standing: String::new() }
+        Self { manager: manager(), every, next: Instant::now(), standing: String::new() }
     }
 
     /// The gate stands, at the start and after a reload.
@@ -84,11 +101,15 @@ impl Notify {
     }
 
     fn send(&self, message: &str) {
-        if let Some(manager) = &self.manager
-            && let Err(error) = send(manager, message)
-        {
-            warn!("$NOTIFY_SOCKET: the service manager cannot be told: {error}");
+        if let Some(manager) = &self.manager {
+            tell(manager, message);
         }
+    }
+}
+
+fn tell(manager: &SocketAddr, message: &str) {
+    if let Err(error) = send(manager, message) {
+        warn!("$NOTIFY_SOCKET: the service manager cannot be told: {error}");
     }
 }
 
