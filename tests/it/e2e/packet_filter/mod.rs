@@ -102,6 +102,11 @@ fn a_filter_of_nftables_that_drops_what_the_gate_lets_pass_is_named() -> Result<
         world.gate()?.kill()?;
         let daemon = Daemon::start(&Config::lab(), None)?;
         daemon.wait_after(0, &place)?;
+        let reloaded = knockctl(Host::Server, &["reload"])?;
+        ensure!(reloaded.stderr.contains(&place), "{}", reloaded.stderr);
+        // Of a later segment as well, where no state is asked for; else that is said.
+        let later = knockctl(Host::Server, &["explain", &client, "2222", "--flags", "ack"])?;
+        ensure!(later.stdout.contains("packet filter: cannot tell: "), "{}", later.stdout);
         // Let in by the filter too.
         Host::Server.must(&["nft", "insert rule inet guard input tcp dport 2222 accept"])?;
         ensure!(world.connect(Host::Client)?.0 != Probe::Silent, "accepted");
