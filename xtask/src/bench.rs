@@ -6,7 +6,7 @@ use std::path::{PathBuf, absolute};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::beside::Commit;
+use crate::beside::{self, Commit};
 use crate::compile::{self, Profile};
 use crate::setup::{self, Purpose};
 use crate::{paths, root, shell, step};
@@ -60,6 +60,9 @@ pub fn verb(args: &BenchArgs) -> Result<()> {
         if commit.is_base {
             command.arg("--base");
         }
+    }
+    if let Some(present) = beside::present() {
+        command.args(["--commit", &present]);
     }
     if args.quick {
         command.arg("--quick");

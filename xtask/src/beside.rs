@@ -63,6 +63,16 @@ impl fmt::Display for Commit {
     }
 }
 
+/// The hash of the present commit, with `+` behind it if anything but documents was changed since; nothing where git
+/// knows none.
+pub fn present() -> Option<String> {
+    let hash = resolve("HEAD").ok()?;
+    let mut git = shell::command("git");
+    git.args(["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs", ":!*.md"]);
+    let changed = git.current_dir(paths::workspace()).output().ok()?.stdout;
+    Some(if changed.is_empty() { hash } else { hash + "+" })
+}
+
 /// The hash of what git calls so.
 fn resolve(revision: &str) -> Result<String> {
     let wanted = format!("{revision}^{{commit}}");

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::checks::{After, Checks};
 use crate::compile::{self, BPF_PACKAGE};
 use crate::setup::{self, Purpose, Tools};
-use crate::{changed, client, contact, deny, fuzz, layers, rules, shell, tidy, unsafety};
+use crate::{changed, client, contact, costs, deny, fuzz, layers, rules, shell, tidy, unsafety};
 
 /// Test binaries that `--all-targets` leaves out: they have `test = false` in their manifest.
 const ROOT_TESTS: [&str; 6] = ["--test", "it", "--test", "kernel", "--test", "package"];
@@ -27,6 +27,7 @@ pub fn verb(is_quick: bool) -> Result<()> {
     checks.run("rules", rules::check);
     checks.run("layers", layers::check);
     checks.run("contact", contact::check);
+    checks.run("costs", costs::check);
     checks.run("clippy, host", || {
         clippy(&compile::HOST, &["--all-targets", "--features", "tests/programs"])?;
         clippy(&compile::HOST, &ROOT_TESTS)
@@ -47,6 +48,7 @@ fn quick(checks: &mut Checks) -> Result<()> {
     checks.run("rules", rules::check);
     checks.run("layers", layers::check);
     checks.run("contact", contact::check);
+    checks.run("costs", costs::check);
     for package in changed::packages("HEAD")? {
         checks.run(&format!("clippy, {package}"), || match package {
             BPF_PACKAGE => bpf(&setup::setup(Some(Purpose::Lint))?),

@@ -13,6 +13,7 @@ mod checks;
 mod client;
 mod compile;
 mod contact;
+mod costs;
 mod deny;
 mod dist;
 mod fuzz;
@@ -143,6 +144,8 @@ enum Verb {
     Prepare,
     /// Hold every import against docs/layers.txt, and write the table of layers into ARCHITECTURE.md (part of `lint`)
     Layers,
+    /// Write what paths through the gate may execute into docs/PERFORMANCE.md (`lint` says when that is due)
+    Costs,
     /// Run the tests of knock-common in Miri, which sees undefined behaviour (part of `test`, where it can be had)
     Miri {
         /// Only the tests that come to unsafe code
@@ -167,6 +170,7 @@ fn main() -> ExitCode {
         Verb::Lint { quick } => lint::verb(quick),
         Verb::Prepare => test::prepare(),
         Verb::Layers => layers::verb(),
+        Verb::Costs => costs::verb(),
         Verb::Miri { quick } => miri::verb(quick),
     };
     match outcome {

@@ -1,8 +1,8 @@
 //! The figures in documents: what stands between two marks is written by [`fill`], and nothing of it by hand.
 //!
 //! `<!-- figures: cost.* open.latency -->` begins a table of the figures that are named, in that order, `<!-- summary: .. -->`
-//! a narrower one; `<!-- machines -->` the machines that they are of; `<!-- targets -->` what they are to be at most; and
-//! `<!-- budget -->` what each path may execute. `<!-- end -->` ends each.
+//! a narrower one; `<!-- machines -->` the machines and the commits that they are of; and `<!-- targets -->` what they are
+//! to be at most. `<!-- end -->` ends each.
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -41,7 +41,6 @@ fn content(line: &str, runs: &Runs) -> Result<Option<String>> {
     match mark {
         "machines" => return Ok(Some(runs.shown().map(machine).collect())),
         "targets" => return targets::table(runs).map(Some),
-        "budget" => return targets::budget().map(Some),
         _ => {}
     }
     let tables: [(&str, Table); 2] = [("figures: ", table::markdown), ("summary: ", table::summary)];
@@ -63,8 +62,9 @@ fn machine(run: &Sheet) -> String {
     let Machine { cpu, cpus, memory_mib, kernel, load } = &run.machine;
     let how = if run.quick { "`cargo xtask bench --quick`" } else { "`cargo xtask bench`" };
     let gib = memory_mib / 1024;
+    let commit = run.commit_shown();
     format!(
-        "- {how} on {cpus} CPUs ({cpu}), {gib} GiB of memory, Linux {kernel}, with a load of {load} before the first round.\n"
+        "- {commit}: {how} on {cpus} CPUs ({cpu}), {gib} GiB of memory, Linux {kernel}, with a load of {load} before the first round.\n"
     )
 }
 
@@ -91,8 +91,36 @@ mod tests {
         let rows: Vec<_> = filled.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).collect();
         assert_eq!(rows.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ["b.one", "a.one", "a.two"]);
         assert!(filled.starts_with("before\n<!-- figures: b.one a.* -->\n|") && !filled.contains("old"), "{filled}");
-        assert!(filled.contains("\nbetween\n<!-- machines -->\n- `cargo xtask bench --quick` on 2 CPUs"), "{filled}");
+        assert!(
+            filled.contains(
+                "\nbetween\n<!-- machines -->\n- a commit that was not noted: `cargo xtask bench --quick` on 2 CPUs"
+            ),
+            "{filled}"
+        );
         assert_eq!(fill(&filled, &runs()).unwrap(), filled);
+    }
+
+    #[test]
+    fn a_machine_is_shown_with_the_commit_that_it_has_measured() {
+        let machines = |commit: &str| {
+            let sheet = Sheet { commit: Some(commit.to_owned()), ..runs().last().unwrap().clone() };
+            fill("<!-- machines -->\n<!-- end -->\n", &Runs::of(sheet)).unwrap()
+        };
+        assert!(machines("0123456789abcdef").contains("\n- commit 0123456789: `cargo"));
+        assert!(machines("0123456789abcdef+").contains("\n- commit 0123456789 with changes: `cargo"));
+    }
+
+    #[test]
+    fn the_documents_that_are_committed_show_the_figures_that_are() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let runs = Runs::read(&root.join("docs/figures.json")).unwrap();
+        for name in ["docs/PERFORMANCE.md", "README.md"] {
+            let text = std::fs::read_to_string(root.join(name)).unwrap();
+            let filled = fill(&text, &runs).unwrap();
+            let differs = text.lines().zip(filled.lines()).find(|(is, should)| is != should);
+            let remedy = "`cargo xtask bench --from docs/figures.json --docs` writes it";
+            assert!(text == filled, "{name} is not what the figures are: {remedy}: {differs:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ use super::{Beside, Figure, Machine};
 pub struct Sheet {
     /// The machine that they are of.
     pub machine: Machine,
+    /// The hash of the commit that was measured; with `+` behind it if the code was changed beyond that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// True if there were fewer rounds, and smaller ones.
     pub quick: bool,
     /// The commit that was measured beside it, as `before`.
@@ -46,7 +49,15 @@ impl Sheet {
     /// An empty one.
     #[must_use]
     pub const fn new(machine: Machine, quick: bool) -> Self {
-        Self { machine, quick, beside: None, figures: Vec::new(), missing: Vec::new() }
+        Self { machine, commit: None, quick, beside: None, figures: Vec::new(), missing: Vec::new() }
+    }
+
+    /// The commit as documents show it.
+    #[must_use]
+    pub fn commit_shown(&self) -> String {
+        let Some(commit) = &self.commit else { return "a commit that was not noted".to_owned() };
+        let (hash, changes) = commit.strip_suffix('+').map_or((&**commit, ""), |hash| (hash, " with changes"));
+        format!("commit {}{changes}", hash.get(..10).unwrap_or(hash))
     }
 
     /// Adds a figure, and prints it at once: a run takes minutes.

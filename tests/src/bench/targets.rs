@@ -1,14 +1,12 @@
 //! What the gate is to cost at most: against a peer, measured in the same rounds. What no machine has a part in,
 //! instructions and calls of helpers, is `kernel::budget`'s.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
 
-use super::Runs;
 use super::table::range;
+use super::{Runs, Sheet};
 
 /// A figure is to be at most so many times a peer's.
 struct Target {
@@ -32,16 +30,16 @@ const TARGETS: [Target; 8] = [
     target("scale.clients_10000.time", "knockd", 0.50),
 ];
 
-/// The committed budget of `kernel::budget`.
-const BUDGET: &str = include_str!("../../it/kernel/budget.json");
-
 /// A row for each target, with what the machines have measured.
 ///
 /// # Errors
 ///
 /// If one of them is of a figure that no machine has.
 pub(super) fn table(runs: &Runs) -> Result<String> {
-    let mut text = String::from("| figure | beside | at most | measured | |\n|---|---|---:|---:|---|\n");
+    let mut commits: Vec<_> = runs.shown().map(Sheet::commit_shown).collect();
+    commits.dedup();
+    let measured = format!("measured at {}", commits.join(", "));
+    let mut text = format!("| figure | beside | at most | {measured} | |\n|---|---|---:|---:|---|\n");
     for Target { id, peer, most } in TARGETS {
         let rows = runs.rows(id);
         let ratios = rows.first().map(|row| row.ratios(peer)).unwrap_or_default();
@@ -52,34 +50,12 @@ pub(super) fn table(runs: &Runs) -> Result<String> {
     Ok(text)
 }
 
-/// A row for each path of the budget.
-///
-/// # Errors
-///
-/// If it is none.
-pub(super) fn budget() -> Result<String> {
-    #[derive(Deserialize)]
-    struct Cost {
-        instructions: u32,
-        calls: BTreeMap<String, u32>,
-    }
-    let budget: BTreeMap<String, Cost> = serde_json::from_str(BUDGET).context("budget.json")?;
-    let mut text = String::from("| path | instructions | calls of helpers | which |\n|---|---:|---:|---|\n");
-    for (path, Cost { instructions, calls }) in budget {
-        let which: Vec<_> = calls
-            .iter()
-            .map(|(name, times)| if *times == 1 { name.clone() } else { format!("{name} {times}x") })
-            .collect();
-        let count: u32 = calls.values().sum();
-        let _ = writeln!(text, "| `{path}` | {instructions} | {count} | {} |", which.join(", "));
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::bench::{Machine, Rounds, Sheet};
+    use crate::bench::{Machine, Rounds};
 
     #[test]
     fn a_target_is_missed_if_one_machine_misses_it() {
@@ -102,10 +78,5 @@ mod tests {
         assert_eq!((verdicts(&runs, "met"), verdicts(&runs, "missed")), (TARGETS.len(), 0));
         runs.put(run("6.19", 2.0));
         assert_eq!(verdicts(&runs, "missed"), TARGETS.len());
-    }
-
-    #[test]
-    fn the_budget_that_is_committed_is_a_table() {
-        assert!(budget().unwrap().contains("\n| `denied_syn.tcp4` | "), "{}", budget().unwrap());
     }
 }

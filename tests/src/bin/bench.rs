@@ -34,6 +34,9 @@ struct Cli {
     /// Holds that commit to be the base of all: less than a tenth is not dearer
     #[arg(long, requires = "beside")]
     base: bool,
+    /// Notes that this is what is measured: the hash of a commit, with `+` behind it if the code was changed beyond that
+    #[arg(long, value_name = "HASH")]
+    commit: Option<String>,
     /// Writes the figures into these documents
     #[arg(long, value_name = "FILE", num_args = 1..)]
     docs: Vec<PathBuf>,
@@ -65,7 +68,8 @@ fn run(cli: &Cli) -> Result<bool> {
     sandbox::enter()?;
     let commit = |hash: &String| Commit { hash: hash.clone(), is_base: cli.base, missing: Vec::new() };
     let beside = cli.beside.as_ref().map(commit);
-    let sheet = bench::run(Plan { quick: cli.quick, only: cli.only.as_deref(), beside: beside.as_ref() })?;
+    let mut sheet = bench::run(Plan { quick: cli.quick, only: cli.only.as_deref(), beside: beside.as_ref() })?;
+    sheet.commit.clone_from(&cli.commit);
     match (&cli.json, kept) {
         (Some(file), Some(mut runs)) => {
             runs.put(sheet.clone());
