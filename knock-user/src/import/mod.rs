@@ -33,8 +33,6 @@ mod write;
 mod cases;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod work;
 
 pub use self::file::Refusal;
 pub use self::options::DEFAULTS;

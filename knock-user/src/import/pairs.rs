@@ -94,7 +94,7 @@ fn seek(door: &Candidate<'_>, close: &Close, doors: &[Candidate<'_>]) -> Vec<Por
     for other in doors.iter().filter(|door| matches!(door.deed, Deed::Open(..))).take(MAX_DOORS) {
         let Deed::Open(all, open) = &other.deed else { continue };
         #[cfg(test)]
-        super::work::note();
+        crate::syntax::work::note();
         for finder in &close.finders {
             let found: Vec<_> = open.rules.iter().filter(|rule| finds(finder, rule)).collect();
             if finder.by == By::Number {
@@ -148,7 +148,7 @@ fn closes(door: &Candidate<'_>, openers: &[Opener]) -> Option<Vec<PortRange>> {
         ["close", "shut", "lock", "deny", "disable"].iter().any(|word| name.contains(word)) && !name.contains("unlock");
     let is_of = |opener: &&Opener| {
         #[cfg(test)]
-        super::work::note();
+        crate::syntax::work::note();
         let reversed = is_reversed(door.draft.sequence(), &opener.sequence);
         let is_named = |port: &PortRange| port.first == port.last && words.contains(port.first.to_string().as_str());
         let port = opener.ports.iter().any(is_named);

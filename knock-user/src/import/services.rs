@@ -10,7 +10,7 @@ use crate::config::PortRange;
 /// True if the two have a port in common; each is as [`PortRange::joined`] makes them.
 pub fn overlap(one: &[PortRange], other: &[PortRange]) -> bool {
     #[cfg(test)]
-    super::work::note();
+    crate::syntax::work::note();
     let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
     while let (Some(here), Some(there)) = (one.peek(), other.peek()) {
         if here.shared(**there).is_some() {

@@ -1,7 +1,7 @@
 //! Whole files: what they become. Every text that comes out is a config.
 
 use super::*;
-use crate::syntax::PortNames;
+use crate::syntax::{PortNames, work};
 
 const ARTICLE: &str = include_str!("../../../tests/src/knockd/article.conf");
 const DOORS: &str = include_str!("../../../tests/src/knockd/doors.conf");

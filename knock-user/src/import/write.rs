@@ -164,7 +164,7 @@ impl Writer {
     fn remarks(&mut self, remarks: &ByEntry<'_>, entry: Option<usize>, line: usize) {
         for remark in remarks.get(&entry).into_iter().flatten() {
             #[cfg(test)]
-            super::work::note();
+            crate::syntax::work::note();
             self.remark(line, &remark.text, remark.look);
         }
     }

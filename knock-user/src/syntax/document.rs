@@ -8,7 +8,7 @@ use super::diagnostic::Diagnostic;
 use super::report::Report;
 
 /// Octets of a file; a device or a log named by mistake is larger.
-const MAX_FILE: u64 = 1 << 20;
+pub(crate) const MAX_FILE: u64 = 1 << 20;
 
 /// Reads a file that is not too large to be one of ours.
 pub(crate) fn read(file: File) -> io::Result<Vec<u8>> {
@@ -34,6 +34,8 @@ pub(crate) fn text<'o>(octets: &'o [u8], file: &str) -> Result<&'o str, Vec<Diag
 pub(crate) fn report_syntax(errors: &[toml::de::Error], report: &Report<'_>) {
     let mut lines = HashSet::new();
     for error in errors {
+        #[cfg(test)]
+        super::work::note();
         let span = error.span().unwrap_or(0..0);
         let line = report.line_of(&span);
         if lines.insert(line) {

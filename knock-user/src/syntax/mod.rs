@@ -13,6 +13,8 @@ pub(crate) mod report;
 pub(crate) mod span;
 pub(crate) mod suggest;
 pub(crate) mod value;
+#[cfg(test)]
+pub(crate) mod work;
 
 pub use self::address::bare_address;
 pub use self::diagnostic::{Diagnostic, Excerpt, Severity};

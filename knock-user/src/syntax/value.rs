@@ -151,7 +151,12 @@ impl<'a> Table<'a> {
     /// Takes a key out, if it is there.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
         self.known.push(name);
-        let index = self.entries.iter().position(|entry| entry.name == name)?;
+        let is_it = |entry: &Entry<'_>| {
+            #[cfg(test)]
+            super::work::note();
+            entry.name == name
+        };
+        let index = self.entries.iter().position(is_it)?;
         Some(self.entries.remove(index).item)
     }
 
@@ -172,6 +177,8 @@ impl<'a> Table<'a> {
     /// Reports every key that was not taken.
     pub(crate) fn finish(self, report: &Report<'_>) {
         for entry in &self.entries {
+            #[cfg(test)]
+            super::work::note();
             if report.is_full() {
                 // What was meant takes a while to find out.
                 report.leave_out(Severity::Error);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::syntax::report::MOST_LISTED;
+use crate::syntax::work;
 
 /// What is found in a config that is refused.
 fn refused(text: &str) -> Vec<Diagnostic> {
@@ -47,6 +48,38 @@ fn of_thousands_of_warnings_some_are_listed_and_the_config_is_taken() {
     assert_eq!((config.options.trusted.len(), findings.len()), (1, MOST_LISTED + 1));
     assert!(findings.iter().all(|finding| !finding.is_error()));
     assert_eq!(findings[MOST_LISTED].stands_for, 4900);
+}
+
+/// How many findings a config has, and how much work it is to read it. It is as large as a file may be.
+fn work_of(text: &str) -> (usize, u64) {
+    assert!(text.len() as u64 <= document::MAX_FILE, "{} octets", text.len());
+    let before = work::done();
+    let findings = match parse(text, "k.toml", Path::new("k.toml"), &Host::default()) {
+        Ok((_, findings)) | Err(ConfigError::Refused(findings)) => findings,
+        Err(error) => panic!("{error}"),
+    };
+    (findings.iter().map(|finding| finding.stands_for).sum(), work::done() - before)
+}
+
+#[test]
+fn four_times_as_much_that_is_wrong_is_four_times_as_much_work() {
+    let options = |n: usize| with_option(&lines(n, |n| format!("k{n}=1")));
+    let door = |n: usize| with_door(&format!("sequence = [7, 9, 8]\n{}", lines(n, |n| format!("k{n}=1"))));
+    let wrong = |n: usize| lines(n, |n| format!("a{n}"));
+    let trusted = |n: usize| with_option(&format!("trusted = [{}]", "\"0.0.0.0/0\",".repeat(n)));
+    let cases: [(&str, usize, &dyn Fn(usize) -> String); 4] = [
+        ("unknown options", 100_000, &options),
+        ("unknown keys of a door", 100_000, &door),
+        ("lines that are no TOML", 100_000, &wrong),
+        ("warnings", 80_000, &trusted),
+    ];
+    for (what, most, text) in cases {
+        let ((few, some), (many, more)) = (work_of(&text(most / 4)), work_of(&text(most)));
+        assert_eq!((few, many), (most / 4, most), "{what}: findings");
+        // Nobody looks at them without being counted.
+        assert!(some >= few as u64, "{what}: {some} for {few}");
+        assert!(more <= 5 * some, "{what}: {some} for {few}, {more} for {many}");
+    }
 }
 
 #[test]

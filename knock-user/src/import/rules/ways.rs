@@ -234,7 +234,7 @@ impl Reading<'_> {
         let mut before = Vec::new();
         for line in self.rules.chains.get(key).into_iter().flat_map(|chain| &chain.lines) {
             #[cfg(test)]
-            crate::import::work::note();
+            crate::syntax::work::note();
             before.push(if self.leads_on(key, line) { Rc::clone(&inside) } else { Rc::default() });
             if !self.may_fit(line) {
                 continue;
