@@ -67,7 +67,9 @@ fn four_times_as_much_that_is_wrong_is_four_times_as_much_work() {
     let door = |n: usize| with_door(&format!("sequence = [7, 9, 8]\n{}", lines(n, |n| format!("k{n}=1"))));
     let wrong = |n: usize| lines(n, |n| format!("a{n}"));
     let trusted = |n: usize| with_option(&format!("trusted = [{}]", "\"0.0.0.0/0\",".repeat(n)));
-    let cases: [(&str, usize, &dyn Fn(usize) -> String); 4] = [
+    // How many there are at most, and the config with as many.
+    type Case<'a> = (&'a str, usize, &'a dyn Fn(usize) -> String);
+    let cases: [Case<'_>; 4] = [
         ("unknown options", 100_000, &options),
         ("unknown keys of a door", 100_000, &door),
         ("lines that are no TOML", 100_000, &wrong),
