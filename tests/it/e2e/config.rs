@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tests::harness::{Test, tests};
-use tests::lab::{Config, Daemon, Family, Host, Lab, Mount, PINS, Probe, Status, knockctl};
+use tests::lab::{Config, Daemon, Family, Host, Lab, Mount, PINS, Probe, Status, knockctl, setting};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
@@ -26,6 +26,7 @@ pub fn tests() -> Vec<Test> {
         the_examples_cannot_be_loaded_before_a_sequence_was_chosen,
         a_sequence_that_everybody_knows_is_a_fault_and_loads,
         check_advises_ports_of_root_on_a_host_with_users,
+        ports_that_the_kernel_gives_out_are_reserved_as_check_says,
         a_port_that_is_not_that_of_the_ssh_server_is_pointed_out,
         knockds_config_is_answered_with_import,
     ]
@@ -308,6 +309,42 @@ fn check_advises_ports_of_root_on_a_host_with_users() -> Result<()> {
         assert_eq!(ran.stdout.contains(advice), is_advised, "{ran}");
         assert!(!is_advised || ran.stdout.contains("use ports below 1024"), "{ran}");
     }
+    Ok(())
+}
+
+/// With mosh's ports, of which the kernel gives some to whoever asks for none.
+fn ports_that_the_kernel_gives_out_are_reserved_as_check_says() -> Result<()> {
+    const PORTS: &str = "ports = [\"60000-61000/udp\"]";
+    const WARNING: &str = "warning: services.mosh.ports[0]: ephemeral ports of this host";
+    let _lab = Lab::new()?;
+    let config = Config(format!("{}\n[services.mosh]\n{PORTS}\n", Config::lab().unpublished().0));
+    let line = 1 + config.0.lines().position(|line| line == PORTS).context("the line with the ports")?;
+    let file = config.write("gate.toml")?.display().to_string();
+    let check = || -> Result<String> {
+        let ran = knockctl(Host::Server, &["check", &file])?;
+        assert_says(&ran, 0, &["ok (2 services, "]);
+        Ok(ran.stdout)
+    };
+    // Those of this network namespace, whatever the machine has.
+    let give_out = |range: &str| setting(Host::Server, "net/ipv4/ip_local_port_range", range);
+    setting(Host::Server, "net/ipv4/ip_local_reserved_ports", "8080\n")?;
+    give_out("32768 59999")?;
+    let said = check()?;
+    assert!(!said.contains("ephemeral"), "none of the ports is given out: {said}");
+    give_out("32768 60999")?;
+    let said = check()?;
+    assert!(said.contains(&format!("{file}:{line}:10: {WARNING}")), "line {line}: {said}");
+    let remedy = said.split('`').find(|part| part.starts_with("net.ipv4.ip_local_reserved_ports = "));
+    let remedy = remedy.with_context(|| format!("no line for sysctl.d: {said}"))?;
+    // What the remedy says, word by word, for this network namespace alone.
+    let settings = Path::new(&file).with_file_name("knock.conf");
+    fs::write(&settings, format!("{remedy}\n"))?;
+    Host::Server.must(&["sysctl", "--load", &settings.display().to_string()])?;
+    let said = check()?;
+    assert!(!said.contains("ephemeral"), "the ports are reserved: {said}");
+    // What was reserved before still is.
+    let reserved = Host::Server.must(&["cat", "/proc/sys/net/ipv4/ip_local_reserved_ports"])?;
+    assert_eq!(reserved.trim(), "8080,60000-61000");
     Ok(())
 }
 
