@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use anyhow::{Context as _, Result};
 use tests::harness::{Test, tests};
-use tests::lab::{Config, Daemon, Family, Host, SSH_PORT, Status, knockctl};
+use tests::lab::{Config, Daemon, Echo, Family, Host, Line, SSH_PORT, Status, knockctl};
 use tests::story::World;
 
 use super::{assert_fails, assert_says};
@@ -14,6 +14,7 @@ pub fn tests() -> Vec<Test> {
     tests![
         "e2e::explain";
         the_rule_that_decides_is_named,
+        what_belongs_to_a_flow_is_told_from_what_begins_one,
         a_question_changes_nothing,
         a_question_that_cannot_be_asked_is_refused,
         who_observes_is_told_what_would_be_denied,
@@ -56,6 +57,35 @@ fn the_rule_that_decides_is_named() -> Result<()> {
     assert_fails(&knockctl(Host::Client, &["rules", "99"])?, &["1 to "]);
     let json: serde_json::Value = serde_json::from_str(&explain(&["198.51.100.7", "2222", "--json"])?.stdout)?;
     assert_eq!((&json["verdict"], &json["rule"], &json["service"]), (&"drop".into(), &"9".into(), &"ssh2".into()));
+    Ok(())
+}
+
+/// Their grant has ended.
+fn what_belongs_to_a_flow_is_told_from_what_begins_one() -> Result<()> {
+    const DATAGRAMS: u16 = 5000;
+    const SEGMENTS: u16 = 2300;
+    let mut world = World::guarded(Family::V4, &config())?;
+    let _servers = [Echo::udp(Host::Server, DATAGRAMS)?, Echo::tcp(Host::Server, SEGMENTS)?];
+    for family in Family::ALL {
+        world.family = family;
+        let client = world.address(Host::Client).to_string();
+        world.knock_open()?;
+        let mut lines = [
+            Line::udp_from(Host::Client, 41_000, world.server(DATAGRAMS))?,
+            Line::tcp_from(Host::Client, 41_001, world.server(SEGMENTS))?,
+        ];
+        lines.iter_mut().try_for_each(Line::echo)?;
+        world.revoke()?;
+        for (args, code, words) in [
+            (&["5000/udp", "--from-port", "41000"][..], 0, &["passes", "rule 19", "let in before"][..]),
+            (&["5000/udp", "--from-port", "41002"], 1, &["is denied", "rule 11"]),
+            (&["2300", "--from-port", "41001", "--flags", "ack"], 0, &["passes", "rule 19"]),
+            (&["2300", "--from-port", "41001"], 1, &["is denied", "rule 9"]),
+        ] {
+            assert_says(&knockctl(Host::Server, &[&["explain", &client], args].concat())?, code, words);
+        }
+        lines.iter_mut().try_for_each(Line::echo)?;
+    }
     Ok(())
 }
 

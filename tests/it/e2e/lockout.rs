@@ -10,6 +10,8 @@ use tests::lab::{Config, Daemon, Family, Host, Line, Probe, Status, TIMEOUT, kno
 use tests::story::World;
 
 use super::assert_says;
+use super::flows::FREE_PORT;
+use super::flows::dnat::Container;
 
 /// The tests.
 pub fn tests() -> Vec<Test> {
@@ -20,6 +22,7 @@ pub fn tests() -> Vec<Test> {
         who_holds_a_grant_or_is_trusted_is_never_locked_out,
         who_has_a_connection_is_never_locked_out,
         who_is_the_other_end_of_a_udp_socket_is_never_locked_out,
+        who_has_a_flow_to_a_container_is_never_locked_out,
         who_shares_a_64_with_a_grant_is_never_locked_out,
         who_only_observes_locks_nobody_out,
     ]
@@ -176,6 +179,30 @@ fn who_is_the_other_end_of_a_udp_socket_is_never_locked_out() -> Result<()> {
         guess(&world)?;
         world.gate()?.wait_after(mark, "not locked out: it has a connection to a service")?;
         assert!(locked()?.is_empty());
+    }
+    Ok(())
+}
+
+/// No socket of this host tells of these connections.
+fn who_has_a_flow_to_a_container_is_never_locked_out() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let _container = Container::new()?;
+    world.start(&config("10m").with("[\"2222/tcp\"]", "[\"2222/tcp\", \"5000/tcp\", \"5000/udp\"]"))?;
+    for family in Family::ALL {
+        world.family = family;
+        let (to, client) = (world.server(FREE_PORT), world.address(Host::Client).to_string());
+        for is_udp in [false, true] {
+            let open = || if is_udp { Line::udp_from(Host::Client, 0, to) } else { Line::tcp(Host::Client, to) };
+            let (_, mut line) = world.knock_and(open)?;
+            line.echo()?;
+            world.revoke()?;
+            let mark = world.gate()?.mark();
+            guess(&world)?;
+            world.gate()?.wait_after(mark, "not locked out: it has a connection to a service")?;
+            assert!(locked()?.is_empty(), "{family:?}, over UDP: {is_udp}");
+            line.echo()?;
+            world.command(&["revoke", &client, "--cut"])?;
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use tests::harness::{Test, tests};
-use tests::lab::{Echo, Family, Guest, Host, Line, SSH_PORT, Session, knockctl};
+use tests::lab::{Echo, Family, Guest, Host, Line, SSH_PORT, Session, Status, TIMEOUT, knockctl, until};
 use tests::story::World;
 
 use super::dnat::Container;
@@ -17,6 +17,7 @@ pub fn tests() -> Vec<Test> {
         a_cut_ends_flows_of_datagrams,
         a_cut_names_sessions_that_are_only_forwarded_apart,
         a_cut_of_nothing_is_a_negative_answer,
+        status_counts_the_connections_under_each_grant,
     ]
 }
 
@@ -151,5 +152,46 @@ fn a_cut_of_nothing_is_a_negative_answer() -> Result<()> {
     let client = world.address(Host::Client).to_string();
     let ran = knockctl(Host::Server, &["revoke", &client, "--cut"])?;
     assert_eq!((ran.code, ran.stdout), (1, format!("{client}: no grant\n{client}: no connection\n")));
+    Ok(())
+}
+
+/// Each of the two hosts has a grant; what one of them has open is nothing of the other's.
+fn status_counts_the_connections_under_each_grant() -> Result<()> {
+    let mut world = World::guarded(Family::V4, &config())?;
+    let _servers = [Echo::tcp(Host::Server, FREE_PORT)?, Echo::udp(Host::Server, FREE_PORT)?];
+    let counted = |of: std::net::IpAddr, count: u64| {
+        until(&format!("{count} connections of {of}"), TIMEOUT, || {
+            let status = Status::read().ok()?;
+            let [grant] = status.grants_of(of)[..] else { return None };
+            (grant["connections"] == count).then_some(())
+        })
+    };
+    for family in Family::ALL {
+        world.family = family;
+        let (to, client, stranger) =
+            (world.server(FREE_PORT), world.address(Host::Client), world.address(Host::Stranger));
+        world.command(&["allow", &stranger.to_string()])?;
+        world.knock_open()?;
+        counted(client, 0)?;
+        let mut lines = [
+            Line::tcp(Host::Client, to)?,
+            Line::tcp(Host::Client, world.server(SSH_PORT))?,
+            Line::udp_from(Host::Client, 0, to)?,
+        ];
+        lines[0].echo()?;
+        lines[2].echo()?;
+        counted(client, 3)?;
+        let mut other = Line::tcp(Host::Stranger, to)?;
+        other.echo()?;
+        counted(stranger, 1)?;
+        counted(client, 3)?;
+        // A line that is cut is none any more, and a grant that comes behind it has none.
+        world.command(&["revoke", &client.to_string(), "--cut"])?;
+        world.knock_open()?;
+        counted(client, 0)?;
+        counted(stranger, 1)?;
+        world.command(&["revoke", &stranger.to_string(), "--cut"])?;
+        world.revoke()?;
+    }
     Ok(())
 }

@@ -18,6 +18,7 @@ pub fn tests() -> Vec<Test> {
     tests![
         "e2e::flows::link_local";
         a_link_local_session_over_a_bridge_outlives_its_grant,
+        a_link_local_session_over_a_bridge_goes_on_when_the_gate_comes,
         link_local_datagrams_over_a_bridge_outlive_their_grant,
         a_cut_of_a_link_local_address_ends_what_is_on_its_interface_alone,
         the_answer_to_a_question_under_way_passes_over_a_bridge,
@@ -90,6 +91,24 @@ fn a_link_local_session_over_a_bridge_outlives_its_grant() -> Result<()> {
     Ok(())
 }
 
+/// Nobody has a grant: its socket is found, though it is bound to the bridge.
+fn a_link_local_session_over_a_bridge_goes_on_when_the_gate_comes() -> Result<()> {
+    let mut world = bridged()?;
+    let _server = Echo::tcp(Host::Server, FREE_PORT)?;
+    let _ends = hear_answers()?;
+    let to = server(FREE_PORT)?;
+    must_open(Host::Client, to)?;
+    let mut line = Line::tcp(Host::Client, to)?;
+    line.echo()?;
+    for judgement in JUDGEMENTS {
+        gate(&mut world, &judgement.of(config()))?;
+        line.echo().with_context(|| format!("{judgement:?}: a line from before the gate"))?;
+        assert_denied(Host::Client, to, judgement.denied()[0]).with_context(|| format!("{judgement:?}"))?;
+        line.echo().with_context(|| format!("{judgement:?}: the line beside what was denied"))?;
+    }
+    Ok(())
+}
+
 fn link_local_datagrams_over_a_bridge_outlive_their_grant() -> Result<()> {
     let mut world = bridged()?;
     let _server = Echo::udp(Host::Server, FREE_PORT)?;
@@ -121,6 +140,7 @@ fn a_cut_of_a_link_local_address_ends_what_is_on_its_interface_alone() -> Result
     };
     let ([mut before, _], [mut other, _]) = (lines(Host::Client)?, lines(Host::Stranger)?);
     world.start(&config())?;
+    before.echo().context("a session from before the gate, without a grant")?;
     let sources = ["eth0", "eth1"].map(|interface| format!("{CLIENT}%{interface}"));
     for source in &sources {
         world.command(&["allow", source])?;

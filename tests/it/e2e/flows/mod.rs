@@ -4,7 +4,7 @@ mod bridge;
 mod cookies;
 mod cut;
 mod datagrams;
-mod dnat;
+pub(super) mod dnat;
 mod flood;
 mod link_local;
 mod masquerade;
