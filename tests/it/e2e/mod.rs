@@ -1,6 +1,7 @@
 //! Whole hosts: the real daemon, `knockctl`, an ssh server and clients, on real interfaces.
 
 mod answers;
+mod bench;
 mod client;
 mod commands;
 mod config;
@@ -94,6 +95,7 @@ pub fn tests() -> Vec<Test> {
         viewers::tests(),
         soak::tests(),
         story::tests(),
+        bench::tests(),
     ]
     .into_iter()
     .flatten()

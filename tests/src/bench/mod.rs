@@ -3,7 +3,7 @@
 //!
 //! A section measures one kind of thing and adds its figures to the [`Sheet`]; `SECTIONS` is the table of them.
 
-mod cost;
+pub mod cost;
 mod daemon;
 pub mod docs;
 mod figure;

@@ -11,6 +11,9 @@ use crate::packet::{
 /// The protected port.
 pub const PORT: u16 = 2222;
 
+/// The figure of what [`begin`] makes.
+pub const NEW_FLOW: &str = "new_flow.tcp4";
+
 /// The protected port of UDP.
 const UDP_PORT: u16 = 51_820;
 
@@ -20,14 +23,11 @@ pub const CONFIG: &str = r#"
 interfaces = ["eth0"]
 trusted = ["203.0.113.192/28"]
 
-[services.ssh2]
-ports = ["2222/tcp"]
-
-[services.wg]
-ports = ["51820/udp"]
+[services.both]
+ports = ["2222/tcp", "51820/udp"]
 
 [doors.open]
-service = "ssh2"
+service = "both"
 sequence = ["7000/tcp", "8000/udp", "9000/tcp"]
 seq_timeout = "10s"
 cmd_timeout = "1h"
@@ -67,10 +67,18 @@ pub fn all() -> Vec<Path> {
         action,
         by_filter: XDP_DROP,
     };
-    let segment =
-        |id, from| Path { id, frame: v4(from).tcp(40_000, PORT, ACK).build(), action: XDP_PASS, by_filter: XDP_DROP };
-    let datagram =
-        |id, from, action| Path { id, frame: v4(from).udp(40_000, UDP_PORT).build(), action, by_filter: XDP_PASS };
+    let segment = |id, packet: PacketBuilder| Path {
+        id,
+        frame: packet.tcp(40_000, PORT, ACK).build(),
+        action: XDP_PASS,
+        by_filter: XDP_DROP,
+    };
+    let datagram = |id, packet: PacketBuilder, action| Path {
+        id,
+        frame: packet.udp(40_000, UDP_PORT).build(),
+        action,
+        by_filter: XDP_PASS,
+    };
     vec![
         unrelated("unrelated.tcp4", v4(CLIENT_V4).tcp(40_000, 443, ACK)),
         unrelated("unrelated.tcp6", v6(CLIENT_V6).tcp(40_000, 443, ACK)),
@@ -82,15 +90,17 @@ pub fn all() -> Vec<Path> {
         protected("denied_syn.tcp6", v6(STRANGER_V6), XDP_DROP),
         protected("denied_syn.vlan4", v4(STRANGER_V4).vlan(VLAN), XDP_DROP),
         protected("denied_beside_trusted.tcp4", v4(BESIDE_V4), XDP_DROP),
-        segment("ack_no_socket.tcp4", STRANGER_V4),
-        segment("ack_socket.tcp4", CLIENT_V4),
+        segment("ack_no_socket.tcp4", v4(STRANGER_V4)),
+        segment("ack_socket.tcp4", v4(CLIENT_V4)),
         protected("granted.tcp4", v4(HOLDER_V4), XDP_PASS),
         protected("granted.tcp6", v6(HOLDER_V6), XDP_PASS),
         protected("trusted.tcp4", v4(TRUSTED), XDP_PASS),
-        // Of the connections that the two before have begun, or the first datagram begins.
-        segment("flow.tcp4", HOLDER_V4),
-        datagram("flow.udp4", TRUSTED, XDP_PASS),
-        datagram("denied_udp.udp4", STRANGER_V4, XDP_DROP),
+        // Of the connections that the SYNs of the same sources have begun, and of those that the first datagrams begin.
+        segment("flow.tcp4", v4(HOLDER_V4)),
+        segment("flow.tcp6", v6(HOLDER_V6)),
+        datagram("flow.udp4", v4(HOLDER_V4), XDP_PASS),
+        datagram("flow.udp6", v6(HOLDER_V6), XDP_PASS),
+        datagram("denied_udp.udp4", v4(STRANGER_V4), XDP_DROP),
         Path { id: "duplicate.tcp4", frame: first_knock(), action: XDP_PASS, by_filter: XDP_PASS },
     ]
 }
@@ -114,6 +124,24 @@ pub fn middle(from: Ipv4Addr) -> PacketBuilder {
 /// The last knock, which opens.
 pub fn last(from: Ipv4Addr) -> PacketBuilder {
     PacketBuilder::between(from, SERVER_V4).tcp(40_000, 9000, SYN)
+}
+
+/// What begins a connection to the protected port.
+pub fn begin(from: Ipv4Addr) -> PacketBuilder {
+    PacketBuilder::between(from, SERVER_V4).tcp(40_000, PORT, SYN)
+}
+
+/// What begins flows to the protected ports under a grant, with the figure of each.
+#[must_use]
+pub fn new_flows(from_v4: Ipv4Addr, from_v6: Ipv6Addr) -> [(&'static str, Vec<u8>); 4] {
+    let v6 = || PacketBuilder::between(from_v6, SERVER_V6);
+    [
+        (NEW_FLOW, begin(from_v4)),
+        ("new_flow.tcp6", v6().tcp(40_000, PORT, SYN)),
+        ("new_flow.udp4", PacketBuilder::between(from_v4, SERVER_V4).udp(40_000, UDP_PORT)),
+        ("new_flow.udp6", v6().udp(40_000, UDP_PORT)),
+    ]
+    .map(|(id, packet)| (id, packet.build()))
 }
 
 /// All knocks of an IPv6 source.

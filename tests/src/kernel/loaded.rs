@@ -80,6 +80,16 @@ impl Loaded {
         Ok(())
     }
 
+    /// How many elements its hashes have that were not in them at first.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not say.
+    pub fn learned(&self) -> Result<usize> {
+        let more = |table: &Table| Ok(table.keys()?.iter().filter(|key| !table.first.contains(*key)).count());
+        self.tables.iter().map(more).sum()
+    }
+
     /// Takes what it has told of since the last call, and says how many records that were. Nobody else may read them.
     pub fn take_events(&mut self) -> usize {
         let mut count = 0;

@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result};
 use super::gate::{self, Gate};
 use super::meter;
 use super::paths::{self, CONFIG, HOLDER_V4, HOLDER_V6, Path};
+use super::peers::Kind;
 use super::plan::Plan;
 use super::rounds::{BARE, Rounds, order};
 use super::sheet::Sheet;
@@ -24,14 +25,52 @@ use filter::Filter;
 
 /// Measures.
 pub(super) fn measure(plan: Plan<'_>, sheet: &mut Sheet) -> Result<()> {
-    // Gates stand on its server until they have their programs.
-    let _lab = Lab::new()?;
-    let addresses: [IpAddr; 4] = [CLIENT_V4.into(), CLIENT_V6.into(), SERVER_V4.into(), SERVER_V6.into()];
-    kernel::alone(&addresses, || {
+    on_the_server(|| {
         let filters = filters(sheet);
         packets(plan, sheet, &filters)?;
         knocks::measure(plan, sheet)
     })
+}
+
+/// Goes each path of this section by the present gate, as a run does before it measures.
+///
+/// # Errors
+///
+/// If a packet does not go the way that its figure is of.
+pub fn rehearse() -> Result<()> {
+    on_the_server(|| {
+        let sockets = connected()?;
+        go(&Gate::stand(Kind::Own, CONFIG, &holders())?, &paths::all())?;
+        drop(sockets);
+        knocks::rehearse()
+    })
+}
+
+/// Does `work` in a network like that of the server. Gates stand on the server of a lab until they have their programs.
+fn on_the_server(work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+    let _lab = Lab::new()?;
+    let addresses: [IpAddr; 4] = [CLIENT_V4.into(), CLIENT_V6.into(), SERVER_V4.into(), SERVER_V6.into()];
+    kernel::alone(&addresses, work)
+}
+
+/// Those who hold grants throughout.
+fn holders() -> [IpAddr; 2] {
+    [HOLDER_V4.into(), HOLDER_V6.into()]
+}
+
+/// The connection that a packet of the client belongs to.
+fn connected() -> Result<RealSockets> {
+    let mut sockets = RealSockets::default();
+    let connections = BTreeSet::from([paths::connection()]);
+    sockets.become_like(&Sockets { connections, ..Sockets::default() })?;
+    Ok(sockets)
+}
+
+/// Goes each path once.
+fn go(gate: &Gate, paths: &[Path]) -> Result<()> {
+    under_way(gate)?;
+    let once = |path: &Path| meter::mean(gate.fd(), &path.frame, path.action, 1).with_context(|| path.id.to_owned());
+    paths.iter().try_for_each(|path| once(path).map(drop))
 }
 
 /// xdp-filter as one would load it for the ports of the gate, and with the least that it can do.
@@ -55,15 +94,10 @@ fn under_way(gate: &Gate) -> Result<()> {
 fn packets(plan: Plan<'_>, sheet: &mut Sheet, filters: &[Filter]) -> Result<()> {
     let runs = plan.choose(1_000_000, 300_000) as u32;
     let bare = Bare::load()?;
-    let holders = [HOLDER_V4.into(), HOLDER_V6.into()];
-    let mut sockets = RealSockets::default();
-    let connections = BTreeSet::from([paths::connection()]);
-    sockets.become_like(&Sockets { connections, ..Sockets::default() })?;
+    let holders = holders();
+    let _sockets = connected()?;
     let paths = paths::all();
-    let ours = gate::usable(plan.ours(), CONFIG, &holders, "cost.*", sheet, |gate| {
-        under_way(gate)?;
-        paths.iter().try_for_each(|path| meter::mean(gate.fd(), &path.frame, path.action, 1).map(drop))
-    })?;
+    let ours = gate::usable(plan.ours(), CONFIG, &holders, "cost.*", sheet, |gate| go(gate, &paths))?;
     let mut rounds = vec![Rounds::default(); paths.len()];
     for turn in 0..plan.rounds() {
         // Anew: where the kernel happens to put a program makes a difference of some per cent.
