@@ -2,10 +2,13 @@
 
 use anyhow::Result;
 use tests::harness::{Test, tests};
-use tests::lab::{Echo, Family, Guest, Host, Probe, SSH_PORT, Session};
+use tests::lab::{Echo, Family, Guest, Host, SSH_PORT, Session};
 use tests::story::World;
 
-use super::{FREE_PORT, SILENT, assert_datagrams_outlive, assert_outlives_every_judgement, assert_shut, config};
+use super::{
+    FREE_PORT, assert_datagrams_outlive_every_judgement, assert_outlives_every_judgement, assert_shut, config,
+    denied_at_a_guest, in_every_way,
+};
 
 /// The tests.
 pub fn tests() -> Vec<Test> {
@@ -22,35 +25,27 @@ fn a_session_with_a_guest_outlives_its_grant_where_the_host_listens_too() -> Res
     let guest = Guest::bridged()?;
     let _server = Echo::tcp(Host::Guest, SSH_PORT)?;
     let to = |family| (guest.address(family), SSH_PORT).into();
-    // The host answers no frame to the guest's own MAC; what the stranger sends comes to the host's.
-    assert_outlives_every_judgement(&mut world, to, |judgement| [Probe::Silent, judgement.denied()[1]])
+    assert_outlives_every_judgement(&mut world, to, denied_at_a_guest)
 }
 
 /// The other end of the same port.
 fn a_session_with_the_host_of_a_bridge_outlives_its_grant() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let _guest = Guest::bridged()?;
-    world.start(&config())?;
-    for family in Family::ALL {
-        world.family = family;
+    in_every_way(&mut world, &config(), |world, judgement| {
         world.knock_open()?;
-        let mut session = Session::open(family)?;
+        let mut session = Session::open(world.family)?;
         world.revoke()?;
         session.echo()?;
-        assert_shut(world.server(SSH_PORT), SILENT)?;
-        session.echo()?;
-    }
-    Ok(())
+        assert_shut(world.server(SSH_PORT), judgement.denied())?;
+        session.echo().map(drop)
+    })
 }
 
 fn datagrams_to_a_guest_outlive_their_grant() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let guest = Guest::bridged()?;
     let _server = Echo::udp(Host::Guest, FREE_PORT)?;
-    world.start(&config())?;
-    for family in Family::ALL {
-        world.family = family;
-        assert_datagrams_outlive(&world, (guest.address(family), FREE_PORT).into())?;
-    }
-    Ok(())
+    let to = |family| (guest.address(family), FREE_PORT).into();
+    assert_datagrams_outlive_every_judgement(&mut world, to).map(drop)
 }

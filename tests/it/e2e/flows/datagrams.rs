@@ -7,13 +7,14 @@ use tests::harness::{Test, waiting_tests};
 use tests::lab::{Echo, Family, Host, Line, Pause, pause};
 use tests::story::World;
 
-use super::{FREE_PORT, assert_no_other, brief, wait_for_end_of_grants};
+use super::{FREE_PORT, assert_datagrams_outlive_every_judgement, assert_no_other, brief, wait_for_end_of_grants};
 
 /// The tests.
 pub fn tests() -> Vec<Test> {
     waiting_tests![
         "e2e::flows::datagrams";
         datagrams_outlive_their_grant,
+        datagrams_outlive_a_revoke_whatever_is_denied,
         a_flow_lives_while_it_is_used_and_ends_when_it_is_idle,
     ]
 }
@@ -38,6 +39,13 @@ fn datagrams_outlive_their_grant() -> Result<()> {
         line.echo()?;
     }
     Ok(())
+}
+
+fn datagrams_outlive_a_revoke_whatever_is_denied() -> Result<()> {
+    let mut world = World::new(Family::V4, None)?;
+    let _server = Echo::udp(Host::Server, FREE_PORT)?;
+    let to = |family: Family| (family.address(Host::Server), FREE_PORT).into();
+    assert_datagrams_outlive_every_judgement(&mut world, to).map(drop)
 }
 
 fn a_flow_lives_while_it_is_used_and_ends_when_it_is_idle() -> Result<()> {

@@ -6,8 +6,9 @@ use tests::lab::{Echo, Family, Guest, Host, Line, PATIENCE, SSH_PORT, nft};
 use tests::story::World;
 
 use super::{
-    FREE_PORT, Judgement, SILENT, assert_datagrams_outlive, assert_goes_on, assert_outlives_every_judgement,
-    assert_shut, brief, config, gate, wait_for_end_of_grants,
+    FREE_PORT, Judgement, SILENT, assert_datagrams_outlive_every_judgement, assert_goes_on,
+    assert_outlives_every_judgement, assert_shut, brief, config, gate, in_every_way, under_every_judgement,
+    wait_for_end_of_grants,
 };
 
 /// The tests.
@@ -85,50 +86,46 @@ fn a_session_with_a_container_outlives_the_end_of_its_time() -> Result<()> {
 }
 
 fn a_flow_lets_in_no_new_connection_of_its_own_port() -> Result<()> {
-    /// The client's.
-    const PORT: u16 = 41_000;
+    /// The client's, one for each way.
+    const PORTS: std::ops::Range<u16> = 41_000..41_008;
     let mut world = World::new(Family::V4, None)?;
     let _container = Container::new()?;
-    world.start(&config())?;
-    for family in Family::ALL {
-        world.family = family;
-        let to = world.server(SSH_PORT);
-        let (_, mut line) = world.knock_and(|| Line::tcp_from(Host::Client, PORT, to))?;
+    let mut ports = PORTS;
+    in_every_way(&mut world, &config(), |world, judgement| {
+        let (to, port) = (world.server(SSH_PORT), ports.next().context("a port")?);
+        let (_, mut line) = world.knock_and(|| Line::tcp_from(Host::Client, port, to))?;
         line.echo()?;
         world.revoke()?;
         line.echo().context("the line after its grant")?;
         line.reset()?;
-        let again = Line::tcp_within(Host::Client, PORT, to, PATIENCE);
+        let again = Line::tcp_within(Host::Client, port, to, PATIENCE);
         assert!(again.is_err(), "the port of a flow that has ended gets in");
-        assert_shut(to, SILENT)?;
-    }
-    Ok(())
+        assert_shut(to, judgement.denied())
+    })
 }
 
 fn a_session_with_a_container_outlives_the_trust_that_let_it_in() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let _container = Container::new()?;
-    world.start(&config().option("trusted", "[\"192.0.2.0/24\", \"2001:db8:1::/64\"]"))?;
+    let trusting = config().option("trusted", "[\"192.0.2.0/24\", \"2001:db8:1::/64\"]");
     let server = |family: Family| (family.address(Host::Server), SSH_PORT).into();
     let open = |family| {
         let mut line = Line::tcp(Host::Client, server(family))?;
         line.echo().map(|()| line)
     };
-    let mut lines = Family::ALL.into_iter().map(open).collect::<Result<Vec<_>>>()?;
-    gate(&mut world, &config())?;
-    for (line, family) in lines.iter_mut().zip(Family::ALL) {
-        assert_goes_on(line, server(family), SILENT)?;
-    }
-    Ok(())
+    under_every_judgement(&mut world, &trusting, |world, judgement| {
+        let mut lines = Family::ALL.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        gate(world, &judgement.of(config()))?;
+        for (line, family) in lines.iter_mut().zip(Family::ALL) {
+            assert_goes_on(line, server(family), judgement.denied())?;
+        }
+        Ok(())
+    })
 }
 
 fn datagrams_to_a_container_outlive_their_grant() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let _container = Container::new()?;
-    world.start(&config())?;
-    for family in Family::ALL {
-        world.family = family;
-        assert_datagrams_outlive(&world, world.server(FREE_PORT))?;
-    }
-    Ok(())
+    let to = |family: Family| (family.address(Host::Server), FREE_PORT).into();
+    assert_datagrams_outlive_every_judgement(&mut world, to).map(drop)
 }

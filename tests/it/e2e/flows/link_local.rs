@@ -11,7 +11,10 @@ use tests::lab::{
 };
 use tests::story::World;
 
-use super::{FREE_PORT, JUDGEMENTS, assert_denied, brief, config, gate, hear_answers, wait_for_end_of_grants};
+use super::{
+    FREE_PORT, JUDGEMENTS, assert_denied, brief, config, gate, hear_answers, under_every_judgement,
+    wait_for_end_of_grants,
+};
 
 /// The tests.
 pub fn tests() -> Vec<Test> {
@@ -113,15 +116,16 @@ fn link_local_datagrams_over_a_bridge_outlive_their_grant() -> Result<()> {
     let mut world = bridged()?;
     let _server = Echo::udp(Host::Server, FREE_PORT)?;
     let to = server(FREE_PORT)?;
-    world.start(&brief())?;
-    let mut line = Line::udp_from(Host::Client, 0, to)?;
-    assert!(!line.asks()?, "without a grant");
-    knock()?;
-    line.echo().context("within the grant")?;
-    wait_for_end_of_grants()?;
-    line.echo().context("after the grant")?;
-    assert!(!Line::udp_from(Host::Client, 0, to)?.asks()?, "a new flow gets in");
-    line.echo()
+    under_every_judgement(&mut world, &config(), |world, _| {
+        let mut line = Line::udp_from(Host::Client, 0, to)?;
+        assert!(!line.asks()?, "without a grant");
+        knock()?;
+        line.echo().context("within the grant")?;
+        world.command(&["revoke", "--all"])?;
+        line.echo().context("after the grant")?;
+        assert!(!Line::udp_from(Host::Client, 0, to)?.asks()?, "a new flow gets in");
+        line.echo()
+    })
 }
 
 /// The client behind the bridge's port and the stranger on another interface have the same address.

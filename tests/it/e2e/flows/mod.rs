@@ -97,6 +97,12 @@ impl Judgement {
     }
 }
 
+/// What a denied port of a guest on a bridge is: the host answers no frame to the guest's own MAC, and what the
+/// stranger sends comes to the host's.
+fn denied_at_a_guest(judgement: Judgement) -> Denied {
+    [Probe::Silent, judgement.denied()[1]]
+}
+
 /// Starts the gate with a config, or gives it to the one that stands.
 pub(super) fn gate(world: &mut World, config: &Config) -> Result<()> {
     if world.daemon.is_none() {
@@ -148,6 +154,35 @@ pub(super) fn assert_goes_on(line: &mut Line, to: SocketAddr, denied: Denied) ->
     line.echo().with_context(|| format!("the line to {to} beside what was denied"))
 }
 
+/// Does this under each way to deny, by one gate that is given each in turn; the clients hear what it answers.
+fn under_every_judgement(
+    world: &mut World,
+    config: &Config,
+    mut work: impl FnMut(&mut World, Judgement) -> Result<()>,
+) -> Result<()> {
+    let _ends = hear_answers()?;
+    for judgement in JUDGEMENTS {
+        gate(world, &judgement.of(config.clone()))?;
+        work(world, judgement).with_context(|| format!("{judgement:?}"))?;
+    }
+    Ok(())
+}
+
+/// The same in both families.
+fn in_every_way(
+    world: &mut World,
+    config: &Config,
+    mut work: impl FnMut(&World, Judgement) -> Result<()>,
+) -> Result<()> {
+    under_every_judgement(world, config, |world, judgement| {
+        for family in Family::ALL {
+            world.family = family;
+            work(world, judgement).with_context(|| format!("{family:?}"))?;
+        }
+        Ok(())
+    })
+}
+
 /// A line that the client opens behind a knock goes on when the grant is revoked.
 fn assert_outlives(world: &World, to: SocketAddr, denied: Denied) -> Result<()> {
     assert_shut(to, denied)?;
@@ -163,18 +198,22 @@ fn assert_outlives_every_judgement(
     to: impl Fn(Family) -> SocketAddr,
     denied: impl Fn(Judgement) -> Denied,
 ) -> Result<()> {
-    let _ends = hear_answers()?;
     for family in Family::ALL {
         assert_open(to(family))?;
     }
-    for judgement in JUDGEMENTS {
-        gate(world, &judgement.of(config()))?;
-        for family in Family::ALL {
-            world.family = family;
-            assert_outlives(world, to(family), denied(judgement)).with_context(|| format!("{judgement:?}"))?;
-        }
-    }
-    Ok(())
+    in_every_way(world, &config(), |world, judgement| assert_outlives(world, to(world.family), denied(judgement)))
+}
+
+/// Datagrams do so as well.
+fn assert_datagrams_outlive_every_judgement(world: &mut World, to: impl Fn(Family) -> SocketAddr) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    in_every_way(world, &config(), |world, _| {
+        lines.push(assert_datagrams_outlive(world, to(world.family))?);
+        Ok(())
+    })?;
+    // Those that were let in under another judgement.
+    lines.iter_mut().try_for_each(Line::echo)?;
+    Ok(lines)
 }
 
 /// Datagrams from a socket of the client, which go on when the grant is revoked; no other socket gets an answer.

@@ -9,7 +9,7 @@ use tests::harness::{Test, tests};
 use tests::lab::{Background, Config, Family, Host, TIMEOUT, sandbox, until};
 use tests::story::World;
 
-use super::wait_for_end_of_grants;
+use super::{JUDGEMENTS, gate, hear_answers, wait_for_end_of_grants};
 
 /// The tests.
 pub fn tests() -> Vec<Test> {
@@ -57,8 +57,13 @@ impl Session {
 
 fn a_mosh_session_outlives_its_grant() -> Result<()> {
     let config = Config::lab().with("[\"2222/tcp\"]", PORTS).set("cmd_timeout", "\"60s\"");
-    let mut world = World::guarded(Family::V4, &config)?;
-    for (family, port) in Family::ALL.into_iter().zip(60_001..) {
+    let mut world = World::new(Family::V4, None)?;
+    let _ends = hear_answers()?;
+    let [drop, .., reject] = JUDGEMENTS;
+    for ((judgement, family), port) in
+        [(drop, Family::V4), (drop, Family::V6), (reject, Family::V4)].into_iter().zip(60_001..)
+    {
+        gate(&mut world, &judgement.of(config.clone()))?;
         world.family = family;
         world.knock_open()?;
         let mut session = Session::open(&world, port)?;
@@ -66,7 +71,7 @@ fn a_mosh_session_outlives_its_grant() -> Result<()> {
         world.revoke()?;
         wait_for_end_of_grants()?;
         for _ in 0..5 {
-            session.types().with_context(|| format!("{family:?}, after the grant"))?;
+            session.types().with_context(|| format!("{judgement:?}, {family:?}, after the grant"))?;
         }
     }
     Ok(())

@@ -6,7 +6,8 @@ use tests::lab::{Echo, Family, Guest, Host, Line, SSH_PORT};
 use tests::story::World;
 
 use super::{
-    FREE_PORT, Judgement, assert_datagrams_outlive, assert_no_other, assert_outlives_every_judgement, config, gate,
+    FREE_PORT, Judgement, assert_datagrams_outlive_every_judgement, assert_no_other, assert_outlives_every_judgement,
+    config, gate,
 };
 
 /// The tests.
@@ -30,12 +31,8 @@ fn datagrams_through_a_router_outlive_their_grant_the_daemon_and_a_reload() -> R
     let mut world = World::new(Family::V4, None)?;
     let guest = Guest::routed()?;
     let _server = Echo::udp(Host::Guest, FREE_PORT)?;
-    let mut lines = Vec::new();
-    world.start(&config())?;
-    for family in Family::ALL {
-        world.family = family;
-        lines.push(assert_datagrams_outlive(&world, (guest.address(family), FREE_PORT).into())?);
-    }
+    let to = |family| (guest.address(family), FREE_PORT).into();
+    let mut lines = assert_datagrams_outlive_every_judgement(&mut world, to)?;
     world.gate()?.kill()?;
     let go_on = |lines: &mut [Line], when: &str| lines.iter_mut().try_for_each(Line::echo).context(when.to_owned());
     go_on(&mut lines, "without a daemon")?;

@@ -6,16 +6,19 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use anyhow::{Context as _, Result};
 use knock_user::kernel::State;
 use knock_user::paths::Paths;
-use tests::harness::{Test, tests};
-use tests::lab::{Config, Echo, Family, Guest, Host, Line, SSH_PORT, Session, TIMEOUT, nft, setting};
+use tests::harness::{Test, waiting_tests};
+use tests::lab::{Config, Echo, Family, Guest, Host, Line, SSH_PORT, Session, TIMEOUT, must_open, nft, setting};
 use tests::story::World;
 
 use super::dnat::Container;
-use super::{FREE_PORT, SILENT, assert_goes_on, assert_no_other, assert_open, assert_shut, config};
+use super::{
+    Denied, FREE_PORT, JUDGEMENTS, Judgement, assert_goes_on, assert_no_other, assert_open, assert_shut, config,
+    denied_at_a_guest, gate, hear_answers, under_every_judgement,
+};
 
 /// The tests.
 pub fn tests() -> Vec<Test> {
-    tests![
+    waiting_tests![
         "e2e::flows::standing";
         sessions_with_a_container_that_stand_are_taken_over_at_the_start,
         datagrams_to_a_container_that_are_under_way_are_taken_over_at_the_start,
@@ -43,30 +46,49 @@ fn lines(open: impl Fn(Family) -> Result<Line>) -> Result<Vec<Line>> {
         .collect()
 }
 
-/// Lines over TCP, which all go on under a gate with this config.
-fn start_cuts_none(world: &mut World, config: &Config, to: impl Fn(Family) -> SocketAddr) -> Result<()> {
-    for family in Family::ALL {
-        assert_open(to(family))?;
-    }
-    let mut lines = lines(|family| Line::tcp(Host::Client, to(family)))?;
-    world.start(config)?;
-    for (line, family) in lines.iter_mut().zip(Family::ALL) {
-        assert_goes_on(line, to(family), SILENT)?;
+/// Does this for each way to deny, without a gate; the gate that it starts goes again.
+pub fn at_each_start(world: &mut World, mut work: impl FnMut(&mut World, Judgement) -> Result<()>) -> Result<()> {
+    let _ends = hear_answers()?;
+    for judgement in JUDGEMENTS {
+        work(world, judgement).with_context(|| format!("{judgement:?}"))?;
+        world.command(&["unload"])?;
+        world.daemon = None;
     }
     Ok(())
 }
 
+/// Lines over TCP, which all go on under a gate.
+fn start_cuts_none(
+    world: &mut World,
+    to: impl Fn(Family) -> SocketAddr,
+    denied: impl Fn(Judgement) -> Denied,
+) -> Result<()> {
+    at_each_start(world, |world, judgement| {
+        for family in Family::ALL {
+            assert_open(to(family))?;
+        }
+        let mut lines = lines(|family| Line::tcp(Host::Client, to(family)))?;
+        world.start(&judgement.of(config()))?;
+        for (line, family) in lines.iter_mut().zip(Family::ALL) {
+            assert_goes_on(line, to(family), denied(judgement))?;
+        }
+        Ok(())
+    })
+}
+
 /// Lines over UDP, which all go on under a gate; a socket that has said nothing yet gets no answer.
 fn start_cuts_no_datagrams(world: &mut World, to: impl Fn(Family) -> SocketAddr) -> Result<()> {
-    let mut lines = lines(|family| Line::udp_from(Host::Client, 0, to(family)))?;
-    assert_tracked()?;
-    world.start(&config())?;
-    for (line, family) in lines.iter_mut().zip(Family::ALL) {
-        line.echo().with_context(|| format!("{family:?}: what was under way"))?;
-        assert_no_other(to(family))?;
-        line.echo()?;
-    }
-    Ok(())
+    at_each_start(world, |world, judgement| {
+        let mut lines = lines(|family| Line::udp_from(Host::Client, 0, to(family)))?;
+        assert_tracked()?;
+        world.start(&judgement.of(config()))?;
+        for (line, family) in lines.iter_mut().zip(Family::ALL) {
+            line.echo().with_context(|| format!("{family:?}: what was under way"))?;
+            assert_no_other(to(family))?;
+            line.echo()?;
+        }
+        Ok(())
+    })
 }
 
 /// The kernel knows of a flow in each family.
@@ -96,7 +118,7 @@ fn track(host: Host) -> Result<()> {
 fn sessions_with_a_container_that_stand_are_taken_over_at_the_start() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let _container = Container::new()?;
-    start_cuts_none(&mut world, &config(), server(SSH_PORT))
+    start_cuts_none(&mut world, server(SSH_PORT), Judgement::denied)
 }
 
 fn datagrams_to_a_container_that_are_under_way_are_taken_over_at_the_start() -> Result<()> {
@@ -109,14 +131,14 @@ fn sessions_through_a_router_that_stand_go_on_at_the_start() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let guest = Guest::routed()?;
     let _server = Echo::tcp(Host::Guest, SSH_PORT)?;
-    start_cuts_none(&mut world, &config(), |family| (guest.address(family), SSH_PORT).into())
+    start_cuts_none(&mut world, |family| (guest.address(family), SSH_PORT).into(), Judgement::denied)
 }
 
 fn sessions_with_a_guest_that_stand_go_on_at_the_start() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let guest = Guest::bridged()?;
     let _server = Echo::tcp(Host::Guest, SSH_PORT)?;
-    start_cuts_none(&mut world, &config(), |family| (guest.address(family), SSH_PORT).into())
+    start_cuts_none(&mut world, |family| (guest.address(family), SSH_PORT).into(), denied_at_a_guest)
 }
 
 fn datagrams_to_the_host_that_are_under_way_are_taken_over_at_the_start() -> Result<()> {
@@ -146,14 +168,20 @@ fn datagrams_to_a_guest_that_are_under_way_are_taken_over_at_the_start() -> Resu
     start_cuts_no_datagrams(&mut world, |family| (guest.address(family), FREE_PORT).into())
 }
 
-/// Lines with a container, which no gate has judged yet, go on under the gate of [`config`].
-fn reload_cuts_none(world: &World) -> Result<()> {
+/// Lines with a container, which no gate has judged yet, go on when that with this config gets another one.
+fn reload_cuts_none(world: &mut World, before: &Config) -> Result<()> {
+    under_every_judgement(world, before, reload_cuts_none_under)
+}
+
+fn reload_cuts_none_under(world: &mut World, judgement: Judgement) -> Result<()> {
+    for family in Family::ALL {
+        must_open(Host::Client, server(SSH_PORT)(family))?;
+    }
     let mut sessions = lines(|family| Line::tcp(Host::Client, server(SSH_PORT)(family)))?;
     let mut datagrams = lines(|family| Line::udp_from(Host::Client, 0, server(FREE_PORT)(family)))?;
-    config().write("gate.toml")?;
-    world.command(&["reload"])?;
+    gate(world, &judgement.of(config()))?;
     for (line, to) in sessions.iter_mut().zip(Family::ALL.map(server(SSH_PORT))) {
-        assert_goes_on(line, to, SILENT)?;
+        assert_goes_on(line, to, judgement.denied())?;
     }
     for line in &mut datagrams {
         line.echo()?;
@@ -165,31 +193,29 @@ fn a_reload_that_adds_a_port_takes_over_what_stands() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let _container = Container::new()?;
     let before = Config::lab().with("[\"2222/tcp\"]", "[\"5001/tcp\"]");
-    world.start(&before)?;
-    assert_open(server(SSH_PORT)(Family::V4))?;
-    reload_cuts_none(&world)
+    reload_cuts_none(&mut world, &before)
 }
 
 fn a_reload_that_adds_an_interface_takes_over_what_stands() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
     let _container = Container::new()?;
-    assert_open(server(SSH_PORT)(Family::V4))?;
     // The client comes by the other one.
-    world.start(&config().set("interfaces", "[\"eth1\"]"))?;
-    reload_cuts_none(&world)
+    reload_cuts_none(&mut world, &config().set("interfaces", "[\"eth1\"]"))
 }
 
 fn sessions_of_the_host_itself_go_on_at_the_start() -> Result<()> {
     let mut world = World::new(Family::V4, None)?;
-    let mut sessions = [Session::open(Family::V4)?, Session::open(Family::V6)?];
-    world.start(&config())?;
-    for family in Family::ALL {
-        assert_shut(server(SSH_PORT)(family), SILENT)?;
-    }
-    for session in &mut sessions {
-        session.echo()?;
-    }
-    Ok(())
+    at_each_start(&mut world, |world, judgement| {
+        let mut sessions = [Session::open(Family::V4)?, Session::open(Family::V6)?];
+        world.start(&judgement.of(config()))?;
+        for family in Family::ALL {
+            assert_shut(server(SSH_PORT)(family), judgement.denied())?;
+        }
+        for session in &mut sessions {
+            session.echo()?;
+        }
+        Ok(())
+    })
 }
 
 /// More of them than there is room for flows, all of them tracked.
