@@ -11,7 +11,7 @@ use tests::lab::{Family, Host, Line, PATIENCE, Probe, TIMEOUT, connect, ip, must
 
 use super::super::answers;
 use super::super::flows::{assert_denied, wait_for_end_of_grants};
-use super::{DROP, FREE_PORT, Ground, REJECT, config, knock};
+use super::{ANSWERS, DROP, FREE_PORT, Ground, REJECT, SILENCE, config, knock};
 
 /// The tests.
 pub fn tests() -> Vec<Test> {
@@ -160,7 +160,8 @@ fn a_port_that_joins_the_bond_later_has_the_gate() -> Result<()> {
     wait_for_server(BOND)?;
     // Before a reload looks at all ports.
     assert_denied(Host::Client, ground.ways()[0].service, Probe::Refused)?;
-    ground.assert_guards(&config, REJECT)
+    ground.assert_guards(&config, &ANSWERS)?;
+    ground.assert_guards(&config, &SILENCE)
 }
 
 /// Whoever has the address of a client there is not that client.

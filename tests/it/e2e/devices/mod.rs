@@ -25,9 +25,11 @@ pub fn tests() -> Vec<Test> {
     [bond::tests(), vlan::tests(), stacked::tests(), standing::tests()].into_iter().flatten().collect()
 }
 
-/// Silence, with the look-up of sockets: the defaults.
+/// Silence, with the look-up of sockets: the defaults; and without it.
+const SILENCE: [Judgement; 2] = [DROP, Judgement { stealth: false, ..DROP }];
 const DROP: Judgement = Judgement { deny: "drop", stealth: true };
-/// Answers, and the look-up.
+/// Answers, with the look-up and without.
+const ANSWERS: [Judgement; 2] = [REJECT, Judgement { stealth: false, ..REJECT }];
 const REJECT: Judgement = Judgement { deny: "reject", stealth: true };
 
 /// The lab's config for these interfaces and the stranger's, with grants that end by themselves and time enough to
@@ -129,8 +131,15 @@ impl Ground {
     }
 
     /// No connection without a knock; a knock opens; what was let in goes on when the grant has ended, and when it was
-    /// revoked; and nothing new comes in then.
-    fn assert_guards(&mut self, config: &Config, judgement: Judgement) -> Result<()> {
+    /// revoked; and nothing new comes in then: under each of these judgements in turn.
+    fn assert_guards(&mut self, config: &Config, judgements: &[Judgement]) -> Result<()> {
+        for judgement in judgements {
+            self.assert_guards_under(config, *judgement).with_context(|| format!("{judgement:?}"))?;
+        }
+        Ok(())
+    }
+
+    fn assert_guards_under(&mut self, config: &Config, judgement: Judgement) -> Result<()> {
         self.judge(&judgement.of(config.clone()))?;
         let mut lines = self.lines(judgement)?;
         let first = self.ways()[0];
