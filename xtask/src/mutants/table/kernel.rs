@@ -17,11 +17,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "observes" {
         9 "in the kernel every gate only observes":
-            "settings::observe()" => "!settings::observe()", kernel();
+            "globals::observe()" => "!globals::observe()", kernel();
     }
     "trial_until" {
         9 "in the kernel no trial ends":
-            "settings::trial_until()" => "0", kernel();
+            "globals::trial_until()" => "0", kernel();
     }
     "send" {
         12 "in the kernel an answer is written over several buffers":
@@ -33,7 +33,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "heeds" {
         4 "in the kernel only what opens a flow is looked at":
-            "settings::heeds(flags)" => "flags.opens()", kernel();
+            "globals::heeds(flags)" => "flags.opens()", kernel();
     }
     "find_by" {
         10 "a listener is a connection":
