@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use knock_common::abi::counter::Counter::{
-    AttemptAdvanced, AttemptEnded, AttemptStarted, GrantClosed, GrantExtended, GrantOpened,
+    AttemptAdvanced, AttemptEnded, AttemptStarted, GrantClosed, GrantExtended, GrantOpened, KnockPacket,
 };
 use knock_common::abi::event::Kind;
 use knock_common::abi::rules::Name;
@@ -12,7 +12,7 @@ use tests::memory::Memory;
 use tests::model::{Port, Protocol};
 use tests::packet::{ACK, CLIENT_V4, CLIENT_V6, FIN, PacketBuilder, RST, SERVER_V4, SERVER_V6, STRANGER_V4, SYN};
 
-use crate::common::{CONFIG, NOW, SECOND, host, host_of};
+use crate::common::{CONFIG, NOW, SECOND, datagram, host, host_of, judged, syn};
 
 /// Somebody in front of a host.
 struct Visitor<'a> {
@@ -323,4 +323,25 @@ fn one_source_comes_through_several_doors_at_once() {
     assert_eq!(host.judge(&client.to().udp(1, 51820).build()), Pass);
     assert_eq!(host.judge(&client.to().tcp(1, 2222, SYN).build()), Pass);
     assert_eq!(host.judge(&PacketBuilder::between(STRANGER_V4, SERVER_V4).udp(1, 51820).build()), Deny);
+}
+
+/// A guest on a bridge, or a host behind this one.
+#[test]
+fn what_is_only_forwarded_is_no_wrong_knock() {
+    for (client, server, guest) in [
+        (IpAddr::from(CLIENT_V4), IpAddr::from(SERVER_V4), IpAddr::from([192, 0, 2, 99])),
+        (CLIENT_V6.into(), SERVER_V6.into(), IpAddr::from([0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x99])),
+    ] {
+        for is_guest in [true, false] {
+            for wrong in [syn(client, guest, 31337), datagram(client, guest, 31337)] {
+                let host = host();
+                if is_guest {
+                    host.change_sockets(|sockets| _ = sockets.guests.insert(guest));
+                }
+                judged(&host, "step 1", &syn(client, server, 7000).build(), Pass, &[KnockPacket, AttemptStarted]);
+                let counted: &[_] = if is_guest { &[] } else { &[AttemptEnded] };
+                judged(&host, "to somebody else, or not", &wrong.build(), Pass, counted);
+            }
+        }
+    }
 }

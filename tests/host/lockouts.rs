@@ -6,7 +6,9 @@ use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptStarted, BadChecksum, DenyNew, GrantClosed, GrantOpened, KnockLockedOut, KnockPacket,
     PassGranted,
 };
+use knock_common::addr::Addr;
 use knock_common::gate::Verdict::{Deny, Pass};
+use tests::links::LO;
 use tests::memory::Memory;
 use tests::packet::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, STRANGER_V4};
 
@@ -54,6 +56,17 @@ fn an_ipv6_source_is_locked_out_with_its_whole_64() {
     octets[7] ^= 1;
     let other = std::net::Ipv6Addr::from(octets);
     judged(&host, "elsewhere", &syn(other, SERVER_V6, 7000).build(), Pass, &[KnockPacket, AttemptStarted]);
+}
+
+#[test]
+fn a_link_local_source_is_locked_out_on_its_link_alone() {
+    let source = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7);
+    let host = host_of(&lockout());
+    host.lock_out(Addr::from(source).scoped(LO), LATER);
+    let first = syn(source, SERVER_V6, 7000).build();
+    judged(&host, "locked out", &first, Pass, &[KnockPacket, KnockLockedOut]);
+    host.set_interface(2);
+    judged(&host, "somebody else on another link", &first, Pass, &[KnockPacket, AttemptStarted]);
 }
 
 #[test]

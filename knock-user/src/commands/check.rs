@@ -288,6 +288,10 @@ mod tests {
             check(&GOOD.replace("cmd_timeout = \"60s\"", "cmd_timeout = 60, start_command = \"/no/such\""));
         assert!(said.contains("warning: doors.open.start_command: /no/such: there is no such program"), "{said}");
         assert_eq!(exit, Exit::Done);
+        let (said, exit) =
+            check(&GOOD.replace("cmd_timeout = \"60s\"", "cmd_timeout = 60, start_command = \"sleep 60\""));
+        assert!(said.contains("sleeps for 1m, and is killed"), "{said}");
+        assert_eq!(exit, Exit::Done);
         // Without its log the daemon does not start.
         let text = GOOD.replace("services.ssh2", "options.log = \"/no/such/log\"\nservices.ssh2");
         for flags in [&[][..], &["--loads"]] {

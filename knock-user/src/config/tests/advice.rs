@@ -21,6 +21,14 @@ fn weak_sequences_raise_warnings() {
             "sequence = [7, 9, 8]\ntcpflags = [\"ack\"]",
             "8:12: warning: doors.d.tcpflags: segments of a connection fit too (ACK or RST): those of one that ends elsewhere disturb a knock",
         ),
+        (
+            "sequence = [7, 9, 8]\ntcpflags = []",
+            "8:12: warning: doors.d.tcpflags: segments of a connection fit too (ACK or RST): those of one that ends elsewhere disturb a knock",
+        ),
+        (
+            "sequence = [7, 9, 8]\ntcpflags = [\"!syn\"]",
+            "8:12: warning: doors.d.tcpflags: segments of a connection fit too (ACK or RST): those of one that ends elsewhere disturb a knock",
+        ),
     ] {
         assert_said(&with_door(keys), &[&format!("k.toml:{message}")]);
     }

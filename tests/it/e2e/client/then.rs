@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tests::harness::{Test, tests};
-use tests::lab::{Family, Host, Probe, ssh};
+use tests::lab::{Family, Host, Probe, knockctl, nft, ssh};
 
 use super::super::{assert_fails, assert_says};
 use super::{Home, gate};
@@ -17,6 +17,7 @@ pub fn tests() -> Vec<Test> {
         a_profile_may_run_a_program_by_itself,
         ssh_is_let_in_behind_the_knock,
         waiting_ends_when_the_port_accepts_or_the_time_is_over,
+        who_is_let_in_by_the_gate_and_not_by_a_filter_behind_it_is_told_where_to_look,
     ]
 }
 
@@ -62,6 +63,22 @@ fn ssh_is_let_in_behind_the_knock() -> Result<()> {
         assert_eq!(world.connect(Host::Client)?.0, Probe::Silent);
         let ran = Host::Client.run(&mut command)?;
         assert_says(&ran, 9, &["through\n"]);
+    }
+    Ok(())
+}
+
+/// The client says where to look, and there the rule is named.
+fn who_is_let_in_by_the_gate_and_not_by_a_filter_behind_it_is_told_where_to_look() -> Result<()> {
+    for family in Family::ALL {
+        let world = gate(family)?;
+        let hook = "type filter hook input priority 0";
+        nft(Host::Server, &format!("table inet behind {{ chain input {{ {hook}; tcp dport 2222 drop; }}; }}\n"))?;
+        let home = Home::of(&world, "")?;
+        let ran = home.knock(&["--wait", "1s", "--retries", "0", "myserver"])?;
+        assert_says(&ran, 1, &["a packet filter behind it may not", "`knockctl explain` on the server names its rule"]);
+        let client = world.address(Host::Client).to_string();
+        let named = ["passes the gate; then nftables inet behind input, handle ", "drops it"];
+        assert_says(&knockctl(Host::Server, &["explain", &client, "2222"])?, 1, &named);
     }
     Ok(())
 }
