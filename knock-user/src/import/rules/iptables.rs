@@ -192,8 +192,8 @@ fn rule<'a>(text: &'a str, table: &str, names: &PortNames) -> Result<Option<(&'a
             }
             "-o" | "--out-interface" => {
                 let name = interface(value());
-                line.odd |= negated;
-                line.out = Some(name);
+                // All others: which these are is not known.
+                if negated { line.odd = true } else { line.out = Some(name) }
             }
             "--ctstate" | "--state" => line.is_in(negated, value().split(',')),
             // A connection begins with SYN alone.
