@@ -22,6 +22,7 @@ mod layers;
 mod lint;
 mod miri;
 mod mutants;
+mod page;
 mod paths;
 mod pins;
 mod root;

@@ -15,16 +15,20 @@ use self::circles::circles;
 pub use self::groups::{Groups, PACKAGE};
 use self::modules::{Edge, File, Modules};
 pub use self::order::Order;
+use crate::page::Written;
 use crate::{paths, tidy};
 
 /// The crates whose files are looked at, and their names in code.
 const CRATES: [&str; 5] = ["knock_common", "knock_ebpf", "knock_user", "tests", "xtask"];
 /// The file of the layers.
 const LAYERS: &str = "docs/layers.txt";
-/// The page that shows them, between these lines.
+/// The page that shows them.
 const PAGE: &str = "ARCHITECTURE.md";
-const BEGIN: &str = "<!-- layers: `cargo xtask layers` writes this table -->\n";
-const END: &str = "<!-- end of layers -->\n";
+const TABLE: Written = Written {
+    page: PAGE,
+    begin: "<!-- layers: `cargo xtask layers` writes this table -->\n",
+    end: "<!-- end of layers -->\n",
+};
 
 /// Holds every import, and the table of the page, against the file.
 pub fn check() -> Result<()> {
@@ -37,8 +41,7 @@ pub fn check() -> Result<()> {
     let without = order.tests().filter(|group| !groups.has(group));
     faults.extend(without.map(|group| format!("{LAYERS}: there is no group of tests {group}")));
     faults.extend(groups.unnamed(&named).map(|group| format!("{LAYERS}: no layer is tried by {group}")));
-    let page = page()?;
-    if page != with_table(&page, &order)? {
+    if !TABLE.is(&order.table())? {
         faults.push(format!("{PAGE}: the table of layers is another than in {LAYERS}: `cargo xtask layers` writes it"));
     }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
@@ -48,11 +51,7 @@ pub fn check() -> Result<()> {
 
 /// The verb: writes the table, then checks.
 pub fn verb() -> Result<()> {
-    let page = page()?;
-    let new = with_table(&page, &order()?)?;
-    if page != new {
-        fs::write(paths::workspace().join(PAGE), new).context(PAGE)?;
-    }
+    TABLE.write(&order()?.table())?;
     check()
 }
 
@@ -84,17 +83,6 @@ fn shown(edge: &Edge) -> String {
 pub fn order() -> Result<Order> {
     let text = fs::read_to_string(paths::workspace().join(LAYERS)).context(LAYERS)?;
     Order::parse(&text).context(LAYERS)
-}
-
-fn page() -> Result<String> {
-    fs::read_to_string(paths::workspace().join(PAGE)).context(PAGE)
-}
-
-/// The page with the table as it should be.
-fn with_table(page: &str, order: &Order) -> Result<String> {
-    let (before, rest) = page.split_once(BEGIN).with_context(|| format!("{PAGE}: no line {BEGIN}"))?;
-    let (_, behind) = rest.split_once(END).with_context(|| format!("{PAGE}: no line {END}"))?;
-    Ok(format!("{before}{BEGIN}{}{END}{behind}", order.table()))
 }
 
 fn files() -> Result<Vec<File>> {
@@ -132,13 +120,5 @@ mod tests {
         assert_eq!(faults_of(&circle).len(), 2);
         let other = [&good[..], &[("one/src/other.rs", "")]].concat();
         assert_eq!(faults_of(&other), ["one/src/other.rs: is in no layer of docs/layers.txt"]);
-    }
-
-    #[test]
-    fn the_table_is_put_between_its_lines() {
-        let order = Order::parse("one\n  low: the ground\n").unwrap();
-        let page = format!("a\n{BEGIN}old\n{END}b\n");
-        assert_eq!(with_table(&page, &order).unwrap(), format!("a\n{BEGIN}{}{END}b\n", order.table()));
-        assert!(with_table("a\n", &order).is_err());
     }
 }
