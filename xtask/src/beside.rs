@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::compile::{self, Profile};
 use crate::setup::Tools;
-use crate::{paths, shell};
+use crate::{changed, paths, shell};
 
 /// What stands for the commit that all are held against in the long run.
 const BASE: &str = "base";
@@ -67,10 +67,8 @@ impl fmt::Display for Commit {
 /// knows none.
 pub fn present() -> Option<String> {
     let hash = resolve("HEAD").ok()?;
-    let mut git = shell::command("git");
-    git.args(["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs", ":!*.md"]);
-    let changed = git.current_dir(paths::workspace()).output().ok()?.stdout;
-    Some(if changed.is_empty() { hash } else { hash + "+" })
+    let is_document = |file: &PathBuf| file.starts_with("docs") || file.extension().is_some_and(|kind| kind == "md");
+    Some(if changed::since(&hash).ok()?.iter().all(is_document) { hash } else { hash + "+" })
 }
 
 /// The hash of what git calls so.
