@@ -93,7 +93,6 @@ fn seek(door: &Candidate<'_>, close: &Close, doors: &[Candidate<'_>]) -> Vec<Por
     let mut by_number = Vec::new();
     for other in doors.iter().filter(|door| matches!(door.deed, Deed::Open(..))).take(MAX_DOORS) {
         let Deed::Open(all, open) = &other.deed else { continue };
-        #[cfg(test)]
         crate::syntax::work::note();
         for finder in &close.finders {
             let found: Vec<_> = open.rules.iter().filter(|rule| finds(finder, rule)).collect();
@@ -147,7 +146,6 @@ fn closes(door: &Candidate<'_>, openers: &[Opener]) -> Option<Vec<PortRange>> {
     let is_called_so =
         ["close", "shut", "lock", "deny", "disable"].iter().any(|word| name.contains(word)) && !name.contains("unlock");
     let is_of = |opener: &&Opener| {
-        #[cfg(test)]
         crate::syntax::work::note();
         let reversed = is_reversed(door.draft.sequence(), &opener.sequence);
         let is_named = |port: &PortRange| port.first == port.last && words.contains(port.first.to_string().as_str());

@@ -9,7 +9,6 @@ use crate::config::PortRange;
 
 /// True if the two have a port in common; each is as [`PortRange::joined`] makes them.
 pub fn overlap(one: &[PortRange], other: &[PortRange]) -> bool {
-    #[cfg(test)]
     crate::syntax::work::note();
     let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
     while let (Some(here), Some(there)) = (one.peek(), other.peek()) {

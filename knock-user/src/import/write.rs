@@ -163,7 +163,6 @@ impl Writer {
     /// The remarks of one entry, or of the section.
     fn remarks(&mut self, remarks: &ByEntry<'_>, entry: Option<usize>, line: usize) {
         for remark in remarks.get(&entry).into_iter().flatten() {
-            #[cfg(test)]
             crate::syntax::work::note();
             self.remark(line, &remark.text, remark.look);
         }

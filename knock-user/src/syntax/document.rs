@@ -34,7 +34,6 @@ pub(crate) fn text<'o>(octets: &'o [u8], file: &str) -> Result<&'o str, Vec<Diag
 pub(crate) fn report_syntax(errors: &[toml::de::Error], report: &Report<'_>) {
     let mut lines = HashSet::new();
     for error in errors {
-        #[cfg(test)]
         super::work::note();
         let span = error.span().unwrap_or(0..0);
         let line = report.line_of(&span);

@@ -13,7 +13,6 @@ pub(crate) mod report;
 pub(crate) mod span;
 pub(crate) mod suggest;
 pub(crate) mod value;
-#[cfg(test)]
 pub(crate) mod work;
 
 pub use self::address::bare_address;

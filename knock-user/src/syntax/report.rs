@@ -73,7 +73,6 @@ impl<'t> Report<'t> {
     }
 
     pub(crate) fn add(&self, severity: Severity, span: &Span, key: &str, message: String, help: Option<String>) {
-        #[cfg(test)]
         super::work::note();
         if self.found.borrow_mut().count(severity).listed >= MOST_LISTED {
             return self.leave_out(severity);
@@ -139,10 +138,7 @@ impl<'t> Report<'t> {
     fn line_at(&self, octet: usize) -> (usize, usize) {
         let lines = self.lines.get_or_init(|| {
             let ends = self.text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
-            let begins = ends.inspect(|_| {
-                #[cfg(test)]
-                super::work::note();
-            });
+            let begins = ends.inspect(|_| super::work::note());
             std::iter::once(0).chain(begins.map(|(at, _)| at + 1)).collect()
         });
         let number = lines.partition_point(|begin| *begin <= octet);

@@ -13,10 +13,7 @@ pub(crate) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let allowed = (written.chars().count() / 3).max(1);
     known
         .iter()
-        .inspect(|_| {
-            #[cfg(test)]
-            super::work::note();
-        })
+        .inspect(|_| super::work::note())
         .map(|&word| (strsim::damerau_levenshtein(&written, &word.to_lowercase()), word))
         .filter(|&(distance, word)| distance <= allowed || (written.len() > 3 && word.contains(&written)))
         .min()

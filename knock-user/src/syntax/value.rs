@@ -152,7 +152,6 @@ impl<'a> Table<'a> {
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
         self.known.push(name);
         let is_it = |entry: &Entry<'_>| {
-            #[cfg(test)]
             super::work::note();
             entry.name == name
         };
@@ -177,7 +176,6 @@ impl<'a> Table<'a> {
     /// Reports every key that was not taken.
     pub(crate) fn finish(self, report: &Report<'_>) {
         for entry in &self.entries {
-            #[cfg(test)]
             super::work::note();
             if report.is_full() {
                 // What was meant takes a while to find out.

@@ -110,7 +110,6 @@ impl<'a> Known<'a> {
     ///
     /// That no more may be made.
     fn step(&self) -> Result<(), String> {
-        #[cfg(test)]
         crate::syntax::work::note();
         let left = self.left.get().checked_sub(1).ok_or_else(|| {
             format!("whether it is let in for certain was not looked at: {MOST_STEPS} steps through the rules were not enough")

@@ -233,7 +233,6 @@ impl Reading<'_> {
         let (mut inside, mut whole) = (Rc::new(Obstacles::default()), Obstacles::default());
         let mut before = Vec::new();
         for line in self.rules.chains.get(key).into_iter().flat_map(|chain| &chain.lines) {
-            #[cfg(test)]
             crate::syntax::work::note();
             before.push(if self.leads_on(key, line) { Rc::clone(&inside) } else { Rc::default() });
             if !self.may_fit(line) {
