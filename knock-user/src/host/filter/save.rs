@@ -8,7 +8,6 @@ use knock_common::packet::flags::TcpFlags;
 use super::model::{Action, Base, Chain, Family, Hook, Key, Name, Rule, Step, Table, Test, Values};
 use super::names;
 
-/// Matches that say nothing by themselves: their options do.
 /// The names of states, statuses and kinds of destinations.
 const STATES: [&str; 7] = ["invalid", "established", "related", "new", "untracked", "snat", "dnat"];
 const STATUSES: [&str; 5] = ["none", "expected", "seen_reply", "assured", "confirmed"];
@@ -26,6 +25,7 @@ const TYPES: [&str; 12] = [
     "nat",
     "xresolve",
 ];
+/// Matches that say nothing by themselves: their options do.
 const BARE: [&str; 9] = ["tcp", "udp", "comment", "conntrack", "state", "multiport", "addrtype", "iprange", "standard"];
 
 /// Targets after which the next rule is asked.
