@@ -118,10 +118,7 @@ fn matching(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
     }
     let operator = value["op"].as_str().unwrap_or_default();
     let key = key(left, steps);
-    let mut values = match key {
-        Key::State | Key::Status => tracked(&key, operator, right, sets),
-        _ => values(&key, right, sets),
-    };
+    let mut values = values(&key, operator, right, sets);
     let negated = operator == "!=";
     let all = u128::MAX;
     let single = values.numbers.first().copied().filter(|_| values.numbers.len() == 1);
@@ -164,11 +161,7 @@ fn map(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
         let Some((from, Some(action))) = pair.and_then(|pair| Some((pair.first()?, decided(pair.get(1)?)))) else {
             return steps.push(Step::Act(Action::Unread("a map of other things than verdicts".to_owned())));
         };
-        let values = match key {
-            Key::State | Key::Status => tracked(&key, "==", from, sets),
-            _ => values(&key, from, sets),
-        };
-        entries.push((values, action));
+        entries.push((values(&key, "==", from, sets), action));
     }
     // The kernel finds the name itself before what it begins with, in whatever order they are listed.
     if matches!(key, Key::Interface | Key::Out) {
@@ -246,20 +239,23 @@ fn key(left: &Value, steps: &mut Vec<Step>) -> Key {
     unread()
 }
 
-/// The right side of a test.
-fn values(key: &Key, right: &Value, sets: &Sets) -> Values {
+/// The right side of a test. What is in a set is compared as a whole.
+fn values(key: &Key, operator: &str, right: &Value, sets: &Sets) -> Values {
     if let Key::Flags(_) = key {
         return flags_of(right).map_or_else(|| Values::unread("TCP flags"), Values::number);
     }
+    let is_tracked = matches!(key, Key::State | Key::Status);
     match right {
-        Value::Array(several) => all(key, several, sets),
+        Value::Array(several) if !is_tracked => all(key, several, sets),
         Value::String(name) if name.starts_with('@') => match sets.get(&name[1..]) {
             Some(set) => all(key, set["elem"].as_array().map_or(&[][..], Vec::as_slice), sets),
             None => Values::unread(format!("the set {name}, which packets change")),
         },
         Value::Object(object) => match object.iter().next().map(|(name, inner)| (name.as_str(), inner)) {
-            Some(("set" | "|", Value::Array(several))) => all(key, several, sets),
-            Some(("elem", element)) => values(key, &element["val"], sets),
+            Some(("set", Value::Array(several))) => all(key, several, sets),
+            Some(("elem", element)) => values(key, operator, &element["val"], sets),
+            _ if is_tracked => tracked(key, operator, right),
+            Some(("|", Value::Array(several))) => all(key, several, sets),
             Some(("prefix", prefix)) => prefix_of(prefix).unwrap_or_else(|| Values::unread(describe(right))),
             Some(("range", Value::Array(ends))) => {
                 match ends.iter().map(|end| number_of(key, end)).collect::<Vec<_>>()[..] {
@@ -269,6 +265,7 @@ fn values(key: &Key, right: &Value, sets: &Sets) -> Values {
             }
             _ => Values::unread(describe(right)),
         },
+        _ if is_tracked => tracked(key, operator, right),
         Value::String(name) if matches!(key, Key::Interface | Key::Out) => Values::name(Name::of_nft(name)),
         Value::String(name) if is_named(key) => Values::name(Name::Whole(name.clone())),
         _ => number_of(key, right).map_or_else(|| Values::unread(describe(right)), Values::number),
@@ -289,23 +286,9 @@ const STATUSES: [(&str, u64); 7] = [
 ];
 
 /// The right side of a test of what connection tracking says: one bit of several is enough, or all of them are compared.
-fn tracked(key: &Key, operator: &str, right: &Value, sets: &Sets) -> Values {
+fn tracked(key: &Key, operator: &str, right: &Value) -> Values {
     let known = if *key == Key::State { &STATES[..] } else { &STATUSES[..] };
-    let of_set = |elements: &[Value]| {
-        let mut values = Values::default();
-        elements.iter().for_each(|one| values.extend(tracked(key, "==", one, sets)));
-        values
-    };
-    match (right["set"].as_array(), right.as_str().and_then(|name| name.strip_prefix('@'))) {
-        (Some(elements), _) => return of_set(elements),
-        (None, Some(name)) => match sets.get(name) {
-            Some(set) => return of_set(set["elem"].as_array().map_or(&[][..], Vec::as_slice)),
-            None => return Values::unread(format!("the set @{name}, which packets change")),
-        },
-        (None, None) => {}
-    }
-    let element = right.get("elem").map_or(right, |element| &element["val"]);
-    let Some(bits) = bits_of(element, known) else { return Values::unread(describe(right)) };
+    let Some(bits) = bits_of(right, known) else { return Values::unread(describe(right)) };
     let names = || known.iter().filter(|(_, bit)| bits & bit != 0).map(|(name, _)| Name::Whole((*name).to_owned()));
     let unknown = known.iter().fold(bits, |left, (_, bit)| left & !bit);
     let what = if *key == Key::State { "state" } else { "status" };
@@ -333,7 +316,7 @@ fn bits_of(value: &Value, known: &[(&str, u64)]) -> Option<u64> {
 fn all(key: &Key, several: &[Value], sets: &Sets) -> Values {
     let mut values = Values::default();
     for one in several {
-        values.extend(self::values(key, one, sets));
+        values.extend(self::values(key, "==", one, sets));
     }
     values
 }
