@@ -80,6 +80,13 @@ enum Fits {
     All,
 }
 
+impl Fits {
+    /// For how many it is by both; the other is not asked where the first says that it is for none.
+    fn and(self, other: impl FnOnce() -> Self) -> Self {
+        if self == Self::None { self } else { self.min(other()) }
+    }
+}
+
 /// What else becomes of packets in a base chain.
 #[derive(Default)]
 struct Found {
@@ -365,22 +372,12 @@ impl Known<'_> {
         if line.is_v4.is_some_and(|of_line| of_line != is_v4) {
             return Fits::None;
         }
-        let asked: [&dyn Fn() -> Fits; 6] = [
-            &|| self.by_options(line, packet),
-            &|| by_ports(line, ports, if line.as_sent { packet.sent } else { packet.ports }),
-            &|| by_interface(line, packet.interface),
-            &|| by_out(line, packet.out),
-            &|| by_destination(line, packet.destination),
-            &|| self.by_source(key, line, sources, packet.source),
-        ];
-        let mut fits = Fits::All;
-        for one in asked {
-            fits = fits.min(one());
-            if fits == Fits::None {
-                break;
-            }
-        }
-        fits
+        self.by_options(line, packet)
+            .and(|| by_ports(line, ports, if line.as_sent { packet.sent } else { packet.ports }))
+            .and(|| by_interface(line, packet.interface))
+            .and(|| by_out(line, packet.out))
+            .and(|| by_destination(line, packet.destination))
+            .and(|| self.by_source(key, line, sources, packet.source))
     }
 
     fn by_options(&self, line: &RuleLine, packet: Packet<'_>) -> Fits {
