@@ -11,10 +11,7 @@ use tests::lab::{
 };
 use tests::story::World;
 
-use super::{
-    FREE_PORT, JUDGEMENTS, assert_denied, brief, config, gate, hear_answers, under_every_judgement,
-    wait_for_end_of_grants,
-};
+use super::{FREE_PORT, assert_denied, brief, config, under_every_judgement, wait_for_end_of_grants};
 
 /// The tests.
 pub fn tests() -> Vec<Test> {
@@ -77,39 +74,33 @@ fn wait_for_way(host: Host, to: SocketAddr) -> Result<()> {
 fn a_link_local_session_over_a_bridge_outlives_its_grant() -> Result<()> {
     let mut world = bridged()?;
     let _server = Echo::tcp(Host::Server, FREE_PORT)?;
-    let _ends = hear_answers()?;
     let to = server(FREE_PORT)?;
     must_open(Host::Client, to)?;
-    for judgement in JUDGEMENTS {
-        gate(&mut world, &judgement.of(brief()))?;
-        assert_denied(Host::Client, to, judgement.denied()[0]).with_context(|| format!("{judgement:?}"))?;
+    under_every_judgement(&mut world, &brief(), |_, judgement| {
+        assert_denied(Host::Client, to, judgement.denied()[0])?;
         knock()?;
         let mut line = Line::tcp(Host::Client, to)?;
         line.echo()?;
         wait_for_end_of_grants()?;
-        line.echo().with_context(|| format!("{judgement:?}: the line after its grant"))?;
-        assert_denied(Host::Client, to, judgement.denied()[0]).with_context(|| format!("{judgement:?}"))?;
-        line.echo()?;
-    }
-    Ok(())
+        line.echo().context("the line after its grant")?;
+        assert_denied(Host::Client, to, judgement.denied()[0])?;
+        line.echo()
+    })
 }
 
 /// Nobody has a grant: its socket is found, though it is bound to the bridge.
 fn a_link_local_session_over_a_bridge_goes_on_when_the_gate_comes() -> Result<()> {
     let mut world = bridged()?;
     let _server = Echo::tcp(Host::Server, FREE_PORT)?;
-    let _ends = hear_answers()?;
     let to = server(FREE_PORT)?;
     must_open(Host::Client, to)?;
     let mut line = Line::tcp(Host::Client, to)?;
     line.echo()?;
-    for judgement in JUDGEMENTS {
-        gate(&mut world, &judgement.of(config()))?;
-        line.echo().with_context(|| format!("{judgement:?}: a line from before the gate"))?;
-        assert_denied(Host::Client, to, judgement.denied()[0]).with_context(|| format!("{judgement:?}"))?;
-        line.echo().with_context(|| format!("{judgement:?}: the line beside what was denied"))?;
-    }
-    Ok(())
+    under_every_judgement(&mut world, &config(), |_, judgement| {
+        line.echo().context("a line from before the gate")?;
+        assert_denied(Host::Client, to, judgement.denied()[0])?;
+        line.echo().context("the line beside what was denied")
+    })
 }
 
 fn link_local_datagrams_over_a_bridge_outlive_their_grant() -> Result<()> {
