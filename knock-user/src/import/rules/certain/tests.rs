@@ -134,6 +134,9 @@ fn an_address_that_dnat_sends_to_may_be_one_of_this_host() {
     };
     let rule = "-A DOCKER -d 198.51.100.9/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT";
     assert_eq!(doubt("DOCKER", &accepts(rule), "192.0.2.128/25"), None);
+    // All that go out to any bridge but another one are dropped, and these are among them.
+    let input = format!("-A FORWARD ! -o docker1 -j DROP\n{}", accepts(rule));
+    assert!(doubt("DOCKER", &input, "192.0.2.128/25").is_some_and(|said| said.contains("! -o docker1")));
     // For another address, another port, or another bridge.
     for (from, to) in [("198.51.100.9/32", "198.51.100.8/32"), ("80", "81"), ("! -i docker0", "-i docker0")] {
         let input = accepts(&rule.replace(from, to));
