@@ -32,13 +32,13 @@ fn write<H: Hook>(hook: H, mut frame: Linear<H>) -> u32 {
     // By reference: of an `Option` of a whole packet the compiler also spills what is not there, which
     // the verifier takes for a use.
     let Some(packet) = scratch::look() else { return H::DROP };
-    let Some(place) = interface_report::of(hook) else { return H::DROP };
+    let Some(report) = interface_report::of(hook) else { return H::DROP };
     let Some(sheet) = maps::SHEET.get_ptr_mut(0) else { return H::DROP };
     // SAFETY: this CPU's own value, which nobody else touches before the verdict (see `maps`).
     let sheet = unsafe { &mut *sheet };
     // SAFETY: takes nothing, and returns a number.
     let id = unsafe { bpf_get_prandom_u32() } as u16;
-    let sender = Sender { ttl: place.ttl, hop_limit: place.hop_limit, id, key: globals::reject() };
+    let sender = Sender { ttl: report.ttl, hop_limit: report.hop_limit, id, key: globals::reject() };
     if answer::write(&mut frame, packet, &sender, sheet) && (packet.ip != 0 || name_protocol(&mut frame, packet)) {
         hook.send_back()
     } else {

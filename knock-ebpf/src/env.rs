@@ -129,8 +129,8 @@ impl<H: Hook> Env for Kernel<H> {
 
     #[inline(always)]
     fn is_addressed(&self, high: u32, low: u16) -> bool {
-        interface_report::of(self.hook).is_some_and(|place| {
-            let [a, b, c, d, e, f] = place.mac;
+        interface_report::of(self.hook).is_some_and(|report| {
+            let [a, b, c, d, e, f] = report.mac;
             u32::from_ne_bytes([a, b, c, d]) == high && u16::from_be_bytes([e, f]) == low
         })
     }

@@ -6,13 +6,13 @@ use core::mem::MaybeUninit;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use knock_common::abi::attempt::Attempts;
-use knock_common::abi::attempt_filter::WATCH_CELLS;
+use knock_common::abi::attempt_filter::ATTEMPT_CELLS;
 use knock_common::abi::counter::Counter;
 use knock_common::abi::flow::{Flow, FlowKey};
 use knock_common::abi::grant::{Grant, GrantKey};
 use knock_common::abi::layout::{
     EVENT_BYTES, InterfaceReport, LAYOUT_WORDS, MAX_ATTEMPTS, MAX_FLOWS, MAX_GRANTS, MAX_INTERFACES, MAX_LOCKED,
-    MAX_OWN, MAX_SPENT, MAX_TRUSTED,
+    MAX_OWN, MAX_TRUSTED, MAX_USED,
 };
 use knock_common::abi::report_budget::Budget;
 use knock_common::abi::rules::{Door, Knock, MAX_DOORS, MAX_KNOCKS, MAX_SERVICES, PortRoles, Service};
@@ -36,14 +36,14 @@ pub static FLOWS: LruHashMap<FlowKey, Flow> = LruHashMap::with_max_entries(MAX_F
 pub static OWN: LpmTrie<Addr, u32> = LpmTrie::with_max_entries(MAX_OWN, 1 /* BPF_F_NO_PREALLOC */);
 /// Filled with `BPF_NOEXIST`: of several CPUs one succeeds.
 #[map]
-pub static SPENT: HashMap<u64, Used> = HashMap::with_max_entries(MAX_SPENT, 0);
+pub static SPENT: HashMap<u64, Used> = HashMap::with_max_entries(MAX_USED, 0);
 /// Read here, written by user space.
 #[map]
 pub static LOCKED: LruHashMap<Addr, u64> = LruHashMap::with_max_entries(MAX_LOCKED, 0);
 #[map]
 pub static ATTEMPTS: LruHashMap<Addr, Attempts> = LruHashMap::with_max_entries(MAX_ATTEMPTS, 0);
 #[map]
-pub static WATCH: Array<Atomic64> = Array::with_max_entries(WATCH_CELLS, 0);
+pub static WATCH: Array<Atomic64> = Array::with_max_entries(ATTEMPT_CELLS, 0);
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT as u32, 0);
 #[map]

@@ -4,7 +4,7 @@
 use crate::addr::Addr;
 
 /// Cells in the filter, a power of two. 64 KiB of words.
-pub const WATCH_CELLS: u32 = 8192;
+pub const ATTEMPT_CELLS: u32 = 8192;
 
 /// The cell of `source`. Sources may share one; that only costs the look-up it saves. The cell
 /// holds the boot time in ns after which no attempt of its sources is live, or 0.
@@ -25,7 +25,7 @@ mod tests {
     #[test]
     fn neighbours_spread_over_the_cells() {
         let mut cells: Vec<u32> = (0..=255_u8).map(|last| cell_of(&Addr::from_v4([192, 0, 2, last]))).collect();
-        assert!(cells.iter().all(|&cell| cell < WATCH_CELLS));
+        assert!(cells.iter().all(|&cell| cell < ATTEMPT_CELLS));
         cells.sort_unstable();
         cells.dedup();
         assert!(cells.len() > 240, "{} distinct cells of 256 sources", cells.len());

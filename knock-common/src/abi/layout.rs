@@ -39,7 +39,7 @@ pub const MAX_FLOWS: u32 = 65_536;
 /// Prefixes of this host's addresses.
 pub const MAX_OWN: u32 = 65_536;
 /// One-time sequences that were used and are not yet marked in their files.
-pub const MAX_SPENT: u32 = 1024;
+pub const MAX_USED: u32 = 1024;
 /// Sites that are locked out at once; beyond, the one that was asked for longest ago is let off.
 pub const MAX_LOCKED: u32 = 16_384;
 /// Trusted networks in one config.

@@ -1,4 +1,4 @@
-//! What is seen of a frame at a glance: most traffic is none of our business, and pays for no more than this.
+//! The fast path: most traffic is none of our business, and pays for no more than this.
 
 use crate::abi::attempt_filter;
 use crate::abi::rules::PortRole;
@@ -7,7 +7,7 @@ use crate::gate::env::Env;
 use crate::packet::frame::Frame;
 use crate::packet::{Packet, Plain};
 
-/// What is seen of a frame at a glance.
+/// What the fast path sees of a frame.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum FastPath {

@@ -18,7 +18,7 @@ pub trait Program {
     /// What the program returns.
     type Action;
 
-    /// True if its frames begin with an Ethernet header: most of those are told at a glance.
+    /// True if its frames begin with an Ethernet header: most of those are told on the fast path.
     const HAS_FAST_PATH: bool;
     /// True if its frames may have several buffers.
     const HAS_BUFFERS: bool;

@@ -66,7 +66,7 @@ macro_rules! transport {
 }
 
 impl<F: Frame + ?Sized> Plain<F> {
-    /// What is seen at a glance; `None` if the packet is not plain.
+    /// What the fast path sees; `None` if the packet is not plain.
     #[inline(always)]
     pub fn look(frame: &F) -> Option<Self> {
         // As many octets as of IPv4 without a tag, for which it is then looked at once where the frame ends.

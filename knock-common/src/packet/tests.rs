@@ -26,8 +26,8 @@ fn read(frame: &[u8]) -> Result<Packet, Other> {
     parse(frame, &mut packet).map(|()| packet)
 }
 
-/// What is read at a glance, if it is.
-fn glance(frame: &[u8]) -> Option<Packet> {
+/// What is read as plain, if it is.
+fn plain_of(frame: &[u8]) -> Option<Packet> {
     let mut packet = Packet::BLANK;
     Plain::look(frame)?.read(&mut packet, || 0);
     Some(packet)
@@ -42,7 +42,7 @@ fn with_tag(frame: &[u8], kind: u16) -> Vec<u8> {
 const STEP: usize = if cfg!(miri) { 51 } else { 1 };
 
 #[test]
-fn what_is_read_at_a_glance_is_what_is_read() {
+fn what_is_read_as_plain_is_what_is_read() {
     let mut udp = UDP_V6.to_vec();
     // Without its hop-by-hop header.
     (udp[19], udp[20]) = (8, 17);
@@ -53,15 +53,15 @@ fn what_is_read_at_a_glance_is_what_is_read() {
     let untagged = [&SYN_V4[..], &udp, &tcp, &paid];
     let tagged = untagged.map(|frame| with_tag(frame, 0x8100));
     for plain in untagged.into_iter().chain(tagged.iter().map(Vec::as_slice)) {
-        assert!(glance(plain).is_some(), "{plain:02x?}");
+        assert!(plain_of(plain).is_some(), "{plain:02x?}");
         // Every octet with every value, every length, and addresses that IPv4 ones are mapped to.
         for at in 0..plain.len() {
             let short = &plain[..at];
-            assert!(glance(short).is_none_or(|packet| read(short) == Ok(packet)), "{short:02x?}");
+            assert!(plain_of(short).is_none_or(|packet| read(short) == Ok(packet)), "{short:02x?}");
             for value in (0..=u8::MAX).step_by(STEP) {
                 let mut frame = plain.to_vec();
                 frame[at] = value;
-                if let Some(packet) = glance(&frame) {
+                if let Some(packet) = plain_of(&frame) {
                     assert_eq!(read(&frame), Ok(packet), "{frame:02x?}");
                 }
             }
@@ -70,11 +70,11 @@ fn what_is_read_at_a_glance_is_what_is_read() {
     for at in [22, 38] {
         let mut mapped = tcp.clone();
         mapped[at..at + 12].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
-        assert_eq!((glance(&mapped), read(&mapped)), (None, Err(Other::Malformed)));
+        assert_eq!((plain_of(&mapped), read(&mapped)), (None, Err(Other::Malformed)));
     }
-    assert_eq!(glance(&UDP_V6), None);
+    assert_eq!(plain_of(&UDP_V6), None);
     for other in [with_tag(&SYN_V4, 0x88a8), with_tag(&SYN_V4, 0x9100), with_tag(&tagged[0], 0x8100)] {
-        assert!(glance(&other).is_none() && read(&other).is_ok(), "{other:02x?}");
+        assert!(plain_of(&other).is_none() && read(&other).is_ok(), "{other:02x?}");
     }
 }
 

@@ -113,17 +113,17 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     // What was said to another daemon.
     Force::take(paths);
     let manner = Manner { trace: verbosity >= 2, observe: args.observe, trial_until, force: false };
-    let mut settled = crate::reconcile::reconcile_pinned(&mut config, paths);
+    let mut reconciled = crate::reconcile::reconcile_pinned(&mut config, paths);
     let hooks = HookManager::open(paths, &config, boot_now());
     let mut grants = Lives::new(hooks.lives());
     grants.configure(&config);
     let firewall = Firewall::start(&config, paths, manner)?;
     crate::kernel::warn_of_filters(&config);
     let mut privileges = Privileges::default();
-    privileges.settle(&config, hooks.owed())?;
+    privileges.adjust(&config, hooks.owed())?;
     // With the rights that there are when a use has to be marked.
-    if !settled.failed {
-        settled.said.extend(crate::reconcile::rehearse(&config));
+    if !reconciled.failed {
+        reconciled.said.extend(crate::reconcile::rehearse(&config));
     }
     let info = DaemonInfo::this(&std::path::absolute(&args.config)?, config.options.status_group);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -155,7 +155,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     if let Some(span) = args.trial {
         daemon.try_gate(span, trial_until);
     }
-    daemon.one_time.note(settled.said, settled.failed, &mut daemon.logbook);
+    daemon.one_time.note(reconciled.said, reconciled.failed, &mut daemon.logbook);
     memory::give_back();
     runtime.block_on(daemon.serve())
 }

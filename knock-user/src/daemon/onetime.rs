@@ -1,4 +1,4 @@
-//! What the daemon has to remember of one-time sequences while they are settled.
+//! What the daemon has to remember of one-time sequences while they are reconciled.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl OneTime {
         *self.forget.get_or_insert_with(|| Instant::now() + LINGER) <= Instant::now()
     }
 
-    /// Logs what settling said.
+    /// Logs what reconciling said.
     pub fn note(&mut self, said: Vec<Message>, failed: bool, logbook: &mut Logbook) {
         let (errors, others): (Vec<_>, Vec<_>) =
             said.into_iter().partition(|said| failed && said.level == Level::Error);

@@ -36,7 +36,7 @@ impl Privileges {
     /// # Errors
     ///
     /// Of the kernel.
-    pub fn settle(&mut self, config: &Config, owed: usize) -> Result<()> {
+    pub fn adjust(&mut self, config: &Config, owed: usize) -> Result<()> {
         let has_hooks = owed > 0 || config.doors.iter().any(|door| !door.hooks.is_empty());
         if self.for_good {
             if has_hooks {

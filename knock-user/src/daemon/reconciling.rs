@@ -29,22 +29,22 @@ impl Daemon {
             return;
         }
         let mut config = self.config.clone();
-        let settled = reconcile::reconcile(&mut config, &used);
-        if settled.changed {
+        let reconciled = reconcile::reconcile(&mut config, &used);
+        if reconciled.changed {
             // If it fails, the used sequence stays in force and noted, so that its door is shut.
             let swapped = self.swap(config, false);
             if self.troubles.tell(NOT_SWAPPED, swapped).is_some() {
                 self.one_time.linger();
             }
-        } else if !settled.marked.is_empty() {
+        } else if !reconciled.marked.is_empty() {
             // A reload may have put it in force.
             self.troubles.end(NOT_SWAPPED);
             if self.one_time.may_forget() {
-                let forgotten = self.state.forget_used(&settled.marked);
+                let forgotten = self.state.forget_used(&reconciled.marked);
                 self.troubles.tell("used one-time sequences cannot be forgotten", forgotten);
             }
         }
         self.rounds.hurry();
-        self.one_time.note(settled.said, settled.failed, &mut self.logbook);
+        self.one_time.note(reconciled.said, reconciled.failed, &mut self.logbook);
     }
 }

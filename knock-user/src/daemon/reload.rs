@@ -60,7 +60,7 @@ impl Daemon {
         if let Some(output) = output {
             self.logbook.output().replace(&output);
         }
-        if let Err(error) = self.privileges.settle(&self.config, self.hooks.owed()) {
+        if let Err(error) = self.privileges.adjust(&self.config, self.hooks.owed()) {
             error!("{error:#}");
         }
         Ok(())
@@ -72,16 +72,16 @@ impl Daemon {
         // A pin that somebody removed a moment ago would be gone with what is in its map.
         self.put_pins_back();
         // Also rules of a while ago, whose one-time sequences were used since.
-        let settled = crate::reconcile::reconcile_pinned(&mut config, &self.paths);
+        let reconciled = crate::reconcile::reconcile_pinned(&mut config, &self.paths);
         self.swap(config, force)?;
-        self.one_time.note(settled.said, settled.failed, &mut self.logbook);
+        self.one_time.note(reconciled.said, reconciled.failed, &mut self.logbook);
         Ok(())
     }
 
-    /// The same where one-time sequences are settled.
+    /// The same where one-time sequences are reconciled.
     pub(super) fn swap(&mut self, config: Config, force: bool) -> Result<()> {
         let now = boot_now();
-        let changed = self.firewall.change(&config, Manner { force, ..self.manner });
+        let changed = self.firewall.swap(&config, Manner { force, ..self.manner });
         // From its end: the next one would have to wait for a standby program that is being loaded.
         self.stock_at = Some(Instant::now() + CALM);
         changed?;

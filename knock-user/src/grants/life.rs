@@ -143,7 +143,7 @@ impl Lives {
             Kind::Extended => self.extended(event, table, follows),
             Kind::Closed => {
                 let mut changes = Vec::new();
-                self.settle(table, Some(event), &mut changes);
+                self.reconcile(table, Some(event), &mut changes);
                 changes.push(Change::Closed(key_of(event), Knock::of(event, kind)));
                 changes
             }
@@ -269,7 +269,7 @@ impl Lives {
 
     /// Ends lives that are no longer in the table, or whose service is not in the config. One whose time is over stays
     /// until a sweep takes it out.
-    fn settle(&mut self, table: &dyn Table, closed: Option<&Event>, changes: &mut Vec<Change>) {
+    fn reconcile(&mut self, table: &dyn Table, closed: Option<&Event>, changes: &mut Vec<Change>) {
         let late = std::mem::take(&mut self.late);
         // Of two that knock at once the older may have written last.
         let (stand, gone): (Vec<_>, Vec<_>) = late.into_iter().partition(|(key, since)| match table.get(key) {
@@ -332,7 +332,7 @@ impl Look<'_> {
     pub fn end(self, table: &dyn Table, live: &[GrantEntry], expired: Vec<GrantEntry>) -> Vec<Change> {
         let Self { lives, follows } = self;
         let mut changes: Vec<_> = expired.into_iter().map(|entry| lives.expire(&entry)).collect();
-        lives.settle(table, None, &mut changes);
+        lives.reconcile(table, None, &mut changes);
         for entry in live {
             let life = Life::of(entry);
             if lives.is_told(&entry.key, &entry.grant, follows)

@@ -19,7 +19,7 @@ pub use features::{FEATURES, Feature, Need, kernel_release};
 pub use interfaces::arrival::{Arrivals, gates_for, scope_meant};
 pub use interfaces::attach::Attached;
 pub use interfaces::choose::{Choice, choose, not_there};
-pub use interfaces::follow::Change;
+pub use interfaces::follow::InterfaceChange;
 pub use interfaces::kinds::without_tags;
 pub use interfaces::list::{Interface, Layer, XdpMode, list as list_interfaces};
 pub use interfaces::pending::{Source, WAITING, Waiting};
@@ -103,7 +103,7 @@ impl Firewall {
     /// # Errors
     ///
     /// As [`Self::start`].
-    pub fn change(&mut self, config: &Config, manner: Manner) -> Result<()> {
+    pub fn swap(&mut self, config: &Config, manner: Manner) -> Result<()> {
         let rules = RuleSet::compile(config)?;
         pins::prepare(&self.paths)?;
         let before = (&mut self.standby, Some(self.program.rules()));
@@ -142,7 +142,7 @@ impl Firewall {
         let all = interfaces::list::list()?;
         let choice = choose(patterns, &all);
         choice.refuse_named(patterns)?;
-        let links = interfaces::links::settle(paths, &all)?;
+        let links = interfaces::links::reconcile(paths, &all)?;
         if !manner.force {
             let standing = all.iter().filter(|interface| links.stands_on(interface));
             choice.refuse_nowhere(&standing.map(|interface| interface.name.as_str()).collect::<Vec<_>>())?;
@@ -159,7 +159,7 @@ impl Firewall {
         for interface in &choice.fit {
             program.prepare(&interface.layer)?;
         }
-        reply_sources.settle(&mut program, &choice.fit.iter().collect::<Vec<_>>(), &all);
+        reply_sources.reconcile(&mut program, &choice.fit.iter().collect::<Vec<_>>(), &all);
         if patterns.iter().any(interfaces::choose::expects_raw) {
             program.prepare(&Layer::Ip)?;
         }

@@ -29,7 +29,7 @@ pub struct Message {
     pub text: String,
 }
 
-/// What came of settling.
+/// What came of it.
 #[derive(Default, Debug)]
 pub struct Outcome {
     /// The config has another sequence for some door, which is to be put in force.
@@ -52,15 +52,15 @@ pub fn reconcile(config: &mut Config, notes: &[(u64, Used)]) -> Outcome {
 }
 
 /// `anew`: also doors of which the kernel has noted nothing. A config that is put in force again after a
-/// while, or by another process, may have a sequence that was used and settled meanwhile.
+/// while, or by another process, may have a sequence that was used and reconciled meanwhile.
 fn reconcile_doors(config: &mut Config, notes: &[(u64, Used)], anew: bool) -> Outcome {
-    let mut settled = Outcome::default();
+    let mut outcome = Outcome::default();
     let names = PortNames::of_host();
     let notes: HashMap<u64, Used> = notes.iter().copied().collect();
     for index in 0..config.doors.len() {
         let noted = notes.values().any(|notes| notes.door == config.doors[index].name.tag());
         if noted || anew {
-            settle_door(config, index, &notes, &names, anew, &mut settled);
+            reconcile_door(config, index, &notes, &names, anew, &mut outcome);
         }
     }
     // A note is kept as long as a door has its sequence in force.
@@ -70,8 +70,8 @@ fn reconcile_doors(config: &mut Config, notes: &[(u64, Used)], anew: bool) -> Ou
         .filter(|door| door.one_time.is_some() && !door.sequence.is_empty())
         .map(|door| key(&door.name, &door.sequence))
         .collect();
-    settled.marked.retain(|key| !in_force.contains(key));
-    settled
+    outcome.marked.retain(|key| !in_force.contains(key));
+    outcome
 }
 
 /// The same before rules are put in force, by what is pinned.
@@ -106,10 +106,10 @@ pub fn reconcile_last(config: &Path, paths: &Paths) -> Vec<String> {
     if !State::exists(paths) || notes().is_empty() {
         return Vec::new();
     }
-    let settled =
+    let outcome =
         Config::load_anywhere(config).map(|(mut config, _)| reconcile_pinned(&mut config, paths)).unwrap_or_default();
-    let mut lines: Vec<String> = settled.said.into_iter().map(|said| said.text).collect();
-    let unmarked = notes().iter().filter(|(key, _)| !settled.marked.contains(key)).count();
+    let mut lines: Vec<String> = outcome.said.into_iter().map(|said| said.text).collect();
+    let unmarked = notes().iter().filter(|(key, _)| !outcome.marked.contains(key)).count();
     if unmarked > 0 {
         lines.push(format!(
             "{unmarked} used one-time sequences are not marked in their files: mark them by hand with #"
@@ -118,19 +118,19 @@ pub fn reconcile_last(config: &Path, paths: &Paths) -> Vec<String> {
     lines
 }
 
-fn settle_door(
+fn reconcile_door(
     config: &mut Config,
     index: usize,
     notes: &HashMap<u64, Used>,
     names: &PortNames,
     anew: bool,
-    settled: &mut Outcome,
+    outcome: &mut Outcome,
 ) {
     let door = &config.doors[index];
     let Some(one_time) = &door.one_time else { return };
     let (name, path) = (door.name, one_time.path.clone());
     let mut said = |level, text: String| {
-        settled.said.push(Message {
+        outcome.said.push(Message {
             level,
             door: name.as_str().to_owned(),
             text: format!("{}: {text}", name.as_str()),
@@ -142,7 +142,7 @@ fn settle_door(
         Err(error) => {
             let text = format!("{}: cannot be read: {error}: {}: {shut}", path.display(), remedy(&error));
             said(Level::Error, text);
-            settled.failed = true;
+            outcome.failed = true;
             if !notes.contains_key(&key(&name, &config.doors[index].sequence)) {
                 // It may have been used long ago, and nobody can say.
                 config.doors[index].sequence.clear();
@@ -162,7 +162,7 @@ fn settle_door(
             let place = path.display();
             let text = format!("{place}: a used sequence cannot be marked: {error}: {}: {shut}", remedy(&error));
             said(Level::Error, text);
-            settled.failed = true;
+            outcome.failed = true;
             return;
         }
         for (line, source, _) in &uses {
@@ -170,7 +170,7 @@ fn settle_door(
         }
     }
     let used: HashSet<u64> = sheet.used().map(|sequence| key(&name, sequence)).collect();
-    settled.marked.extend(used.iter().filter(|key| notes.contains_key(key)));
+    outcome.marked.extend(used.iter().filter(|key| notes.contains_key(key)));
     let is_shut = config.doors[index].sequence.is_empty();
     let is_used = used.contains(&key(&name, &config.doors[index].sequence));
     let is_next = is_used || is_shut && anew;
@@ -194,7 +194,7 @@ fn settle_door(
     if let Some(one_time) = &mut door.one_time {
         one_time.left = left;
     }
-    settled.changed = true;
+    outcome.changed = true;
 }
 
 /// A boot time in ns by the clock on the wall.

@@ -1,4 +1,4 @@
-//! What is settled between the kernel's notes, the files and the config.
+//! What is reconciled: the kernel's notes, the files and the config.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -74,9 +74,9 @@ fn a_used_sequence_is_marked_and_the_next_comes() {
     let mut lab = Lab::new(FIVE, "9000:udp, 9001\n");
     assert_eq!((lab.sequence(0), lab.left(0)), (vec!["7000/tcp".into(), "8000/tcp".into()], 5));
     let note = lab.use_up(0);
-    let settled = reconcile(&mut lab.config, &[note]);
-    assert!(settled.changed && !settled.failed);
-    assert_eq!(settled.marked, [note.0]);
+    let outcome = reconcile(&mut lab.config, &[note]);
+    assert!(outcome.changed && !outcome.failed);
+    assert_eq!(outcome.marked, [note.0]);
     assert_eq!((lab.sequence(0), lab.left(0)), (vec!["7001/tcp".into(), "8001/tcp".into()], 4));
     assert_eq!((lab.sequence(1), lab.left(1)), (vec!["9000/udp".into(), "9001/tcp".into()], 1));
     let text = lab.text("a");
@@ -85,9 +85,9 @@ fn a_used_sequence_is_marked_and_the_next_comes() {
     assert_eq!(format!("# mine\n7000, 8000\n{}\n", lines[2..].join("\n")), FIVE);
     assert_eq!(lab.text("b"), "9000:udp, 9001\n");
     // The kernel still has its note; nothing more is to be done but to forget it.
-    let settled = reconcile(&mut lab.config, &[note]);
-    assert!(!settled.changed && settled.said.is_empty());
-    assert_eq!(settled.marked, [note.0]);
+    let outcome = reconcile(&mut lab.config, &[note]);
+    assert!(!outcome.changed && outcome.said.is_empty());
+    assert_eq!(outcome.marked, [note.0]);
 }
 
 #[test]
@@ -109,26 +109,26 @@ fn a_file_that_cannot_be_written_keeps_the_note() {
     let in_the_way = lab.path("a.new");
     fs::create_dir(&in_the_way).unwrap();
     let before = lab.config.clone();
-    let settled = reconcile(&mut lab.config, &[note]);
-    assert!(settled.failed && !settled.changed && settled.marked.is_empty());
+    let outcome = reconcile(&mut lab.config, &[note]);
+    assert!(outcome.failed && !outcome.changed && outcome.marked.is_empty());
     assert_eq!(lab.config, before);
-    assert!(settled.said[0].level == Level::Error && settled.said[0].text.contains("cannot be marked"));
+    assert!(outcome.said[0].level == Level::Error && outcome.said[0].text.contains("cannot be marked"));
     fs::remove_dir(&in_the_way).unwrap();
     assert!(reconcile(&mut lab.config, &[note]).changed);
     fs::remove_file(lab.path("a")).unwrap();
-    let settled = reconcile(&mut lab.config, &[note]);
-    assert!(settled.failed && settled.marked.is_empty(), "a note is kept while no file says the same");
+    let outcome = reconcile(&mut lab.config, &[note]);
+    assert!(outcome.failed && outcome.marked.is_empty(), "a note is kept while no file says the same");
 }
 
 #[test]
 fn the_last_sequence_shuts_the_door_until_there_are_more() {
     let mut lab = Lab::new("7000, 8000\n", "9000, 9001\n");
     let note = lab.use_up(0);
-    let settled = reconcile(&mut lab.config, &[note]);
-    assert!(settled.changed);
+    let outcome = reconcile(&mut lab.config, &[note]);
+    assert!(outcome.changed);
     assert!(lab.sequence(0).is_empty());
-    assert!(settled.said.iter().any(|said| said.level == Level::Error && said.text.contains("the door is shut")));
-    assert_eq!(settled.marked, [note.0]);
+    assert!(outcome.said.iter().any(|said| said.level == Level::Error && said.text.contains("the door is shut")));
+    assert_eq!(outcome.marked, [note.0]);
     let rules = crate::rules::RuleSet::compile(&lab.config).unwrap();
     assert_eq!((rules.doors[0].steps, rules.doors[0].left, rules.doors[1].left), (0, 0, 1));
     assert!(rules.knocks.iter().all(|knock| knock.steps[0] == 0 && !knock.starts.contains(&1)));
@@ -144,19 +144,19 @@ fn few_that_are_left_are_told_of() {
     let mut levels = Vec::new();
     for _ in 0..5 {
         let note = lab.use_up(0);
-        let settled = reconcile(&mut lab.config, &[note]);
-        levels.extend(settled.said.iter().filter(|said| said.text.contains(" left in ")).map(|said| said.level));
-        assert!(settled.said.iter().all(|said| !said.text.contains("70") && !said.text.contains("80")), "{settled:?}");
+        let outcome = reconcile(&mut lab.config, &[note]);
+        levels.extend(outcome.said.iter().filter(|said| said.text.contains(" left in ")).map(|said| said.level));
+        assert!(outcome.said.iter().all(|said| !said.text.contains("70") && !said.text.contains("80")), "{outcome:?}");
     }
     assert_eq!(levels, [Level::Info, Level::Warn, Level::Warn, Level::Warn, Level::Error]);
 }
 
 #[test]
-fn uses_of_several_doors_are_settled_together() {
+fn uses_of_several_doors_are_reconciled_together() {
     let mut lab = Lab::new(FIVE, "9000, 9001\n9002, 9003\n");
     let notes = [lab.use_up(0), lab.use_up(1)];
-    let settled = reconcile(&mut lab.config, &notes);
-    assert_eq!(settled.marked.len(), 2);
+    let outcome = reconcile(&mut lab.config, &notes);
+    assert_eq!(outcome.marked.len(), 2);
     assert_eq!((lab.sequence(0)[0].as_str(), lab.sequence(1)[0].as_str()), ("7001/tcp", "9002/tcp"));
 }
 
@@ -166,8 +166,8 @@ fn two_doors_may_have_one_file() {
     lab.config = Lab::load(&lab.path("a"), &lab.path("a"));
     // One knock completes both.
     let notes = [lab.use_up(0), lab.use_up(1)];
-    let settled = reconcile(&mut lab.config, &notes);
-    assert_eq!(settled.marked.len(), 2);
+    let outcome = reconcile(&mut lab.config, &notes);
+    assert_eq!(outcome.marked.len(), 2);
     assert_eq!((lab.sequence(0)[0].as_str(), lab.sequence(1)[0].as_str()), ("7001/tcp", "7001/tcp"));
     assert_eq!(lab.text("a").matches("# used ").count(), 1);
 }
@@ -191,8 +191,8 @@ fn a_note_of_a_sequence_that_no_file_has_is_kept() {
     let mut lab = Lab::new(FIVE, "9000, 9001\n");
     let note = lab.use_up(0);
     fs::write(lab.path("a"), "7777\n").unwrap();
-    let settled = reconcile(&mut lab.config, &[note]);
-    assert!(!settled.changed && settled.marked.is_empty());
+    let outcome = reconcile(&mut lab.config, &[note]);
+    assert!(!outcome.changed && outcome.marked.is_empty());
 }
 
 #[test]

@@ -138,13 +138,13 @@ fn a_sequence_opens_once_and_the_next_follows() -> Result<()> {
     assert_says(&knockctl(Host::Server, &["check", &config])?, 0, &["1 sequence left"]);
     // The kernel forgets what the file says.
     let empty =
-        || knockctl(Host::Server, &["status", "--json"]).ok().and_then(|_| spent().ok()).filter(|spent| *spent == 0);
+        || knockctl(Host::Server, &["status", "--json"]).ok().and_then(|_| noted().ok()).filter(|noted| *noted == 0);
     until("the kernel's notes to go", TIMEOUT, empty)?;
     Ok(())
 }
 
 /// How many uses the kernel has noted.
-fn spent() -> Result<usize> {
+fn noted() -> Result<usize> {
     let state = knock_user::kernel::State::open(&knock_user::paths::Paths::default())?;
     Ok(state.used()?.len())
 }
@@ -157,7 +157,7 @@ fn a_used_sequence_is_refused_with_a_dead_daemon_and_stays_used() -> Result<()> 
     knock_and_revoke(&world, 0)?;
     knock_in_vain(&world, 0)?;
     assert_eq!(Status::read()?.counter("grant_spent"), 1);
-    assert_eq!((file.used(), spent()?), (0, 1));
+    assert_eq!((file.used(), noted()?), (0, 1));
     // A reload without a daemon marks it, and goes on with the next.
     world.command(&["reload", "--config", &config])?;
     assert_eq!((file.used(), left()?), (1, 4));
@@ -170,7 +170,7 @@ fn a_used_sequence_is_refused_with_a_dead_daemon_and_stays_used() -> Result<()> 
     assert_eq!((file.used(), left()?), (2, 3));
     knock_in_vain(&world, 0)?;
     knock_in_vain(&world, 1)?;
-    until("the kernel's notes to go", TIMEOUT, || spent().ok().filter(|spent| *spent == 0))?;
+    until("the kernel's notes to go", TIMEOUT, || noted().ok().filter(|noted| *noted == 0))?;
     knock_in_vain(&world, 1)?;
     knock_and_revoke(&world, 2)?;
     wait_left(2)
@@ -186,7 +186,7 @@ fn a_file_that_cannot_be_written_keeps_the_door_shut() -> Result<()> {
     let shut = |world: &World| -> Result<()> {
         knock_in_vain(world, 0)?;
         knock_in_vain(world, 1)?;
-        assert_eq!((file.used(), spent()?), (0, 1));
+        assert_eq!((file.used(), noted()?), (0, 1));
         Ok(())
     };
     shut(&world)?;

@@ -140,13 +140,13 @@ fn a_change_of_the_rules_alone_finds_its_program_loaded() -> Result<()> {
             assert_eq!(mark.programs(), programs, "turn {turn}: nothing was loaded");
             (right, wrong) = (wrong, right);
         }
-        // A constant of the program: another one, and in a while another spare one.
+        // A constant of the program: another one, and in a while another one on standby.
         reload(&mut world, &old.clone().option("stealth", "false"))?;
         let others = mark.wait_for_programs(2)?;
         assert!(programs.is_disjoint(&others), "{programs:?} {others:?}");
         world.knock(was, Duration::ZERO)?;
         world.must_open(Host::Client)?;
-        // What is spare goes with the daemon.
+        // What is on standby goes with the daemon.
         world.gate()?.kill()?;
         assert!(mark.wait_for_programs(1)?.is_subset(&others));
         world.command(&["unload"])?;

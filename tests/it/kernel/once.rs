@@ -10,7 +10,7 @@ use knock_common::abi::counter::Counter::{
     AttemptAdvanced, AttemptStarted, GrantClosed, GrantOpened, GrantSpent, KnockPacket,
 };
 use knock_common::abi::event::Kind;
-use knock_common::abi::layout::MAX_SPENT;
+use knock_common::abi::layout::MAX_USED;
 use knock_common::addr::Addr;
 use knock_common::gate::Verdict::{Deny, Pass};
 use tests::harness::{Test, tests};
@@ -67,8 +67,8 @@ fn a_sequence_is_good_for_one_time_over_both_families() -> Result<()> {
         gate.judges("again, step 1", &syn(CLIENT_V4, SERVER_V4, 7000).build(), Pass, start);
         gate.judges("again, step 2", &datagram(CLIENT_V4, SERVER_V4, 8000).build(), Pass, last);
         assert_eq!(gate.0.all_grants().len(), 1);
-        let spent: Vec<_> = gate.0.all_spent().into_values().collect();
-        assert_eq!(spent.iter().map(|spent| spent.source).collect::<Vec<_>>(), [Addr::from(CLIENT_V4)]);
+        let used: Vec<_> = gate.0.all_used().into_values().collect();
+        assert_eq!(used.iter().map(|used| used.source).collect::<Vec<_>>(), [Addr::from(CLIENT_V4)]);
         let kinds: Vec<u8> = gate.0.take_events().iter().map(|event| event.kind).filter(|kind| *kind != 1).collect();
         assert_eq!(kinds, [Kind::Opened as u8, Kind::Spent as u8, Kind::Denied as u8, Kind::Spent as u8]);
         Ok(())
@@ -117,8 +117,8 @@ fn of_all_cpus_at_once_one_gets_in() -> Result<()> {
                 }
             });
             let counters = gate.0.all_counters();
-            let spent = round * (cpus as u64 - 1);
-            assert_eq!((counters[GrantOpened as usize], counters[GrantSpent as usize]), (round, spent));
+            let used = round * (cpus as u64 - 1);
+            assert_eq!((counters[GrantOpened as usize], counters[GrantSpent as usize]), (round, used));
             assert_eq!(gate.0.all_grants().len(), 1);
         }
         Ok(())
@@ -128,7 +128,7 @@ fn of_all_cpus_at_once_one_gets_in() -> Result<()> {
 fn without_room_for_the_note_nobody_gets_in() -> Result<()> {
     alone(|| {
         let mut gate = gate()?;
-        gate.0.fill_spent(MAX_SPENT);
+        gate.0.fill_used(MAX_USED);
         gate.judges("no room", &syn(CLIENT_V4, SERVER_V4, 6000).build(), Pass, &[KnockPacket, GrantSpent]);
         assert!(gate.0.all_grants().is_empty());
         Ok(())

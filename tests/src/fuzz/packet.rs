@@ -24,7 +24,7 @@ pub fn run(frame: &[u8]) {
         }
         (Err(_), None) => {}
     }
-    at_a_glance_it_is_the_same(frame, read, &packet);
+    as_plain_it_is_the_same(frame, read, &packet);
     padding_changes_nothing(frame, read, &packet);
     without_its_link_header_it_is_the_same(frame, read, &packet);
 }
@@ -38,7 +38,7 @@ fn same(packet: &Packet, seen: &Segment) {
     }
 }
 
-fn at_a_glance_it_is_the_same(frame: &[u8], read: Result<(), Other>, packet: &Packet) {
+fn as_plain_it_is_the_same(frame: &[u8], read: Result<(), Other>, packet: &Packet) {
     let Some(plain) = Plain::look(frame) else { return };
     let mut seen = Packet::BLANK;
     plain.read(&mut seen, || 0);
@@ -49,8 +49,8 @@ fn at_a_glance_it_is_the_same(frame: &[u8], read: Result<(), Other>, packet: &Pa
     };
     assert_eq!(heeded(Segments::OPENING), (packet.opens(), packet.opens()));
     assert_eq!(heeded(Segments(u64::MAX)), (true, true));
-    let at_a_glance = (plain.transport, plain.dport, plain.source());
-    assert_eq!(at_a_glance, (packet.transport, packet.dport, packet.src));
+    let as_plain = (plain.transport, plain.dport, plain.source());
+    assert_eq!(as_plain, (packet.transport, packet.dport, packet.src));
 }
 
 /// Octets behind the packet are the link's, unless its length says nothing.

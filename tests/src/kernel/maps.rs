@@ -47,7 +47,7 @@ pub(super) struct Maps {
     flows: HashMap<MapData, Plain<FlowKey>, [u64; 2]>,
     own: LpmTrie<MapData, Plain<Addr>, u32>,
     guests: BTreeSet<IpAddr>,
-    spent: HashMap<MapData, u64, Plain<Used>>,
+    used: HashMap<MapData, u64, Plain<Used>>,
     locked: HashMap<MapData, Plain<Addr>, u64>,
     /// Those that are locked out: to look through the table takes longer than to remember them.
     sites: HashSet<Addr>,
@@ -88,7 +88,7 @@ impl Maps {
             guests: BTreeSet::new(),
             clock: take(ebpf, name::CLOCK)?,
             grants: take(ebpf, name::GRANTS)?,
-            spent: take(ebpf, name::SPENT)?,
+            used: take(ebpf, name::SPENT)?,
             locked: take(ebpf, name::LOCKED)?,
             sites: HashSet::new(),
             attempts: take(ebpf, name::ATTEMPTS)?,
@@ -151,15 +151,15 @@ impl Maps {
         self.guests.clone_from(guests);
     }
 
-    pub(super) fn spent(&self) -> Table<u64, Used> {
-        let entries = self.spent.iter().map(|entry| entry.expect("used sequences can be read"));
-        entries.map(|(key, spent)| (key, spent.0)).collect()
+    pub(super) fn used(&self) -> Table<u64, Used> {
+        let entries = self.used.iter().map(|entry| entry.expect("used sequences can be read"));
+        entries.map(|(key, used)| (key, used.0)).collect()
     }
 
-    pub(super) fn fill_spent(&mut self, count: u32) {
+    pub(super) fn fill_used(&mut self, count: u32) {
         for number in 0..count {
             let nobody = Used { at: 0, source: Addr::ANY, door: 0, reserved: 0 };
-            self.spent.insert(u64::from(number) + 1, Plain(nobody), 0).expect("there is room");
+            self.used.insert(u64::from(number) + 1, Plain(nobody), 0).expect("there is room");
         }
     }
 
@@ -257,9 +257,9 @@ impl Maps {
         for site in std::mem::take(&mut self.sites) {
             self.locked.remove(&Plain(site)).expect("sources can be removed");
         }
-        let keys: Vec<_> = self.spent.keys().map(|key| key.expect("used sequences can be read")).collect();
+        let keys: Vec<_> = self.used.keys().map(|key| key.expect("used sequences can be read")).collect();
         for key in keys {
-            self.spent.remove(&key).expect("used sequences can be removed");
+            self.used.remove(&key).expect("used sequences can be removed");
         }
         let zeros = PerCpuValues::try_from(vec![0; self.cpus]).expect("a value for each CPU");
         self.budget.set(0, zeros, 0).expect("the budget can be set");

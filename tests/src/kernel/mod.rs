@@ -8,10 +8,10 @@ mod loaded;
 mod maps;
 mod namespace;
 mod pool;
+mod records;
 mod run;
 mod sockets;
 mod sys;
-mod told;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -43,9 +43,9 @@ pub use crowd::Crowd;
 pub use loaded::Loaded;
 pub use namespace::{alone, enter_network, stay_on_cpu};
 pub use pool::{Pool, spacious};
+pub use records::put_records;
 pub use run::{LEAST, LINEAR, Ran, Run};
 pub use sockets::{DEFER_ACCEPT, RealSockets, set_tcp_option};
-pub use told::tell;
 
 use maps::Maps;
 pub(crate) use maps::Plain;
@@ -171,8 +171,8 @@ impl Kernel {
 
     /// One-time sequences that were used.
     #[must_use]
-    pub fn all_spent(&self) -> HashMap<u64, Used> {
-        self.maps.spent()
+    pub fn all_used(&self) -> HashMap<u64, Used> {
+        self.maps.used()
     }
 
     /// Notes so many sequences as used that no door has.
@@ -180,8 +180,8 @@ impl Kernel {
     /// # Panics
     ///
     /// If there is no room.
-    pub fn fill_spent(&mut self, count: u32) {
-        self.maps.fill_spent(count);
+    pub fn fill_used(&mut self, count: u32) {
+        self.maps.fill_used(count);
     }
 
     /// The doors that are loaded.
@@ -270,7 +270,7 @@ impl Kernel {
 
     /// The filter's cell for a source.
     #[must_use]
-    pub fn watch_of(&self, source: &Addr) -> u64 {
+    pub fn attempt_filter_of(&self, source: &Addr) -> u64 {
         self.maps.attempt_filter(attempt_filter::cell_of(source))
     }
 

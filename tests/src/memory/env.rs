@@ -7,7 +7,7 @@ use knock_common::abi::counter::Counter;
 use knock_common::abi::event::Event;
 use knock_common::abi::flow::{Flow, FlowKey};
 use knock_common::abi::grant::{Grant, GrantKey};
-use knock_common::abi::layout::MAX_SPENT;
+use knock_common::abi::layout::MAX_USED;
 use knock_common::abi::report_budget::Budget;
 use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
 use knock_common::abi::used::Used;
@@ -160,7 +160,7 @@ impl Env for Memory {
     fn use_up(&self, key: u64, used: &Used) -> bool {
         use std::collections::hash_map::Entry;
         let mut all = lock(&self.used);
-        let room = all.len() < MAX_SPENT as usize;
+        let room = all.len() < MAX_USED as usize;
         match all.entry(key) {
             Entry::Vacant(entry) if room => {
                 entry.insert(*used);

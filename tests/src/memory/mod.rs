@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use knock_common::abi::attempt::Attempts;
-use knock_common::abi::attempt_filter::WATCH_CELLS;
+use knock_common::abi::attempt_filter::ATTEMPT_CELLS;
 use knock_common::abi::counter::Counter;
 use knock_common::abi::event::Event;
 use knock_common::abi::flow::{Flow, FlowKey, FlowState};
@@ -100,7 +100,7 @@ impl Memory {
             locked: Mutex::default(),
             sources: Slots::new(Self::MAX_SOURCES),
             flows: Slots::new(Self::MAX_FLOWS),
-            attempt_filter: vec![Atomic64::default(); WATCH_CELLS as usize],
+            attempt_filter: vec![Atomic64::default(); ATTEMPT_CELLS as usize],
             errors: vec![Atomic64::default(); ERROR_CELLS as usize],
             budget: Budget::default(),
             tokens: Atomic64::default(),

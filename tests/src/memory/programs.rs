@@ -82,7 +82,7 @@ impl Memory {
     }
 
     /// The same without the fast path, for a frame of which the first `linear` octets lie in the first buffer: what the
-    /// kernel sees at a glance is held against what is read at length.
+    /// kernel sees on the fast path is held against what is read at length.
     pub fn judge_split(&self, link: Link, frame: &[u8], linear: usize) -> Verdict {
         let first = &frame[..linear.min(frame.len())];
         pipeline::run(&InMemory::<false, true> { memory: self, link, first, all: frame })

@@ -156,7 +156,7 @@ impl Model {
     fn complete(&mut self, now: Nanos, packet: &PacketSpec, index: usize) {
         let door = &self.config.doors[index];
         let service = door.service;
-        if door.once && !self.spent.insert(index) {
+        if door.once && !self.used.insert(index) {
             self.count(Counter::GrantSpent);
             return;
         }

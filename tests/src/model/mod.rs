@@ -130,7 +130,7 @@ pub struct Model {
     /// Connections that were let in. May hold those that have ended.
     flows: BTreeMap<FlowPlace, Flow>,
     /// Indices of the doors whose one time was.
-    spent: BTreeSet<usize>,
+    used: BTreeSet<usize>,
     /// New attempts in the second with this number.
     begun: (u64, u32),
     /// Denials that may still be logged.
@@ -151,7 +151,7 @@ impl Model {
             attempts: BTreeMap::new(),
             grants: BTreeMap::new(),
             flows: BTreeMap::new(),
-            spent: BTreeSet::new(),
+            used: BTreeSet::new(),
             begun: (0, 0),
             tokens,
             errors: BTreeMap::new(),

@@ -13,7 +13,7 @@ use crate::kernel::flows::TakeOver;
 
 /// What has become of the gate on an interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Change {
+pub enum InterfaceChange {
     /// It appeared, and has the gate.
     Taken(Attached),
     /// Somebody detached the gate; it is back.
@@ -45,7 +45,7 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl InterfaceChange {
     /// True if an administrator should look at it: a port may be open.
     #[must_use]
     pub const fn is_alarming(&self) -> bool {
@@ -118,10 +118,10 @@ impl Firewall {
     ///
     /// # Errors
     ///
-    /// If interfaces or pins cannot be read. What concerns one interface only is a [`Change::Refused`].
-    pub fn follow(&mut self) -> Result<Vec<Change>> {
+    /// If interfaces or pins cannot be read. What concerns one interface only is a [`InterfaceChange::Refused`].
+    pub fn follow(&mut self) -> Result<Vec<InterfaceChange>> {
         let mut all = list::list()?;
-        let links = links::settle(&self.paths, &all)?;
+        let links = links::reconcile(&self.paths, &all)?;
         // The interface of a link that has ended may still be in a list that was read before: with a program
         // that would seem to be another's.
         if !links.gone.is_empty() {
@@ -131,17 +131,17 @@ impl Firewall {
         let mut changes = Vec::new();
         for (old, new) in &links.renamed {
             let meant = self.patterns.iter().any(|pattern| pattern.matches(new));
-            changes.push(Change::Renamed { old: old.clone(), new: new.clone(), meant });
+            changes.push(InterfaceChange::Renamed { old: old.clone(), new: new.clone(), meant });
         }
         let was_here = |name: &str| {
             let index = self.attached.iter().find(|attached| attached.name == *name)?.index;
             all.iter().find(|interface| interface.index == index)
         };
         let detached: Vec<_> = links.gone.iter().filter_map(|name| was_here(name)).map(|one| one.index).collect();
-        changes.extend(links.gone.iter().filter(|name| was_here(name).is_none()).cloned().map(Change::Gone));
+        changes.extend(links.gone.iter().filter(|name| was_here(name).is_none()).cloned().map(InterfaceChange::Gone));
 
         let standing: Vec<_> = all.iter().filter(|interface| links.stands_on(interface)).collect();
-        self.reply_sources.settle(&mut self.program, &standing, &all);
+        self.reply_sources.reconcile(&mut self.program, &standing, &all);
         let again = std::mem::take(&mut self.again);
         let mut before = std::mem::take(&mut self.refused);
         let mut take_over = None;
@@ -170,7 +170,7 @@ impl Firewall {
                 Err(error) => {
                     let (name, why) = (interface.name.clone(), without_name(&error, &interface.name));
                     if said.is_none_or(|said| said != why) {
-                        changes.push(Change::Refused { name, why: why.clone() });
+                        changes.push(InterfaceChange::Refused { name, why: why.clone() });
                     }
                     self.refused.insert(interface.index, (interface.clone(), why));
                 }
@@ -182,7 +182,7 @@ impl Firewall {
         let without = |(interface, _): &&(Interface, String)| !links.stands_on(interface);
         for (interface, why) in choice.unfit.iter().filter(without) {
             if before.remove(&interface.index).is_none_or(|(_, before)| before != *why) {
-                changes.push(Change::Refused { name: interface.name.clone(), why: why.clone() });
+                changes.push(InterfaceChange::Refused { name: interface.name.clone(), why: why.clone() });
             }
             self.refused.insert(interface.index, (interface.clone(), why.clone()));
         }
@@ -191,7 +191,7 @@ impl Firewall {
         let covered = covered.map(|(interface, why)| (interface.index, (interface.name, why))).collect::<Covered>();
         for (index, (name, why)) in &covered {
             if !self.covered.contains_key(index) {
-                changes.push(Change::Noted { name: name.clone(), what: needless(why) });
+                changes.push(InterfaceChange::Noted { name: name.clone(), what: needless(why) });
             }
         }
         self.covered = covered;
@@ -199,11 +199,12 @@ impl Firewall {
         let all = if taken.is_empty() { all } else { list::list()? };
         self.attached = attach::attached(&links::read(&self.paths, &all)?, &all);
         for attached in self.attached.iter().filter(|attached| taken.contains(&attached.index)) {
-            let change = if detached.contains(&attached.index) { Change::PutBack } else { Change::Taken };
+            let change =
+                if detached.contains(&attached.index) { InterfaceChange::PutBack } else { InterfaceChange::Taken };
             changes.push(change(attached.clone()));
         }
         let news = self.reply_sources.news(&all).into_iter();
-        changes.extend(news.map(|(name, what)| Change::Noted { name, what }));
+        changes.extend(news.map(|(name, what)| InterfaceChange::Noted { name, what }));
         if !changes.is_empty() {
             self.tell();
         }
@@ -218,7 +219,7 @@ impl Firewall {
     }
 
     /// What to know of an interface that was just taken in.
-    fn notes(&self, interface: &Interface, choice: &Choice, all: &[Interface]) -> Vec<Change> {
+    fn notes(&self, interface: &Interface, choice: &Choice, all: &[Interface]) -> Vec<InterfaceChange> {
         let remarks =
             choice.remarks.iter().filter(|(name, _)| *name == interface.name).map(|(_, remark)| remark.clone());
         let below = list::with_all_below(std::slice::from_ref(interface), all);
@@ -228,7 +229,7 @@ impl Firewall {
              turns verify_checksums off"
                 .to_owned()
         });
-        remarks.chain(checksums).map(|what| Change::Noted { name: interface.name.clone(), what }).collect()
+        remarks.chain(checksums).map(|what| InterfaceChange::Noted { name: interface.name.clone(), what }).collect()
     }
 
     /// Attaches the program to one more interface.
@@ -258,11 +259,13 @@ mod tests {
     #[test]
     fn what_may_leave_a_port_open_is_alarming() {
         let attached = || Attached { name: "eth1".into(), index: 3, mode: XdpMode::Native };
-        let renamed = |meant| Change::Renamed { old: "eth1".into(), new: "lan0".into(), meant };
-        assert!(!Change::Taken(attached()).is_alarming() && Change::PutBack(attached()).is_alarming());
+        let renamed = |meant| InterfaceChange::Renamed { old: "eth1".into(), new: "lan0".into(), meant };
+        assert!(
+            !InterfaceChange::Taken(attached()).is_alarming() && InterfaceChange::PutBack(attached()).is_alarming()
+        );
         assert!(!renamed(true).is_alarming() && renamed(false).is_alarming());
         assert_eq!(renamed(false).interface(), "lan0");
-        let refused = Change::Refused { name: "eth1".into(), why: "busy".into() };
+        let refused = InterfaceChange::Refused { name: "eth1".into(), why: "busy".into() };
         assert!(refused.is_alarming() && refused.text().starts_with("eth1: NO GATE THERE: busy"));
     }
 

@@ -82,7 +82,7 @@ pub fn read(paths: &Paths, interfaces: &[Interface]) -> Result<Links> {
 }
 
 /// Removes the pins of links that stand nowhere, and lets the names of pins follow their interfaces.
-pub fn settle(paths: &Paths, interfaces: &[Interface]) -> Result<Links> {
+pub fn reconcile(paths: &Paths, interfaces: &[Interface]) -> Result<Links> {
     let links = read(paths, interfaces)?;
     for name in &links.gone {
         release(paths, name)?;

@@ -106,7 +106,7 @@ impl ReplySources {
     }
 
     /// Tells of what has changed on the interfaces that have the gate, and takes out all others.
-    pub fn settle(&mut self, program: &mut Program, standing: &[&Interface], all: &[Interface]) {
+    pub fn reconcile(&mut self, program: &mut Program, standing: &[&Interface], all: &[Interface]) {
         let now = reports(standing, all, self.wanted);
         self.silent.retain(|index, _| now.contains_key(index));
         self.write(&mut table(program), &gone(&self.told, &now), changed(&self.told, &now));

@@ -36,7 +36,7 @@ pub enum Condition {
     Open(String),
 }
 
-/// All places, by name.
+/// All interfaces, by name.
 ///
 /// # Errors
 ///
@@ -47,10 +47,10 @@ pub fn read(paths: &Paths) -> Result<Vec<InterfaceState>> {
 }
 
 fn gather(links: &Links, all: &[Interface], waiting: &Waiting) -> Vec<InterfaceState> {
-    let mut places = BTreeMap::new();
+    let mut states = BTreeMap::new();
     let mut put = |name: &str, mode, condition| {
         let name = name.to_owned();
-        places.entry(name.clone()).or_insert(InterfaceState { name, mode, condition });
+        states.entry(name.clone()).or_insert(InterfaceState { name, mode, condition });
     };
     for interface in all.iter().filter(|interface| links.stands_on(interface)) {
         let condition = if interface.up { Condition::Up } else { Condition::Down };
@@ -75,7 +75,7 @@ fn gather(links: &Links, all: &[Interface], waiting: &Waiting) -> Vec<InterfaceS
     for name in gone {
         put(name, None, Condition::Absent("it is gone".to_owned()));
     }
-    places.into_values().collect()
+    states.into_values().collect()
 }
 
 #[cfg(test)]
@@ -101,8 +101,8 @@ mod tests {
         };
         let interfaces = ["eth*", "ppp0"].iter().map(|text| InterfacePattern::parse(text).unwrap()).collect();
         let waiting = Waiting { interfaces, refused: BTreeMap::from([("eth3".into(), "busy".into())]), source: None };
-        let places = gather(&links, &all, &waiting);
-        let shown: Vec<_> = places.iter().map(|place| (place.name.as_str(), place.mode, &place.condition)).collect();
+        let states = gather(&links, &all, &waiting);
+        let shown: Vec<_> = states.iter().map(|state| (state.name.as_str(), state.mode, &state.condition)).collect();
         let nobody = Condition::Open("nobody has taken it in: see the daemon's log".into());
         let covered = Condition::Covered("eth0, on which it lies, has the gate, which reads VLAN tags".into());
         let expected = [

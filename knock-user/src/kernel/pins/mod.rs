@@ -14,11 +14,11 @@ use std::process::Command;
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::{MapInfo, MapType};
 use knock_common::abi::attempt::Attempts;
-use knock_common::abi::attempt_filter::WATCH_CELLS;
+use knock_common::abi::attempt_filter::ATTEMPT_CELLS;
 use knock_common::abi::counter::Counter;
 use knock_common::abi::flow::{Flow, FlowKey};
 use knock_common::abi::grant::{Grant, GrantKey};
-use knock_common::abi::layout::{EVENT_BYTES, LAYOUT_WORDS, MAX_LOCKED, MAX_OWN, MAX_SPENT, name};
+use knock_common::abi::layout::{EVENT_BYTES, LAYOUT_WORDS, MAX_LOCKED, MAX_OWN, MAX_USED, name};
 use knock_common::abi::used::Used;
 use knock_common::addr::Addr;
 use log::warn;
@@ -52,9 +52,9 @@ fn state_maps(config: &Config) -> [Shape; 11] {
         map(name::ATTEMPTS, MapType::LruHash, size_of::<Addr>(), size_of::<Attempts>(), config.options.max_attempts),
         map(name::FLOWS, MapType::LruHash, size_of::<FlowKey>(), size_of::<Flow>(), config.options.max_flows),
         map(name::OWN, MapType::LpmTrie, 4 + size_of::<Addr>(), 4, MAX_OWN),
-        map(name::SPENT, MapType::Hash, 8, size_of::<Used>(), MAX_SPENT),
+        map(name::SPENT, MapType::Hash, 8, size_of::<Used>(), MAX_USED),
         map(name::LOCKED, MapType::LruHash, size_of::<Addr>(), 8, MAX_LOCKED),
-        map(name::WATCH, MapType::Array, 4, 8, WATCH_CELLS),
+        map(name::WATCH, MapType::Array, 4, 8, ATTEMPT_CELLS),
         map(name::COUNTERS, MapType::PerCpuArray, 4, 8, Counter::COUNT as u32),
         map(name::TOKENS, MapType::PerCpuArray, 4, 8, 1),
         map(name::EVENTS, MapType::RingBuf, 0, 0, EVENT_BYTES),

@@ -94,7 +94,7 @@ fn a_start_killed_at_any_step_keeps_gate_and_grants() -> Result<()> {
 }
 
 fn a_reload_killed_at_any_step_keeps_gate_and_grants() -> Result<()> {
-    // It loads a program: it comes before there is a spare one.
+    // It loads a program: it comes before there is one on standby.
     kill_reloads(1)
 }
 

@@ -94,9 +94,9 @@ fn events_of_another_size_are_counted_and_told_of_once() -> Result<()> {
     assert_eq!(unread()?, Some(0));
     let ring = Path::new(PINS).join("EVENTS");
     // Longer ones, shorter ones, and one of the right size whose kind nobody knows.
-    tell(&ring, size_of::<Event>() + 8, 0, 100)?;
-    tell(&ring, 8, 0, 50)?;
-    tell(&ring, size_of::<Event>(), 0xff, 1)?;
+    put_records(&ring, size_of::<Event>() + 8, 0, 100)?;
+    put_records(&ring, 8, 0, 50)?;
+    put_records(&ring, size_of::<Event>(), 0xff, 1)?;
     until("the number of them", TIMEOUT, || (unread().ok()? == Some(151)).then_some(()))?;
     let ran = world.command(&["status"])?;
     ensure!(ran.contains("EVENTS NOT READ: 151"), "{ran}");

@@ -21,47 +21,47 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         13 "the tag from before the standard is no VLAN": "|| kind == TAGS[2]" => "";
     }
     "FRAGMENT" {
-        13 "at a glance a first fragment is a whole packet":
+        13 "on the fast path a first fragment is a whole packet":
             "const FRAGMENT: u16 = 0x3fff;" => "const FRAGMENT: u16 = 0x1fff;";
-        13 "at a glance a later fragment is a packet":
+        13 "on the fast path a later fragment is a packet":
             "const FRAGMENT: u16 = 0x3fff;" => "const FRAGMENT: u16 = 0x2000;";
     }
     "behind" {
-        13 "at a glance IPv4 has no options":
+        13 "on the fast path IPv4 has no options":
             "h.octet_at::<IP>() == PLAIN_V4 &&" => "h.octet_at::<IP>() >> 4 == PLAIN_V4 >> 4 &&";
-        13 "at a glance an IPv4 packet may be longer than its frame":
+        13 "on the fast path an IPv4 packet may be longer than its frame":
             "|| !frame.reaches(tag + IP as u32 + total)" => "";
-        13 "at a glance an IPv6 packet may be longer than its frame":
+        13 "on the fast path an IPv6 packet may be longer than its frame":
             "|| !frame.reaches(tag + L4_V6 as u32 + l4_len)" => "";
-        13 "at a glance a frame is as long with a tag as without":
+        13 "on the fast path a frame is as long with a tag as without":
             "!frame.reaches(tag + IP as u32 + total)" => "!frame.reaches(IP as u32 + total)";
-        13 "at a glance an IPv6 frame is as long with a tag as without":
+        13 "on the fast path an IPv6 frame is as long with a tag as without":
             "!frame.reaches(tag + L4_V6 as u32 + l4_len)" => "!frame.reaches(L4_V6 as u32 + l4_len)";
-        13 "at a glance the version of an IPv6 header is not looked at":
+        13 "on the fast path the version of an IPv6 header is not looked at":
             "h.octet_at::<IP>() >> 4 != 6 || is_mapped" => "is_mapped";
-        13 "at a glance a v4-mapped address passes for the IPv4 host":
+        13 "on the fast path a v4-mapped address passes for the IPv4 host":
             "h.octet_at::<IP>() >> 4 != 6 || is_mapped" => "h.octet_at::<IP>() >> 4 != 6";
     }
     "read" {
-        13 "at a glance the segment over IPv6 behind a tag is where it is without":
+        13 "on the fast path the segment over IPv6 behind a tag is where it is without":
             "packet.l4 = self.tag as u16 + L4_V6 as u16;" => "packet.l4 = L4_V6 as u16;";
-        13 "at a glance the headers behind a tag are where they are without":
+        13 "on the fast path the headers behind a tag are where they are without":
             "packet.ip = self.tag as u16 + IP as u16;" => "packet.ip = IP as u16;";
-        13 "at a glance the segment behind a tag is where it is without":
+        13 "on the fast path the segment behind a tag is where it is without":
             "packet.l4 = self.tag as u16 + L4_V4 as u16;" => "packet.l4 = L4_V4 as u16;";
     }
     "look" {
-        13 "at a glance a tagged packet is read where its tag is":
+        13 "on the fast path a tagged packet is read where its tag is":
             "link.be16_at::<16>(), TAG, link)" => "link.be16_at::<16>(), 0, link)";
     }
     "transport!" {
-        13 "at a glance a TCP header may be longer than its segment":
+        13 "on the fast path a TCP header may be longer than its segment":
             "header >= TCP_HEADER && header <= $l4_len" => "header >= TCP_HEADER";
-        13 "at a glance a TCP header may be shorter than 20 octets":
+        13 "on the fast path a TCP header may be shorter than 20 octets":
             "header >= TCP_HEADER && header <= $l4_len" => "header <= $l4_len";
-        13 "at a glance a UDP header may be shorter than eight octets":
+        13 "on the fast path a UDP header may be shorter than eight octets":
             "length >= UDP_HEADER && length <= $l4_len" => "length <= $l4_len";
-        13 "at a glance a UDP datagram may be longer than its packet":
+        13 "on the fast path a UDP datagram may be longer than its packet":
             "length >= UDP_HEADER && length <= $l4_len" => "length >= UDP_HEADER";
     }
     "parse" {

@@ -57,9 +57,9 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "matches!(self.shape, Shape::Whole) && !self.group" => "matches!(self.shape, Shape::Whole)";
     }
     "read" {
-        1 "at a glance no frame goes to a group":
+        1 "on the fast path no frame goes to a group":
             "packet.group = self.link.octet_at::<0>() & 1 != 0;" => "packet.group = false;";
-        1 "at a glance the address of a tagged frame is not where it is":
+        1 "on the fast path the address of a tagged frame is not where it is":
             "self.link.octet_at::<0>()" => "self.link.octet_at::<4>()";
     }
     "parse" {
@@ -89,10 +89,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             quick("knocks::harmless_packets_beside_a_knock_do_not_end_it");
     }
     "fast_path" {
-        4 "at a glance a packet to a closed port ends nothing":
+        4 "on the fast path a packet to a closed port ends nothing":
             "!(plain.is_heeded(|flags| env.heeds(flags)) && (plain.is_near() || may_attempt(env, &plain.source())))"
             => "true";
-        15 "at a glance a link-local source ends nothing":
+        15 "on the fast path a link-local source ends nothing":
             "(plain.is_near() || may_attempt(env, &plain.source()))" => "may_attempt(env, &plain.source())";
     }
     "is_right" {

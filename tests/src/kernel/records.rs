@@ -26,7 +26,7 @@ const fn instruction(code: u8, to: u8, from: u8, offset: i16, number: i32) -> u6
 /// # Errors
 ///
 /// If the kernel does not load the program, or the ring buffer is full.
-pub fn tell(pin: &Path, length: usize, octet: u8, times: u32) -> Result<()> {
+pub fn put_records(pin: &Path, length: usize, octet: u8, times: u32) -> Result<()> {
     ensure!(cfg!(target_endian = "little") && length.is_multiple_of(8) && length <= MOST, "no such record: {length}");
     let ring = MapData::from_pin(pin).with_context(|| pin.display().to_string())?;
     let word = i32::from_ne_bytes([octet; 4]);
@@ -52,7 +52,7 @@ pub fn tell(pin: &Path, length: usize, octet: u8, times: u32) -> Result<()> {
         instruction(0xb7, 0, 0, 0, XDP_PASS as i32),
         instruction(0x95, 0, 0, 0, 0),
     ]);
-    let program = sys::load_xdp(&program, false).context("a program that tells")?;
+    let program = sys::load_xdp(&program, false).context("a program that puts records")?;
     let ran = Run::new(&[0; LEAST]).repeat(times).on(program.as_fd())?;
     ensure!(ran.action == XDP_PASS, "the ring buffer takes no record: {}", ran.action);
     Ok(())
