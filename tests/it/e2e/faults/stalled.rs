@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use knock_common::abi::event::Event;
 use nix::sys::signal::Signal;
 use tests::harness::{Test, tests};
-use tests::kernel::tell;
+use tests::kernel::put_records;
 use tests::lab::{
     Config, Family, Flood, GATE_STANDS, Host, Mark, PINS, Probe, SSH_PORT, Status, TIMEOUT, send_many, until,
 };
