@@ -208,7 +208,7 @@ impl<H: Hook> Env for Kernel<H> {
         let key = maps::FLOW.get_ptr_mut(0)?;
         // SAFETY: this CPU's own value, which nobody else touches before the verdict (see `maps`).
         unsafe {
-            *key = FlowKey::of(packet);
+            *key = packet.flow_key();
             Some(&*key)
         }
     }

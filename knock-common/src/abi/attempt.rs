@@ -130,7 +130,7 @@ impl Attempt {
     }
 
     /// What a packet means that is the steps `steps` (bit 0 for step 1) of this attempt's door. `tries`: it
-    /// [is of a kind](Door::may_be_tried_by) that could be a wrong knock of the door.
+    /// is of a kind that could be a wrong knock of the door.
     #[inline(always)]
     #[must_use]
     pub const fn meaning(self, steps: u32, tries: bool) -> Meaning {

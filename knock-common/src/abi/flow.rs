@@ -7,7 +7,7 @@
 use crate::addr::Addr;
 use crate::atomic::Atomic64;
 use crate::packet::flags::TcpFlags;
-use crate::packet::{Packet, Transport};
+use crate::packet::protocol::Transport;
 
 const SECOND: u64 = 1_000_000_000;
 /// How long a connection may take to be made: as long as a SYN cookie may be answered (net/ipv4/syncookies.c).
@@ -36,19 +36,6 @@ pub struct FlowKey {
 }
 
 impl FlowKey {
-    /// The flow of a packet.
-    #[inline(always)]
-    #[must_use]
-    pub const fn of(packet: &Packet) -> Self {
-        Self {
-            source: packet.src,
-            dest: packet.dst,
-            sport: packet.sport,
-            dport: packet.dport,
-            transport: packet.transport as u32,
-        }
-    }
-
     /// True for UDP, false for TCP.
     #[inline(always)]
     #[must_use]

@@ -3,8 +3,8 @@
 
 use crate::abi::grant::Prefix;
 use crate::addr::Addr;
-use crate::packet::flags::{FlagTest, Segments, TcpFlags};
-use crate::packet::{Packet, Shape, Transport};
+use crate::packet::flags::FlagTest;
+use crate::packet::protocol::Transport;
 
 /// Doors that one source can be under way in at once. Doors that one packet starts, or that can
 /// be under way together, are given different slots when a config is compiled.
@@ -164,29 +164,6 @@ pub struct Door {
 }
 
 impl Door {
-    /// True if `packet` has the shape, flags and target of a knock on this door (rule 1). The
-    /// port was matched before.
-    #[inline(always)]
-    #[must_use]
-    pub fn accepts(&self, packet: &Packet) -> bool {
-        (self.target.is_any() || self.target == packet.dst)
-            && match packet.transport {
-                Transport::Tcp => self.flags.accepts(TcpFlags(packet.flags)),
-                Transport::Udp => true,
-            }
-    }
-
-    /// True if `packet`, sent to a port that is no step of this door, is a wrong knock of it by what it is (rule 4): it
-    /// opens a flow, or it could be one of the door's knocks by its flags.
-    #[inline(always)]
-    #[must_use]
-    pub const fn may_be_tried_by(&self, packet: &Packet) -> bool {
-        // In words, so that there is one branch for the verifier to follow, and not one for each condition.
-        let flags = TcpFlags(packet.flags);
-        let unlike = self.flags.unlike(flags) as u64 | packet.shape as u64 & Shape::Flagless as u64;
-        unlike & !Segments::OPENING.mask(flags) == 0
-    }
-
     /// When a grant written at `now` ends.
     #[inline(always)]
     #[must_use]

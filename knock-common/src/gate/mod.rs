@@ -5,6 +5,7 @@ mod effect;
 pub mod env;
 mod fast_path;
 mod flows;
+mod knock;
 pub mod pipeline;
 pub mod reject;
 pub mod scratch;

@@ -10,6 +10,7 @@ use crate::abi::rules::{Door, Knock, MAX_DOORS, SLOTS};
 use crate::addr::Addr;
 use crate::atomic::{Atomic64, MAX_TRIES};
 use crate::gate::env::{Env, Socket};
+use crate::gate::knock::{fits_door, may_try_door};
 use crate::gate::scratch::Scratch;
 use crate::gate::{admission, effect};
 use crate::packet::Packet;
@@ -158,9 +159,9 @@ fn live<'w, E: Env>(env: &'w E, scratch: &Scratch, cell: &Atomic64) -> Option<(A
 /// What the packet means to an attempt at this door.
 #[inline(always)]
 fn meaning(packet: &Packet, knock: &Knock, attempt: Attempt, door: &Door) -> Meaning {
-    let is_knock = packet.may_knock() && door.accepts(packet);
+    let is_knock = packet.may_knock() && fits_door(packet, door);
     let steps = if is_knock { knock.steps[attempt.door() as usize % MAX_DOORS] } else { 0 };
-    attempt.meaning(steps, door.may_be_tried_by(packet))
+    attempt.meaning(steps, may_try_door(packet, door))
 }
 
 /// Notes a door that the packet completed.
@@ -212,7 +213,7 @@ fn start_door<E: Env>(env: &E, scratch: &Scratch, index: u32) {
     let packet = &scratch.packet;
     let Some(door) = env.door(index) else { return };
     let slot = door.slot as usize % SLOTS;
-    if door.steps == 0 || !door.accepts(packet) || scratch.used.get() >> slot & 1 != 0 {
+    if door.steps == 0 || !fits_door(packet, door) || scratch.used.get() >> slot & 1 != 0 {
         return;
     }
     if scratch.sound.get() == 0 {
@@ -302,7 +303,7 @@ fn end_all<E: Env>(env: &E, scratch: &Scratch) -> u32 {
     while slot < SLOTS {
         let cell = &attempts.slots[slot];
         if let Some((attempt, door)) = live(env, scratch, cell)
-            && door.may_be_tried_by(packet)
+            && may_try_door(packet, door)
         {
             // One look-up, before the first attempt that it may end.
             if scratch.stray.get() == 0 && !is_wrong(env, packet) {

@@ -1,17 +1,9 @@
 //! What the headers of a TCP or UDP packet say.
 
+use crate::abi::flow::FlowKey;
 use crate::addr::Addr;
 use crate::packet::flags::TcpFlags;
-
-/// The transports that have ports to gate.
-#[repr(u8)]
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Transport {
-    /// RFC 9293.
-    Tcp = 6,
-    /// RFC 768.
-    Udp = 17,
-}
+use crate::packet::protocol::Transport;
 
 /// How much of the packet this frame holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +13,7 @@ pub enum Shape {
     /// A first (or only) fragment that holds ports and flags, or a jumbogram: judged like a whole
     /// packet, but never a knock.
     Part = 1,
-    /// A first fragment that holds the ports but not the TCP flags. A bit of its own: see [`crate::abi::rules::Door`].
+    /// A first fragment that holds the ports but not the TCP flags. A bit of its own, so that rule 4 can ask for it in words.
     Flagless = 2,
 }
 
@@ -68,6 +60,19 @@ impl Packet {
         l4: 0,
         l4_len: 0,
     };
+
+    /// The flow that the packet belongs to.
+    #[inline(always)]
+    #[must_use]
+    pub const fn flow_key(&self) -> FlowKey {
+        FlowKey {
+            source: self.src,
+            dest: self.dst,
+            sport: self.sport,
+            dport: self.dport,
+            transport: self.transport as u32,
+        }
+    }
 
     /// True if the packet asks for a new flow: any UDP datagram, a TCP SYN without ACK, or a TCP
     /// segment that no live connection sends.

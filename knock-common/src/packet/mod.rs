@@ -15,11 +15,13 @@ pub mod link;
 mod network;
 mod other;
 mod plain;
+pub mod protocol;
 mod transport;
 
-pub use headers::{Packet, Shape, Transport};
+pub use headers::{Packet, Shape};
 pub use other::Other;
 pub use plain::Plain;
+pub use protocol::Transport;
 
 use network::Network;
 

@@ -1,10 +1,11 @@
 //! TCP (RFC 9293) and UDP (RFC 768): ports, flags, lengths.
 
-use super::headers::{Packet, Shape, Transport};
+use super::headers::{Packet, Shape};
 use super::network::Network;
 use super::other::Other;
 use crate::packet::flags::TcpFlags;
 use crate::packet::frame::{Frame, View};
+use crate::packet::protocol::Transport;
 
 const TCP: u8 = Transport::Tcp as u8;
 const UDP: u8 = Transport::Udp as u8;

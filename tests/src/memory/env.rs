@@ -138,7 +138,7 @@ impl Env for Memory {
     }
 
     fn flow_key(&self, packet: &Packet) -> Option<FlowKey> {
-        Some(FlowKey::of(packet))
+        Some(packet.flow_key())
     }
 
     fn flow(&self, key: &FlowKey) -> Option<&Flow> {

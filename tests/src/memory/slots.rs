@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_flow_is_put_once_until_the_table_is_full() {
         let flows = Slots::<FlowKey, Flow>::new(3);
-        let key = |sport| FlowKey::of(&Packet { sport, ..Packet::BLANK });
+        let key = |sport| Packet { sport, ..Packet::BLANK }.flow_key();
         let flow = |now| Flow::new(FlowState::new(Phase::Open, now), 1);
         for sport in 0..3 {
             assert!(flows.find(&key(sport)).is_none());

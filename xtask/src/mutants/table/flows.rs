@@ -82,17 +82,17 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         19 "a reset does not end a flow":
             "if flags.has(TcpFlags::RST) ||" => "if";
     }
-    "FlowKey::of" {
+    "Packet::flow_key" {
         19 "a flow is every source port's":
-            "sport: packet.sport," => "sport: 0,";
+            "sport: self.sport," => "sport: 0,";
         19 "a flow is every source's":
-            "source: packet.src," => "source: Addr::ANY,";
+            "source: self.src," => "source: Addr::ANY,";
         19 "a flow is to every address":
-            "dest: packet.dst," => "dest: Addr::ANY,";
+            "dest: self.dst," => "dest: Addr::ANY,";
         19 "a flow is to every port":
-            "dport: packet.dport," => "dport: 0,";
+            "dport: self.dport," => "dport: 0,";
         19 "a flow of TCP is one of UDP":
-            "transport: packet.transport as u32," => "transport: 6,";
+            "transport: self.transport as u32," => "transport: 6,";
     }
     "guard" {
         11 "an answer to a question of this host is denied":

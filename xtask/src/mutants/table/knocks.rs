@@ -4,23 +4,23 @@ use super::mutant::{Mutant, mutants};
 
 /// Bugs of these rules.
 pub(super) const MUTANTS: &[Mutant] = mutants! {
-    "Door::accepts" {
+    "fits_door" {
         1 "the target of a door is not looked at":
-            "(self.target.is_any() || self.target == packet.dst)" => "true";
+            "(door.target.is_any() || door.target == packet.dst)" => "true";
         1 "a door without a target takes no knock":
-            "self.target.is_any() || self.target" => "self.target";
+            "door.target.is_any() || door.target" => "door.target";
         1 "the tcpflags of a door are not looked at":
-            "self.flags.accepts(TcpFlags(packet.flags))" => "true";
+            "door.flags.accepts(TcpFlags(packet.flags))" => "true";
         1 "a datagram is no knock":
             "Transport::Udp => true" => "Transport::Udp => false";
     }
-    "Door::may_be_tried_by" {
+    "may_try_door" {
         4 "a segment that a door takes ends nothing at another port":
             "unlike & !Segments::OPENING.mask(flags) == 0" => "Segments::OPENING.mask(flags) != 0";
         4 "a fragment without its flags has those of any knock":
             "| packet.shape as u64 & Shape::Flagless as u64" => "";
         4 "an answer ends the attempt at any door":
-            "self.flags.unlike(flags) as u64 |" => "";
+            "door.flags.unlike(flags) as u64 |" => "";
         4 "what opens a flow ends nothing at a door that does not take it":
             "unlike & !Segments::OPENING.mask(flags) == 0" => "unlike == 0";
     }
@@ -196,11 +196,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         4 "the filter is emptied before its time":
             "if now >= until {" => "if true {";
         4 "a segment that one door takes ends the attempts at all":
-            "&& door.may_be_tried_by(packet) {" => "{";
+            "&& may_try_door(packet, door) {" => "{";
     }
     "meaning" {
         4 "a segment to the port of another door ends nothing":
-            "attempt.meaning(steps, door.may_be_tried_by(packet))" => "attempt.meaning(steps, packet.opens())";
+            "attempt.meaning(steps, may_try_door(packet, door))" => "attempt.meaning(steps, packet.opens())";
     }
     "complete_all" {
         5 "a door that was completed does nothing":

@@ -30,7 +30,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         16 "an attempt without room is not counted":
             "env.count(Counter::AttemptLost);" => "";
         18 "a zeroed door can be begun":
-            "if door.steps == 0 || !door.accepts" => "if !door.accepts";
+            "if door.steps == 0 || !fits_door" => "if !fits_door";
     }
     "advance_slot" {
         17 "a step is not told":
