@@ -2,15 +2,18 @@
 //! gate does not need it: without it everything goes on but the log.
 
 mod alarm;
+mod breath;
 mod confirming;
 mod deadlines;
 mod denial_rate;
 mod event_log;
 mod following;
+mod latest;
 mod lockout;
 mod log_rate;
 mod logbook;
 mod logging;
+mod lost_events;
 mod names;
 mod netlink;
 mod notes;
@@ -22,6 +25,7 @@ mod reconciling;
 mod reload;
 mod ring;
 mod rounds;
+mod stock;
 mod sweep;
 mod trace;
 mod trial;
@@ -48,16 +52,21 @@ use crate::runtime::{DaemonInfo, Force, Lock, show_to};
 use crate::session::Session;
 use crate::{limits, memory};
 use alarm::Alarm;
+use breath::Breath;
 use event_log::Record;
+use latest::Latest;
 use lockout::Lockouts;
 use logbook::Logbook;
 use logging::Log;
+use lost_events::LostEvents;
 use netlink::{Announced, Links};
 use notes::Notes;
 use notify::Notify;
 use onetime::OneTime;
 use privileges::Privileges;
 use rounds::{Rounds, instant};
+use stock::Stock;
+use trace::Trace;
 use troubles::Troubles;
 use viewers::Viewers;
 
@@ -74,13 +83,6 @@ pub struct RunArgs {
     #[arg(long, value_name = "SPAN", value_parser = crate::syntax::span::span)]
     pub trial: Option<Duration>,
 }
-
-/// How long after a change of the gate a standby program is loaded: where everything starts, others need the CPU more.
-const CALM: Duration = Duration::from_secs(2);
-
-/// How long no events are read after as many as are read at once: who can make the kernel tell of a million a second is not to have a CPU of
-/// the host for that. What does not fit into the ring buffer meanwhile is counted.
-const BREATH: Duration = Duration::from_millis(20);
 
 /// How long hooks are waited for at the end; `knockctl unload` waits longer.
 const WIND_UP: Duration = Duration::from_secs(5);
@@ -130,18 +132,17 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
     let mut troubles = Troubles::default();
     let mut daemon = Daemon {
         paths: paths.clone(),
-        state: firewall.state()?,
+        state: Latest::new(firewall.state()?),
         logbook: Logbook::new(&config, manner.observe, output, paths),
         rounds: Rounds::new(Instant::now()),
         grants,
         hooks,
         one_time: OneTime::default(),
         lockouts: Lockouts::new(&config),
-        swapped: false,
-        lost: u64::MAX,
-        stale: false,
-        stock_at: Some(Instant::now() + CALM),
-        breath: None,
+        lost_events: LostEvents::default(),
+        stock: Stock::after(Instant::now()),
+        breath: Breath::default(),
+        trace: Trace::new(manner.trace),
         manner,
         firewall,
         config,
@@ -177,7 +178,8 @@ struct Daemon {
     paths: Paths,
     config: Config,
     firewall: Firewall,
-    state: State,
+    /// The pins of the rules that are in force.
+    state: Latest<State>,
     logbook: Logbook,
     rounds: Rounds,
     grants: Lives,
@@ -187,18 +189,12 @@ struct Daemon {
     viewers: Viewers,
     one_time: OneTime,
     lockouts: Lockouts,
-    /// Other rules were put in force: another program runs, and tells of its verdicts elsewhere.
-    swapped: bool,
-    /// Events that the kernel could not tell of, as last seen.
-    lost: u64,
-    /// The state is that of rules before the last reload: it could not be opened anew.
-    stale: bool,
-    /// When a standby program is loaded.
-    stock_at: Option<Instant>,
+    lost_events: LostEvents,
+    stock: Stock,
+    breath: Breath,
+    trace: Trace,
     /// What fails again and again.
     troubles: Troubles,
-    /// Until when no events are read.
-    breath: Option<Instant>,
     manner: Manner,
     trial: Option<trial::Trial>,
     /// With the lock: the last to go.
@@ -216,7 +212,7 @@ impl Daemon {
         // SAFETY: the reader owns the descriptor of its map and keeps it open until it is dropped.
         let mut ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
             .map_err(|error| anyhow::anyhow!("events cannot be awaited: {error}"))?;
-        let mut trace = trace::start(&mut self.firewall, self.manner.trace);
+        self.trace.follow(&mut self.firewall);
         let mut links = Links::open()?;
         let mut alarm = Alarm::new()?;
         // What has come since the interfaces were listed.
@@ -235,7 +231,7 @@ impl Daemon {
             let wake = self.wake();
             let event = tokio::select! {
                 finished = self.hooks.finished() => Event::Hook(finished),
-                read = ring::drain(&mut ring), if self.breath.is_none() => Event::Kernel(read?),
+                read = ring::drain(&mut ring), if !self.breath.lasts() => Event::Kernel(read?),
                 announced = links.next() => Event::Links(announced?),
                 rung = alarm.at(wake) => { rung?; Event::Tick }
                 _ = hangup.recv() => Event::Reload,
@@ -249,7 +245,7 @@ impl Daemon {
                     read.events.iter().for_each(|event| self.on_kernel(event));
                     self.on_unread(read.unread);
                     if read.is_full {
-                        self.breath = Some(Instant::now() + BREATH);
+                        self.breath.take(Instant::now());
                     }
                 }
                 Event::Links(announced) => {
@@ -272,9 +268,6 @@ impl Daemon {
                     self.config.options.on_exit = OnExit::Keep;
                     return self.on_stop().await;
                 }
-            }
-            if std::mem::take(&mut self.swapped) {
-                trace = trace::restart(trace, &mut self.firewall, self.manner.trace);
             }
             self.logbook.note_hooks(self.hooks.take_said());
         }
@@ -304,10 +297,16 @@ impl Daemon {
 
     /// When there is next something to do.
     fn wake(&self) -> Instant {
-        let parts =
-            [self.hooks.wake(), self.notify.wake(), self.trial_end(), self.lockouts.wake(), self.logbook.wake()];
-        let own = [self.breath, self.stock_at];
-        own.into_iter().chain(parts).flatten().fold(self.rounds.wake(), Instant::min)
+        let parts = [
+            self.hooks.wake(),
+            self.notify.wake(),
+            self.trial_end(),
+            self.lockouts.wake(),
+            self.logbook.wake(),
+            self.breath.wake(),
+            self.stock.wake(),
+        ];
+        parts.into_iter().flatten().fold(self.rounds.wake(), Instant::min)
     }
 
     /// A little after the end of the trial, so that it is over then.
@@ -323,7 +322,7 @@ impl Daemon {
         if matches!(kind, Kind::Opened | Kind::Extended) {
             self.rounds.sweep_by(event.until);
         }
-        let changes = self.grants.hear(event, kind, &self.state, &|door| self.hooks.follows(door));
+        let changes = self.grants.hear(event, kind, &*self.state, &|door| self.hooks.follows(door));
         if !changes.is_empty() {
             self.on_grants(&changes, HookManager::hear);
         }
@@ -366,14 +365,14 @@ impl Daemon {
 
     fn on_tick(&mut self) {
         let now = Instant::now();
-        self.breath = self.breath.filter(|until| *until > now);
+        self.breath.tick(now);
         self.logbook.tick(now, boot_now());
         if self.logbook.renews_denials(now) {
             self.on_refill();
         }
         self.logbook.output().tell_lost();
         self.lockouts.lock_out_due(&self.config, &self.state, &mut self.troubles, &mut self.logbook);
-        if self.stock_at.take_if(|at| *at <= now).is_some()
+        if self.stock.is_due(now)
             && let Err(error) = self.firewall.stock(&self.config)
         {
             debug!("no standby program: {error:#}");
@@ -384,7 +383,7 @@ impl Daemon {
             self.make_up();
         }
         if sweeps {
-            if self.stale {
+            if self.state.is_behind() {
                 self.reopen();
             }
             self.tell_lost_events();

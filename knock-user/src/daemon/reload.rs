@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::event_log::Record;
 use super::logging::Log;
-use super::{CALM, Daemon, refusal, tell_of_faults};
+use super::stock::Stock;
+use super::{Daemon, refusal, tell_of_faults};
 use crate::config::Config;
 use crate::kernel::{Manner, boot_now};
 use crate::memory;
@@ -82,10 +83,10 @@ impl Daemon {
     pub(super) fn swap(&mut self, config: Config, force: bool) -> Result<()> {
         let now = boot_now();
         let changed = self.firewall.swap(&config, Manner { force, ..self.manner });
-        // From its end: the next one would have to wait for a standby program that is being loaded.
-        self.stock_at = Some(Instant::now() + CALM);
+        self.stock = Stock::after(Instant::now());
         changed?;
-        self.swapped = true;
+        // Another program runs, and tells of its verdicts elsewhere.
+        self.trace.follow(&mut self.firewall);
         self.hooks.configure(&config, now);
         self.grants.configure(&config);
         self.lockouts.configure(&config);
@@ -101,9 +102,6 @@ impl Daemon {
     /// Opens the pinned state of the rules that are in force.
     pub(super) fn reopen(&mut self) {
         let state = self.troubles.tell("the pins cannot be opened", self.firewall.state());
-        self.stale = state.is_none();
-        if let Some(state) = state {
-            self.state = state;
-        }
+        self.state.renew(state);
     }
 }

@@ -35,7 +35,7 @@ impl Daemon {
         })?;
         self.lockouts.take_sites(sites);
         let has_many = expired.len() >= MANY;
-        let changes = look.end(&self.state, &wanted, expired);
+        let changes = look.end(&*self.state, &wanted, expired);
         self.on_grants(&changes, HookManager::look);
         self.lockouts.sweep(&self.state, &wanted)?;
         if has_many {
@@ -65,8 +65,7 @@ impl Daemon {
     pub(super) fn tell_lost_events(&mut self) {
         self.notes.leave_unread(&mut self.troubles);
         let Ok(lost) = self.counter(Counter::EventLost) else { return };
-        let more = lost.saturating_sub(self.lost);
-        self.lost = lost;
+        let more = self.lost_events.more(lost);
         if more > 0 {
             let text = format!("{more} events were lost: they came faster than they were read");
             self.logbook.note(&Record { count: Some(more), ..Record::of("lost", text) });

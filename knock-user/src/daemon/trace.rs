@@ -9,11 +9,30 @@ use tokio::task::JoinHandle;
 
 use crate::kernel::Firewall;
 
-/// Reads the trace of the running program, if it writes one.
-pub fn start(firewall: &mut Firewall, verbose: bool) -> Option<JoinHandle<()>> {
-    if !verbose {
-        return None;
+/// Who reads the trace.
+pub struct Trace {
+    is_wanted: bool,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Trace {
+    /// Nobody yet.
+    pub const fn new(is_wanted: bool) -> Self {
+        Self { is_wanted, reader: None }
     }
+
+    /// Reads that of the running program, and no other any more, if it writes one.
+    pub fn follow(&mut self, firewall: &mut Firewall) {
+        if let Some(reader) = self.reader.take() {
+            reader.abort();
+        }
+        if self.is_wanted {
+            self.reader = start(firewall);
+        }
+    }
+}
+
+fn start(firewall: &mut Firewall) -> Option<JoinHandle<()>> {
     let logger = match EbpfLogger::init(&mut firewall.program_mut().ebpf) {
         Ok(logger) => logger,
         Err(error) => {
@@ -29,12 +48,4 @@ pub fn start(firewall: &mut Firewall, verbose: bool) -> Option<JoinHandle<()>> {
             guard.clear_ready();
         }
     }))
-}
-
-/// Goes on with the program that a reload put in.
-pub fn restart(old: Option<JoinHandle<()>>, firewall: &mut Firewall, verbose: bool) -> Option<JoinHandle<()>> {
-    if let Some(old) = old {
-        old.abort();
-    }
-    start(firewall, verbose)
 }
