@@ -54,6 +54,7 @@ use crate::{limits, memory};
 use alarm::Alarm;
 use breath::Breath;
 use event_log::Record;
+use following::{Following, Gate as _, Telling};
 use latest::Latest;
 use lockout::Lockouts;
 use logbook::Logbook;
@@ -143,6 +144,7 @@ pub fn run(args: &RunArgs, paths: &Paths, verbosity: u8) -> Result<()> {
         stock: Stock::after(Instant::now()),
         breath: Breath::default(),
         trace: Trace::new(manner.trace),
+        following: Following::new(Instant::now()),
         manner,
         firewall,
         config,
@@ -193,6 +195,7 @@ struct Daemon {
     stock: Stock,
     breath: Breath,
     trace: Trace,
+    following: Following,
     /// What fails again and again.
     troubles: Troubles,
     manner: Manner,
@@ -216,7 +219,8 @@ impl Daemon {
         let mut links = Links::open()?;
         let mut alarm = Alarm::new()?;
         // What has come since the interfaces were listed.
-        self.follow_links();
+        let mut telling = Telling { troubles: &mut self.troubles, logbook: &mut self.logbook };
+        Following::follow(&mut self.firewall, &mut telling);
         // Only now may it be told something: the signals are caught.
         self.notes.leave(&mut self.troubles);
         // Before anybody hears of the gate: the first denials are logged too.
@@ -249,7 +253,8 @@ impl Daemon {
                     }
                 }
                 Event::Links(announced) => {
-                    self.on_links(&announced);
+                    let mut telling = Telling { troubles: &mut self.troubles, logbook: &mut self.logbook };
+                    Following::hear(&announced, &mut self.firewall, &mut telling);
                     self.notify.standing(&self.standing());
                 }
                 Event::Hook(finished) => self.hooks.on_finished(finished),
@@ -283,16 +288,7 @@ impl Daemon {
 
     /// Where the gate stands, or why it stands nowhere.
     fn standing(&self) -> String {
-        let places: Vec<_> = self
-            .firewall
-            .attached()
-            .iter()
-            .map(|attached| format!("{} ({})", attached.name, attached.mode.name()))
-            .collect();
-        match self.firewall.nowhere() {
-            Some(why) => format!("on no interface: NOTHING IS PROTECTED: {why}"),
-            None => format!("{}: the gate stands", places.join(", ")),
-        }
+        self.firewall.standing()
     }
 
     /// When there is next something to do.
@@ -379,7 +375,11 @@ impl Daemon {
         }
         let sweeps = self.rounds.sweeps(now);
         if self.rounds.looks(now) {
-            self.look_after_gate(now);
+            self.rounds.looked(now);
+            let mut telling = Telling { troubles: &mut self.troubles, logbook: &mut self.logbook };
+            if self.following.look_after(now, &mut self.firewall, &mut telling) {
+                self.notify.standing(&self.standing());
+            }
             self.make_up();
         }
         if sweeps {

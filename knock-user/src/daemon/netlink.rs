@@ -9,7 +9,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use tokio::task::JoinHandle;
 
 use crate::host::addresses;
-use crate::kernel::{Firewall, Interface};
+use crate::kernel::Interface;
 
 /// The announcements.
 pub struct Links {
@@ -27,10 +27,10 @@ pub enum Announced {
 }
 
 impl Announced {
-    /// True if it may concern the gate.
-    pub fn concerns(&self, firewall: &Firewall) -> bool {
+    /// True if it may concern the gate, which `cares_for` some interfaces.
+    pub fn concerns(&self, cares_for: impl Fn(&Interface) -> bool) -> bool {
         match self {
-            Self::Some(links, _) => links.iter().any(|link| firewall.cares_for(link)),
+            Self::Some(links, _) => links.iter().any(cares_for),
             Self::Lost => true,
         }
     }

@@ -5,6 +5,7 @@ use log::{error, info};
 use tokio::time::Instant;
 
 use super::event_log::Record;
+use super::following::{Following, Telling};
 use super::logging::Log;
 use super::stock::Stock;
 use super::{Daemon, refusal, tell_of_faults};
@@ -71,7 +72,8 @@ impl Daemon {
     /// error nothing has changed.
     pub(super) fn put_in_force(&mut self, mut config: Config, force: bool) -> Result<()> {
         // A pin that somebody removed a moment ago would be gone with what is in its map.
-        self.put_pins_back();
+        let mut telling = Telling { troubles: &mut self.troubles, logbook: &mut self.logbook };
+        Following::put_pins_back(&mut self.firewall, &mut telling);
         // Also rules of a while ago, whose one-time sequences were used since.
         let reconciled = crate::reconcile::reconcile_pinned(&mut config, &self.paths);
         self.swap(config, force)?;

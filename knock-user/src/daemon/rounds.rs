@@ -20,17 +20,12 @@ const SHARE_BEHIND: u32 = 4;
 /// How often pins and links are looked after: with each sweep, and without one where a large table makes it rare. A
 /// little more than the idle sweep, so that it causes no wake-up of its own.
 const LOOK: Duration = Duration::from_millis(5_200);
-/// How often interfaces that could not have the gate are tried again, though nothing about them has changed: some
-/// drivers write to the kernel's log each time that they refuse.
-const RETRY: Duration = Duration::from_secs(30);
 
 /// The times.
 pub struct Rounds {
     sweep: Instant,
     /// When pins and links are looked after, if no sweep comes first.
     look: Instant,
-    /// Not before then are interfaces tried again that were refused.
-    retry: Instant,
     /// Until when there is no sweep.
     rest: Instant,
 }
@@ -48,7 +43,7 @@ pub struct Seen {
 impl Rounds {
     /// All is due.
     pub const fn new(now: Instant) -> Self {
-        Self { sweep: now, look: now, retry: now, rest: now }
+        Self { sweep: now, look: now, rest: now }
     }
 
     /// When there is next something to do.
@@ -117,16 +112,6 @@ impl Rounds {
     pub fn looked(&mut self, now: Instant) {
         self.look = now + LOOK;
     }
-
-    /// True if interfaces that were refused may be tried again.
-    pub fn may_retry(&self, now: Instant) -> bool {
-        self.retry <= now
-    }
-
-    /// They are being tried again.
-    pub fn retried(&mut self, now: Instant) {
-        self.retry = now + RETRY;
-    }
 }
 
 /// A boot time in ns as an instant of this process.
@@ -146,7 +131,7 @@ mod tests {
     fn a_sweep_comes_when_the_next_grant_ends_and_within_a_second_while_there_are_any() {
         let now = Instant::now();
         let mut rounds = Rounds::new(now);
-        assert!(rounds.sweeps(now) && rounds.looks(now) && rounds.may_retry(now));
+        assert!(rounds.sweeps(now) && rounds.looks(now));
         rounds.swept(&Seen { begun: Instant::now(), next: None, is_awaited: false });
         assert!(rounds.sweep > now + IDLE_SWEEP - SWEEP && !rounds.sweeps(now));
         rounds.sweep_by(boot_now() + SECOND / 2);
