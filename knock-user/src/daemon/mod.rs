@@ -323,7 +323,7 @@ impl Daemon {
             self.on_grants(&changes, HookManager::hear);
         }
         self.lockouts.hear_of(event, kind, self.manner.observe);
-        if self.uses_up(event.door, kind) {
+        if OneTime::is_used_up(&self.config, event.door, kind) {
             self.rounds.hurry_now();
         }
         if self.hooks.owed() > 0 {

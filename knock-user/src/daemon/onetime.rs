@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use knock_common::abi::event::Kind;
 use log::Level;
 use tokio::time::Instant;
 
@@ -24,19 +25,25 @@ pub struct OneTime {
 }
 
 impl OneTime {
+    /// True if an event of this door may have used a one-time sequence up.
+    pub fn is_used_up(config: &Config, door: u32, kind: Kind) -> bool {
+        matches!(kind, Kind::Opened | Kind::Extended | Kind::Closed | Kind::Refused | Kind::Spent)
+            && config.door_by_tag(door).is_some_and(|door| door.one_time.is_some())
+    }
+
     /// No use is noted in the kernel.
     pub fn end(&mut self) {
         *self = Self::default();
     }
 
     /// The next sequence is in force.
-    pub fn linger(&mut self) {
-        self.forget = Some(Instant::now() + LINGER);
+    pub fn linger(&mut self, now: Instant) {
+        self.forget = Some(now + LINGER);
     }
 
     /// True once the uses may be forgotten that the files know.
-    pub fn may_forget(&mut self) -> bool {
-        *self.forget.get_or_insert_with(|| Instant::now() + LINGER) <= Instant::now()
+    pub fn may_forget(&mut self, now: Instant) -> bool {
+        *self.forget.get_or_insert(now + LINGER) <= now
     }
 
     /// Logs what reconciling said.
@@ -59,5 +66,104 @@ impl OneTime {
 fn log(said: impl IntoIterator<Item = Message>, logbook: &mut Logbook) {
     for Message { level, door, text } in said {
         logbook.note_at(level, &Record { door: Some(door), ..Record::of("onetime", text) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::LogTarget;
+    use crate::daemon::logging::Log;
+    use crate::paths::Paths;
+    use crate::runtime::EVENTS;
+
+    /// A door `once` with a file of sequences, and a door `fixed` without.
+    fn config(folder: &Path) -> Config {
+        let sheet = folder.join("once.txt");
+        fs::write(&sheet, "7000, 8000\n").unwrap();
+        fs::set_permissions(&sheet, fs::Permissions::from_mode(0o600)).unwrap();
+        let text = format!(
+            "options.interfaces = [\"eth0\"]\nservices.s.ports = [22]\n\
+             doors.once = {{ service = \"s\", one_time_sequences = {sheet:?} }}\n\
+             doors.fixed = {{ service = \"s\", sequence = [1, 3, 2] }}\n"
+        );
+        Config::parse(&text, "k.toml").unwrap_or_else(|error| panic!("{error}")).0
+    }
+
+    fn logbook(folder: &Path) -> Logbook {
+        let paths = Paths { run: folder.into(), ..Paths::below(folder) };
+        Logbook::new(&config(folder), false, Log::open(&LogTarget::File(folder.join("log"))).unwrap(), &paths)
+    }
+
+    fn message(level: Level, text: &str) -> Message {
+        Message { level, door: "once".to_owned(), text: text.to_owned() }
+    }
+
+    #[test]
+    fn what_completes_a_door_may_use_its_sequence_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let tag = |name: &str| config.doors.iter().find(|door| door.name.as_str() == name).unwrap().name.tag();
+        for kind in [Kind::Opened, Kind::Extended, Kind::Closed, Kind::Refused, Kind::Spent] {
+            assert!(OneTime::is_used_up(&config, tag("once"), kind), "{kind:?}");
+            assert!(!OneTime::is_used_up(&config, tag("fixed"), kind), "{kind:?}");
+        }
+        for kind in [Kind::Stage, Kind::Wrong, Kind::Denied] {
+            assert!(!OneTime::is_used_up(&config, tag("once"), kind), "{kind:?}");
+        }
+        assert!(!OneTime::is_used_up(&config, tag("once") + 1, Kind::Opened));
+    }
+
+    #[test]
+    fn uses_are_forgotten_only_when_no_packet_can_be_on_its_way_through_the_old_rules() {
+        let now = Instant::now();
+        let mut one_time = OneTime::default();
+        // The daemon came when the next rules were in force: since when, nobody knows.
+        assert!(!one_time.may_forget(now) && !one_time.may_forget(now + LINGER - Duration::from_nanos(1)));
+        assert!(one_time.may_forget(now + LINGER));
+        one_time.linger(now + LINGER);
+        assert!(!one_time.may_forget(now + LINGER) && one_time.may_forget(now + LINGER * 2));
+        one_time.end();
+        assert!(!one_time.may_forget(now + LINGER * 3));
+    }
+
+    #[test]
+    fn what_fails_again_and_again_is_said_once_and_all_else_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut logbook, mut one_time) = (logbook(folder.path()), OneTime::default());
+        let said =
+            |text: &str| fs::read_to_string(folder.path().join(EVENTS)).unwrap_or_default().matches(text).count();
+        for _ in 0..3 {
+            let all = vec![message(Level::Error, "cannot be read"), message(Level::Info, "two are left")];
+            one_time.note(all, true, &mut logbook);
+        }
+        assert_eq!((said("cannot be read"), said("two are left")), (1, 3));
+        // It was mended, and is broken anew.
+        one_time.note(Vec::new(), false, &mut logbook);
+        one_time.note(vec![message(Level::Error, "cannot be read")], true, &mut logbook);
+        assert_eq!(said("cannot be read"), 2);
+        // That a door is shut, though nothing failed, is no such trouble.
+        (0..2).for_each(|_| one_time.note(vec![message(Level::Error, "is shut")], false, &mut logbook));
+        assert_eq!(said("is shut"), 2);
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_changed_is_warned_of_unless_that_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, mut logbook) = (config(folder.path()), logbook(folder.path()));
+        let mut one_time = OneTime::default();
+        let warned = || fs::read_to_string(folder.path().join(EVENTS)).unwrap_or_default().matches("cannot be").count();
+        one_time.rehearse(&config, &mut logbook);
+        assert_eq!(warned(), 0);
+        fs::remove_file(folder.path().join("once.txt")).unwrap();
+        one_time.rehearse(&config, &mut logbook);
+        assert_eq!(warned(), 1);
+        one_time.note(vec![message(Level::Error, "it is gone")], true, &mut logbook);
+        one_time.rehearse(&config, &mut logbook);
+        assert_eq!(warned(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! One-time sequences: swaps the next one in when the kernel has seen one used.
 
-use knock_common::abi::event::Kind;
+use tokio::time::Instant;
 
 use super::Daemon;
 use crate::reconcile;
@@ -9,12 +9,6 @@ use crate::reconcile;
 const NOT_SWAPPED: &str = "the next one-time sequence cannot be put in force";
 
 impl Daemon {
-    /// True if an event may have used a one-time sequence up.
-    pub(super) fn uses_up(&self, door: u32, kind: Kind) -> bool {
-        matches!(kind, Kind::Opened | Kind::Extended | Kind::Closed | Kind::Refused | Kind::Spent)
-            && self.config.door_by_tag(door).is_some_and(|door| door.one_time.is_some())
-    }
-
     /// Marks used sequences in their files, swaps the next ones in, and lets the kernel forget in the end. Every
     /// part that fails is tried again.
     pub(super) fn check_one_time(&mut self) {
@@ -34,12 +28,12 @@ impl Daemon {
             // If it fails, the used sequence stays in force and noted, so that its door is shut.
             let swapped = self.swap(config, false);
             if self.troubles.tell(NOT_SWAPPED, swapped).is_some() {
-                self.one_time.linger();
+                self.one_time.linger(Instant::now());
             }
         } else if !reconciled.marked.is_empty() {
             // A reload may have put it in force.
             self.troubles.end(NOT_SWAPPED);
-            if self.one_time.may_forget() {
+            if self.one_time.may_forget(Instant::now()) {
                 let forgotten = self.state.forget_used(&reconciled.marked);
                 self.troubles.tell("used one-time sequences cannot be forgotten", forgotten);
             }

@@ -14,6 +14,24 @@ use crate::kernel::{Manner, boot_now};
 use crate::memory;
 use crate::runtime::{Force, Trial};
 
+/// What a reload brings: all that can be refused of it before anything is changed.
+struct Next {
+    config: Config,
+    /// The log, if it is another one.
+    output: Option<Log>,
+}
+
+impl Next {
+    /// Reads the file of `config` anew. What is weak in it is said in the log that there is.
+    fn read(config: &Config, log: &Log) -> Result<Self> {
+        let (next, findings) = Config::load(&config.path).map_err(refusal)?;
+        findings.iter().for_each(|finding| log.finding(finding));
+        let is_same = next.options.log == config.options.log;
+        let output = if is_same { None } else { Some(Log::open(&next.options.log)?) };
+        Ok(Self { config: next, output })
+    }
+}
+
 impl Daemon {
     pub(super) fn on_reload(&mut self) {
         // Whatever becomes of the config: somebody may have rotated the log.
@@ -51,10 +69,7 @@ impl Daemon {
     }
 
     pub(super) fn reload(&mut self, force: bool) -> Result<()> {
-        let (config, findings) = Config::load(&self.config.path).map_err(refusal)?;
-        findings.iter().for_each(|finding| self.logbook.output().finding(finding));
-        let is_same = config.options.log == self.config.options.log;
-        let output = if is_same { None } else { Some(Log::open(&config.options.log)?) };
+        let Next { config, output } = Next::read(&self.config, self.logbook.output())?;
         let before = self.config.clone();
         self.put_in_force(config, force)?;
         self.one_time.rehearse(&self.config, &mut self.logbook);
@@ -105,5 +120,67 @@ impl Daemon {
     pub(super) fn reopen(&mut self) {
         let state = self.troubles.tell("the pins cannot be opened", self.firewall.state());
         self.state.renew(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+
+    const RULES: &str = "services.s.ports = [22]\ndoors.d = { service = \"s\", sequence = [7023, 7001, 7042] }\n";
+
+    /// Writes the config file of a folder, with this log in it.
+    fn write(folder: &Path, log: &str, rules: &str) {
+        let path = folder.join("knock.toml");
+        let log = folder.join(log);
+        fs::write(&path, format!("options.interfaces = [\"eth0\"]\noptions.log = {log:?}\n{rules}")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// A daemon's config and log.
+    fn started(folder: &Path) -> (Config, Log) {
+        write(folder, "log", RULES);
+        let (config, _) = Config::load(&folder.join("knock.toml")).unwrap_or_else(|error| panic!("{error}"));
+        let log = Log::open(&config.options.log).unwrap();
+        (config, log)
+    }
+
+    #[test]
+    fn a_reload_opens_a_log_that_is_another_one_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, log) = started(folder.path());
+        assert!(Next::read(&config, &log).unwrap().output.is_none());
+        write(folder.path(), "other", RULES);
+        let next = Next::read(&config, &log).unwrap();
+        assert!(next.output.is_some() && folder.path().join("other").exists());
+        assert_ne!(next.config.options.log, config.options.log);
+    }
+
+    #[test]
+    fn what_is_weak_is_said_in_the_log_that_there_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, log) = started(folder.path());
+        let weak = RULES.replace("7023, 7001, 7042", "7023");
+        write(folder.path(), "other", &weak);
+        Next::read(&config, &log).unwrap();
+        let said = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(said("log").contains("door") && said("other").is_empty(), "{} {}", said("log"), said("other"));
+    }
+
+    #[test]
+    fn a_reload_is_refused_without_a_word_of_the_sequences() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, log) = started(folder.path());
+        write(folder.path(), "log", &RULES.replace("7042]", "7042"));
+        let error = Next::read(&config, &log).err().map(|error| format!("{error:#}")).expect("no TOML");
+        assert!(!error.contains("7001") && error.contains("knock.toml"), "{error}");
+        // A log that cannot be opened: before anything is changed.
+        write(folder.path(), "missing/log", RULES);
+        let error = Next::read(&config, &log).err().map(|error| format!("{error:#}")).expect("no log");
+        assert!(error.contains("missing/log"), "{error}");
     }
 }

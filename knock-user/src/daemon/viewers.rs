@@ -113,3 +113,58 @@ impl Drop for Viewers {
         self.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mode of a file or folder, if it is there.
+    fn mode(path: &std::path::Path) -> Option<u32> {
+        fs::metadata(path).ok().map(|about| about.permissions().mode() & 0o777)
+    }
+
+    #[test]
+    fn a_group_may_ask_until_it_may_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::below(folder.path());
+        let (mut viewers, own) = (Viewers::new(&paths), rustix::process::getgid().as_raw());
+        let asks = || UnixStream::connect(status_path(&paths)).is_ok();
+        viewers.admit(None);
+        assert!(!asks() && mode(&paths.run) == Some(0o700));
+        viewers.admit(Some(own));
+        assert!(asks() && mode(&paths.run) == Some(0o750) && mode(&status_path(&paths)) == Some(0o666));
+        viewers.admit(None);
+        assert!(!asks() && !status_path(&paths).exists() && mode(&paths.run) == Some(0o700));
+        viewers.admit(Some(own));
+        assert!(asks());
+        drop(viewers);
+        assert!(!status_path(&paths).exists());
+    }
+
+    #[test]
+    fn another_group_asks_at_the_same_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::below(folder.path());
+        let (mut viewers, own) = (Viewers::new(&paths), rustix::process::getgid().as_raw());
+        viewers.admit(Some(own));
+        let admitted = Arc::clone(&viewers.open.as_ref().unwrap().group);
+        viewers.admit(Some(own + 1));
+        assert_eq!(admitted.load(Ordering::Relaxed), own + 1);
+    }
+
+    #[test]
+    fn what_could_not_be_opened_is_opened_when_it_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::below(folder.path());
+        let (mut viewers, own) = (Viewers::new(&paths), rustix::process::getgid().as_raw());
+        viewers.admit(None);
+        // A folder in its place.
+        fs::create_dir(status_path(&paths)).unwrap();
+        viewers.admit(Some(own));
+        viewers.admit_again();
+        assert!(viewers.has_failed && viewers.open.is_none());
+        fs::remove_dir(status_path(&paths)).unwrap();
+        viewers.admit_again();
+        assert!(!viewers.has_failed && UnixStream::connect(status_path(&paths)).is_ok());
+    }
+}
