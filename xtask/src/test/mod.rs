@@ -98,18 +98,10 @@ fn of_change(checks: &mut Checks, base: &str) -> Result<()> {
         let filters = [groups, without_devices(checks, &[])].concat();
         checks.run("kernel and end to end", || end_to_end(&tools, &built, &filters));
     }
-    if let Some(groups) = &touched.groups {
-        touched::left_out(groups).iter().for_each(|what| checks.leave_out(what));
-    }
     if touched.package {
         checks.run("packages", || packages(&built, &[]));
-    } else {
-        checks.leave_out("packages");
     }
-    checks.leave_out(&format!(
-        "mutants (`cargo xtask mutants --changed {base}` plants those of the rules that are touched)"
-    ));
-    checks.leave_out("Miri, an older kernel: `cargo xtask test` runs all");
+    touched.left_out(base).iter().for_each(|what| checks.leave_out(what));
     Ok(())
 }
 

@@ -40,10 +40,23 @@ impl Touched {
         let groups = unknown.is_empty().then(|| without_parts(&groups));
         Self { groups, package, unknown }
     }
+
+    /// What of `cargo xtask test` is not run for a change since `base`, in words.
+    pub fn left_out(&self, base: &str) -> Vec<String> {
+        let mut all: Vec<String> = self.groups.as_ref().and_then(others).into_iter().collect();
+        if !self.package {
+            all.push("packages".to_owned());
+        }
+        all.push(format!(
+            "mutants (`cargo xtask mutants --changed {base}` plants those of the rules that are touched)"
+        ));
+        all.push("Miri, an older kernel: `cargo xtask test` runs all".to_owned());
+        all
+    }
 }
 
 /// What the tests of `it` are called that these groups do not ask for, if there are any.
-pub fn left_out(groups: &BTreeSet<String>) -> Option<String> {
+fn others(groups: &BTreeSet<String>) -> Option<String> {
     let names: Vec<&str> = groups.iter().map(String::as_str).collect();
     match &names[..] {
         [] => Some("kernel and end to end: nothing of theirs has changed".to_owned()),
@@ -115,8 +128,29 @@ mod tests {
         assert_eq!(groups(&["tests/it/kernel/budget.rs", "a/src/low.rs"]), ["e2e::x", "kernel"]);
         assert_eq!(groups(&["tests/it/e2e/mod.rs", "tests/it/e2e/links.rs"]), ["e2e"]);
         assert_eq!(groups(&["tests/it/kernel/helper.rs"]), ["kernel"]);
-        assert_eq!(left_out(&["e2e", "kernel"].map(str::to_owned).into()), None);
         assert!(by(&["tests/package/life.rs"]).package && by(&["packaging/knockctl.service"]).package);
+    }
+
+    #[test]
+    fn what_is_not_run_is_named() {
+        let always = [
+            "mutants (`cargo xtask mutants --changed main~3` plants those of the rules that are touched)",
+            "Miri, an older kernel: `cargo xtask test` runs all",
+        ];
+        let kernel = "kernel and end to end";
+        for (files, first) in [
+            (&["README.md"][..], vec![format!("{kernel}: nothing of theirs has changed"), "packages".to_owned()]),
+            (&["a/src/low/b.rs"], vec![format!("{kernel}, but for e2e::x kernel"), "packages".to_owned()]),
+            (&["a/src/high.rs"], vec![format!("{kernel}, but for e2e::y")]),
+            (&["tests/it/e2e/mod.rs"], vec![format!("{kernel}, but for e2e"), "packages".to_owned()]),
+            (&["tests/package/life.rs"], vec![format!("{kernel}: nothing of theirs has changed")]),
+            // All of them, and what could be anybody's.
+            (&["tests/it/e2e/mod.rs", "tests/it/kernel/mod.rs"], vec!["packages".to_owned()]),
+            (&["Cargo.lock", "README.md"], Vec::new()),
+        ] {
+            let expected: Vec<String> = first.into_iter().chain(always.map(str::to_owned)).collect();
+            assert_eq!(by(files).left_out("main~3"), expected, "{files:?}");
+        }
     }
 
     #[test]
