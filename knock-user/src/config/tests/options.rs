@@ -74,3 +74,20 @@ fn errors_in_interfaces_are_named() {
     assert_said("options = {}\nservices = {}\n", &["k.toml:1:11: error: options.interfaces: is missing"]);
     assert_said("options = 1\nservices = {}\n", &["k.toml:1:11: error: options: must be a section, not a number"]);
 }
+
+#[test]
+fn every_option_stands_in_the_guide_and_in_the_example() {
+    let code = include_str!("../options.rs");
+    let (guide, example) = (include_str!("../../../../README.md"), include_str!("../../../../examples/knock.toml"));
+    let named = code.split("table").skip(1).filter_map(|call| {
+        let (head, rest) = call.split_once('"')?;
+        let is_call = [".take(", ".need(report, ", ", report, "].contains(&head);
+        is_call.then(|| rest.split_once('"').map(|(name, _)| name)).flatten()
+    });
+    let names: Vec<&str> = named.collect();
+    assert!(names.len() > 15 && names.contains(&"interfaces") && names.contains(&"stealth"), "{names:?}");
+    for name in names {
+        assert!(guide.contains(&format!("`{name}`")), "{name} is not in README");
+        assert!(example.contains(&format!("{name} = ")), "{name} is not in examples/knock.toml");
+    }
+}
