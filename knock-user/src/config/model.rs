@@ -12,6 +12,7 @@ use knock_common::packet::flags::FlagTest;
 use super::interface::InterfacePattern;
 use super::log::LogTarget;
 use super::port::{Port, PortRange};
+use crate::sequences::Sequence;
 
 /// A config without errors.
 #[derive(Clone, PartialEq, Debug)]
@@ -203,6 +204,15 @@ pub struct Door {
 }
 
 impl Door {
+    /// The sequence that is in force.
+    #[must_use]
+    pub fn in_force(&self) -> Sequence<'_> {
+        match &self.one_time {
+            Some(one_time) => Sequence::OneTime { steps: &self.sequence, left: one_time.left },
+            None => Sequence::Fixed(&self.sequence),
+        }
+    }
+
     /// True if a TCP segment may be a knock of it.
     #[must_use]
     pub fn has_tcp_step(&self) -> bool {

@@ -48,7 +48,7 @@ impl RuleSet {
     /// A [`Diagnostic`] if the doors do not fit into the kernel's tables. A config that was read
     /// by [`Config::load`] or [`Config::parse`] always fits.
     pub fn compile(config: &Config) -> Result<Self, Box<Diagnostic>> {
-        let sequences: Vec<_> = config.doors.iter().map(|door| door.sequence.as_slice()).collect();
+        let sequences: Vec<_> = config.doors.iter().map(|door| door.in_force().steps()).collect();
         let slots = slots::assign(&sequences).map_err(|crowd| Box::new(refuse_crowd(config, &crowd)))?;
         let doors =
             config.doors.iter().enumerate().map(|(index, door)| compile_door(config, index, door, slots[index]));
@@ -57,7 +57,7 @@ impl RuleSet {
             tables.protect(index, service);
         }
         for (index, door) in config.doors.iter().enumerate() {
-            tables.add_door(index, &door.sequence);
+            tables.add_door(index, door.in_force().steps());
         }
         let ports = (0..=u16::MAX).zip(tables.roles).filter(|(_, roles)| *roles != PortRoles::default());
         let services = config.services.iter().enumerate();
@@ -129,16 +129,17 @@ impl Tables {
 }
 
 fn compile_door(config: &Config, index: usize, door: &config::Door, slot: u8) -> Door {
+    let sequence = door.in_force();
     Door {
         name: door.name,
         tag: door.name.tag(),
         check: check::of(config, index, door, slot),
-        steps: door.sequence.len() as u8,
+        steps: sequence.steps().len() as u8,
         action: door.action as u8,
         service: door.service as u16,
         slot,
         hooks: u8::from(!door.hooks.start.is_empty()) | u8::from(!door.hooks.stop.is_empty()) << 1,
-        left: door.one_time.as_ref().map_or(0, |one_time| u16::try_from(one_time.left).unwrap_or(u16::MAX)),
+        left: sequence.left(),
         // Of datagrams alone: no segment could be its knock.
         flags: if door.has_tcp_step() { door.tcpflags } else { FlagTest::SYN },
         prefix_v4: Prefix::new(u32::from(V4_BITS + door.grant_prefix_v4)),
@@ -146,7 +147,7 @@ fn compile_door(config: &Config, index: usize, door: &config::Door, slot: u8) ->
         target: door.target.map_or(Addr::ANY, Addr::from),
         seq_ticks: Ticks::span(nanoseconds(door.seq_timeout)),
         cmd_timeout: door.cmd_timeout.map_or(0, nanoseconds),
-        once: if door.one_time.is_some() { crate::sequences::key(&door.name, &door.sequence) } else { 0 },
+        once: sequence.once(&door.name),
     }
 }
 

@@ -1,8 +1,9 @@
-//! Sequences of one time, the files that list them, and the numbers by which the kernel knows them; and which slot the
-//! attempts at each sequence have.
+//! The sequences of doors, as data that `rules` compiles: fixed ones and those of one time, the files that list these,
+//! and the numbers by which the kernel knows them; and which slot the attempts at each have.
 
 mod list;
 mod place;
+mod sequence;
 pub mod slots;
 
 use knock_common::abi::rules::Name;
@@ -10,6 +11,7 @@ use knock_common::hash::fnv1a_64;
 
 pub use list::{Sheet, SheetLine};
 pub use place::{out_of_reach, remedy};
+pub use sequence::Sequence;
 
 use crate::syntax::Port;
 
