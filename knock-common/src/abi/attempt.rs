@@ -152,10 +152,10 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::flags::FlagTest;
     use crate::abi::grant::Prefix;
     use crate::abi::rules::Name;
     use crate::addr::Addr;
-    use crate::packet::flags::FlagTest;
 
     #[test]
     fn a_word_holds_all_its_parts() {

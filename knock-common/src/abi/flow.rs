@@ -4,10 +4,10 @@
 //! none here. So what passes under a grant or trust is noted by its addresses and ports, and what belongs to it passes
 //! once the grant has ended. A flow never lets a new TCP connection in.
 
+use crate::abi::flags::TcpFlags;
+use crate::abi::protocol::Transport;
 use crate::addr::Addr;
 use crate::atomic::Atomic64;
-use crate::packet::flags::TcpFlags;
-use crate::packet::protocol::Transport;
 
 const SECOND: u64 = 1_000_000_000;
 /// How long a connection may take to be made: as long as a SYN cookie may be answered (net/ipv4/syncookies.c).

@@ -142,7 +142,7 @@ pub mod name {
     pub const HAS_TRUSTED: &str = "HAS_TRUSTED";
     /// u32: new attempts per second and CPU that are told of.
     pub const ATTEMPT_RATE: &str = "ATTEMPT_RATE";
-    /// u64: which segments to unrelated ports may end an attempt ([`crate::packet::flags::Segments`]).
+    /// u64: which segments to unrelated ports may end an attempt ([`crate::abi::flags::Segments`]).
     pub const SEGMENTS: &str = "SEGMENTS";
     /// u32, 0 or 1: emit an event for a denial while there are tokens.
     pub const LOG_DENIED: &str = "LOG_DENIED";

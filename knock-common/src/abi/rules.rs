@@ -1,10 +1,10 @@
 //! The rules as the kernel reads them: what a config becomes. They travel with the program, so a
 //! reload never changes them under a packet. A zeroed slot of any of them means "not configured".
 
+use crate::abi::flags::FlagTest;
 use crate::abi::grant::Prefix;
+use crate::abi::protocol::Transport;
 use crate::addr::Addr;
-use crate::packet::flags::FlagTest;
-use crate::packet::protocol::Transport;
 
 /// Doors that one source can be under way in at once. Doors that one packet starts, or that can
 /// be under way together, are given different slots when a config is compiled.

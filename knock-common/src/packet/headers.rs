@@ -1,9 +1,9 @@
 //! What the headers of a TCP or UDP packet say.
 
+use crate::abi::flags::TcpFlags;
 use crate::abi::flow::FlowKey;
+use crate::abi::protocol::Transport;
 use crate::addr::Addr;
-use crate::packet::flags::TcpFlags;
-use crate::packet::protocol::Transport;
 
 /// How much of the packet this frame holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,7 +6,6 @@
 
 pub mod checksum;
 mod ethernet;
-pub mod flags;
 pub mod frame;
 mod headers;
 mod ipv4;
@@ -15,13 +14,13 @@ pub mod link;
 mod network;
 mod other;
 mod plain;
-pub mod protocol;
 mod transport;
 
+pub use crate::abi::flags;
+pub use crate::abi::protocol::Transport;
 pub use headers::{Packet, Shape};
 pub use other::Other;
 pub use plain::Plain;
-pub use protocol::Transport;
 
 use network::Network;
 

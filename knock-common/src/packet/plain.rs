@@ -5,10 +5,10 @@
 
 use super::ethernet::{IPV4, IPV6, TAG, VLAN};
 use super::headers::{Packet, Shape};
+use crate::abi::flags::TcpFlags;
+use crate::abi::protocol::Transport;
 use crate::addr::Addr;
-use crate::packet::flags::TcpFlags;
 use crate::packet::frame::{Frame, View as _};
-use crate::packet::protocol::Transport;
 
 const TCP: u8 = Transport::Tcp as u8;
 const UDP: u8 = Transport::Udp as u8;

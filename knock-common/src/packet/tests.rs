@@ -1,8 +1,8 @@
 //! Frames as literal octets, so that the reading of them rests on no builder.
 
 use super::{Other, Packet, Plain, Shape, Transport, parse, parse_ip};
+use crate::abi::flags::TcpFlags;
 use crate::addr::Addr;
-use crate::packet::flags::TcpFlags;
 
 /// 192.0.2.7:40000 -> 192.0.2.1:2222, TCP SYN.
 const SYN_V4: [u8; 54] = [

@@ -3,9 +3,9 @@
 use super::headers::{Packet, Shape};
 use super::network::Network;
 use super::other::Other;
-use crate::packet::flags::TcpFlags;
+use crate::abi::flags::TcpFlags;
+use crate::abi::protocol::Transport;
 use crate::packet::frame::{Frame, View};
-use crate::packet::protocol::Transport;
 
 const TCP: u8 = Transport::Tcp as u8;
 const UDP: u8 = Transport::Udp as u8;
