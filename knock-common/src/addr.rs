@@ -64,6 +64,14 @@ impl Addr {
         self.0
     }
 
+    /// The same as two words in memory order.
+    #[inline(always)]
+    #[must_use]
+    pub const fn halves(&self) -> [u64; 2] {
+        let [a, b, c, d] = self.0;
+        [a as u64 | (b as u64) << 32, c as u64 | (d as u64) << 32]
+    }
+
     /// The sixteen octets in network order.
     #[must_use]
     pub const fn octets(&self) -> [u8; 16] {

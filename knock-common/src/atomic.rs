@@ -32,6 +32,27 @@ impl Atomic64 {
         return self.atomic().load(core::sync::atomic::Ordering::SeqCst);
     }
 
+    /// Writes the word, whatever it was.
+    #[inline(always)]
+    pub fn store(&self, value: u64) {
+        #[cfg(target_arch = "bpf")]
+        // SAFETY: the pointer comes from a reference, is aligned, and the write is one instruction.
+        unsafe {
+            core::ptr::write_volatile(self.0.get(), value);
+        }
+        #[cfg(not(target_arch = "bpf"))]
+        self.atomic().store(value, core::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Reads the word behind everything that was written before, as other CPUs see it.
+    #[inline(always)]
+    #[must_use]
+    pub fn load_behind_writes(&self) -> u64 {
+        // Whether it swaps or not, a compare-and-swap is a full barrier.
+        let _ = self.swap(0, 0);
+        self.load()
+    }
+
     /// Writes `new` if the word still is `old`; says whether it did.
     #[inline(always)]
     #[must_use]

@@ -13,7 +13,9 @@
 pub mod abi;
 pub mod addr;
 pub mod atomic;
+pub mod blake2s;
 pub mod gate;
 pub mod hash;
+pub mod note;
 pub mod packet;
 pub mod siphash;

@@ -4,12 +4,13 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
-use aya_ebpf::maps::lpm_trie::Key;
+use aya_ebpf::maps::lpm_trie;
 use knock_common::abi::attempt::Attempts;
 use knock_common::abi::counter::Counter;
 use knock_common::abi::event::Event;
 use knock_common::abi::flow::{Flow, FlowKey};
 use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS};
+use knock_common::abi::key::{Key, LastTimes, WallClock};
 use knock_common::abi::report_budget::Budget;
 use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
 use knock_common::abi::used::Used;
@@ -35,21 +36,14 @@ struct AddrKey {
 impl AddrKey {
     #[inline(always)]
     fn new(addr: &Addr) -> Self {
-        Self { before: MaybeUninit::uninit(), bits: HOST_BITS, addr: halves(addr) }
+        Self { before: MaybeUninit::uninit(), bits: HOST_BITS, addr: addr.halves() }
     }
 
     #[inline(always)]
-    fn key(&self) -> &Key<Addr> {
+    fn key(&self) -> &lpm_trie::Key<Addr> {
         // SAFETY: from `bits` on it is such a key, which is packed: 4 octets, then those of the address.
         unsafe { &*(&raw const self.bits).cast() }
     }
-}
-
-/// An address as two words.
-#[inline(always)]
-fn halves(addr: &Addr) -> [u64; 2] {
-    let [a, b, c, d] = addr.words();
-    [u64::from(a) | u64::from(b) << 32, u64::from(c) | u64::from(d) << 32]
 }
 
 /// The maps and helpers, for one frame.
@@ -180,7 +174,7 @@ impl<H: Hook> Env for Kernel<H> {
 
     #[inline(always)]
     fn grant_end(&self, key: &GrantKey) -> Option<u64> {
-        let [low, high] = halves(&key.source);
+        let [low, high] = key.source.halves();
         let words = [low, high, u64::from(key.service) | u64::from(key.bits) << 32];
         // SAFETY: the words are a key, octet for octet.
         let key: &GrantKey = unsafe { &*(&raw const words).cast() };
@@ -191,6 +185,11 @@ impl<H: Hook> Env for Kernel<H> {
     #[inline(always)]
     fn put_grant(&self, key: &GrantKey, grant: &Grant) -> bool {
         maps::GRANTS.insert(key, grant, u64::from(BPF_ANY)).is_ok()
+    }
+
+    #[inline(always)]
+    fn put_new_grant(&self, key: &GrantKey, grant: &Grant) -> bool {
+        maps::GRANTS.insert(key, grant, u64::from(BPF_NOEXIST)).is_ok()
     }
 
     #[inline(always)]
@@ -277,6 +276,53 @@ impl<H: Hook> Env for Kernel<H> {
     #[inline(always)]
     fn budget(&self) -> Option<&Budget> {
         maps::BUDGET.get(0)
+    }
+
+    #[inline(always)]
+    fn takes_tokens(&self) -> bool {
+        globals::has_tokens()
+    }
+
+    #[inline(always)]
+    fn key(&self, id: u32) -> Option<&Key> {
+        // SAFETY: only read. A key that is removed meanwhile stays whole until the verdict.
+        unsafe { maps::KEYS.get(id) }
+    }
+
+    #[inline(always)]
+    fn last_times(&self, slot: u32) -> Option<&LastTimes> {
+        maps::LAST_TIMES.get(slot)
+    }
+
+    #[inline(always)]
+    fn wall_clock(&self) -> Option<&WallClock> {
+        maps::WALL_CLOCK.get(0)
+    }
+
+    #[inline(always)]
+    fn door_of(&self, tag: u32) -> Option<u32> {
+        // SAFETY: a plain copy of one word.
+        unsafe { maps::DOOR_TAGS.get(tag) }.copied()
+    }
+
+    #[inline(always)]
+    fn token_mask(&self) -> [u64; 2] {
+        globals::token_mask()
+    }
+
+    #[inline(always)]
+    fn token_window(&self) -> u64 {
+        globals::token_window()
+    }
+
+    #[inline(always)]
+    fn token_ahead(&self) -> u64 {
+        globals::token_ahead()
+    }
+
+    #[inline(always)]
+    fn token_budget(&self) -> Option<&Budget> {
+        maps::BUDGET.get(1)
     }
 
     #[inline(always)]

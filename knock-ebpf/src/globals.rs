@@ -29,6 +29,14 @@ static OBSERVE: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static TRIAL_UNTIL: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
+static HAS_TOKENS: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static TOKEN_MASK: Global<[u64; 2]> = Global::new([0; 2]);
+#[unsafe(no_mangle)]
+static TOKEN_WINDOW: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static TOKEN_AHEAD: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
 static TEST_CLOCK: Global<u32> = Global::new(0);
 
 #[inline(always)]
@@ -99,6 +107,28 @@ pub fn observe() -> bool {
 #[inline(always)]
 pub fn trial_until() -> u64 {
     TRIAL_UNTIL.load()
+}
+
+#[inline(always)]
+pub fn has_tokens() -> bool {
+    HAS_TOKENS.load() != 0
+}
+
+#[inline(always)]
+pub fn token_mask() -> [u64; 2] {
+    TOKEN_MASK.load()
+}
+
+/// In ns.
+#[inline(always)]
+pub fn token_window() -> u64 {
+    TOKEN_WINDOW.load()
+}
+
+/// In ns.
+#[inline(always)]
+pub fn token_ahead() -> u64 {
+    TOKEN_AHEAD.load()
 }
 
 #[inline(always)]

@@ -22,5 +22,6 @@ mod promises;
 mod races;
 mod segments;
 mod sweeps;
+mod tokens;
 mod truncation;
 mod zoneless;

@@ -27,6 +27,8 @@ mod link_local;
 mod lockouts;
 #[path = "../host/segments.rs"]
 mod segments;
+#[path = "../host/tokens.rs"]
+mod tokens;
 #[path = "../host/truncation.rs"]
 mod truncation;
 #[path = "../host/zoneless.rs"]

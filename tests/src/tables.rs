@@ -1,6 +1,7 @@
 //! Config -> the tables that the gate reads, by the way that every config file goes.
 
 use knock_user::config::{self, Deny};
+use knock_user::kernel::TokenSettings;
 use knock_user::rules::RuleSet;
 
 use crate::model;
@@ -24,6 +25,8 @@ pub struct Tables {
     pub lockout: bool,
     /// `deny = "reject"`.
     pub reject: bool,
+    /// What tokens are read with.
+    pub tokens: Option<TokenSettings>,
     /// `--observe`.
     pub observe: bool,
     /// The boot time in ns at which the trial ends; 0 without one.
@@ -60,6 +63,7 @@ impl Tables {
             log_denied: config.options.log_denied,
             lockout: config.options.lockout.is_some(),
             reject: config.options.deny == Deny::Reject,
+            tokens: None,
             observe: false,
             trial_until: 0,
         }

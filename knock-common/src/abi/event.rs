@@ -90,6 +90,19 @@ pub enum Kind {
     Refused = 7,
     /// A door completed with a one-time sequence that was used before.
     Spent = 8,
+    /// A token that has opened before came from another address, which holds no grant by its key. `until` is its time, in ns
+    /// since 1970, in this and the kinds that follow.
+    Elsewhere = 9,
+    /// A token outside the window: one of the two clocks is wrong.
+    Clock = 10,
+    /// A token made before the gate noted when keys were last used.
+    Early = 11,
+    /// A token with a source, or without one, of a key that may not be used so.
+    Mode = 12,
+    /// A token of an expired key.
+    Outlived = 13,
+    /// A token for a door that its key does not list.
+    Unlisted = 14,
 }
 
 impl Kind {
@@ -105,6 +118,12 @@ impl Kind {
             6 => Self::Denied,
             7 => Self::Refused,
             8 => Self::Spent,
+            9 => Self::Elsewhere,
+            10 => Self::Clock,
+            11 => Self::Early,
+            12 => Self::Mode,
+            13 => Self::Outlived,
+            14 => Self::Unlisted,
             _ => return None,
         })
     }

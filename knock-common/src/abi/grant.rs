@@ -67,6 +67,8 @@ pub enum Origin {
     Knock = 1,
     /// `knockctl allow`.
     Command = 2,
+    /// A token, in the kernel.
+    Token = 3,
 }
 
 impl Origin {
@@ -76,6 +78,7 @@ impl Origin {
         match number {
             1 => Some(Self::Knock),
             2 => Some(Self::Command),
+            3 => Some(Self::Token),
             _ => None,
         }
     }

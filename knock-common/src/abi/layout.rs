@@ -3,9 +3,11 @@
 use core::mem::{align_of, size_of};
 
 use crate::abi::attempt::Attempts;
+use crate::abi::counter::Counter;
 use crate::abi::event::Event;
 use crate::abi::flow::{Flow, FlowKey};
 use crate::abi::grant::{Grant, GrantKey};
+use crate::abi::key::{Key, LastTimes, WallClock};
 use crate::abi::rules::{Door, Knock, PortRoles, Service};
 use crate::abi::trust_filter::TrustFilter;
 use crate::abi::used::Used;
@@ -16,7 +18,7 @@ use crate::abi::used::Used;
 /// used sequences ([`Used`]) keep their keys, fields are only ever added behind those that are there, and
 /// a field that is zero means what a version without it would have done. A layout that has to break this
 /// raises [`OLDEST_KNOWN`] and [`READABLE_FROM`] to itself.
-pub const LAYOUT_VERSION: u64 = if cfg!(feature = "layout-next") { 6 } else { 5 };
+pub const LAYOUT_VERSION: u64 = if cfg!(feature = "layout-next") { 7 } else { 6 };
 
 /// The oldest layout whose grants this version can take over.
 pub const OLDEST_KNOWN: u64 = 1;
@@ -28,6 +30,9 @@ pub const READABLE_FROM: u64 = 1;
 /// Entries of the `LAYOUT` map: [`LAYOUT_VERSION`], then [`READABLE_FROM`], which layouts before 4 had not.
 pub const LAYOUT_WORDS: u32 = 2;
 
+/// Entries of the `COUNTERS` map: those of [`crate::abi::counter::Counter`], and room for others, which then need no other
+/// layout.
+pub const COUNTER_ROOM: u32 = 128;
 /// Octets of the ring buffer.
 pub const EVENT_BYTES: u32 = 256 * 1024;
 /// Default of `max_grants`.
@@ -109,6 +114,14 @@ pub mod name {
     pub const LAYOUT: &str = "LAYOUT";
     /// Pinned: denials that may still be logged, refilled by the daemon.
     pub const TOKENS: &str = "TOKENS";
+    /// Pinned, over all layouts: when each key was last used.
+    pub const LAST_TIMES: &str = "LAST_TIMES";
+    /// Pinned, over all layouts: what the wall clock is ahead of boot time. Written by the daemon.
+    pub const WALL_CLOCK: &str = "WALL_CLOCK";
+    /// Rules: keys by their id. `key rm` removes one while the program runs.
+    pub const KEYS: &str = "KEYS";
+    /// Rules: the index of each door by its tag.
+    pub const DOOR_TAGS: &str = "DOOR_TAGS";
     /// Rules: what each port is.
     pub const PORTS: &str = "PORTS";
     /// Rules: what each knock port means to each door.
@@ -156,6 +169,14 @@ pub mod name {
     pub const OBSERVE: &str = "OBSERVE";
     /// u64: from this boot time in ns on, let pass what is denied; 0 for no such time.
     pub const TRIAL_UNTIL: &str = "TRIAL_UNTIL";
+    /// u32, 0 or 1: there are token ports.
+    pub const HAS_TOKENS: &str = "HAS_TOKENS";
+    /// [u64; 2]: what the mask of tokens is made with.
+    pub const TOKEN_MASK: &str = "TOKEN_MASK";
+    /// u64: `token.window` in ns.
+    pub const TOKEN_WINDOW: &str = "TOKEN_WINDOW";
+    /// u64: `token.ahead` in ns.
+    pub const TOKEN_AHEAD: &str = "TOKEN_AHEAD";
     /// u32, 0 or 1: read the time from [`CLOCK`] (tests only).
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 }
@@ -173,5 +194,7 @@ const _: () = {
     assert!(size_of::<Used>() == 32);
     assert!(size_of::<Knock>() == 264);
     assert!(size_of::<TrustFilter>() == 16);
+    assert!(size_of::<Key>() == 128 && size_of::<LastTimes>() == 128 && size_of::<WallClock>() == 16);
+    assert!(Counter::COUNT <= COUNTER_ROOM as usize);
     assert!(size_of::<InterfaceReport>() == 12);
 };

@@ -45,7 +45,7 @@ impl PortRoles {
     }
 }
 
-/// The role of one port, in 16 bits: nothing, a knock port, or a protected port.
+/// The role of one port, in 16 bits: nothing, a knock port, a protected port, or a token port.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct PortRole(u16);
@@ -59,12 +59,16 @@ pub enum Role {
     Knock(u32),
     /// Protected; the index of its [`Service`].
     Protected(u32),
+    /// Takes tokens.
+    Token,
 }
 
 impl PortRole {
     /// None of our business: the zeroed slot.
     pub const UNRELATED: Self = Self(0);
     const PROTECTED: u16 = 0x8000;
+    /// The role "takes tokens".
+    pub const TOKEN: Self = Self(0x4000);
 
     /// The role "step of some door" with the index of the [`Knock`] (below [`MAX_KNOCKS`]).
     #[must_use]
@@ -93,6 +97,8 @@ impl PortRole {
             Role::Unrelated
         } else if self.0 & Self::PROTECTED != 0 {
             Role::Protected((self.0 & !Self::PROTECTED) as u32)
+        } else if self.0 == Self::TOKEN.0 {
+            Role::Token
         } else {
             Role::Knock((self.0 - 1) as u32)
         }
@@ -164,6 +170,13 @@ pub struct Door {
 }
 
 impl Door {
+    /// True for a close door.
+    #[inline(always)]
+    #[must_use]
+    pub const fn closes(&self) -> bool {
+        self.action == Action::Close as u8
+    }
+
     /// When a grant written at `now` ends.
     #[inline(always)]
     #[must_use]
@@ -234,6 +247,7 @@ mod tests {
         for index in [0, MAX_SERVICES as u16 - 1] {
             assert_eq!(PortRole::protected(index).role(), Role::Protected(u32::from(index)));
         }
+        assert_eq!(PortRole::TOKEN.role(), Role::Token);
     }
 
     #[test]

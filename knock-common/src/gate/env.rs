@@ -8,6 +8,7 @@ use crate::abi::counter::Counter;
 use crate::abi::event::Event;
 use crate::abi::flow::{Flow, FlowKey};
 use crate::abi::grant::{Grant, GrantKey};
+use crate::abi::key::{Key, LastTimes, WallClock};
 use crate::abi::report_budget::Budget;
 use crate::abi::rules::{Door, Knock, PortRoles, Service};
 use crate::abi::used::Used;
@@ -90,6 +91,8 @@ pub trait Env {
     }
     /// Writes the grant, over an old one if there is one; false if the table is full.
     fn put_grant(&self, key: &GrantKey, grant: &Grant) -> bool;
+    /// Writes the grant if there is none; false if there is one, or the table is full.
+    fn put_new_grant(&self, key: &GrantKey, grant: &Grant) -> bool;
     /// Writes the grant only over one that is still there; false if it is gone.
     fn replace_grant(&self, key: &GrantKey, grant: &Grant) -> bool;
     /// Removes the grant; false if there was none.
@@ -123,6 +126,25 @@ pub trait Env {
     fn attempt_filter(&self, cell: u32) -> Option<&Atomic64>;
     /// This CPU's budget of new attempts.
     fn budget(&self) -> Option<&Budget>;
+
+    /// True if there are token ports.
+    fn takes_tokens(&self) -> bool;
+    /// The key with this id; a zeroed one is none.
+    fn key(&self, id: u32) -> Option<&Key>;
+    /// When the key with this slot was last used.
+    fn last_times(&self, slot: u32) -> Option<&LastTimes>;
+    /// What the wall clock is ahead of boot time.
+    fn wall_clock(&self) -> Option<&WallClock>;
+    /// The index of the door with this tag.
+    fn door_of(&self, tag: u32) -> Option<u32>;
+    /// What the mask of tokens is made with.
+    fn token_mask(&self) -> [u64; 2];
+    /// `token.window` in ns.
+    fn token_window(&self) -> u64;
+    /// `token.ahead` in ns.
+    fn token_ahead(&self) -> u64;
+    /// This CPU's budget of tokens that are told of.
+    fn token_budget(&self) -> Option<&Budget>;
 
     /// Puts the packet in scratch memory for the long paths to work on; `None` if there is none.
     fn scratch(&self, packet: &Packet) -> Option<Self::Scratch>;

@@ -10,11 +10,14 @@ pub mod pipeline;
 pub mod reject;
 pub mod scratch;
 pub mod sequence;
+pub mod token;
 mod verdict;
 
 use core::borrow::Borrow as _;
 
 pub use verdict::Verdict;
+
+use verdict::decide;
 
 use admission::is_granted;
 use effect::keep_alive;
@@ -61,7 +64,8 @@ fn judge_role<E: Env, F: Frame + ?Sized>(env: &E, frame: &F, packet: &Packet, ro
             },
             _ => Verdict::Pass,
         },
-        Role::Knock(_) | Role::Unrelated => stray(env, packet),
+        Role::Token if in_one && env.takes_tokens() && token::receive(env, frame, packet) => Verdict::Pass,
+        Role::Knock(_) | Role::Token | Role::Unrelated => stray(env, packet),
     }
 }
 
@@ -156,17 +160,6 @@ fn admits<E: Env>(env: &E, key: &FlowKey, service: &Service, flags: Flags) -> u3
 fn pass<E: Env>(env: &E, counter: Counter) -> Verdict {
     decide(env, counter);
     Verdict::Pass
-}
-
-/// Counts a verdict, or gives it as the explanation that is asked for; true if that was all.
-#[inline(always)]
-fn decide<E: Env>(env: &E, counter: Counter) -> bool {
-    if env.asks() {
-        env.explain(counter);
-        return true;
-    }
-    env.count(counter);
-    false
 }
 
 #[inline(always)]

@@ -1,5 +1,8 @@
 //! What the gate says of a frame.
 
+use crate::abi::counter::Counter;
+use crate::gate::env::Env;
+
 /// What becomes of the frame.
 #[must_use]
 #[repr(u32)]
@@ -11,4 +14,15 @@ pub enum Verdict {
     Deny,
     /// Denied, and answered as a closed port would (rule 12).
     Reject,
+}
+
+/// Counts a verdict, or gives it as the explanation that is asked for; true if that was all.
+#[inline(always)]
+pub(super) fn decide<E: Env>(env: &E, counter: Counter) -> bool {
+    if env.asks() {
+        env.explain(counter);
+        return true;
+    }
+    env.count(counter);
+    false
 }

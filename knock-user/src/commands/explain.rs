@@ -231,6 +231,21 @@ fn meaning(counter: Counter) -> (bool, &'static str, &'static str) {
         Counter::KnockPacket => {
             (true, "6", "a knock: it goes on to the stack like any packet to a port without a service")
         }
+        Counter::TokenUnknown => (true, "22", "a token port: no key of this gate has made this"),
+        Counter::TokenRefused => {
+            (true, "22", "a token of a version, or with a flag or a lane, that this gate does not know")
+        }
+        Counter::TokenStale => (true, "22", "a token older than the last one of its key"),
+        Counter::TokenRepeated => (true, "22", "a token that was used before"),
+        Counter::TokenForged => (true, "22", "a token with a wrong MAC"),
+        Counter::TokenClock => (true, "23", "a token made too long ago, or too far ahead of this clock"),
+        Counter::TokenEarly => (true, "24", "a token made before the gate noted when keys were last used"),
+        Counter::TokenSource => (true, "26", "a token of a key that may not be used so"),
+        Counter::TokenExpired => (true, "28", "a token of an expired key"),
+        Counter::TokenDoor => (true, "27", "a token for a door that its key does not list"),
+        Counter::TokenFull => (true, "27", "a token for which the table of grants has no room"),
+        Counter::TokenOpened | Counter::TokenExtended => (true, "27", "a token that opens its door"),
+        Counter::TokenClosed => (true, "27", "a token that closes its door"),
         other => (!other.name().starts_with("deny"), "13", other.what()),
     }
 }

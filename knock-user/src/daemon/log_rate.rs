@@ -23,8 +23,25 @@ pub enum LineKind {
 }
 
 /// Names, as in the records, by [`LineKind::slot`].
-const NAMES: [&str; 11] =
-    ["", "stage", "opened", "extended", "closed", "wrong", "denied", "refused", "spent", "timeout", "expired"];
+const NAMES: [&str; 17] = [
+    "",
+    "stage",
+    "opened",
+    "extended",
+    "closed",
+    "wrong",
+    "denied",
+    "refused",
+    "spent",
+    "elsewhere",
+    "clock",
+    "early",
+    "mode",
+    "outlived",
+    "unlisted",
+    "timeout",
+    "expired",
+];
 
 impl LineKind {
     const fn slot(self) -> usize {
@@ -96,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_line_has_its_name() {
-        for number in 1..=8 {
+        for number in 1..=14 {
             let kind = Kind::from_number(number).unwrap();
             assert_eq!(NAMES[LineKind::Kernel(kind).slot()], format!("{kind:?}").to_lowercase());
         }

@@ -93,7 +93,13 @@ impl Logbook {
                 self.deadlines.clear(event.source, event.door);
             }
             Kind::Denied if !self.denials.admit() => return false,
-            Kind::Denied => {}
+            Kind::Denied
+            | Kind::Elsewhere
+            | Kind::Clock
+            | Kind::Early
+            | Kind::Mode
+            | Kind::Outlived
+            | Kind::Unlisted => {}
         }
         if is_told {
             for record in self.names.records(event, kind) {

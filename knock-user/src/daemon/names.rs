@@ -43,9 +43,15 @@ impl Names {
         };
         let of_door = |name: &str, text: String| Record { door: Some(door.to_owned()), ..base(name, text) };
         let of_both = |name: &str, text: String| Record { service: Some(service.to_owned()), ..of_door(name, text) };
-        let stage = || of_door("stage", format!("{source}: {door}: Stage {}", event.step));
+        // A token has no steps.
+        let stage = || (event.step != 0).then(|| of_door("stage", format!("{source}: {door}: Stage {}", event.step)));
+        let with_stage = |record: Record| stage().into_iter().chain([record]).collect();
+        let of_token = |name: &str, text: &str| {
+            let by = format!("{:08x}", event.key.swap_bytes());
+            vec![of_door(name, format!("{source}: {door}: key {by}: {text}"))]
+        };
         match kind {
-            Kind::Stage => vec![stage()],
+            Kind::Stage => stage().into_iter().collect(),
             Kind::Wrong => {
                 vec![of_door("wrong", format!("{source}: {door}: wrong knock (stage {}): {port}", event.step))]
             }
@@ -69,19 +75,27 @@ impl Names {
                 }
                 let name = if kind == Kind::Opened { "opened" } else { "extended" };
                 let seconds = left.map(|left| left.div_ceil(1_000_000_000));
-                vec![stage(), Record { until_seconds: seconds, ..of_both(name, text) }]
+                with_stage(Record { until_seconds: seconds, ..of_both(name, text) })
             }
-            Kind::Closed => vec![stage(), of_both("closed", format!("{source}: {door}: closed {service}"))],
+            Kind::Closed => with_stage(of_both("closed", format!("{source}: {door}: closed {service}"))),
             Kind::Refused => {
                 let text = format!(
                     "{source}: {door}: no grant for {service}: the table is full (options.max_grants); `knockctl allow` makes room"
                 );
-                vec![stage(), of_both("refused", text)]
+                with_stage(of_both("refused", text))
             }
             Kind::Spent => {
                 let text = format!("{source}: {door}: this one-time sequence was used before: nothing is opened");
-                vec![stage(), of_both("spent", text)]
+                with_stage(of_both("spent", text))
             }
+            Kind::Elsewhere => {
+                of_token("elsewhere", "a token that was used before came from here: somebody has a copy")
+            }
+            Kind::Clock => of_token("clock", "the token is outside the window: one of the two clocks is wrong"),
+            Kind::Early => of_token("early", "the token was made before the gate began: send another one"),
+            Kind::Mode => of_token("mode", "the key may not be used in this way: see `source` of the key"),
+            Kind::Outlived => of_token("outlived", "the key has expired"),
+            Kind::Unlisted => of_token("unlisted", "the key does not list the door"),
             Kind::Denied => {
                 let what = if self.observe { "would deny" } else { "did not knock" };
                 let text = format!("{what}: {source} -> :{port}");

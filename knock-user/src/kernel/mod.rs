@@ -26,7 +26,7 @@ pub use interfaces::pending::{Source, WAITING, Waiting};
 pub use interfaces::report::{Condition, InterfaceState};
 pub use pins::{need_own as need_own_pins, open_bpffs};
 pub use privilege::{NEEDED, need_root};
-pub use program::load::{Load, Manner, Program, Settings};
+pub use program::load::{Load, Manner, Program, Settings, TokenSettings};
 pub use program::object::OBJECT;
 pub use state::flows::FlowEntry;
 pub use state::{
@@ -41,6 +41,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
+use knock_common::abi::layout::name;
 use log::{error, warn};
 
 use flows::TakeOver;
@@ -178,6 +179,12 @@ impl Firewall {
         {
             pins::swap::undo(paths);
             return Err(error);
+        }
+        // Until now the old program may have used tokens up that the new one does not know of.
+        if !adopted.contains_key(name::LAST_TIMES)
+            && let Err(error) = program.tell_time(true)
+        {
+            error!("tokens that were used a moment ago may count once more: {error:#}");
         }
         // The new program runs. What goes wrong from here on is no reason to say that it does not.
         let finished = pins::swap::commit(paths).and_then(|()| migration.migrate());

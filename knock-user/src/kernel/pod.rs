@@ -3,6 +3,7 @@
 use aya::Pod;
 use knock_common::abi::flow::FlowKey;
 use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::key::Key;
 use knock_common::abi::layout::InterfaceReport;
 use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
 use knock_common::abi::trust_filter::TrustFilter;
@@ -67,6 +68,8 @@ unsafe impl InMap for Knock {}
 unsafe impl InMap for InterfaceReport {}
 // SAFETY: two words.
 unsafe impl InMap for TrustFilter {}
+// SAFETY: words only, 128 bytes (asserted in the layout).
+unsafe impl InMap for Key {}
 
 // SAFETY: transparent over a type that is plain by `InMap`.
 unsafe impl<T: InMap> Pod for Plain<T> {}

@@ -10,6 +10,7 @@ mod tests;
 use ipnet::IpNet;
 use knock_common::abi::attempt::Ticks;
 use knock_common::abi::grant::{HOST_BITS, Prefix};
+use knock_common::abi::key::Key;
 use knock_common::abi::rules::{Door, Knock, MAX_PREFIXES, PortRole, PortRoles, Role, Service};
 use knock_common::abi::trust_filter::TrustFilter;
 use knock_common::addr::{Addr, V4_BEGINS};
@@ -34,6 +35,8 @@ pub struct RuleSet {
     pub doors: Vec<Door>,
     /// Services, in the order of the config.
     pub services: Vec<Service>,
+    /// Keys by their ids.
+    pub keys: Vec<(u32, Key)>,
     /// Trusted networks: prefix length over the mapped form, and address.
     pub trusted: Vec<(u32, Addr)>,
     /// The filter in front of them.
@@ -66,6 +69,7 @@ impl RuleSet {
             doors: doors.collect(),
             ports: ports.collect(),
             knocks: tables.knocks,
+            keys: Vec::new(),
             services: services.map(|(index, service)| compile_service(config, index, service)).collect(),
             trust_filter: TrustFilter::of(&trusted),
             trusted,
@@ -118,7 +122,7 @@ impl Tables {
         let role = self.role(port);
         let index = match role.role() {
             Role::Knock(index) => index as usize,
-            Role::Unrelated | Role::Protected(_) => {
+            Role::Unrelated | Role::Protected(_) | Role::Token => {
                 *role = PortRole::knock(next as u16);
                 self.knocks.push(Knock::NONE);
                 next

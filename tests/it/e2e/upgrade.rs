@@ -8,6 +8,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use aya::maps::{Array, Map, MapData, MapInfo};
+use knock_user::kernel::boot_now;
 use tests::harness::{Test, tests};
 use tests::lab::strace::{Call, Fault, Trace, faulty, steps};
 use tests::lab::{
@@ -24,6 +25,7 @@ pub fn tests() -> Vec<Test> {
         an_upgrade_killed_at_any_step_is_brought_to_an_end_or_never_was,
         a_used_sequence_stays_used_in_another_layout,
         pins_of_the_layout_before_are_taken_over,
+        last_times_go_over_to_every_layout_and_are_never_half_lost,
     ]
 }
 
@@ -227,4 +229,34 @@ fn pins_of_the_layout_before_are_taken_over() -> Result<()> {
     let layout = Array::<_, u64>::try_from(Map::Array(MapData::from_pin(&path)?))?;
     assert!(layout.get(&0, 0)? > 2);
     mark.wait_for(1)
+}
+
+/// The kernel's numbers of the maps that say when keys were last used, and since when that is noted, boot time in ns.
+fn last_times() -> Result<([u32; 2], u64)> {
+    let id = |name: &str| Ok::<_, anyhow::Error>(MapInfo::from_pin(format!("{PINS}/{name}"))?.id());
+    let clock = MapData::from_pin(format!("{PINS}/WALL_CLOCK"))?;
+    let clock = Array::<_, [u64; 2]>::try_from(Map::Array(clock))?;
+    Ok(([id("LAST_TIMES")?, id("WALL_CLOCK")?], clock.get(&0, 0)?[1]))
+}
+
+fn last_times_go_over_to_every_layout_and_are_never_half_lost() -> Result<()> {
+    let _world = World::new(Family::V4, None)?;
+    let config = Config::lab();
+    let begun = boot_now();
+    Version::This.start(&config)?.kill()?;
+    let first = last_times()?;
+    assert!((begun..boot_now()).contains(&first.1));
+    for version in [Version::Next, Version::This, Version::This] {
+        version.start(&config)?.kill()?;
+        assert_eq!(last_times()?, first, "with {version:?}");
+    }
+    for lost in ["LAST_TIMES", "WALL_CLOCK"] {
+        let before = (last_times()?, boot_now());
+        fs::remove_file(format!("{PINS}/{lost}"))?;
+        Version::This.start(&config)?.kill()?;
+        let after = last_times()?;
+        assert!(after.1 > before.1, "{lost}: noted anew since {}, lost at {}", after.1, before.1);
+        assert!(after.0.iter().zip(before.0.0).all(|(after, before)| *after != before), "{lost}: both are new");
+    }
+    Ok(())
 }

@@ -38,6 +38,7 @@ fn nothing() -> Tables {
         log_denied: true,
         lockout: false,
         reject: false,
+        tokens: None,
         observe: false,
         trial_until: 0,
     }

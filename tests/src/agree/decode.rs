@@ -88,10 +88,11 @@ fn counters(before: &[u64], after: &[u64]) -> Vec<u64> {
     Counter::ALL.iter().map(|counter| if is_about_rules(*counter) { grown(counter) } else { 0 }).collect()
 }
 
-/// False for counters of the machinery around the gate, of which the model knows nothing.
+/// False for counters of the machinery around the gate, and of tokens: of both the model knows nothing.
 fn is_about_rules(counter: Counter) -> bool {
     counter != Counter::EventLost
         && counter != Counter::FlowLost
         && counter != Counter::AttemptLost
         && counter != Counter::GrantRefused
+        && !counter.name().starts_with("token_")
 }

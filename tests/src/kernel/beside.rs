@@ -46,7 +46,7 @@ thread_local! {
 }
 
 /// Counters of what changes grants or attempts.
-const CHANGES: [Counter; 7] = [
+const CHANGES: [Counter; 10] = [
     Counter::AttemptStarted,
     Counter::AttemptAdvanced,
     Counter::AttemptEnded,
@@ -54,6 +54,9 @@ const CHANGES: [Counter; 7] = [
     Counter::GrantExtended,
     Counter::GrantClosed,
     Counter::GrantRefused,
+    Counter::TokenOpened,
+    Counter::TokenExtended,
+    Counter::TokenClosed,
 ];
 
 /// Counters of what changes flows.
@@ -103,6 +106,14 @@ impl Running {
                 self.kernel.take_over(key, state)?;
             }
         }
+        let clock = memory.clock();
+        self.kernel.set_wall_clock(clock.offset.load(), clock.since.load());
+        for (slot, times) in (0..).zip(memory.all_last_times()) {
+            self.kernel.set_last_times(slot, times);
+        }
+        for id in memory.removed_keys() {
+            self.kernel.remove_key(id);
+        }
         for (source, until) in memory.locked() {
             self.kernel.lock_out(source, until);
         }
@@ -119,6 +130,11 @@ impl Running {
         }
         let events = memory.events_after(self.known).0;
         assert_eq!(self.kernel.take_events(), events, "events in the kernel, and in memory");
+        if !memory.tables().rules.keys.is_empty() {
+            for (slot, times) in (0..).zip(memory.all_last_times()) {
+                assert_eq!(self.kernel.last_times(slot), times.words(), "last times in the kernel, and in memory");
+            }
+        }
         if CHANGES.iter().any(|counter| before[*counter as usize] != counters[*counter as usize]) {
             assert_eq!(self.kernel.all_grants(), memory.grants(), "grants in the kernel, and in memory");
             assert_eq!(self.kernel.all_attempts(), attempts(memory), "attempts in the kernel, and in memory");
@@ -160,7 +176,7 @@ impl Beside for KernelBeside {
 fn is_whole(tables: &Tables) -> bool {
     let rules = &tables.rules;
     let role_is_there = |role: PortRole| match role.role() {
-        Role::Unrelated => true,
+        Role::Unrelated | Role::Token => true,
         Role::Knock(index) => (index as usize) < rules.knocks.len(),
         Role::Protected(index) => (index as usize) < rules.services.len(),
     };

@@ -14,6 +14,7 @@ use knock_common::abi::counter::Counter;
 use knock_common::abi::event::Event;
 use knock_common::abi::flow::{Flow, FlowKey, FlowState};
 use knock_common::abi::grant::{Grant, GrantKey, HOST_BITS};
+use knock_common::abi::key::LastTimes;
 use knock_common::abi::layout::{InterfaceReport, name};
 use knock_common::abi::rules::SLOTS;
 use knock_common::abi::used::Used;
@@ -55,6 +56,10 @@ pub(super) struct Maps {
     attempt_filter: Array<MapData, u64>,
     budget: PerCpuArray<MapData, u64>,
     errors: MapData,
+    last_times: Array<MapData, [u64; LastTimes::WORDS]>,
+    wall_clock: Array<MapData, [u64; 2]>,
+    /// Slots that something was written to.
+    slots: HashSet<u32>,
     tokens: PerCpuArray<MapData, u64>,
     counters: MapData,
     events: RingBuf<MapData>,
@@ -95,6 +100,9 @@ impl Maps {
             attempt_filter: take(ebpf, name::WATCH)?,
             budget: take(ebpf, name::BUDGET)?,
             errors,
+            last_times: take(ebpf, name::LAST_TIMES)?,
+            wall_clock: take(ebpf, name::WALL_CLOCK)?,
+            slots: HashSet::new(),
             tokens: take(ebpf, name::TOKENS)?,
             counters,
             events: take(ebpf, name::EVENTS)?,
@@ -220,6 +228,21 @@ impl Maps {
         self.tokens.get(&0, 0).expect("tokens can be read").to_vec()
     }
 
+    pub(super) fn set_wall_clock(&mut self, offset: u64, since: u64) {
+        self.wall_clock.set(0, [offset, since], 0).expect("the clock can be set");
+    }
+
+    pub(super) fn last_times(&self, slot: u32) -> [u64; LastTimes::WORDS] {
+        self.last_times.get(&slot, 0).expect("last times can be read")
+    }
+
+    pub(super) fn set_last_times(&mut self, slot: u32, words: [u64; LastTimes::WORDS]) {
+        if self.last_times(slot) != words {
+            self.last_times.set(slot, words, 0).expect("last times can be written");
+            self.slots.insert(slot);
+        }
+    }
+
     /// Forgets all, with the ICMP errors that any source has used up.
     pub(super) fn forget(&mut self) {
         self.forget_but_errors();
@@ -261,7 +284,12 @@ impl Maps {
         for key in keys {
             self.used.remove(&key).expect("used sequences can be removed");
         }
-        let zeros = PerCpuValues::try_from(vec![0; self.cpus]).expect("a value for each CPU");
-        self.budget.set(0, zeros, 0).expect("the budget can be set");
+        for slot in std::mem::take(&mut self.slots) {
+            self.last_times.set(slot, [0; LastTimes::WORDS], 0).expect("last times can be written");
+        }
+        for budget in 0..2 {
+            let zeros = PerCpuValues::try_from(vec![0; self.cpus]).expect("a value for each CPU");
+            self.budget.set(budget, zeros, 0).expect("the budget can be set");
+        }
     }
 }

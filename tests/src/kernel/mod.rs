@@ -18,12 +18,14 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use anyhow::{Result, bail};
+use aya::maps::{MapData, MapError};
 use aya::programs::ProgramFd;
 use knock_common::abi::attempt_filter;
 use knock_common::abi::counter::Counter;
 use knock_common::abi::event::Event;
 use knock_common::abi::flow::{FlowKey, FlowState};
 use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::key::{Key, LastTimes};
 use knock_common::abi::layout::name;
 use knock_common::abi::rules::{Door, SLOTS};
 use knock_common::abi::used::Used;
@@ -268,6 +270,37 @@ impl Kernel {
         self.maps.tokens()
     }
 
+    /// Says what the wall clock is ahead of boot time, and since when last times are noted.
+    pub fn set_wall_clock(&mut self, offset: u64, since: u64) {
+        self.maps.set_wall_clock(offset, since);
+    }
+
+    /// Writes the last times of a slot, unless they are there.
+    pub fn set_last_times(&mut self, slot: u32, times: &LastTimes) {
+        self.maps.set_last_times(slot, times.words());
+    }
+
+    /// The last times of a slot, word by word.
+    #[must_use]
+    pub fn last_times(&self, slot: u32) -> [u64; LastTimes::WORDS] {
+        self.maps.last_times(slot)
+    }
+
+    /// Removes a key, as `key rm` does while the program runs.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses.
+    pub fn remove_key(&mut self, id: u32) {
+        let keys: Result<aya::maps::HashMap<&mut MapData, u32, [u64; size_of::<Key>() / 8]>, _> =
+            self.program.map(name::KEYS).try_into();
+        match keys.expect("a table of hashes").remove(&id) {
+            Ok(()) => {}
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(nix::libc::ENOENT) => {}
+            Err(error) => panic!("keys can be removed: {error}"),
+        }
+    }
+
     /// The filter's cell for a source.
     #[must_use]
     pub fn attempt_filter_of(&self, source: &Addr) -> u64 {
@@ -304,6 +337,7 @@ pub const fn settings(tables: &Tables, room: Room) -> Settings {
         lockout: tables.lockout,
         reject: if tables.reject { 0x1234_5677 } else { 0 },
         errors_key: memory::ERRORS_KEY,
+        tokens: tables.tokens,
         observe: tables.observe,
         trial_until: tables.trial_until,
         trace: false,

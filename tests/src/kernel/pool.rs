@@ -6,6 +6,8 @@ use anyhow::Result;
 use knock_common::abi::rules::Knock;
 use knock_common::packet::flags::{FlagTest, Segments};
 
+use knock_user::kernel::TokenSettings;
+
 use super::{Kernel, Room};
 use crate::tables::Tables;
 
@@ -22,6 +24,7 @@ struct Constants {
     log_denied: bool,
     lockout: bool,
     reject: bool,
+    tokens: Option<TokenSettings>,
     observe: bool,
     trial_until: u64,
     trusted: bool,
@@ -67,6 +70,7 @@ impl Constants {
             log_denied: tables.log_denied,
             lockout: tables.lockout,
             reject: tables.reject,
+            tokens: tables.tokens,
             observe: tables.observe,
             trial_until: tables.trial_until,
             trusted: !tables.rules.trusted.is_empty(),

@@ -7,6 +7,7 @@ use knock_common::abi::counter::Counter;
 use knock_common::abi::event::Event;
 use knock_common::abi::flow::{Flow, FlowKey};
 use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::key::{Key, LastTimes, WallClock};
 use knock_common::abi::layout::MAX_USED;
 use knock_common::abi::report_budget::Budget;
 use knock_common::abi::rules::{Door, Knock, PortRoles, Service};
@@ -123,6 +124,15 @@ impl Env for Memory {
         true
     }
 
+    fn put_new_grant(&self, key: &GrantKey, grant: &Grant) -> bool {
+        let mut grants = lock(&self.grants);
+        if grants.len() >= self.max_grants || grants.contains_key(key) {
+            return false;
+        }
+        grants.insert(*key, *grant);
+        true
+    }
+
     fn replace_grant(&self, key: &GrantKey, grant: &Grant) -> bool {
         match lock(&self.grants).get_mut(key) {
             Some(old) => {
@@ -192,6 +202,45 @@ impl Env for Memory {
 
     fn budget(&self) -> Option<&Budget> {
         Some(&self.budget)
+    }
+
+    fn takes_tokens(&self) -> bool {
+        self.tables.tokens.is_some()
+    }
+
+    fn key(&self, id: u32) -> Option<&Key> {
+        if lock(&self.removed).contains(&id) {
+            return None;
+        }
+        self.tables.rules.keys.iter().find(|(of, _)| *of == id).map(|(_, key)| key)
+    }
+
+    fn last_times(&self, slot: u32) -> Option<&LastTimes> {
+        self.last_times.get(slot as usize)
+    }
+
+    fn wall_clock(&self) -> Option<&WallClock> {
+        Some(&self.wall_clock)
+    }
+
+    fn door_of(&self, tag: u32) -> Option<u32> {
+        self.tables.rules.doors.iter().position(|door| door.tag == tag).map(|index| index as u32)
+    }
+
+    fn token_mask(&self) -> [u64; 2] {
+        self.tables.tokens.map_or([0; 2], |tokens| tokens.mask)
+    }
+
+    fn token_window(&self) -> u64 {
+        self.tables.tokens.map_or(0, |tokens| tokens.window)
+    }
+
+    fn token_ahead(&self) -> u64 {
+        self.tables.tokens.map_or(0, |tokens| tokens.ahead)
+    }
+
+    fn token_budget(&self) -> Option<&Budget> {
+        Some(&self.token_budget)
     }
 
     fn scratch(&self, packet: &Packet) -> Option<Scratch> {

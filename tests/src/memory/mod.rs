@@ -10,7 +10,7 @@ mod programs;
 mod slots;
 mod subject;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,7 @@ use knock_common::abi::counter::Counter;
 use knock_common::abi::event::Event;
 use knock_common::abi::flow::{Flow, FlowKey, FlowState};
 use knock_common::abi::grant::{Grant, GrantKey};
+use knock_common::abi::key::{LastTimes, WallClock};
 use knock_common::abi::report_budget::Budget;
 use knock_common::abi::rules::PortRoles;
 use knock_common::abi::used::Used;
@@ -56,6 +57,10 @@ pub struct Memory {
     attempt_filter: Vec<Atomic64>,
     errors: Vec<Atomic64>,
     budget: Budget,
+    last_times: Vec<LastTimes>,
+    wall_clock: WallClock,
+    token_budget: Budget,
+    removed: Mutex<HashSet<u32>>,
     tokens: Atomic64,
     counters: [AtomicU64; Counter::COUNT],
     events: Mutex<Vec<Event>>,
@@ -82,6 +87,8 @@ impl Memory {
     pub const MAX_SOURCES: usize = 64;
     /// Room for flows.
     pub const MAX_FLOWS: usize = 128;
+    /// Room for keys.
+    pub const MAX_KEYS: usize = 16;
 
     /// A host on which nothing listens and nobody has knocked, at boot.
     #[must_use]
@@ -103,6 +110,10 @@ impl Memory {
             attempt_filter: vec![Atomic64::default(); ATTEMPT_CELLS as usize],
             errors: vec![Atomic64::default(); ERROR_CELLS as usize],
             budget: Budget::default(),
+            last_times: (0..Self::MAX_KEYS).map(|_| LastTimes::default()).collect(),
+            wall_clock: WallClock::default(),
+            token_budget: Budget::default(),
+            removed: Mutex::default(),
             tokens: Atomic64::default(),
             counters: [const { AtomicU64::new(0) }; Counter::COUNT],
             events: Mutex::default(),
@@ -164,6 +175,7 @@ impl Memory {
         self.tables = tables.into();
         self.ports = self.tables.rules.ports.iter().copied().collect();
         self.segments = self.tables.rules.segments();
+        lock(&self.removed).clear();
     }
 
     /// Sets the clock, boot time in ns.
@@ -199,6 +211,50 @@ impl Memory {
         if let Some(Interruption(meanwhile)) = interruption {
             meanwhile(self);
         }
+    }
+
+    /// Gives each key its slot of last times, as the loader does, and says what the wall clock is ahead of boot time, and
+    /// since when last times are noted, both in ns.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than [`Self::MAX_KEYS`] keys.
+    #[must_use]
+    pub fn with_keys(mut self, offset: u64, since: u64) -> Self {
+        for (id, key) in &self.tables.rules.keys {
+            self.last_times[key.slot as usize] = LastTimes::of(*id);
+        }
+        self.wall_clock = WallClock { offset: Atomic64::new(offset), since: Atomic64::new(since) };
+        self
+    }
+
+    /// When the key with this slot was last used.
+    #[must_use]
+    pub fn last_times_of(&self, slot: usize) -> &LastTimes {
+        &self.last_times[slot]
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all_last_times(&self) -> &[LastTimes] {
+        &self.last_times
+    }
+
+    /// What the wall clock is ahead of boot time, to be changed.
+    #[must_use]
+    pub const fn clock(&self) -> &WallClock {
+        &self.wall_clock
+    }
+
+    /// Removes a key, as `key rm` does while the program runs.
+    pub fn remove_key(&self, id: u32) {
+        lock(&self.removed).insert(id);
+    }
+
+    /// All keys that were removed.
+    #[must_use]
+    pub fn removed_keys(&self) -> HashSet<u32> {
+        lock(&self.removed).clone()
     }
 
     /// Judges one frame.

@@ -11,6 +11,7 @@ mod builder;
 pub mod checksum;
 pub mod extension;
 mod foreign;
+pub mod token;
 mod transport;
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -15,10 +15,10 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::{MapInfo, MapType};
 use knock_common::abi::attempt::Attempts;
 use knock_common::abi::attempt_filter::ATTEMPT_CELLS;
-use knock_common::abi::counter::Counter;
 use knock_common::abi::flow::{Flow, FlowKey};
 use knock_common::abi::grant::{Grant, GrantKey};
-use knock_common::abi::layout::{EVENT_BYTES, LAYOUT_WORDS, MAX_LOCKED, MAX_OWN, MAX_USED, name};
+use knock_common::abi::key::{KEY_SLOTS, LastTimes, WallClock};
+use knock_common::abi::layout::{COUNTER_ROOM, EVENT_BYTES, LAYOUT_WORDS, MAX_LOCKED, MAX_OWN, MAX_USED, name};
 use knock_common::abi::used::Used;
 use knock_common::addr::Addr;
 use log::warn;
@@ -55,14 +55,22 @@ fn state_maps(config: &Config) -> [Shape; 11] {
         map(name::SPENT, MapType::Hash, 8, size_of::<Used>(), MAX_USED),
         map(name::LOCKED, MapType::LruHash, size_of::<Addr>(), 8, MAX_LOCKED),
         map(name::WATCH, MapType::Array, 4, 8, ATTEMPT_CELLS),
-        map(name::COUNTERS, MapType::PerCpuArray, 4, 8, Counter::COUNT as u32),
+        map(name::COUNTERS, MapType::PerCpuArray, 4, 8, COUNTER_ROOM),
         map(name::TOKENS, MapType::PerCpuArray, 4, 8, 1),
         map(name::EVENTS, MapType::RingBuf, 0, 0, EVENT_BYTES),
     ]
 }
 
+/// The state maps that go over to every layout: a token that was used stays used.
+const fn lasting_maps() -> [Shape; 2] {
+    const fn map(name: &'static str, value: usize, entries: u32) -> Shape {
+        Shape { name, kind: MapType::Array, key: 4, value, entries }
+    }
+    [map(name::LAST_TIMES, size_of::<LastTimes>(), KEY_SLOTS), map(name::WALL_CLOCK, size_of::<WallClock>(), 1)]
+}
+
 /// Names of all state maps.
-pub const STATE: [&str; 11] = [
+pub const STATE: [&str; 13] = [
     name::LAYOUT,
     name::GRANTS,
     name::ATTEMPTS,
@@ -74,6 +82,8 @@ pub const STATE: [&str; 11] = [
     name::COUNTERS,
     name::TOKENS,
     name::EVENTS,
+    name::LAST_TIMES,
+    name::WALL_CLOCK,
 ];
 
 /// How a BPF file system is mounted: without a mode everybody may make files in it.
@@ -179,6 +189,17 @@ pub fn adopt(paths: &Paths, config: &Config) -> Result<BTreeMap<&'static str, Pa
             Likeness::OtherSize if resizable => {}
             Likeness::OtherSize => return Err(foreign(&path, "has another number of entries")),
             Likeness::Other(what) => return Err(foreign(&path, what)),
+        }
+    }
+    // Both or none: the clock says since when last times are noted.
+    if lasting_maps().iter().all(|map| paths.map(map.name).exists()) {
+        for map in lasting_maps() {
+            let path = paths.map(map.name);
+            match compare(&path, &map)? {
+                Likeness::Same => drop(adopted.insert(map.name, path)),
+                Likeness::OtherSize => return Err(foreign(&path, "has another number of entries")),
+                Likeness::Other(what) => return Err(foreign(&path, what)),
+            }
         }
     }
     if !adopted.contains_key(name::GRANTS) && paths.map(name::GRANTS).exists() {

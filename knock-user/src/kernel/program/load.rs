@@ -1,19 +1,20 @@
 //! Loading: the object with its constants, then its rules, before anything is attached.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap as Table, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, LpmTrie, Map, MapData, MapInfo};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, MapInfo};
 use aya::programs::{ProgramError, Xdp};
-use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use aya::{Ebpf, EbpfLoader, Pod, VerifierLogLevel};
 use knock_common::abi::layout::name;
 use knock_common::abi::layout::{
     LAYOUT_VERSION, MAX_TRUSTED, READABLE_FROM, STATUS_FLOW_IDLE, STATUS_OBSERVE, STATUS_REJECT,
 };
+use knock_common::abi::rules::Door;
 use knock_common::packet::flags::Segments;
 
 use super::object::OBJECT;
@@ -24,6 +25,7 @@ use crate::kernel::interfaces::list::{Interface, Layer};
 use crate::kernel::pins::kept::PinId;
 use crate::kernel::pins::{PROGRAMS, STATE};
 use crate::kernel::pod::{InMap, Plain};
+use crate::kernel::sys::{boot_now, wall_offset};
 use crate::rules::RuleSet;
 
 /// What the kernel program is told once, when it is loaded.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub reject: u32,
     /// Spreads sources over the budgets of ICMP errors; nobody else knows it.
     pub errors_key: [u64; 2],
+    /// What tokens are read with; `None` without a token port.
+    pub tokens: Option<TokenSettings>,
     /// Let pass what is denied.
     pub observe: bool,
     /// Let pass what is denied from this boot time in ns on; 0 for no such time.
@@ -60,6 +64,22 @@ pub struct Settings {
     pub max_flows: u32,
     /// Read the time from the `CLOCK` map. For tests: the program then does not see real time.
     pub test_clock: bool,
+}
+
+/// What tokens are read with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TokenSettings {
+    /// What the mask is made with: the first 16 octets of a hash of the gate's public key, as two little-endian words.
+    pub mask: [u64; 2],
+    /// `token.window`, in ns.
+    pub window: u64,
+    /// `token.ahead`, in ns.
+    pub ahead: u64,
+}
+
+impl TokenSettings {
+    /// For a program that takes none.
+    const NONE: Self = Self { mask: [0; 2], window: 0, ahead: 0 };
 }
 
 impl Settings {
@@ -81,6 +101,7 @@ impl Settings {
             lockout: options.lockout.is_some() && !manner.observe,
             reject: if options.deny == Deny::Reject { random_key()? } else { 0 },
             errors_key: random_words()?,
+            tokens: None,
             observe: manner.observe,
             trial_until: manner.trial_until,
             trace: manner.trace,
@@ -116,6 +137,8 @@ impl Settings {
     }
 }
 
+/// So many keys every program has room for.
+const KEYS_AT_LEAST: usize = 64;
 /// So many knocks every program has room for.
 const KNOCKS_AT_LEAST: usize = 64;
 
@@ -168,8 +191,10 @@ pub struct Program {
     rules: RuleSet,
     /// For how many knocks its table has room.
     knocks: usize,
+    /// For how many keys its table has room.
+    keys: usize,
     /// Pins that were seen to be of its maps.
-    seen: Mutex<HashMap<PathBuf, PinId>>,
+    seen: Mutex<Table<PathBuf, PinId>>,
 }
 
 impl Program {
@@ -201,6 +226,9 @@ impl Program {
         let (observe, lockout) = (number(settings.observe), number(settings.lockout));
         // Room for other rules, too.
         let knocks = load.rules.knocks.len().next_power_of_two().max(KNOCKS_AT_LEAST);
+        let keys = load.rules.keys.len().next_power_of_two().max(KEYS_AT_LEAST);
+        let has_tokens = number(settings.tokens.is_some());
+        let tokens = settings.tokens.unwrap_or(TokenSettings::NONE);
         let mut loader = EbpfLoader::new();
         loader
             // Of the kernel's own types, which are many MiB, nothing here is relocated against.
@@ -216,6 +244,10 @@ impl Program {
             .override_global(name::LOCKOUT, &lockout, true)
             .override_global(name::REJECT, &settings.reject, true)
             .override_global(name::ERRORS_KEY, &settings.errors_key, true)
+            .override_global(name::HAS_TOKENS, &has_tokens, true)
+            .override_global(name::TOKEN_MASK, &tokens.mask, true)
+            .override_global(name::TOKEN_WINDOW, &tokens.window, true)
+            .override_global(name::TOKEN_AHEAD, &tokens.ahead, true)
             .override_global(name::OBSERVE, &observe, true)
             .override_global(name::TRIAL_UNTIL, &settings.trial_until, true)
             .override_global(name::TEST_CLOCK, &clock, true)
@@ -223,6 +255,7 @@ impl Program {
             .map_max_entries(name::GRANTS, settings.max_grants)
             .map_max_entries(name::ATTEMPTS, settings.max_attempts)
             .map_max_entries(name::FLOWS, settings.max_flows)
+            .map_max_entries(name::KEYS, keys as u32)
             .map_max_entries(name::KNOCKS, knocks as u32);
         let mut meant = Vec::new();
         for (name, path) in load.adopted {
@@ -233,7 +266,7 @@ impl Program {
         let ebpf = loader.load(OBJECT).map_err(explain_object)?;
         let none = RuleSet::default();
         let mut this =
-            Self { ebpf, name: program, settings: settings.clone(), rules: none, knocks, seen: Mutex::default() };
+            Self { ebpf, name: program, settings: settings.clone(), rules: none, knocks, keys, seen: Mutex::default() };
         // Where aya finds no pin it makes a map and pins it, and a program with that one would know no grants.
         for (name, path, id) in meant {
             if this.id(name) != Some(id) {
@@ -244,11 +277,24 @@ impl Program {
         let mut layout: Array<&mut MapData, u64> = this.map(name::LAYOUT).try_into()?;
         layout.set(0, LAYOUT_VERSION, 0)?;
         layout.set(1, READABLE_FROM, 0)?;
+        this.tell_time(!load.adopted.contains_key(name::WALL_CLOCK))?;
         this.write_rules(load.rules)?;
         let mut flags: Array<&mut MapData, u64> = this.map(name::TOLD).try_into()?;
         flags.set(0, settings.status_flags(), 0)?;
         this.xdp().load().map_err(explain_program)?;
         Ok(this)
+    }
+
+    /// Tells the program what the wall clock is; and, if last times are noted only since now, that.
+    ///
+    /// # Errors
+    ///
+    /// Of bpf(2).
+    pub fn tell_time(&mut self, is_new: bool) -> Result<()> {
+        let mut clock: Array<&mut MapData, [u64; 2]> = self.map(name::WALL_CLOCK).try_into()?;
+        let since = if is_new { boot_now() } else { clock.get(&0, 0)?[1] };
+        clock.set(0, [wall_offset(), since], 0)?;
+        Ok(())
     }
 
     /// Makes the program for interfaces of a layer ready: that for frames without an Ethernet header is
@@ -333,6 +379,7 @@ impl Program {
         self.settings.serve(&load.settings)
             && constants(&self.rules) == constants(load.rules)
             && load.rules.knocks.len() <= self.knocks
+            && load.rules.keys.len() <= self.keys
             && STATE.iter().all(|name| load.adopted.get(name).is_some_and(|pin| self.has(name, pin)))
     }
 
@@ -395,6 +442,8 @@ impl Program {
         self.fill(name::SERVICES, &numbered(&old.services), &numbered(&rules.services))?;
         self.fill(name::KNOCKS, &numbered(&old.knocks), &numbered(&rules.knocks))?;
         self.fill(name::PORTS, &old.ports, &rules.ports)?;
+        self.fill_hash(name::DOOR_TAGS, &tags(&old.doors), &tags(&rules.doors))?;
+        self.fill_hash(name::KEYS, &plain(&old.keys), &plain(&rules.keys))?;
         let mut trusted: LpmTrie<&mut MapData, Plain<_>, u32> = self.map(name::TRUSTED).try_into()?;
         let key = |&(bits, addr)| Key::new(bits, Plain(addr));
         for network in old.trusted.iter().filter(|network| !rules.trusted.contains(network)) {
@@ -405,6 +454,23 @@ impl Program {
         }
         self.fill(name::TRUST_FILTER, &[(0, old.trust_filter)], &[(0, rules.trust_filter)])?;
         self.rules = rules.clone();
+        Ok(())
+    }
+
+    /// The same in a table of hashes. What is to go may be gone: `key rm` does not wait.
+    fn fill_hash<T: Pod>(&mut self, name: &str, old: &[(u32, T)], new: &[(u32, T)]) -> Result<()> {
+        let mut table: HashMap<&mut MapData, u32, T> = self.map(name).try_into()?;
+        let kept: HashSet<u32> = new.iter().map(|(key, _)| *key).collect();
+        for (key, _) in old.iter().filter(|(key, _)| !kept.contains(key)) {
+            match table.remove(key) {
+                Ok(()) => {}
+                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(error) => return Err(error).with_context(|| format!("map {name}")),
+            }
+        }
+        for (key, value) in new {
+            table.insert(key, value, 0).with_context(|| format!("map {name}"))?;
+        }
         Ok(())
     }
 
@@ -425,6 +491,15 @@ impl Program {
 /// What rules are to the program as constants: whether there are trusted networks, and which segments are looked at.
 fn constants(rules: &RuleSet) -> (bool, Segments) {
     (!rules.trusted.is_empty(), rules.segments())
+}
+
+/// The index of each door by its tag.
+fn tags(doors: &[Door]) -> Vec<(u32, u32)> {
+    (0..).zip(doors).map(|(index, door)| (door.tag, index)).collect()
+}
+
+fn plain<T: InMap>(values: &[(u32, T)]) -> Vec<(u32, Plain<T>)> {
+    values.iter().map(|(key, value)| (*key, Plain(*value))).collect()
 }
 
 fn numbered<T: Copy>(values: &[T]) -> Vec<(u16, T)> {

@@ -43,6 +43,7 @@ impl GrantEntry {
         match Origin::from_number(self.grant.origin) {
             Some(Origin::Knock) => "knock",
             Some(Origin::Command) => "command",
+            Some(Origin::Token) => "token",
             None => "unknown",
         }
     }
@@ -167,7 +168,7 @@ impl State {
         self.each_grant(|entry| {
             if !entry.grant.is_live(now) {
                 least.push((0, entry.key));
-            } else if entry.grant.origin == Origin::Knock as u32 {
+            } else if [Origin::Knock as u32, Origin::Token as u32].contains(&entry.grant.origin) {
                 least.push((u64::MAX - entry.grant.since, entry.key));
             }
         })?;

@@ -10,6 +10,7 @@ use std::io;
 use std::mem::size_of;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use batch::{each, each_record, read_array, read_per_cpu, write};
 pub use elements::take;
@@ -27,6 +28,15 @@ pub fn boot_now() -> u64 {
     assert_eq!(result, 0, "CLOCK_BOOTTIME exists since Linux 2.6.39");
     let own = i128::from(time.tv_sec) * SECOND + i128::from(time.tv_nsec);
     (own - *AHEAD).max(0) as u64
+}
+
+/// What the wall clock is ahead of [`boot_now`], in ns; 0 if it is not ahead: then nobody knows it.
+#[must_use]
+pub fn wall_offset() -> u64 {
+    let before = boot_now();
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+    let boot = u128::from(before.midpoint(boot_now()));
+    u64::try_from(since_1970.saturating_sub(boot)).unwrap_or(0)
 }
 
 /// Waits until no CPU is in the middle of something that began before: a packet on its way through a program that was

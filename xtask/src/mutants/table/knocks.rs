@@ -210,7 +210,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "complete" {
         5 "a close door opens":
-            "door.action == Action::Close as u8" => "false";
+            "door.closes() {" => "false {";
         5 "a one-time sequence opens twice":
             "door.once != 0 && !use_up(env, packet, door, now)" => "door.once != 0 && false";
         5 "the prefixes of a door are those of the other family":
@@ -225,9 +225,9 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "open" {
         5 "a shorter door moves the end back":
-            "grant.until = if grant.until > end { grant.until } else { end };" => "grant.until = end;";
+            "grant.until = if end > grant.until { end } else { grant.until };" => "grant.until = end;";
         5 "sequence again does not move the end":
-            "grant.until = if grant.until > end { grant.until } else { end };" => "grant.until = grant.until;";
+            "grant.until = if end > grant.until { end } else { grant.until };" => "grant.until = grant.until;";
         5 "a live grant is begun anew":
             "&& grant.is_live(now) {" => "&& !grant.is_live(now) {";
         5 "a grant that has ended is extended":

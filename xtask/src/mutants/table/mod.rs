@@ -11,6 +11,7 @@ mod mutant;
 mod state;
 #[cfg(test)]
 mod survival;
+mod tokens;
 
 pub use self::mutant::{Mutant, Suite};
 
@@ -23,6 +24,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         frames::MUTANTS,
         state::MUTANTS,
         flows::MUTANTS,
+        tokens::MUTANTS,
         kernel::MUTANTS,
     ];
     let mut all: Vec<_> = tables.into_iter().flatten().collect();
