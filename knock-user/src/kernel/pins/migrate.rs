@@ -206,15 +206,19 @@ pub fn count_live(pin: &Path) -> Result<usize> {
     Ok(count)
 }
 
+/// A grant of whatever layout as ours. One of a layout that did not note when it was last renewed was so `at` the latest:
+/// traffic keeps it alive for as long from there on as any other, and not for ever.
+fn taken_over(octets: &[u8], at: u64) -> Grant {
+    let grant = record::<Grant>(octets);
+    if grant.renewed == 0 { Grant { renewed: at, ..grant } } else { grant }
+}
+
 /// The live grants, in the order of their keys.
 fn live(from: &Records, at: u64) -> Result<Vec<(GrantKey, Grant)>> {
     let now = boot_now();
     let mut grants = Vec::new();
     from.each(|key, value| {
-        let mut grant = record::<Grant>(value);
-        if grant.renewed == 0 {
-            grant.renewed = at;
-        }
+        let grant = taken_over(value, at);
         if grant.is_live(now) {
             grants.push((record::<GrantKey>(key), grant));
         }
@@ -274,7 +278,28 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
-    use super::last_seen;
+    use knock_common::abi::grant::KEEPALIVE_WINDOWS;
+
+    use super::{last_seen, taken_over};
+
+    /// A record as the layouts before 5 had them, 32 octets, or as layout 5 has it.
+    fn record_of(until: u64, since: u64, window: u64, renewed: Option<u64>) -> Vec<u8> {
+        let mut octets: Vec<u8> = [until, since, window].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        octets.extend([7_u32, 1].iter().flat_map(|word| word.to_ne_bytes()));
+        octets.extend(renewed.iter().flat_map(|word| [*word, 0].map(u64::to_ne_bytes).concat()));
+        octets
+    }
+
+    #[test]
+    fn traffic_keeps_a_grant_of_an_old_layout_alive_for_a_bounded_time_from_the_upgrade_on() {
+        let old = record_of(900, 100, 50, None);
+        assert_eq!(old.len(), super::SHORTEST);
+        let grant = taken_over(&old, 800);
+        assert_eq!((grant.until, grant.since, grant.window, grant.door, grant.origin), (900, 100, 50, 7, 1));
+        assert_eq!(grant.kept_alive_until(), 800 + 50 * KEEPALIVE_WINDOWS);
+        let noted = taken_over(&record_of(900, 100, 50, Some(600)), 800);
+        assert_eq!(noted.kept_alive_until(), 600 + 50 * KEEPALIVE_WINDOWS);
+    }
 
     #[test]
     fn those_that_were_seen_last_find_room_and_are_written_last() {
