@@ -70,10 +70,35 @@ impl Packet {
     }
 
     /// The flags of the answer of a service; `None` for a segment that is answered by none.
-    pub fn flags_of_answer(&self) -> Option<u8> {
-        match self.transport {
-            Transport::Udp => Some(self.flags),
-            Transport::Tcp => (self.flags & TcpFlags::SYN != 0).then_some(TcpFlags::SYN | TcpFlags::ACK),
+    pub const fn flags_of_answer(&self) -> Option<u8> {
+        flags_of_answer(self.transport, self.flags)
+    }
+}
+
+/// The flags of a service's answer to a packet with these; `None` if it gets none.
+const fn flags_of_answer(transport: Transport, flags: u8) -> Option<u8> {
+    // A listener looks at RST and ACK before SYN, and passes over a segment that asks and ends at once.
+    const MATTER: u8 = TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN;
+    match transport {
+        Transport::Udp => Some(flags),
+        Transport::Tcp if flags & MATTER == TcpFlags::SYN => Some(TcpFlags::SYN | TcpFlags::ACK),
+        Transport::Tcp => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_answers_only_what_asks_for_a_connection() {
+        const ANSWERED: [u8; 16] =
+            [0x02, 0x0a, 0x22, 0x2a, 0x42, 0x4a, 0x62, 0x6a, 0x82, 0x8a, 0xa2, 0xaa, 0xc2, 0xca, 0xe2, 0xea];
+        for flags in 0..=u8::MAX {
+            let answer = flags_of_answer(Transport::Tcp, flags);
+            let expected = ANSWERED.contains(&flags).then_some(TcpFlags::SYN | TcpFlags::ACK);
+            assert_eq!(answer, expected, "{flags:#04x}");
         }
+        assert_eq!(flags_of_answer(Transport::Udp, 0), Some(0));
     }
 }
