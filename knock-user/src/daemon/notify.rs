@@ -14,18 +14,23 @@ use log::warn;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-/// How much more time a start is given from now on: more than the time until it is asked for again.
-const MORE_TIME: Duration = Duration::from_secs(30);
+/// How much more time a start is given from now on: much more than the time until it is asked for again, so that a machine
+/// under load is not too late with it.
+const MORE_TIME: Duration = Duration::from_secs(60);
 
 /// A start needs more time, since the kernel has no random numbers yet.
 pub fn wait_for_random() {
+    if let Some(manager) = manager() {
+        ask_for_more_time(&manager);
+    }
+}
+
+fn ask_for_more_time(manager: &SocketAddr) {
     let message = format!(
         "EXTEND_TIMEOUT_USEC={}\nSTATUS=waiting for the kernel's random numbers, so early in the boot",
         MORE_TIME.as_micros()
     );
-    if let Some(manager) = manager() {
-        tell(&manager, &message);
-    }
+    tell(manager, &message);
 }
 
 /// Whom `$NOTIFY_SOCKET` names.
@@ -141,6 +146,20 @@ mod tests {
     #[test]
     fn no_text_is_a_message_of_its_own() {
         assert_eq!(one_line("reload failed: a\n  READY=1\n"), "reload failed: a READY=1");
+    }
+
+    #[test]
+    fn a_start_that_waits_asks_for_a_minute_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        ask_for_more_time(&address(path.as_os_str()).unwrap());
+        let mut message = [0; 256];
+        let length = socket.recv(&mut message).unwrap();
+        let lines: Vec<_> = std::str::from_utf8(&message[..length]).unwrap().lines().collect();
+        assert_eq!(lines[0], "EXTEND_TIMEOUT_USEC=60000000");
+        assert!(lines[1].starts_with("STATUS=waiting for the kernel's random numbers"), "{lines:?}");
     }
 
     #[test]

@@ -59,7 +59,14 @@ fn once_ready(
             tell();
             thread::scope(|scope| {
                 let (done, is_done) = mpsc::channel();
-                scope.spawn(move || done.send(ask(GetRandomFlags::empty())));
+                let waits = move || {
+                    // Nobody takes it if this thread has ended.
+                    let _ = done.send(ask(GetRandomFlags::empty()));
+                };
+                thread::Builder::new()
+                    .name("random".to_owned())
+                    .spawn_scoped(scope, waits)
+                    .map_err(|_| Errno::AGAIN)?;
                 loop {
                     match is_done.recv_timeout(step) {
                         Ok(found) => return found,
@@ -97,10 +104,10 @@ mod tests {
                 return Err(Errno::AGAIN);
             }
             // It is ready as soon as it has been told three times.
-            (0..3).for_each(|_| is_told.recv().unwrap());
-            Ok(8)
+            let told = (0..3).filter(|_| is_told.recv_timeout(Duration::from_secs(60)).is_ok()).count();
+            Ok(told)
         };
-        assert_eq!(once_ready(ask, Duration::from_millis(1), || told.send(()).unwrap_or_default()), Ok(8));
+        assert_eq!(once_ready(ask, Duration::from_millis(1), || told.send(()).unwrap_or_default()), Ok(3));
     }
 
     #[test]
