@@ -1,6 +1,7 @@
 //! What the gate is to cost at most: against a peer, measured in the same rounds. What no machine has a part in,
 //! instructions and calls of helpers, is `kernel::budget`'s.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
@@ -37,7 +38,9 @@ const TARGETS: [Target; 8] = [
 /// If one of them is of a figure that no machine has.
 pub(super) fn table(runs: &Runs) -> Result<String> {
     let mut commits: Vec<_> = runs.shown().map(Sheet::commit_shown).collect();
-    commits.dedup();
+    // Once each, in the order of the runs.
+    let mut seen = BTreeSet::new();
+    commits.retain(|commit| seen.insert(commit.clone()));
     let measured = format!("measured at {}", commits.join(", "));
     let mut text = format!("| figure | beside | at most | {measured} | |\n|---|---|---:|---:|---|\n");
     for Target { id, peer, most } in TARGETS {

@@ -25,7 +25,7 @@ const TYPES: [&str; 12] = [
     "nat",
     "xresolve",
 ];
-/// Matches that say nothing by themselves: their options do.
+/// Matches whose name alone narrows nothing: what their options say does, or nothing (`comment`, `standard`).
 const BARE: [&str; 9] = ["tcp", "udp", "comment", "conntrack", "state", "multiport", "addrtype", "iprange", "standard"];
 
 /// Targets after which the next rule is asked.
