@@ -129,7 +129,9 @@ impl<'a> Known<'a> {
 /// By which interface Docker's own rules let packets out to an address, where they name one alone.
 fn docker_outs<'a>(filters: &Filters<'a>) -> HashMap<IpAddr, Option<&'a str>> {
     let chains = filters.read.iter().flat_map(|(_, rules)| &rules.chains);
-    let lines = chains.filter(|(key, _)| key.1.starts_with("DOCKER")).flat_map(|(_, chain)| &chain.lines);
+    // DOCKER-USER is its users', and what a table other than that of filters accepts is let in by none.
+    let is_its_own = |key: &Key| key.0.ends_with(" filter") && key.1.starts_with("DOCKER") && key.1 != "DOCKER-USER";
+    let lines = chains.filter(|(key, _)| is_its_own(key)).flat_map(|(_, chain)| &chain.lines);
     let mut outs = HashMap::new();
     for line in lines.filter(|line| line.verdict == Verdict::Accept) {
         let (Some(address), Some(out)) = (line.destination, line.out.as_deref()) else { continue };

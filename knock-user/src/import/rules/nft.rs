@@ -414,6 +414,16 @@ fn plain(words: &[&str], names: &PortNames) -> RuleLine {
                     line.interfaces.extend(devices);
                 }
             }
+            ("oif" | "oifname", Some(_)) => {
+                let negated = negated(&mut words);
+                match values(&mut words).as_slice() {
+                    [name] if !negated && !name.starts_with('@') && line.out.is_none() => {
+                        line.out = Some((*name).to_owned());
+                    }
+                    // All others, or one of several: which it is not known.
+                    _ => line.odd = true,
+                }
+            }
             ("ct", Some("state")) => {
                 words.next();
                 let negated = negated(&mut words);
@@ -452,11 +462,7 @@ fn plain(words: &[&str], names: &PortNames) -> RuleLine {
             ("notrack", _) => line.untracks = true,
             ("comment" | "prefix" | "level", Some(_)) => drop(words.next()),
             // What follows is a name, whatever it looks like.
-            (
-                "name" | "status" | "oif" | "oifname" | "ibrname" | "obrname" | "set" | "helper" | "timeout" | "label"
-                | "group",
-                Some(_),
-            ) => {
+            ("name" | "status" | "ibrname" | "obrname" | "set" | "helper" | "timeout" | "label" | "group", Some(_)) => {
                 line.odd = true;
                 negated(&mut words);
                 values(&mut words);

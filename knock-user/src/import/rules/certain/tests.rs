@@ -151,6 +151,49 @@ fn an_address_that_dnat_sends_to_may_be_one_of_this_host() {
 }
 
 #[test]
+fn docker_in_the_words_of_nftables_is_understood_as_well() {
+    let text = |out: &str, more: &str| {
+        format!(
+            "table ip nat {{\nchain PREROUTING {{\ntype nat hook prerouting priority dstnat; policy accept;\n\
+             counter packets 0 bytes 0 jump DOCKER\n}}\nchain DOCKER {{\n\
+             iifname != \"docker0\" tcp dport 8080 counter packets 0 bytes 0 dnat to 198.51.100.9:80\n}}\n}}\n\
+             table ip filter {{\nchain INPUT {{\ntype filter hook input priority filter; policy drop;\n}}\n\
+             chain FORWARD {{\ntype filter hook forward priority filter; policy drop;\njump DOCKER-USER\n\
+             oifname \"docker0\" ct state established,related accept\n{more}oifname \"docker0\" jump DOCKER\n}}\n\
+             chain DOCKER-USER {{\nip saddr 192.0.2.0/25 return\n}}\nchain DOCKER {{\n\
+             ip daddr 198.51.100.9 iifname != \"docker0\" oifname {out} tcp dport 80 accept\n\
+             iifname != \"docker0\" oifname \"docker0\" drop\n}}\n}}\n"
+        )
+    };
+    let doubt = |out: &str, more: &str| doubt_of(&[(Listing::Nft, &text(out, more))], "8080/tcp", "192.0.2.0/25");
+    assert_eq!(doubt("\"docker0\"", ""), None);
+    assert_eq!(doubt("\"docker0\"", "oifname \"docker1\" drop\n"), None, "what goes elsewhere is dropped");
+    for out in ["\"docker1\"", "!= \"docker0\"", "{ \"docker0\", \"docker1\" }", "@bridges"] {
+        assert!(doubt(out, "").is_some(), "{out}");
+    }
+    for more in ["oifname \"docker0\" drop\n", "oifname \"docker*\" drop\n", "oifname != \"docker1\" drop\n"] {
+        assert!(doubt("\"docker0\"", more).is_some(), "{more}");
+    }
+}
+
+#[test]
+fn what_dockers_users_accept_says_nothing_of_its_bridges() {
+    let text = |rule: &str| {
+        format!(
+            "*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n-A PREROUTING -j DOCKER\n\
+             -A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 198.51.100.9:80\nCOMMIT\n\
+             *filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n:DOCKER - [0:0]\n\
+             -A FORWARD -j DOCKER-USER\n-A FORWARD -o docker0 -j DOCKER\n{rule}-A DOCKER-USER -s 192.0.2.0/25 -j RETURN\n\
+             -A DOCKER -d 198.51.100.9/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n"
+        )
+    };
+    let doubt = |rule: &str| doubt_of(&[(Listing::Iptables, &text(rule))], "8080/tcp", "192.0.2.0/25");
+    assert_eq!(doubt(""), None);
+    assert_eq!(doubt("-A DOCKER-USER -s 203.0.113.0/24 -d 198.51.100.9/32 -o docker1 -j ACCEPT\n"), None);
+    assert!(doubt("-A DOCKER -s 203.0.113.0/24 -d 198.51.100.9/32 -o docker1 -j ACCEPT\n").is_some());
+}
+
+#[test]
 fn dnat_to_an_address_of_the_other_family_is_for_others() {
     let nat = "table inet n {\nchain p {\ntype nat hook prerouting priority dstnat; policy accept;\n\
         tcp dport 22 dnat ip to 198.51.100.9:22\n}\n}\n";
