@@ -116,8 +116,10 @@ fn matching(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
         let versions = if is_wanted { Values::default() } else { Values::number(6_u8) };
         return steps.push(Step::Test(Test::new(Key::Version, versions)));
     }
-    let operator = value["op"].as_str().unwrap_or_default();
     let key = key(left, steps);
+    // Where none is written, nft asks for one of several bits, and compares all else.
+    let implied = if matches!(key, Key::State | Key::Status | Key::Flags(_)) { "in" } else { "==" };
+    let operator = value["op"].as_str().unwrap_or(implied);
     let mut values = values(&key, operator, right, sets);
     let negated = operator == "!=";
     let all = u128::MAX;
@@ -131,7 +133,7 @@ fn matching(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
                 values: Values::number(0_u8),
             }));
         }
-        ("==" | "!=" | "in" | "", ..) => {}
+        ("==" | "!=" | "in", ..) => {}
         ("<", Some((0, _)), _) => values = Values::default(),
         ("<", Some((number, _)), _) => values.numbers = vec![(0, number - 1)],
         ("<=", Some((number, _)), _) => values.numbers = vec![(0, number)],
@@ -163,9 +165,14 @@ fn map(value: &Value, sets: &Sets, steps: &mut Vec<Step>) {
         };
         entries.push((values(&key, "==", from, sets), action));
     }
-    // The kernel finds the name itself before what it begins with, in whatever order they are listed.
+    // The kernel finds the name itself before what it begins with, in whatever order they are listed. What is not understood
+    // may be the name itself.
     if matches!(key, Key::Interface | Key::Out) {
-        entries.sort_by_key(|(values, _)| Reverse(values.names.iter().map(Name::narrowness).max()));
+        let narrowness = |values: &Values| match values.unread {
+            Some(_) => Some(usize::MAX),
+            None => values.names.iter().map(Name::narrowness).max(),
+        };
+        entries.sort_by_key(|(values, _)| Reverse(narrowness(values)));
     }
     steps.push(Step::Map(key, entries));
 }

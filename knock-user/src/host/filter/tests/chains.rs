@@ -269,6 +269,11 @@ fn in_a_map_of_interfaces_a_name_goes_before_what_names_begin_with() {
     ] {
         all_say(&map(&elements), &[(tcp(22), dropped), (on("eno1", tcp(22)), "passes")]);
     }
+    // A number is another name of some interface.
+    let number = r#"[["*", {"accept": null}], [7, {"drop": null}]]"#;
+    let filters = input(&format!(r#"{{"vmap": {{"key": {key}, "data": {{"set": {number}}}}}}}"#));
+    let said_of = said(&filters, &tcp(22));
+    assert!(said_of.starts_with("cannot tell: nftables inet t c0, handle 1: "), "{said_of}");
     // Which interface it is may be open: then it is one or the other.
     let open = Packet { interface: None, ..tcp(22) };
     let filters = map(&[("*", "accept"), ("eth0", "drop")]);

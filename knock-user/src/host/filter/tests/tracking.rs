@@ -243,6 +243,15 @@ fn states_are_compared_by_their_bits_and_numbers_that_have_no_name_are_doubts() 
         let said = said(&test(key, op, right), &tcp(22));
         assert!(said.starts_with("cannot tell: nftables inet t c0, handle 1: "), "{key} {op} {right}: {said}");
     }
+    // Without a comparison one of several is enough.
+    let without =
+        |left: &str, right: &str| input(&format!(r#"{{"match": {{"left": {left}, "right": {right}}}}}, {DROP}"#));
+    let state = r#"{"ct": {"key": "state"}}"#;
+    assert_eq!(said(&without(state, r#"["new", "untracked"]"#), &tcp(22)), dropped);
+    assert_eq!(said(&without(state, r#"["established", "related"]"#), &tcp(22)), "passes");
+    let flags = r#"{"payload": {"protocol": "tcp", "field": "flags"}}"#;
+    assert_eq!(said(&without(flags, r#"["syn", "ack"]"#), &tcp(22)), dropped);
+    assert_eq!(said(&without(r#"{"payload": {"protocol": "tcp", "field": "dport"}}"#, "22"), &tcp(22)), dropped);
     let map = r#"{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [[{"|": ["new", "untracked"]}, {"drop": null}], ["untracked", {"drop": null}]]}}}"#;
     assert_eq!(said(&input(map), &tcp(22)), "passes");
     // A word that iptables has not got yet.
