@@ -38,6 +38,10 @@ fn half_open(family: Family) -> std::net::IpAddr {
 fn fill(world: &World, family: Family) -> Result<()> {
     let (source, server) = (half_open(family), world.address(Host::Server));
     world.command(&["allow", &source.to_string()])?;
+    // The server answers into the void. If it had to look for the source in vain, it would give the half-open connections up
+    // after three seconds, and the queue would have room again.
+    let (to, nobody) = (source.to_string(), "02:00:00:00:00:77");
+    Host::Server.must(&["ip", "neigh", "replace", &to, "lladdr", nobody, "dev", "eth0", "nud", "permanent"])?;
     let syn = |port| PacketBuilder::between(source, server).tcp(port, FREE_PORT, SYN).build();
     let volley = Volley::of(Host::Client, (42_000..42_008).map(syn))?;
     Host::Client.enter(|| volley.send_here())
