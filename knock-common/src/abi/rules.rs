@@ -121,6 +121,15 @@ pub struct Service {
     pub keepalive: u32,
 }
 
+impl Service {
+    /// Prefixes of grants to sources of this one's family.
+    #[inline(always)]
+    #[must_use]
+    pub const fn prefixes(&self, source: &Addr) -> &[Prefix; MAX_PREFIXES] {
+        if source.is_v4() { &self.prefixes_v4 } else { &self.prefixes_v6 }
+    }
+}
+
 /// What a completed door does.
 #[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,7 +8,7 @@ use crate::gate::env::Env;
 /// True if a live grant covers the source, under any prefix length that the service uses.
 #[inline(always)]
 pub fn is_granted<E: Env>(env: &E, source: &Addr, service: &Service) -> bool {
-    let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+    let prefixes = service.prefixes(source);
     let mut index = 0;
     while index < MAX_PREFIXES {
         let prefix = &prefixes[index];

@@ -34,21 +34,19 @@ pub fn complete<E: Env>(env: &E, scratch: &Scratch, door: &Door) -> u32 {
         Kind::Spent => Counter::GrantSpent,
         _ => Counter::GrantRefused,
     });
-    env.emit(scratch.event(Event {
-        at: now,
-        until,
-        source: packet.src,
-        door: door.tag,
-        service: service.tag,
-        port: packet.dport,
-        kind: kind as u8,
-        step: door.steps,
-        transport: packet.transport as u8,
-        bits: prefix.bits() as u8,
-        interface: env.interface(),
-        sport: packet.sport,
-        ..Event::NONE
-    }));
+    tell(
+        env,
+        scratch,
+        Event {
+            until,
+            door: door.tag,
+            service: service.tag,
+            kind: kind as u8,
+            step: door.steps,
+            bits: prefix.bits() as u8,
+            ..Event::NONE
+        },
+    );
     kind as u32
 }
 
@@ -113,7 +111,8 @@ pub fn open_by<E: Env>(env: &E, scratch: &Scratch, door: &Door, key: &Key, times
     if decide(env, counter) {
         return kind as u32;
     }
-    tell_by(env, scratch, door, key, prefix, service, (kind, until));
+    let (told, bits) = (kind as u8, prefix.bits() as u8);
+    tell_by(env, scratch, key, Event { until, door: door.tag, service: service.tag, kind: told, bits, ..Event::NONE });
     // A later token may have closed since this one was used up, and have found nothing to close.
     if times.closed.load_behind_writes() > token.head().time()
         && let Some(there) = env.grant(&at)
@@ -135,7 +134,7 @@ pub fn close_by<E: Env>(env: &E, scratch: &Scratch, door: &Door, key: &Key, time
     let (packet, head) = (&scratch.packet, scratch.token().head());
     let Some(service) = env.service(u32::from(door.service)) else { return 0 };
     times.closed.raise(head.time());
-    let prefixes = if packet.src.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+    let prefixes = service.prefixes(&packet.src);
     let mut index = 0;
     while index < MAX_PREFIXES && prefixes[index].bits() != 0 {
         let at = GrantKey::new(service.tag, &packet.src, &prefixes[index]);
@@ -144,7 +143,8 @@ pub fn close_by<E: Env>(env: &E, scratch: &Scratch, door: &Door, key: &Key, time
         }
         index += 1;
     }
-    tell_by(env, scratch, door, key, prefix_by(packet, door, key), service, (Kind::Closed, 0));
+    let (bits, kind) = (prefix_by(packet, door, key).bits() as u8, Kind::Closed as u8);
+    tell_by(env, scratch, key, Event { door: door.tag, service: service.tag, kind, bits, ..Event::NONE });
     Kind::Closed as u32
 }
 
@@ -197,7 +197,7 @@ pub fn holds_grant_by<E: Env>(env: &E, scratch: &Scratch) -> u32 {
     let (packet, token) = (&scratch.packet, scratch.token());
     let door = env.door_of(token.tail().door()).and_then(|index| env.door(index));
     let Some(service) = door.and_then(|door| env.service(u32::from(door.service))) else { return 0 };
-    let prefixes = if packet.src.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+    let prefixes = service.prefixes(&packet.src);
     let (now, id) = (scratch.now.get(), token.head().id());
     let mut index = 0;
     while index < MAX_PREFIXES && prefixes[index].bits() != 0 {
@@ -210,42 +210,33 @@ pub fn holds_grant_by<E: Env>(env: &E, scratch: &Scratch) -> u32 {
     0
 }
 
-/// Tells of what a token did.
+/// Tells of what a token did, if that is to be told.
 #[inline(always)]
-fn tell_by<E: Env>(
-    env: &E,
-    scratch: &Scratch,
-    door: &Door,
-    key: &Key,
-    prefix: &Prefix,
-    service: &Service,
-    (kind, until): (Kind, u64),
-) {
-    let (packet, token) = (&scratch.packet, scratch.token());
-    if token.is_told.get() == 0 {
-        return;
+fn tell_by<E: Env>(env: &E, scratch: &Scratch, key: &Key, what: Event) {
+    let token = scratch.token();
+    if token.is_told.get() != 0 {
+        tell(env, scratch, Event { key: token.head().id(), user: key.user, ..what });
     }
+}
+
+/// Tells what became of the packet: `what`, and from where, when and to which port it came.
+#[inline(always)]
+pub fn tell<E: Env>(env: &E, scratch: &Scratch, what: Event) {
+    let packet = &scratch.packet;
     env.emit(scratch.event(Event {
         at: scratch.now.get(),
-        until,
         source: packet.src,
-        door: door.tag,
-        service: service.tag,
         port: packet.dport,
-        kind: kind as u8,
         transport: packet.transport as u8,
-        bits: prefix.bits() as u8,
-        key: token.head().id(),
-        user: key.user,
         interface: env.interface(),
         sport: packet.sport,
-        ..Event::NONE
+        ..what
     }));
 }
 
 #[inline(always)]
 fn close<E: Env>(env: &E, packet: &Packet, service: &Service) {
-    let prefixes = if packet.src.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+    let prefixes = service.prefixes(&packet.src);
     let mut index = 0;
     while index < MAX_PREFIXES {
         let prefix = &prefixes[index];
@@ -262,7 +253,7 @@ fn close<E: Env>(env: &E, packet: &Packet, service: &Service) {
 #[inline(never)]
 pub(super) fn keep_alive<E: Env>(env: &E, flow: &FlowKey, service: &Service) -> bool {
     let source = &flow.source;
-    let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+    let prefixes = service.prefixes(source);
     let now = env.now();
     let mut index = 0;
     while index < MAX_PREFIXES && prefixes[index].bits() != 0 {

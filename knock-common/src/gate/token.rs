@@ -240,7 +240,7 @@ fn heed<E: Env, F: Frame + ?Sized>(env: &E, frame: &F, scratch: &Scratch) -> u32
     if token.is_repeated.get() != 0 {
         decide(env, Counter::TokenRepeated);
         // Of two copies on two CPUs the other may have been noted by now.
-        if !is_from_the_last(times, scratch) && !holds_grant(env, scratch) {
+        if !is_from_the_last(times, scratch) && effect::holds_grant_by(env, scratch) == 0 {
             tell(env, scratch, key, Kind::Elsewhere);
         }
         return 0;
@@ -350,12 +350,6 @@ fn close<E: Env>(env: &E, scratch: &Scratch) -> u32 {
     listed(env, key, token.tail()).map_or(0, |door| effect::close_by(env, scratch, door, key, times))
 }
 
-/// True if the source holds a grant by this key for the door of the token.
-#[inline(always)]
-fn holds_grant<E: Env>(env: &E, scratch: &Scratch) -> bool {
-    effect::holds_grant_by(env, scratch) != 0
-}
-
 /// True if there is budget to tell of one more token.
 #[inline(always)]
 fn is_told<E: Env>(env: &E, now: u64) -> bool {
@@ -369,24 +363,13 @@ fn is_told<E: Env>(env: &E, now: u64) -> bool {
 /// Tells of a token that opened nothing.
 #[inline(always)]
 fn tell<E: Env>(env: &E, scratch: &Scratch, key: &Key, kind: Kind) {
-    let (packet, token) = (&scratch.packet, scratch.token());
     if env.asks() || !is_told(env, scratch.now.get()) {
         return;
     }
-    env.emit(scratch.event(Event {
-        at: scratch.now.get(),
-        until: token.head().time(),
-        source: packet.src,
-        door: token.tail().door(),
-        port: packet.dport,
-        kind: kind as u8,
-        transport: packet.transport as u8,
-        key: token.head().id(),
-        user: key.user,
-        interface: env.interface(),
-        sport: packet.sport,
-        ..Event::NONE
-    }));
+    let token = scratch.token();
+    let (head, door) = (token.head(), token.tail().door());
+    let what = Event { until: head.time(), door, kind: kind as u8, key: head.id(), user: key.user, ..Event::NONE };
+    effect::tell(env, scratch, what);
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ fn connections(flows: &[FlowEntry], services: &[rules::Service]) -> HashMap<Gran
     for flow in flows {
         let Some(service) = services.iter().find(|service| service.tag == flow.service) else { continue };
         let source = &flow.key.source;
-        let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+        let prefixes = service.prefixes(source);
         for prefix in prefixes.iter().take_while(|prefix| prefix.bits() != 0) {
             *counts.entry(GrantKey::new(service.tag, source, prefix)).or_default() += 1;
         }

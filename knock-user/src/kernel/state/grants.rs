@@ -189,7 +189,7 @@ impl State {
     /// Of bpf(2).
     pub fn revoke(&mut self, service: &Service, source: Addr) -> Result<bool> {
         let now = boot_now();
-        let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+        let prefixes = service.prefixes(&source);
         let mut found = false;
         for prefix in prefixes.iter().take_while(|prefix| prefix.bits() != 0) {
             let key = GrantKey::new(service.tag, &source, prefix);
@@ -257,7 +257,7 @@ impl State {
     ///
     /// Of bpf(2).
     pub fn covering(&self, service: &Service, source: Addr) -> Result<Vec<GrantEntry>> {
-        let prefixes = if source.is_v4() { &service.prefixes_v4 } else { &service.prefixes_v6 };
+        let prefixes = service.prefixes(&source);
         let mut entries = Vec::new();
         for prefix in prefixes.iter().take_while(|prefix| prefix.bits() != 0) {
             let key = GrantKey::new(service.tag, &source, prefix);

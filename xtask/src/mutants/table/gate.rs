@@ -78,9 +78,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "until > env.now()" => "until >= env.now()";
         8 "a grant of a wider prefix lets nobody in":
             "if prefix.bits() == 0 {" => "if prefix.bits() == 0 || index > 0 {";
+    }
+    "Service::prefixes" {
         8 "grants are looked up under the prefixes of the other family":
-            "{ &service.prefixes_v4 } else { &service.prefixes_v6 }"
-            => "{ &service.prefixes_v6 } else { &service.prefixes_v4 }";
+            "{ &self.prefixes_v4 } else { &self.prefixes_v6 }"
+            => "{ &self.prefixes_v6 } else { &self.prefixes_v4 }";
     }
     "deny" {
         9 "what is denied passes":

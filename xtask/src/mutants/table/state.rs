@@ -14,9 +14,9 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         15 "a refused grant is counted as one":
             "_ => Counter::GrantRefused," => "_ => Counter::GrantOpened,";
         17 "what a completed door did is not told":
-            "env.emit(scratch.event(Event { at: now, until," => "let _ = (scratch.event(Event { at: now, until,";
+            "tell(env, scratch, Event { until," => "let _ = (env, scratch, Event { until,";
         17 "the end of a grant is not told":
-            "until, source: packet.src," => "until: until & 0, source: packet.src,";
+            "until, door: door.tag," => "until: until & 0, door: door.tag,";
         17 "the prefix of a grant is not told":
             "bits: prefix.bits() as u8," => "bits: 0,";
     }

@@ -56,7 +56,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         22 "a token with a wrong checksum counts":
             "if env.verify_checksums() && !checksum" => "if false && !checksum";
         22 "who has a grant by the key is told of":
-            "&& !holds_grant(env, scratch)" => "";
+            "&& effect::holds_grant_by(env, scratch) == 0" => "";
         24 "a token is not used up":
             "if !use_up(times, head) {" => "if false {";
     }
