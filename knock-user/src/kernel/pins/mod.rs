@@ -178,7 +178,10 @@ pub fn adopt(paths: &Paths, config: &Config) -> Result<BTreeMap<&'static str, Pa
         }
         Layout::Unknown(version) => return Err(layouts::unknown(&paths.map(name::LAYOUT), version)),
     };
-    for map in shared {
+    // Both or none: the clock says since when last times are noted.
+    let lasting = lasting_maps();
+    let lasting = if lasting.iter().all(|map| paths.map(map.name).exists()) { &lasting[..] } else { &[] };
+    for map in shared.iter().chain(lasting) {
         let path = paths.map(map.name);
         if !path.exists() {
             continue;
@@ -189,17 +192,6 @@ pub fn adopt(paths: &Paths, config: &Config) -> Result<BTreeMap<&'static str, Pa
             Likeness::OtherSize if resizable => {}
             Likeness::OtherSize => return Err(foreign(&path, "has another number of entries")),
             Likeness::Other(what) => return Err(foreign(&path, what)),
-        }
-    }
-    // Both or none: the clock says since when last times are noted.
-    if lasting_maps().iter().all(|map| paths.map(map.name).exists()) {
-        for map in lasting_maps() {
-            let path = paths.map(map.name);
-            match compare(&path, &map)? {
-                Likeness::Same => drop(adopted.insert(map.name, path)),
-                Likeness::OtherSize => return Err(foreign(&path, "has another number of entries")),
-                Likeness::Other(what) => return Err(foreign(&path, what)),
-            }
         }
     }
     if !adopted.contains_key(name::GRANTS) && paths.map(name::GRANTS).exists() {

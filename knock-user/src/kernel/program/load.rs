@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap as Table, HashSet};
 use std::fs;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, MapInfo};
+use aya::maps::{Array, HashMap, IterableMap, LpmTrie, Map, MapData, MapError, MapInfo};
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod, VerifierLogLevel};
 use knock_common::abi::layout::name;
@@ -25,7 +26,7 @@ use crate::kernel::interfaces::list::{Interface, Layer};
 use crate::kernel::pins::kept::PinId;
 use crate::kernel::pins::{PROGRAMS, STATE};
 use crate::kernel::pod::{InMap, Plain};
-use crate::kernel::sys::{boot_now, wall_offset};
+use crate::kernel::sys::{self, boot_now, wall_offset};
 use crate::rules::RuleSet;
 
 /// What the kernel program is told once, when it is loaded.
@@ -468,10 +469,8 @@ impl Program {
                 Err(error) => return Err(error).with_context(|| format!("map {name}")),
             }
         }
-        for (key, value) in new {
-            table.insert(key, value, 0).with_context(|| format!("map {name}"))?;
-        }
-        Ok(())
+        let (keys, values): (Vec<_>, Vec<_>) = new.iter().copied().unzip();
+        sys::write(IterableMap::map(&table).fd().as_fd(), &keys, &values).with_context(|| format!("map {name}"))
     }
 
     /// Writes what is new or other in a table, and clears what is no longer there.
