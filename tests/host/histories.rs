@@ -7,7 +7,7 @@ use std::time::Instant;
 use knock_common::abi::counter::Counter;
 use knock_common::abi::event::Kind;
 use knock_common::abi::rules::MAX_STEPS;
-use tests::agree::{Mismatch, agree, shrink, stored};
+use tests::agree::{Mismatch, agree, is_about_rules, shrink, stored};
 use tests::history::{PER_CONFIG, Profile, Scenario};
 use tests::links::LO;
 use tests::memory::Memory;
@@ -94,9 +94,7 @@ fn the_host_build_agrees_with_the_model_on_random_histories() {
     });
     println!("{count} histories agree, {:.0} a second", count as f64 / begun.elapsed().as_secs_f64());
     println!("doors opened, by length: {:?}", &tally.opened[1..=6]);
-    let never = [Counter::EventLost, Counter::AttemptLost, Counter::FlowLost, Counter::GrantRefused];
-    let is_of_tokens = |counter: &Counter| counter.name().starts_with("token_");
-    for counter in Counter::ALL.iter().filter(|counter| !never.contains(counter) && !is_of_tokens(counter)) {
+    for counter in Counter::ALL.iter().filter(|counter| is_about_rules(**counter)) {
         let times = tally.counted[*counter as usize];
         println!("{} = {times}", counter.name());
         assert!(times >= count / 24, "the histories hardly ever come to {}", counter.name());

@@ -21,6 +21,8 @@ pub use interfaces::attach::Attached;
 pub use interfaces::choose::{Choice, choose, not_there};
 pub use interfaces::follow::InterfaceChange;
 pub use interfaces::kinds::without_tags;
+#[cfg(test)]
+pub(crate) use interfaces::list::tests::interface;
 pub use interfaces::list::{Interface, Layer, XdpMode, list as list_interfaces};
 pub use interfaces::pending::{Source, WAITING, Waiting};
 pub use interfaces::report::{Condition, InterfaceState};

@@ -13,7 +13,7 @@ use knock_common::abi::counter::Counter;
 use knock_common::abi::event::{Event, Kind};
 use knock_common::abi::layout::name;
 use knock_common::packet::flags::Segments;
-use tests::agree::{Mismatch, agree, shrink, stored};
+use tests::agree::{Mismatch, agree, is_about_rules, shrink, stored};
 use tests::harness::{Test, tests};
 use tests::history::{PER_CONFIG, Profile, SERVERS, Scenario};
 use tests::kernel::{Kernel, RealSockets, Room, enter_network, spacious, stay_on_cpu};
@@ -51,9 +51,7 @@ fn the_program_agrees_with_the_model_on_random_histories() -> Result<()> {
     println!(
         "{count} histories from seed {first} agree, in {number_of_loads} loads: {seconds:.1} s, {rate:.0} a second"
     );
-    let never = [Counter::EventLost, Counter::AttemptLost, Counter::FlowLost, Counter::GrantRefused];
-    let is_of_tokens = |counter: &Counter| counter.name().starts_with("token_");
-    for counter in Counter::ALL.iter().filter(|counter| !never.contains(counter) && !is_of_tokens(counter)) {
+    for counter in Counter::ALL.iter().filter(|counter| is_about_rules(**counter)) {
         let times = counted[*counter as usize];
         println!("  {} = {times}", counter.name());
         ensure!(count < 1000 || times >= count / 40, "the histories hardly ever come to {}", counter.name());

@@ -89,7 +89,8 @@ fn counters(before: &[u64], after: &[u64]) -> Vec<u64> {
 }
 
 /// False for counters of the machinery around the gate, and of tokens: of both the model knows nothing.
-fn is_about_rules(counter: Counter) -> bool {
+#[must_use]
+pub fn is_about_rules(counter: Counter) -> bool {
     counter != Counter::EventLost
         && counter != Counter::FlowLost
         && counter != Counter::AttemptLost

@@ -13,6 +13,7 @@ use crate::history::Scenario;
 use crate::model::{Model, Nanos};
 use crate::tables::Tables;
 
+pub use decode::is_about_rules;
 pub use shrink::shrink;
 pub use state::State;
 pub use subject::{Subject, stored};

@@ -106,13 +106,15 @@ impl Running {
                 self.kernel.take_over(key, state)?;
             }
         }
-        let clock = memory.clock();
-        self.kernel.set_wall_clock(clock.offset.load(), clock.since.load());
-        for (slot, times) in (0..).zip(memory.all_last_times()) {
-            self.kernel.set_last_times(slot, times);
-        }
-        for id in memory.removed_keys() {
-            self.kernel.remove_key(id);
+        if !memory.tables().rules.keys.is_empty() {
+            let clock = memory.clock();
+            self.kernel.set_wall_clock(clock.offset.load(), clock.since.load());
+            for (slot, times) in (0..).zip(memory.all_last_times()) {
+                self.kernel.set_last_times(slot, times);
+            }
+            for id in memory.removed_keys() {
+                self.kernel.remove_key(id);
+            }
         }
         for (source, until) in memory.locked() {
             self.kernel.lock_out(source, until);

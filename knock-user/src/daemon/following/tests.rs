@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::{Config, LogTarget};
 use crate::daemon::logging::Log;
-use crate::kernel::{Layer, XdpMode};
+use crate::kernel::{XdpMode, interface};
 use crate::paths::Paths;
 use crate::runtime::EVENTS;
 
@@ -110,19 +110,7 @@ fn logbook(folder: &Path) -> Logbook {
 }
 
 fn link(name: &str) -> Interface {
-    Interface {
-        name: name.to_owned(),
-        index: 2,
-        kind: None,
-        layer: Layer::Ethernet,
-        master: None,
-        lower: None,
-        mtu: 1500,
-        up: true,
-        xdp: Some((1, XdpMode::Native)),
-        loopback: false,
-        mac: [0; 6],
-    }
+    Interface { xdp: Some((1, XdpMode::Native)), ..interface(name, 2) }
 }
 
 #[test]
